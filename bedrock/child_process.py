@@ -1,0 +1,128 @@
+"""Starts a program that must not outlive us, waits for the line that says it is ready, and ends it.
+
+Every child gets a process group of its own and the kernel's parent-death signal (``setpriv`` of util-linux), so that
+a ``kill -9`` of the parent leaves no orphan. The signal is tied to the *thread* that started the child: start
+children from a thread that lives as long as they should.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import selectors
+import signal
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import IO, Any
+
+from bedrock.errors import EnvironmentLacks
+
+
+class ChildProcess:
+    """One running program. ``stop`` is safe to call twice."""
+
+    def __init__(self, name: str, popen: subprocess.Popen[bytes], log_path: Path | None) -> None:
+        self.name = name
+        self.popen = popen
+        self.log_path = log_path
+
+    @property
+    def pid(self) -> int:
+        return self.popen.pid
+
+    def is_running(self) -> bool:
+        return self.popen.poll() is None
+
+    def wait_ready(self, timeout_s: float) -> dict[str, Any]:
+        """Returns the first JSON object that the child prints on stdout.
+
+        Raises EnvironmentLacks when the child ends or stays silent for ``timeout_s``.
+        """
+        stdout = self.popen.stdout
+        if stdout is None:
+            raise ValueError(f"{self.name} was started without a stdout pipe")
+        deadline_s = time.monotonic() + timeout_s
+        buffered = b""
+        with selectors.DefaultSelector() as selector:
+            selector.register(stdout, selectors.EVENT_READ)
+            while (left_s := deadline_s - time.monotonic()) > 0:
+                if not selector.select(left_s):
+                    continue
+                chunk = os.read(stdout.fileno(), 65536)
+                if not chunk:
+                    break
+                buffered += chunk
+                *lines, buffered = buffered.split(b"\n")
+                for line in lines:
+                    with contextlib.suppress(ValueError):
+                        ready = json.loads(line)
+                        if isinstance(ready, dict):
+                            return ready
+        code = self.popen.poll()
+        ended = f"ended with exit code {code}" if code is not None else f"was not ready within {timeout_s:.0f} s"
+        raise EnvironmentLacks(f"{self.name} {ended}", hint=self.last_words())
+
+    def last_words(self, lines: int = 8) -> str:
+        """Returns the tail of the child's log, for an error message."""
+        if self.log_path is None or not self.log_path.exists():
+            return ""
+        return "\n".join(self.log_path.read_text(errors="replace").splitlines()[-lines:])
+
+    def signal(self, number: signal.Signals) -> None:
+        """Sends ``number`` to the child alone."""
+        with contextlib.suppress(ProcessLookupError):
+            self.popen.send_signal(number)
+
+    def stop(self, timeout_s: float = 5.0) -> int:
+        """Asks the child to end (SIGTERM), then kills what is left of its group. Returns its exit code."""
+        if self.is_running():
+            self.signal(signal.SIGTERM)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.popen.wait(timeout_s)
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.popen.pid, signal.SIGKILL)
+        code = self.popen.wait()
+        for pipe in (self.popen.stdin, self.popen.stdout):
+            if pipe is not None:
+                with contextlib.suppress(OSError):
+                    pipe.close()
+        return code
+
+
+def spawn(
+    name: str,
+    argv: Sequence[str],
+    *,
+    log_path: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+    pipe_stdout: bool = False,
+    death_signal: str = "KILL",
+) -> ChildProcess:
+    """Starts ``argv`` in a group of its own; it gets ``death_signal`` when the calling thread dies.
+
+    stderr, and stdout unless ``pipe_stdout``, go to ``log_path``, or are dropped. stdin is a pipe that we hold open: a
+    child may read it to learn of our end. ``env`` is added to our own environment. Raises EnvironmentLacks when the
+    program does not exist.
+    """
+    log: IO[bytes] | int = subprocess.DEVNULL
+    with contextlib.ExitStack() as stack:
+        if log_path is not None:
+            log_path.parent.mkdir(parents=True, exist_ok=True)
+            log = stack.enter_context(log_path.open("ab"))
+        try:
+            popen = subprocess.Popen(
+                ["setpriv", "--pdeathsig", death_signal, "--", *argv],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE if pipe_stdout else log,
+                stderr=log,
+                env={**os.environ, **(env or {})},
+                cwd=cwd,
+                start_new_session=True,
+            )
+        except FileNotFoundError:
+            raise EnvironmentLacks("'setpriv' is not on this machine", hint="apt-get install util-linux") from None
+    return ChildProcess(name, popen, log_path)

@@ -1,0 +1,240 @@
+"""The one record that the swarm and the device matrix both write: a leg, one side of one call.
+
+A call is its caller leg joined with its callee leg on ``call_id``; each side writes what it saw itself, in its own
+process, so that the death of one loses nothing of the other. ``*_at_s`` are Unix seconds; ``None`` means not reached.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+
+RECORD_FORMAT = 1
+
+
+class Stage(StrEnum):
+    """The funnel that every call walks, in this order."""
+
+    ATTEMPTED = "attempted"
+    RINGING = "ringing"
+    ANSWERED = "answered"
+    ICE = "ice"
+    DTLS = "dtls"
+    MEDIA_BOTH_WAYS = "media_both_ways"
+    SUSTAINED = "sustained"
+    ENDED = "ended"
+
+
+FUNNEL: tuple[Stage, ...] = tuple(Stage)
+
+
+class Outcome(StrEnum):
+    """How a call ended. The first is success, the last is failure, the rest are what people do."""
+
+    COMPLETED = "completed"
+    BUSY = "busy"
+    DECLINED = "declined"
+    NO_ANSWER = "no_answer"
+    CANCELED = "canceled"
+    BLOCKED = "blocked"
+    FAILED = "failed"
+
+
+HUMAN_OUTCOMES = frozenset({Outcome.BUSY, Outcome.DECLINED, Outcome.NO_ANSWER, Outcome.CANCELED, Outcome.BLOCKED})
+
+
+class Blame(StrEnum):
+    """Whose fault a failed call is. ``NOBODY`` for a call that did not fail."""
+
+    NOBODY = ""
+    TARGET = "target"
+    NETWORK = "network"
+    GENERATOR = "generator"
+    DEVICE = "device"
+    UNKNOWN = "unknown"
+
+
+class Tier(StrEnum):
+    """Fidelity of a leg, from cheapest to a phone in the hand."""
+
+    PACKETS = "packets"
+    MEDIA = "media"
+    BROWSER = "browser"
+    EMULATOR = "emulator"
+    DEVICE = "device"
+
+
+class Side(StrEnum):
+    CALLER = "caller"
+    CALLEE = "callee"
+
+
+class LegRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """One side of one call, as that side saw it. Field order is the column order of ``calls/*.parquet``."""
+
+    format: int = RECORD_FORMAT
+    run_id: str
+    call_id: str
+    """Chosen by the caller, unique over all runs."""
+    side: Side
+    tier: Tier
+    source: str
+    """``swarm`` or ``matrix``."""
+    writer: str
+    """The process that wrote the row, e.g. ``swarm-0``; an engine's health rows carry the same name."""
+    cell: str = ""
+    """``device--network--scenario`` for the matrix, empty for the swarm."""
+    attempt: int = 1
+    person: str
+    peer: str
+    persona: str = ""
+    device: str = ""
+    network: str = ""
+    """Network profile id of this leg's access link, empty for none."""
+    generation: str = ""
+    """The profile's generation: 2g, 3g, 4g, 5g, wifi, satellite; empty for no access link."""
+    scenario: str = ""
+    media: str = "audio"
+    """What the call asked for: ``audio`` or ``video``."""
+
+    outcome: Outcome
+    blame: Blame = Blame.NOBODY
+    reason: str = ""
+    """Short code with few distinct values, e.g. ``ice_timeout``, ``no_audio``, ``gap``, ``signaling_lost``."""
+    stage: Stage = Stage.ATTEMPTED
+    """The furthest stage that this leg saw."""
+
+    intended_at_s: float
+    """Caller: when the plan wanted the call. Callee: when the invitation arrived."""
+    started_at_s: float
+    """Caller: when the invitation was really sent. Callee: as ``intended_at_s``."""
+    ringing_at_s: float | None = None
+    answered_at_s: float | None = None
+    """Caller: the answer arrived. Callee: the answer was sent."""
+    ice_at_s: float | None = None
+    dtls_at_s: float | None = None
+    first_audio_at_s: float | None = None
+    """This leg heard (received and decrypted) the other's first audio packet."""
+    ended_at_s: float
+    answer_wait_ms: float = 0.0
+    """Callee: how long the person let it ring. Human time, taken out of ``setup_ms``."""
+    planned_talk_s: float = 0.0
+    talked_s: float = 0.0
+    """From the first audio heard to the end."""
+    hung_up_cleanly: bool = False
+    """This leg ended by a hang-up, its own or the other's, that the service confirmed."""
+
+    packets_sent: int = 0
+    packets_received: int = 0
+    packets_lost: int = 0
+    """Gaps in the other's sequence numbers at the end: audio only, as all counts of packets here."""
+    packets_late: int = 0
+    """Arrived after their playout time (the modelled playout buffer)."""
+    send_errors: int = 0
+    """Datagrams that our own socket refused or dropped: the generator's fault."""
+    link_lost: int = 0
+    """Dropped by the random loss of this leg's access link, both directions."""
+    link_queue_dropped: int = 0
+    link_outage_dropped: int = 0
+
+    effective_loss_ratio: float | None = None
+    """(lost + late) / expected."""
+    jitter_ms: float | None = None
+    """RFC 3550 interarrival jitter at the end."""
+    owd_p50_ms: float | None = None
+    """One-way delay of what this leg heard."""
+    owd_p95_ms: float | None = None
+    owd_clock: str = ""
+    """How sure the one-way delay is: ``same_clock``, ``estimated``, or empty for none."""
+    rtt_ms: float | None = None
+    max_gap_ms: float | None = None
+    """The longest silence between two audio packets heard, from the first to the intended end."""
+    mouth_to_ear_ms: float | None = None
+    mos_lq: float | None = None
+    """Median over the call's windows, listening only."""
+    mos_lq_worst: float | None = None
+    mos_cq: float | None = None
+    """As ``mos_lq``, with the delay counted."""
+    mos_model: str = ""
+    mos_grounded: bool = False
+    audio_kbit: float | None = None
+    """Payload rate heard."""
+    ptime_ms: float | None = None
+    send_late_p99_ms: float | None = None
+
+    video_frames_sent: int = 0
+    video_frames_received: int = 0
+    fell_back_to: str = ""
+    """``audio`` (video dropped) or ``low_audio`` (low bitrate, long frames), empty for none."""
+    fell_back_at_s: float | None = None
+    audio_score: float | None = None
+    """Media tier: likeness of decoded to sent audio, 0..1. See calls/media/probe_audio.py."""
+
+
+class HealthRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One second of one generator process, in ``health/*.parquet``. Counts are totals since its start."""
+
+    run_id: str
+    writer: str
+    role: str
+    """``engine``, ``worker`` (a Locust worker), ``matrix_engine``, ``link``."""
+    at_s: float
+    cpu_ratio: float
+    """CPU time over wall time in this second: 1.0 is one core."""
+    rss_mb: float = 0.0
+    loop_lag_p99_ms: float = 0.0
+    send_late_p99_ms: float = 0.0
+    """Lateness of datagrams against their own schedule in this second, 99th percentile."""
+    send_late_max_ms: float = 0.0
+    packets_sent: int = 0
+    packets_received: int = 0
+    datagrams_dropped: int = 0
+    """By our own sockets: refused on send, or dropped by a full receive buffer."""
+    active_legs: int = 0
+    active_probe_legs: int = 0
+    signed_in: int = 0
+    starts_planned: int = 0
+    starts_dropped: int = 0
+    """Starts that could not happen (nobody free): counted, never hidden."""
+    steal_ratio: float = 0.0
+
+
+class MessageRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One text message of the swarm, in ``messages/*.parquet``."""
+
+    run_id: str
+    writer: str
+    at_s: float
+    """When the plan wanted it sent."""
+    sender: str
+    to: str
+    network: str = ""
+    generation: str = ""
+    ok: bool
+    reason: str = ""
+    ack_ms: float | None = None
+    """From the intended moment to the service's acknowledgement."""
+
+
+class SampleRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One second of one leg, in ``samples/*.parquet``."""
+
+    run_id: str
+    writer: str
+    call_id: str
+    side: Side
+    tier: Tier
+    cell: str = ""
+    at_s: float
+    kbit_in: float = 0.0
+    kbit_out: float = 0.0
+    packets_in: int = 0
+    lost: int = 0
+    owd_ms: float | None = None
+    rtt_ms: float | None = None
+    jitter_ms: float | None = None
+    mos_lq: float | None = None
+    media: str = "audio"
+    quality: str = ""
+    """The level that the app itself shows, where it has one."""
