@@ -66,6 +66,8 @@ class Tier(StrEnum):
 
 
 class Side(StrEnum):
+    """Which end of the call."""
+
     CALLER = "caller"
     CALLEE = "callee"
 

@@ -1,0 +1,68 @@
+"""Guards that hold for every test: nothing may outlive it."""
+
+from __future__ import annotations
+
+import gc
+import os
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+SETTLE_S = 3.0
+"""How long a thread, a child or a descriptor that is on its way out may take to go."""
+
+
+def _descriptors() -> dict[str, str]:
+    found = {}
+    for entry in Path("/proc/self/fd").iterdir():
+        try:
+            found[entry.name] = os.readlink(entry)
+        except OSError:
+            continue
+    return {number: target for number, target in found.items() if not target.startswith("/proc/")}
+
+
+def _children() -> set[int]:
+    return {child.pid for child in psutil.Process().children(recursive=True) if child.status() != psutil.STATUS_ZOMBIE}
+
+
+def _threads() -> set[str]:
+    return {f"{thread.name}#{thread.ident}" for thread in threading.enumerate()}
+
+
+@pytest.fixture(autouse=True)
+def leak_guard(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Fails a test that leaves a thread, a child process or a file descriptor behind.
+
+    Fixtures of a wider scope are set up before this one, so what they own is not counted against a test.
+    """
+    threads, children, descriptors = _threads(), _children(), _descriptors()
+    yield
+    deadline_s = time.monotonic() + SETTLE_S
+    while True:
+        new_descriptors = {
+            target for number, target in _descriptors().items() if descriptors.get(number) != target
+        } - set(descriptors.values())
+        left = {
+            "threads": _threads() - threads,
+            "child processes": _children() - children,
+            "file descriptors": {target for target in new_descriptors if not _is_shared(target)},
+        }
+        if not any(left.values()):
+            return
+        if time.monotonic() > deadline_s:
+            break
+        gc.collect()
+        time.sleep(0.05)
+    pytest.fail(
+        "left behind: " + "; ".join(f"{what}: {sorted(map(str, which))}" for what, which in left.items() if which)
+    )
+
+
+def _is_shared(target: str) -> bool:
+    """Files that a library opens once for the process and keeps."""
+    return target.startswith(("/dev/", "/usr/", "/sys/")) or ".venv" in target
