@@ -1,0 +1,90 @@
+# Two commands for a newcomer: `make run` and `make test`. Both set up what is missing, say what they do, and are quick
+# the second time: each step leaves a stamp in .setup/ that is older than what it depends on when it must run again.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PLAN ?= smoke
+APPIUM := device_matrix/appium_server
+DEBIAN_PACKAGES := chromium chromium-driver iproute2 iputils-ping util-linux fonts-dejavu-core
+SAY := @printf '\033[1mringfence:\033[0m %s\n'
+
+.PHONY: help setup run test lint types contracts tests lock clean
+.DEFAULT_GOAL := help
+
+help: ## what can be made
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
+
+run: setup ## set up, then run the smoke plan (PLAN=name for another)
+	$(SAY) 'running the plan "$(PLAN)"'
+	@$(BIN)/ringfence run --plan $(PLAN)
+
+test: setup lint types contracts tests ## set up, then lint, types, import contracts and the whole test suite
+
+setup: .setup/python .setup/appium .setup/system ## install everything that is missing
+
+lint:
+	$(SAY) 'lint'
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+types:
+	$(SAY) 'types'
+	@$(BIN)/mypy
+
+contracts:
+	$(SAY) 'import contracts'
+	@$(BIN)/lint-imports
+
+tests:
+	$(SAY) 'tests'
+	@$(BIN)/python -m pytest
+
+lock: ## pin every package again (records hashes, no addresses)
+	@echo "# Every package that 'make' installs, pinned with its hashes. Made by 'make lock'; records no address." > requirements.lock
+	@$(BIN)/uv pip compile pyproject.toml --extra dev --no-emit-index-url --no-annotate --no-header --generate-hashes \
+		--python-version 3.11 --quiet >> requirements.lock
+
+clean: ## remove the environment and the stamps (not the runs)
+	rm -rf $(VENV) .setup $(APPIUM)/node_modules
+
+.setup/system: Makefile
+	@mkdir -p .setup
+	@missing=''; \
+	for package in $(DEBIAN_PACKAGES); do \
+		dpkg-query -W -f='$${Status}' $$package 2>/dev/null | grep -q 'ok installed' || missing="$$missing $$package"; \
+	done; \
+	if [ -z "$$missing" ]; then :; \
+	elif ! command -v apt-get >/dev/null; then \
+		echo "ringfence: this is no Debian: fetching Playwright's own browser; see 'ringfence doctor' for the rest"; \
+		$(BIN)/python -m playwright install chromium; \
+	elif [ "$$(id -u)" != 0 ]; then \
+		echo "ringfence: these packages are missing, and installing them needs root:$$missing"; \
+		echo "ringfence: run: sudo apt-get install$$missing"; exit 5; \
+	else \
+		echo "ringfence: installing Debian packages:$$missing"; \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing \
+			> .setup/apt.log 2>&1 || { tail -5 .setup/apt.log; exit 5; }; \
+	fi
+	@touch $@
+
+.setup/python: requirements.lock pyproject.toml
+	@mkdir -p .setup
+	@command -v $(PYTHON) >/dev/null || { echo "ringfence: '$(PYTHON)' is not on this machine: apt-get install python3"; exit 5; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "ringfence: Python 3.11 or newer is needed; name one with: make PYTHON=python3.11"; exit 5; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+		echo 'ringfence: installing python3-venv'; \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq python3-venv > .setup/apt-venv.log 2>&1; }
+	$(SAY) 'installing the Python environment from the lock into $(VENV)'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.setup/appium: $(APPIUM)/package.json $(APPIUM)/package-lock.json
+	@mkdir -p .setup
+	@command -v npm >/dev/null || { echo 'ringfence: npm is not on this machine: install Node.js 20 or newer'; exit 5; }
+	$(SAY) 'installing Appium and its Chromium driver'
+	@cd $(APPIUM) && npm ci --silent --no-progress
+	@touch $@

@@ -1,0 +1,43 @@
+"""``ringfence doctor``: what this machine has, and the command for each missing piece."""
+
+from __future__ import annotations
+
+import json as json_format
+
+from rich.console import Console
+from rich.table import Table
+
+from bedrock.exit_codes import ExitCode
+from calls.record import Tier
+from ringfence.doctor.checks import examine, runnable_tiers
+
+
+def doctor(*, json: bool = False) -> int:
+    """Tell what this machine has, which tiers it can run, and how to get each missing piece.
+
+    Exits with 5 when even the smoke plan (tiers packets, media, browser) cannot run.
+
+    Parameters
+    ----------
+    json
+        Print a JSON object instead of a table.
+    """
+    findings = examine()
+    tiers = runnable_tiers(findings)
+    code = ExitCode.PASS if {Tier.PACKETS, Tier.MEDIA, Tier.BROWSER} <= set(tiers) else ExitCode.ENVIRONMENT
+    if json:
+        listed = [
+            {"name": each.name, "ok": each.ok, "detail": each.detail, "fix": each.fix, "tiers": sorted(each.tiers)}
+            for each in findings
+        ]
+        print(json_format.dumps({"tiers": tiers, "findings": listed}, indent=1))
+        return code
+    table = Table(box=None, show_header=False, padding=(0, 2))
+    for each in findings:
+        mark = "[green]✔[/]" if each.ok else ("[red]✘[/]" if each.tiers else "[yellow]·[/]")
+        table.add_row(mark, each.name, each.detail, f"[bold]{each.fix}[/]" if each.fix else "")
+    console = Console(highlight=False)
+    console.print(table)
+    for tier in Tier:
+        console.print(f"  tier {tier:9} " + ("[green]can run[/]" if tier in tiers else "[dim]cannot run here[/]"))
+    return code

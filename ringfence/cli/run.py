@@ -1,0 +1,146 @@
+"""``ringfence run``, ``swarm`` and ``matrix``: the whole of a plan, or one half of it."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+from types import FrameType
+from typing import Annotated
+
+from cyclopts import Parameter
+from rich.console import Console
+
+from bedrock.clock import SystemClock
+from bedrock.exit_codes import ExitCode
+from ringfence.cli.verdict import judge
+from ringfence.doctor.preflight import require
+from ringfence.orchestration.conductor import Conductor
+from ringfence.orchestration.leftovers import sweep_leftovers
+from ringfence.orchestration.run_folder import create_run_folder
+from ringfence.orchestration.screen import Screen
+from ringfence.plan import Plan, load_plan
+
+PlanOption = Annotated[str, Parameter(name=["--plan", "-p"])]
+SetOption = Annotated[list[str], Parameter(name="--set", negative="")]
+
+
+def run(
+    *,
+    plan: PlanOption = "smoke",
+    set_: SetOption = [],  # noqa: B006 - read only, and cyclopts shows the default
+    runs: Path = Path("runs"),
+    json: bool = False,
+) -> int:
+    """Run a whole plan: start the service, load it, place calls from every device, report, and judge.
+
+    Parameters
+    ----------
+    plan
+        A built-in plan's name (smoke), or a TOML file.
+    set_
+        Overrides one key of the plan, e.g. --set service.degradation=false. Repeatable.
+    runs
+        Where the run's folder is made; runs/latest points at the newest.
+    json
+        Print summary.json instead of the rich summary.
+    """
+    return conduct(load_plan(plan, set_), runs, json=json)
+
+
+def swarm(
+    *,
+    plan: PlanOption = "smoke",
+    set_: SetOption = [],  # noqa: B006 - as above
+    runs: Path = Path("runs"),
+    json: bool = False,
+) -> int:
+    """Run only the [swarm] section of a plan: the load, without the devices.
+
+    Parameters
+    ----------
+    plan
+        A built-in plan's name (smoke), or a TOML file.
+    set_
+        Overrides one key of the plan, e.g. --set swarm.people=100. Repeatable.
+    runs
+        Where the run's folder is made.
+    json
+        Print summary.json instead of the rich summary.
+    """
+    return conduct(load_plan(plan, set_), runs, json=json, with_matrix=False)
+
+
+def matrix(
+    *,
+    plan: PlanOption = "smoke",
+    cell: str = "",
+    devices: str = "",
+    networks: str = "",
+    scenarios: str = "",
+    drivers: str = "",
+    set_: SetOption = [],  # noqa: B006 - as above
+    runs: Path = Path("runs"),
+    json: bool = False,
+) -> int:
+    """Run only the [matrix] section of a plan: real calls from device profiles over shaped links.
+
+    Parameters
+    ----------
+    plan
+        A built-in plan's name (smoke), or a TOML file.
+    cell
+        Only this cell, e.g. moto_e13--gprs_2g--video_fallback: how a report's replay command reads.
+    devices
+        Only these devices (comma-separated ids).
+    networks
+        Only these network profiles.
+    scenarios
+        Only these scenarios.
+    drivers
+        Only this driver: playwright or appium.
+    set_
+        Overrides one key of the plan. Repeatable.
+    runs
+        Where the run's folder is made.
+    json
+        Print summary.json instead of the rich summary.
+    """
+    filters = {"cell": cell, "devices": devices, "networks": networks, "scenarios": scenarios, "drivers": drivers}
+    return conduct(load_plan(plan, set_), runs, json=json, with_swarm=False, matrix_filters=filters)
+
+
+def conduct(
+    plan: Plan,
+    runs: Path,
+    *,
+    json: bool,
+    with_swarm: bool = True,
+    with_matrix: bool = True,
+    matrix_filters: dict[str, str] | None = None,
+) -> int:
+    """Runs ``plan`` and returns the verdict's exit code. Ctrl-C ends the run, keeps the folder, and returns 130."""
+    console = Console(stderr=json)
+    require(plan, with_swarm=with_swarm, with_matrix=with_matrix)
+    for leftover in sweep_leftovers():
+        console.print(f"[dim]ringfence:[/] removed what an earlier run left: {leftover}", highlight=False)
+    clock = SystemClock()
+    folder = create_run_folder(runs, plan, clock)
+    signal.signal(signal.SIGTERM, _interrupt)
+    interrupted = False
+    with Screen(console, f"ringfence {plan.written.name}", plan.written.expected_duration_s) as screen:
+        screen.say(f"run folder {folder.path}")
+        conductor = Conductor(
+            plan, folder, clock, screen,
+            matrix_filters=matrix_filters or {}, with_swarm=with_swarm, with_matrix=with_matrix,
+        )  # fmt: skip
+        try:
+            conductor.run()
+        except KeyboardInterrupt:
+            interrupted = True
+        screen.say("reading the records and judging")
+    code = judge(folder.path, plan.slo, json=json)
+    return ExitCode.INTERRUPTED if interrupted else code
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt

@@ -1,0 +1,71 @@
+"""``ringfence serve``: the reference service on its own, with a few people to try it with."""
+
+from __future__ import annotations
+
+import json
+import urllib.request
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter, validators
+from rich.console import Console
+
+from bedrock.exit_codes import ExitCode
+from loadtests.plan import ServiceTable
+from ringfence.orchestration.target import Target, start_target
+from ringfence.plan import PlanFile
+
+DEMO_PEOPLE = {"ada": "Ada Park", "ben": "Ben Okoye", "cleo": "Cleo Marsh"}
+
+
+def serve(
+    *,
+    port: Annotated[int, Parameter(validator=validators.Number(gte=0, lte=65535))] = 8086,
+    database: Path = Path("runs/service.sqlite"),
+    degradation: bool = True,
+) -> int:
+    """Start the reference calling service on loopback, with three people who follow each other, until Ctrl-C.
+
+    Parameters
+    ----------
+    port
+        TCP port; 0 takes a free one.
+    database
+        Where messages and call logs are kept, across restarts.
+    degradation
+        Whether its web client gives up video, then bitrate, on a poor network.
+    """
+    console = Console(highlight=False)
+    database.parent.mkdir(parents=True, exist_ok=True)
+    plan = PlanFile(name="serve", service=ServiceTable(degradation=degradation))
+    target = start_target(plan, database=database, log_path=database.with_suffix(".log"), port=port)
+    try:
+        seed_demo_people(target)
+        console.print(f"the calling service answers at [bold]{target.url}[/]")
+        console.print("sign in as: " + ", ".join(f"{name} (password {name})" for name in DEMO_PEOPLE))
+        console.print("[dim]Ctrl-C ends it[/]")
+        if target.process is not None:
+            target.process.popen.wait()
+    finally:
+        if target.process is not None:
+            target.process.stop()
+    return ExitCode.PASS
+
+
+def seed_demo_people(target: Target) -> None:
+    """Makes the demo people, each following the others."""
+    names = list(DEMO_PEOPLE)
+    body = {
+        "users": [
+            {"name": name, "display_name": title, "password": name, "controls": "following"}
+            for name, title in DEMO_PEOPLE.items()
+        ],
+        "follows": [[one, other] for one in names for other in names if one != other],
+    }
+    request = urllib.request.Request(
+        f"{target.url}/admin/seed",
+        data=json.dumps(body).encode(),
+        headers={"Authorization": f"Bearer {target.admin_token}", "Content-Type": "application/json"},
+    )
+    with urllib.request.urlopen(request, timeout=10):
+        pass

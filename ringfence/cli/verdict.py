@@ -1,0 +1,70 @@
+"""``ringfence gate`` and ``report``: the verdict of a run that exists."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich.console import Console
+
+from bedrock.exit_codes import ExitCode
+from reports.build import summarize, write_all
+from reports.run_folder import find_run
+from reports.slo import SloFile, load_slo
+from reports.summary import Summary, summary_json
+from reports.terminal import render
+
+
+def gate(run: Path = Path("runs/latest"), *, slo: str = "", json: bool = False) -> int:
+    """Judge a run against an SLO. The exit code is the verdict: 0 PASS, 1 FAIL, 3 INCONCLUSIVE, 4 INVALID.
+
+    Parameters
+    ----------
+    run
+        The run's folder.
+    slo
+        A built-in SLO's name or a TOML file; the run's own when left out.
+    json
+        Print the summary as JSON.
+    """
+    summary = summarize(run, _slo_of(run, slo))
+    _show(summary, json=json)
+    return int(summary.exit_code)
+
+
+def report(run: Path = Path("runs/latest"), *, slo: str = "", json: bool = False) -> int:
+    """Write report.html, junit.xml, summary.md and summary.json of a run again, and show the summary.
+
+    Parameters
+    ----------
+    run
+        The run's folder.
+    slo
+        A built-in SLO's name or a TOML file; the run's own when left out.
+    json
+        Print the summary as JSON.
+    """
+    judge(run, _slo_of(run, slo), json=json)
+    return ExitCode.PASS
+
+
+def judge(run: Path, slo: SloFile, *, json: bool) -> int:
+    """Summarises a run, writes every report into its folder, shows it, and returns the verdict's exit code."""
+    summary = summarize(run, slo)
+    write_all(run, summary)
+    _show(summary, json=json)
+    if not json:
+        Console().print(f"[dim]report:[/] {run / 'report.html'}", highlight=False, soft_wrap=True)
+    return int(summary.exit_code)
+
+
+def _slo_of(run: Path, named: str) -> SloFile:
+    if named:
+        return load_slo(named)
+    return load_slo(find_run(run).slo_reference)
+
+
+def _show(summary: Summary, *, json: bool) -> None:
+    if json:
+        print(summary_json(summary))
+    else:
+        render(summary, Console())

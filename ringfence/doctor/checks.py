@@ -1,0 +1,141 @@
+"""One function a check. Each looks at the machine and changes nothing."""
+
+from __future__ import annotations
+
+import os
+import resource
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from calls.record import Tier
+from device_matrix.appium_server import appium_modules
+from device_matrix.cpu_limit import cpu_controller
+from ringfence.doctor.kernel import has_netem
+
+MINIMUM_DESCRIPTORS = 4096
+"""100 calls hold two UDP sockets and two WebSockets each, with room for logs and pipes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one check found."""
+
+    name: str
+    ok: bool
+    detail: str
+    fix: str = ""
+    """The command that brings the missing piece."""
+    tiers: frozenset[Tier] = frozenset()
+    """Tiers that cannot run without it; empty for a piece that only makes things better."""
+
+
+SWARM = frozenset({Tier.PACKETS, Tier.MEDIA})
+BROWSER = frozenset({Tier.BROWSER})
+
+
+def check_python() -> Finding:
+    """Python 3.11 or newer."""
+    ok = sys.version_info >= (3, 11)
+    return Finding("Python", ok, sys.version.split()[0], "" if ok else "apt-get install python3.11", SWARM | BROWSER)
+
+
+def check_root() -> Finding:
+    """Root, for namespaces, TUN devices and cgroups."""
+    ok = os.geteuid() == 0
+    detail = "root" if ok else f"user id {os.geteuid()}: no namespaces, no TUN, no cgroups"
+    return Finding("rights", ok, detail, "" if ok else "sudo make run", BROWSER)
+
+
+def check_tun() -> Finding:
+    """``/dev/net/tun``, which the userspace link is made of."""
+    ok = os.access("/dev/net/tun", os.R_OK | os.W_OK)
+    return Finding("TUN device", ok, "/dev/net/tun", "" if ok else "modprobe tun", BROWSER)
+
+
+def check_netem() -> Finding:
+    """The kernel's own link emulation. Without it the userspace link is used."""
+    found = has_netem()
+    return Finding("sch_netem", found, "in this kernel" if found else "not in this kernel: links run in userspace")
+
+
+def check_programs() -> list[Finding]:
+    """Programs that are looked for on PATH."""
+    wanted = [
+        ("ip", "iproute2", BROWSER),
+        ("nsenter", "util-linux", BROWSER),
+        ("setpriv", "util-linux", SWARM | BROWSER),
+        ("chromium", "chromium", BROWSER),
+        ("chromedriver", "chromium-driver", BROWSER),
+        ("node", "nodejs", BROWSER),
+    ]
+    return [_program(name, package, tiers) for name, package, tiers in wanted]
+
+
+def check_appium() -> Finding:
+    """The Appium server and its Chromium driver, from the committed package.json."""
+    modules = appium_modules()
+    detail = ", ".join(f"{name} {version}" for name, version in modules.items()) or "not installed"
+    return Finding("Appium", len(modules) == 2, detail, "" if len(modules) == 2 else "make setup", BROWSER)
+
+
+def check_cpu_limit() -> Finding:
+    """A cgroup controller for CPU quotas."""
+    controller = cpu_controller()
+    detail = f"cgroup {controller}" if controller else "no cgroup CPU controller: device CPU limits are not applied"
+    return Finding(
+        "CPU limits", bool(controller), detail, "" if controller else "mount -t cgroup2 none /sys/fs/cgroup", BROWSER
+    )
+
+
+def check_descriptors() -> Finding:
+    """Room for open files."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    ok = soft >= MINIMUM_DESCRIPTORS or hard >= MINIMUM_DESCRIPTORS
+    return Finding(
+        "open files", ok, f"{soft} (hard limit {hard})", "" if ok else f"ulimit -n {MINIMUM_DESCRIPTORS}", SWARM
+    )
+
+
+def check_phones() -> list[Finding]:
+    """``adb`` and what it sees: emulators and phones."""
+    if shutil.which("adb") is None:
+        tiers = frozenset({Tier.EMULATOR, Tier.DEVICE})
+        return [Finding("Android devices", False, "adb is not on this machine", "apt-get install adb", tiers)]
+    listed = subprocess.run(["adb", "devices"], capture_output=True, text=True, timeout=20, check=False).stdout
+    serials = [line.split("\t")[0] for line in listed.splitlines() if line.endswith("\tdevice")]
+    emulators = [serial for serial in serials if serial.startswith("emulator-")]
+    phones = [serial for serial in serials if serial not in emulators]
+    return [
+        _attached("Android emulators", emulators, "emulator -avd NAME", Tier.EMULATOR),
+        _attached("Android phones", phones, "adb connect PHONE", Tier.DEVICE),
+    ]
+
+
+def examine() -> list[Finding]:
+    """Runs every check."""
+    single: list[Callable[[], Finding]] = [check_python, check_root, check_tun, check_netem]
+    findings = [check() for check in single]
+    findings += check_programs()
+    findings += [check_appium(), check_cpu_limit(), check_descriptors()]
+    return findings + check_phones()
+
+
+def runnable_tiers(findings: list[Finding]) -> list[Tier]:
+    """Returns the tiers that miss nothing."""
+    blocked = {tier for finding in findings if not finding.ok for tier in finding.tiers}
+    return [tier for tier in Tier if tier not in blocked]
+
+
+def _program(name: str, package: str, tiers: frozenset[Tier]) -> Finding:
+    path = shutil.which(name) or shutil.which(name, path="/usr/sbin:/sbin")
+    if path is None:
+        return Finding(name, False, "not on this machine", f"apt-get install {package}", tiers)
+    return Finding(name, True, str(Path(path)), "", tiers)
+
+
+def _attached(name: str, serials: list[str], fix: str, tier: Tier) -> Finding:
+    return Finding(name, bool(serials), ", ".join(serials) or "none", "" if serials else fix, frozenset({tier}))

@@ -1,0 +1,31 @@
+"""Refuses to start what this machine cannot run: one sentence a missing piece, and what to do."""
+
+from __future__ import annotations
+
+from bedrock.errors import EnvironmentLacks
+from calls.record import Tier
+from ringfence.doctor.checks import Finding, examine
+from ringfence.plan import Plan
+
+
+def require(plan: Plan, *, with_swarm: bool, with_matrix: bool) -> None:
+    """Raises EnvironmentLacks when a tier that the plan needs cannot run here."""
+    needed: set[Tier] = set()
+    if with_swarm and plan.written.swarm is not None:
+        needed |= {Tier.PACKETS, Tier.MEDIA}
+    if with_matrix and plan.written.matrix is not None:
+        needed.add(Tier.BROWSER)
+    missing = missing_for(needed, examine())
+    if not missing:
+        return
+    names = ", ".join(finding.name for finding in missing)
+    lines = [f"{finding.name}: {finding.detail}  ->  {finding.fix}" for finding in missing]
+    raise EnvironmentLacks(
+        f"this machine lacks what the plan '{plan.written.name}' needs: {names}",
+        hint="\n  ".join(lines),
+    )
+
+
+def missing_for(tiers: set[Tier], findings: list[Finding]) -> list[Finding]:
+    """Returns the failed checks that any of ``tiers`` depends on."""
+    return [finding for finding in findings if not finding.ok and finding.tiers & tiers]

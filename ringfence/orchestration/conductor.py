@@ -1,0 +1,214 @@
+"""One run from start to verdict: what is started when, who is watched, what happens when one of them dies.
+
+Timeline: target, then swarm, then (``matrix.start_after_s`` later) the matrix; the swarm's last stage lasts until the
+matrix has ended. Children are watched by descriptor (pidfd), so a death is noticed at once; the screen is redrawn on a
+tick. Whatever happens, ``finish`` ends every process and leaves a readable folder.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import selectors
+import signal
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from bedrock.child_process import ChildProcess
+from bedrock.clock import Clock
+from ringfence.orchestration.matrix import start_matrix
+from ringfence.orchestration.progress import Progress
+from ringfence.orchestration.run_folder import RunFolder
+from ringfence.orchestration.screen import Screen
+from ringfence.orchestration.swarm import SwarmProcesses, start_swarm
+from ringfence.orchestration.target import Target, start_target
+from ringfence.plan import Plan
+
+TICK_S = 0.5
+SWARM_DRAIN_S = 90.0
+"""Longest talk (60 s), its set-up, and the workers' last reports."""
+MATRIX_OK_EXITS = frozenset({0, 1, 5})
+"""pytest: all passed, some failed, none collected. Cells judge themselves; these are no fault of the harness."""
+
+
+@dataclass(slots=True)
+class Conductor:
+    """Runs one plan. Use ``run`` once."""
+
+    plan: Plan
+    folder: RunFolder
+    clock: Clock
+    screen: Screen
+    matrix_filters: Mapping[str, str] = field(default_factory=dict)
+    with_swarm: bool = True
+    with_matrix: bool = True
+
+    target: Target | None = None
+    swarm: SwarmProcesses | None = None
+    matrix: ChildProcess | None = None
+    progress: Progress = field(init=False)
+    selector: selectors.BaseSelector = field(default_factory=selectors.DefaultSelector)
+    _watched: dict[int, ChildProcess] = field(default_factory=dict)
+    _matrix_done: bool = False
+    _swarm_told_to_end_at_s: float | None = None
+    _stop_reason: str = ""
+
+    def __post_init__(self) -> None:
+        self.progress = Progress(self.folder.path / "live")
+        self.with_swarm = self.with_swarm and self.plan.written.swarm is not None
+        self.with_matrix = self.with_matrix and self.plan.written.matrix is not None
+
+    def run(self) -> None:
+        """Starts and watches everything to its end. Raises KeyboardInterrupt after cleaning up on Ctrl-C."""
+        interrupted = False
+        try:
+            self._start_target()
+            self._start_swarm()
+            if not self.with_swarm:
+                self._start_matrix()
+            self._watch()
+        except KeyboardInterrupt:
+            interrupted = True
+            raise
+        finally:
+            self._end_everything()
+            self.folder.finish(interrupted=interrupted)
+            self.selector.close()
+
+    def _start_target(self) -> None:
+        self.screen.say("starting the calling service")
+        self.target = start_target(
+            self.plan.written,
+            database=self.folder.path / "service" / "service.sqlite",
+            log_path=self.folder.path / "logs" / "service.log",
+        )
+        self.folder.manifest["target"] = {"kind": self.plan.written.target.kind, "url": self.target.url}
+        self.folder.save()
+        if self.target.process is not None:
+            self._watch_child(self.target.process)
+
+    def _start_swarm(self) -> None:
+        section = self.plan.written.swarm
+        if not self.with_swarm or section is None or self.target is None:
+            return
+        self.screen.say(f"starting the swarm: {section.people} people over {section.workers} workers")
+        self.swarm = start_swarm(section.workers, self.target, self.folder)
+        for child in self.swarm.all():
+            self._watch_child(child)
+
+    def _start_matrix(self) -> None:
+        section = self.plan.written.matrix
+        if not self.with_matrix or section is None or self.target is None or self.matrix is not None:
+            return
+        self.screen.say("starting the device matrix")
+        self.matrix = start_matrix(section.workers, self.target, self.folder, self.matrix_filters)
+        self._watch_child(self.matrix)
+
+    def _watch_child(self, child: ChildProcess) -> None:
+        descriptor = os.pidfd_open(child.pid)
+        self._watched[descriptor] = child
+        self.selector.register(descriptor, selectors.EVENT_READ)
+
+    def _watch(self) -> None:
+        started_at_s = self.clock.monotonic_s()
+        while not self._is_over():
+            for key, _ in self.selector.select(TICK_S):
+                descriptor = key.fd
+                self.selector.unregister(descriptor)
+                os.close(descriptor)
+                self._child_ended(self._watched.pop(descriptor))
+            elapsed_s = self.clock.monotonic_s() - started_at_s
+            self._advance(elapsed_s)
+            self.progress.read()
+            self.screen.draw(self.progress, elapsed_s)
+
+    def _is_over(self) -> bool:
+        if self._stop_reason:
+            return True
+        swarm_over = self.swarm is None or not self.swarm.master.is_running()
+        matrix_over = not self.with_matrix or self._matrix_done
+        return swarm_over and matrix_over
+
+    def _advance(self, elapsed_s: float) -> None:
+        matrix = self.plan.written.matrix
+        if self.matrix is None and matrix is not None and self.with_matrix:
+            swarm_gone = self.swarm is None or not self.swarm.master.is_running()
+            if elapsed_s >= matrix.start_after_s or swarm_gone:
+                self._start_matrix()
+        if self.swarm is not None and self.swarm.master.is_running():
+            self._end_swarm_in_time()
+        if elapsed_s > self.plan.written.max_duration_s:
+            self._stop(
+                "time_limit",
+                f"the run took longer than max_duration_s = {self.plan.written.max_duration_s:.0f}",
+                "invalid",
+            )
+
+    def _end_swarm_in_time(self) -> None:
+        assert self.swarm is not None
+        matrix_over = not self.with_matrix or self._matrix_done
+        now_s = self.clock.monotonic_s()
+        if matrix_over and self._swarm_told_to_end_at_s is None and self._swarm_has_only_open_stages_left():
+            self.screen.say("the matrix has ended: the swarm hangs up")
+            self.swarm.master.signal(signal.SIGUSR1)
+            self._swarm_told_to_end_at_s = now_s
+        elif self._swarm_told_to_end_at_s is not None and now_s - self._swarm_told_to_end_at_s > SWARM_DRAIN_S:
+            self._stop("swarm_drain", f"the swarm did not end within {SWARM_DRAIN_S:.0f} s of being told", "invalid")
+
+    def _swarm_has_only_open_stages_left(self) -> bool:
+        section = self.plan.written.swarm
+        if section is None:
+            return True
+        bounded = [stage.name for stage in section.stages if stage.duration_s > 0]
+        return self.progress.swarm_stage not in bounded
+
+    def _child_ended(self, child: ChildProcess) -> None:
+        code = child.popen.wait()
+        if child is self.matrix:
+            self._matrix_done = True
+            if code not in MATRIX_OK_EXITS:
+                self.folder.record_fault(
+                    "matrix_died", f"pytest ended with exit code {code}: {child.last_words(3)}", "invalid"
+                )
+            return
+        if self.target is not None and child is self.target.process:
+            self._stop("target_died", f"the calling service ended by itself with exit code {code}", "fail")
+            return
+        if self.swarm is not None and child is self.swarm.master:
+            if code != 0:
+                self.folder.record_fault(
+                    "swarm_master_died", f"the Locust master ended with exit code {code}", "invalid"
+                )
+            return
+        ending = self._swarm_told_to_end_at_s is not None or (
+            self.swarm is not None and not self.swarm.master.is_running()
+        )
+        if code != 0 or not ending:
+            self.folder.record_fault("swarm_worker_died", f"{child.name} ended with exit code {code}", "invalid")
+
+    def _stop(self, what: str, detail: str, severity: str) -> None:
+        self.folder.record_fault(what, detail, "fail" if severity == "fail" else "invalid")
+        self.screen.warn(detail)
+        self._stop_reason = what
+
+    def _end_everything(self) -> None:
+        """Ends what still runs, the callers before the called, each with a bounded grace."""
+        previous = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        try:
+            if self.matrix is not None and self.matrix.is_running():
+                self.matrix.signal(signal.SIGINT)
+                with contextlib.suppress(Exception):
+                    self.matrix.popen.wait(20)
+            if self.matrix is not None:
+                self.matrix.stop()
+            if self.swarm is not None:
+                self.swarm.master.stop(timeout_s=20)
+                for worker in self.swarm.workers:
+                    worker.stop(timeout_s=10)
+            if self.target is not None and self.target.process is not None:
+                self.target.process.stop(timeout_s=10)
+            for descriptor in self._watched:
+                os.close(descriptor)
+            self._watched.clear()
+        finally:
+            signal.signal(signal.SIGINT, previous)

@@ -1,0 +1,11 @@
+"""Removes what a killed run left. Everything else dies with its owner: see network_profiles.lab and bedrock."""
+
+from __future__ import annotations
+
+import device_matrix.cpu_limit
+import network_profiles.lab
+
+
+def sweep_leftovers() -> list[str]:
+    """Removes links, address claims and cgroups whose owner is dead. Returns what was removed, a name each."""
+    return [*network_profiles.lab.sweep(), *device_matrix.cpu_limit.sweep()]

@@ -1,0 +1,77 @@
+"""What the live files say at this moment: read by the screen and by the conductor."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from reports.live import LiveReader
+
+
+@dataclass(slots=True)
+class CellProgress:
+    """One cell of the grid."""
+
+    cell: str
+    device: str
+    network: str
+    scenario: str
+    driver: str
+    status: str = "waiting"
+    """``waiting``, ``running``, or a CellResult's status."""
+    reason: str = ""
+    attempt: int = 0
+
+
+@dataclass(slots=True)
+class Progress:
+    """The last second of the swarm and the state of every cell."""
+
+    live_folder: Path
+    second: dict[str, Any] = field(default_factory=dict)
+    cells: dict[str, CellProgress] = field(default_factory=dict)
+    peak_concurrent: int = 0
+    swarm_ended: bool = False
+    _swarm: LiveReader = field(init=False)
+    _matrix: LiveReader = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._swarm = LiveReader(self.live_folder / "swarm.jsonl")
+        self._matrix = LiveReader(self.live_folder / "matrix.jsonl")
+
+    @property
+    def swarm_stage(self) -> str:
+        """The stage that the swarm is in; empty before its first second."""
+        return str(self.second.get("stage", ""))
+
+    def read(self) -> None:
+        """Takes in what was written since the last call."""
+        for line in self._swarm.read_new():
+            if line.get("event") == "second":
+                self.second = line
+                self.peak_concurrent = max(self.peak_concurrent, int(line.get("calls_active") or 0))
+            elif line.get("event") == "end":
+                self.swarm_ended = True
+        for line in self._matrix.read_new():
+            self._take_matrix(line)
+
+    def _take_matrix(self, line: dict[str, Any]) -> None:
+        event = line.get("event")
+        if event == "plan":
+            for cell in line["cells"]:
+                names = {key: str(cell.get(key, "")) for key in ("cell", "device", "network", "scenario", "driver")}
+                self.cells.setdefault(names["cell"], CellProgress(**names))
+            return
+        known = self.cells.get(str(line.get("cell")))
+        if known is None:
+            return
+        known.attempt = int(line.get("attempt") or 1)
+        if event == "start":
+            known.status = "running"
+        elif event == "end":
+            known.status, known.reason = str(line.get("status")), str(line.get("reason") or "")
+
+    def count(self, status: str) -> int:
+        """Returns how many cells are in ``status`` now."""
+        return sum(cell.status == status for cell in self.cells.values())

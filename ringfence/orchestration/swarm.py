@@ -1,0 +1,69 @@
+"""The swarm's processes: one Locust master and its workers, all on loopback."""
+
+from __future__ import annotations
+
+import importlib.util
+import socket
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bedrock.child_process import ChildProcess, spawn
+from ringfence.orchestration.run_folder import RunFolder
+from ringfence.orchestration.target import ADMIN_TOKEN_VARIABLE, Target
+
+
+@dataclass(slots=True)
+class SwarmProcesses:
+    """A Locust master and its workers."""
+
+    master: ChildProcess
+    workers: list[ChildProcess] = field(default_factory=list)
+
+    def all(self) -> list[ChildProcess]:
+        """Returns the master first, then the workers."""
+        return [self.master, *self.workers]
+
+
+def start_swarm(workers: int, target: Target, folder: RunFolder) -> SwarmProcesses:
+    """Starts a headless master and ``workers`` worker processes that run the ``[swarm]`` section of the run's plan."""
+    port = str(free_port())
+    shared = ["--plan", str(folder.plan_file), "--target", target.url, "--run-folder", str(folder.path)]
+    env = {ADMIN_TOKEN_VARIABLE: target.admin_token}
+    logs = folder.path / "logs"
+    master = spawn(
+        "locust_master",
+        [*_locust(), "--master", "--headless", "--expect-workers", str(workers),
+         "--master-bind-host", "127.0.0.1", "--master-bind-port", port, *shared],
+        log_path=logs / "locust-master.log", env=env, death_signal="TERM",
+    )  # fmt: skip
+    swarm = SwarmProcesses(master)
+    for index in range(workers):
+        swarm.workers.append(
+            spawn(
+                f"locust_worker_{index}",
+                [*_locust(), "--worker", "--master-host", "127.0.0.1", "--master-port", port, *shared],
+                log_path=logs / f"locust-worker-{index}.log", env=env, death_signal="TERM",
+            )
+        )  # fmt: skip
+    return swarm
+
+
+def locustfile() -> Path:
+    """Returns the path of the swarm's locustfile, wherever the package is installed."""
+    found = importlib.util.find_spec("loadtests")
+    if found is None or found.origin is None:
+        raise ImportError("the package 'loadtests' is not installed")
+    return Path(found.origin).parent / "locustfile.py"
+
+
+def free_port() -> int:
+    """Returns a TCP port of the loopback that was free a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _locust() -> list[str]:
+    return [sys.executable, "-m", "locust", "-f", str(locustfile())]

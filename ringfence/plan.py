@@ -1,0 +1,138 @@
+"""A plan: the TOML that describes a run, checked as a whole before anything starts."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field
+
+import device_matrix.plan
+import loadtests.plan
+from bedrock.errors import InputError, Problem
+from bedrock.toml_input import Written, check, nearest, read_toml
+from device_matrix.plan import MatrixPlan
+from loadtests.plan import ServiceTable, SwarmPlan
+from reports.slo import SloFile, load_slo
+from ringfence.errors import BadOverride
+
+PLANS_FOLDER = Path(__file__).parent / "plans"
+
+
+class TargetSection(Written):
+    """Which calling service is called."""
+
+    kind: Literal["reference"] = "reference"
+    url: str = Field(default="", pattern=r"^(https?://\S+)?$")
+    """Empty: ringfence starts the reference service itself."""
+
+
+class PlanFile(Written):
+    """A whole plan file."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")
+    title: str = ""
+    seed: int = Field(default=1, ge=0)
+    slo: str = "default"
+    """Name of a built-in SLO, or a path relative to the plan file."""
+    max_duration_s: float = Field(default=480, gt=0)
+    """The run is ended, and is INVALID, when it takes longer."""
+    expected_duration_s: float = Field(default=300, gt=0)
+    """What the screen's "time left" counts down from."""
+    target: TargetSection = TargetSection()
+    service: ServiceTable = ServiceTable()
+    swarm: SwarmPlan | None = None
+    matrix: MatrixPlan | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A plan that was read, checked, and found whole."""
+
+    file: Path
+    written: PlanFile
+    slo: SloFile
+    tables: dict[str, Any]
+    """The plan as a person wrote it, overrides applied: what goes into the manifest."""
+
+
+def built_in_plans() -> dict[str, Path]:
+    """Returns the plans that come with ringfence, by name."""
+    return {path.stem: path for path in sorted(PLANS_FOLDER.glob("*.toml"))}
+
+
+def load_plan(name_or_path: str, overrides: list[str] | None = None) -> Plan:
+    """Reads and checks a plan: its own keys, and every device, network, persona, scenario and SLO that it names.
+
+    Raises InputError with all problems at once; BadOverride for a ``--set`` that is not ``key=value``.
+    """
+    path = _find(name_or_path)
+    tables = read_toml(path)
+    for override in overrides or []:
+        _apply(tables, override)
+    file = str(path)
+    problems: list[Problem] = []
+    written = slo = None
+    try:
+        written = check(PlanFile, tables, file)
+    except InputError as error:
+        problems += error.problems
+    try:
+        tables["slo"] = _slo_reference(str(tables.get("slo", "default")), path)
+        slo = load_slo(tables["slo"])
+    except InputError as error:
+        problems += [Problem(file, "slo", str(problem)) if not problem.key else problem for problem in error.problems]
+    swarm, matrix = _section(tables, "swarm"), _section(tables, "matrix")
+    if swarm is not None:
+        problems += loadtests.plan.unknown_names(swarm, file)
+    if matrix is not None:
+        problems += device_matrix.plan.unknown_names(matrix, file)
+    if written is not None and written.swarm is None and written.matrix is None:
+        problems.append(Problem(file, "", "has neither a [swarm] nor a [matrix] section", "nothing would be run"))
+    if problems or written is None or slo is None:
+        raise InputError(problems)
+    return Plan(path, written, slo, tables)
+
+
+def _section(tables: dict[str, Any], name: str) -> dict[str, Any] | None:
+    section = tables.get(name)
+    return section if isinstance(section, dict) else None
+
+
+def _find(name_or_path: str) -> Path:
+    path = Path(name_or_path)
+    if path.suffix == ".toml" or path.exists():
+        return path
+    plans = built_in_plans()
+    if name_or_path in plans:
+        return plans[name_or_path]
+    raise InputError(
+        [Problem(name_or_path, "", "is neither a plan file nor a built-in plan", nearest(name_or_path, plans))]
+    )
+
+
+def _slo_reference(reference: str, plan_file: Path) -> str:
+    beside = plan_file.parent / reference
+    return str(beside.resolve()) if reference.endswith(".toml") and beside.exists() else reference
+
+
+def _apply(tables: dict[str, Any], override: str) -> None:
+    key, separator, text = override.partition("=")
+    if not separator or not key:
+        raise BadOverride(
+            f"--set {override}: is not of the form section.key=value", hint="e.g. --set service.degradation=false"
+        )
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text
+    *parents, last = key.strip().split(".")
+    table = tables
+    for parent in parents:
+        inner = table.setdefault(parent, {})
+        if not isinstance(inner, dict):
+            raise BadOverride(f"--set {override}: '{parent}' is not a section of the plan")
+        table = inner
+    table[last] = value
