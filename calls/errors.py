@@ -1,0 +1,78 @@
+"""What this package raises.
+
+CallsError                  the root
+|-- UnknownTarget           the plan names a kind of target that does not exist            (exit 2)
+|-- SignInRefused           the service does not let a person in                           (exit 5)
+|-- SignalingLost           a person's connection to the service is gone
+|-- NotDelivered            the service did not acknowledge a message
+|-- SegmentNotWritten       the disk refused a segment; the rows are kept for a retry      (exit 5)
+`-- BridgeError             the engine process and its client
+    |-- EngineGone          the engine process has ended or fell silent                    (exit 4)
+    |-- EngineSilent        the engine lives but did not answer a request in time          (exit 4)
+    `-- EngineRefused       the engine answered with an error; ``code`` says which         (exit 4)
+"""
+
+from __future__ import annotations
+
+from bedrock.errors import RingfenceError
+from bedrock.exit_codes import ExitCode
+
+
+class CallsError(RingfenceError):
+    """Something asked of the calls package did not work."""
+
+
+class UnknownTarget(CallsError):
+    """No target adapter has that name."""
+
+    exit_code = ExitCode.USAGE
+
+
+class SignInRefused(CallsError):
+    """The service answered, and did not let the person in. ``code`` is the service's own."""
+
+    exit_code = ExitCode.ENVIRONMENT
+
+    def __init__(self, message: str, *, code: str, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.code = code
+
+
+class SignalingLost(CallsError):
+    """The connection to the service is gone and did not come back."""
+
+
+class NotDelivered(CallsError):
+    """A text message was not acknowledged. ``code`` has few distinct values."""
+
+    def __init__(self, message: str, *, code: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class SegmentNotWritten(CallsError):
+    """A segment could not be written: no space, no right, a broken disk."""
+
+    exit_code = ExitCode.ENVIRONMENT
+
+
+class BridgeError(CallsError):
+    """The engine process could not do what was asked."""
+
+    exit_code = ExitCode.INVALID
+
+
+class EngineGone(BridgeError):
+    """The engine process has ended, or is there and tells nothing any more."""
+
+
+class EngineSilent(BridgeError):
+    """One request was not answered within its time."""
+
+
+class EngineRefused(BridgeError):
+    """The engine answered a request with an error."""
+
+    def __init__(self, message: str, *, code: str, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.code = code

@@ -1,0 +1,111 @@
+"""Opus's place in the E-model: impairment and robustness by bitrate, from the published table in ``opus.toml``."""
+
+from __future__ import annotations
+
+import itertools
+import tomllib
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+
+from calls.quality.emodel import RO_FULL_BAND
+
+_WIDEBAND_FROM_KBIT = 10.0
+"""Between libopus's own switch points for speech (9 kbit/s to wideband) and the table's rows (9 and 11)."""
+_SUPER_WIDEBAND_FROM_KBIT = 13.5
+"""libopus goes from wideband to super-wideband here for mono speech."""
+_BURSTY_FROM = 1.5
+"""Loss counts as bursty when its runs are this many times longer than random loss would make them: at 1-5 % loss
+five seconds of 20 ms packets scatter up to some 1.3 by chance."""
+_PTIME_TOLERANCE_MS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Impairment:
+    """What the table says of one bitrate, on the full-band scale."""
+
+    ie: float
+    bpl: float
+    grounded: bool
+    """The published table covers the case as it stands: no clamping, no shift of scale, its own frame length."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Point:
+    kbit: float
+    ie: float
+    bpl_random: float
+    bpl_bursty: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    scale_top_r: float
+    points: tuple[_Point, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Table:
+    model: str
+    ptime_ms: float
+    rows: dict[tuple[str, str], _Row]
+
+
+def bandwidth_of(kbit: float) -> str:
+    """Returns ``nb``, ``wb`` or ``swb``: the audio bandwidth that libopus picks for mono speech at ``kbit``."""
+    if kbit >= _SUPER_WIDEBAND_FROM_KBIT:
+        return "swb"
+    return "wb" if kbit >= _WIDEBAND_FROM_KBIT else "nb"
+
+
+def is_bursty(burst_ratio: float) -> bool:
+    """Says whether loss with this BurstR (G.107) takes the table's bursty robustness."""
+    return burst_ratio >= _BURSTY_FROM
+
+
+def impairment(kbit: float, *, ptime_ms: float, bursty: bool, mode: str = "vbr") -> Impairment:
+    """Returns Ie and Bpl of Opus at ``kbit``, interpolated inside one (bandwidth, mode) row, clamped at its ends.
+
+    Raises KeyError for a mode that has no row.
+    """
+    table = _table()
+    bandwidth = bandwidth_of(kbit)
+    row = table.rows[bandwidth, mode]
+    point = _interpolate(row.points, kbit)
+    shift = RO_FULL_BAND - row.scale_top_r
+    inside = row.points[0].kbit <= kbit <= row.points[-1].kbit
+    usual_frames = abs(ptime_ms - table.ptime_ms) <= _PTIME_TOLERANCE_MS
+    return Impairment(
+        ie=point.ie + shift,
+        bpl=point.bpl_bursty if bursty else point.bpl_random,
+        grounded=inside and usual_frames and shift == 0.0,
+    )
+
+
+def model_name() -> str:
+    """Returns the name of the parameter set, for the record."""
+    return _table().model
+
+
+def _interpolate(points: tuple[_Point, ...], kbit: float) -> _Point:
+    kbit = min(points[-1].kbit, max(points[0].kbit, kbit))
+    for low, high in itertools.pairwise(points):
+        if kbit <= high.kbit:
+            share = (kbit - low.kbit) / (high.kbit - low.kbit)
+            return _Point(
+                kbit,
+                low.ie + share * (high.ie - low.ie),
+                low.bpl_random + share * (high.bpl_random - low.bpl_random),
+                low.bpl_bursty + share * (high.bpl_bursty - low.bpl_bursty),
+            )
+    return points[-1]
+
+
+@cache
+def _table() -> _Table:
+    raw = tomllib.loads(files("calls.quality").joinpath("opus.toml").read_text(encoding="utf-8"))
+    rows = {
+        (row["bandwidth"], row["mode"]): _Row(row["scale_top_r"], tuple(_Point(*point) for point in row["points"]))
+        for row in raw["row"]
+    }
+    return _Table(raw["model"], raw["ptime_ms"], rows)
