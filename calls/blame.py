@@ -1,0 +1,81 @@
+"""Whose fault a failed call is: one table from reasons and evidence to blame.
+
+Read from the top, the first row that fits decides. "Link" is this leg's own access link.
+
+| reason                                             | evidence                              | blame     |
+|----------------------------------------------------|---------------------------------------|-----------|
+| engine_stopped, media_error, bind_failed,          |                                       | generator |
+|   answer_timeout, refused_unknown_user             |                                       |           |
+| answer_lost, illegal_*, bad_offer, bad_answer,     |                                       | target    |
+|   refused_* (but unknown_user, offline), error_*   |                                       |           |
+| peer_lost                                          | the far end is one of our engines     | generator |
+| invite_timeout, ring_timeout, signaling_lost,      | the link had an outage                | network   |
+|   hangup_unconfirmed, cancel_unconfirmed           | anything else                         | target    |
+| ice_*, dtls_*, no_audio, audio_died, gap,          | our socket refused or dropped packets | generator |
+|   consent_lost, peer_closed                        | our packets left late                 | generator |
+|                                                    | the link dropped packets              | network   |
+| no_ringing                                         | the link had an outage                | network   |
+| everything else                                    |                                       | unknown   |
+
+A call that one leg calls ``unknown`` often has its culprit in the other leg's row: an answer that the service lost is
+``ice_timeout, unknown`` for the callee, who waits in vain, and ``answer_lost, target`` for the caller.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from calls.record import Blame
+
+LATE_MS = 40.0
+"""Two frames of 20 ms: packets that leave later than this are heard as a gap that the generator made."""
+
+_GENERATOR = frozenset({"engine_stopped", "media_error", "bind_failed", "answer_timeout", "refused_unknown_user"})
+_TARGET = frozenset({"answer_lost", "bad_offer", "bad_answer"})
+_SIGNALING = frozenset({"invite_timeout", "ring_timeout", "signaling_lost", "hangup_unconfirmed", "cancel_unconfirmed"})
+_MEDIA = frozenset({"no_audio", "audio_died", "gap", "consent_lost", "peer_closed"})
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What is known of a leg's surroundings when it ends."""
+
+    send_errors: int = 0
+    send_late_p99_ms: float = 0.0
+    link_lost: int = 0
+    link_queue_dropped: int = 0
+    link_outage_dropped: int = 0
+    max_gap_ms: float | None = None
+    peer_is_ours: bool = False
+    """The far end runs in one of our own engines, so only we can lose it."""
+
+    @property
+    def link_dropped(self) -> int:
+        """Packets that this leg's access link dropped, for whatever cause."""
+        return self.link_lost + self.link_queue_dropped + self.link_outage_dropped
+
+
+def blame_of(reason: str, evidence: Evidence) -> Blame:
+    """Returns whose fault a failure for ``reason`` is."""
+    blame = Blame.UNKNOWN
+    if reason in _GENERATOR or (reason == "peer_lost" and evidence.peer_is_ours):
+        blame = Blame.GENERATOR
+    elif (
+        reason in _TARGET
+        or reason.startswith(("illegal_", "error_"))
+        or (reason.startswith("refused_") and reason != "refused_offline")
+    ):
+        blame = Blame.TARGET
+    elif reason in _SIGNALING:
+        blame = Blame.NETWORK if evidence.link_outage_dropped else Blame.TARGET
+    elif reason in _MEDIA or reason.startswith(("ice_", "dtls_")):
+        blame = _blame_of_media(evidence)
+    elif reason == "no_ringing" and evidence.link_outage_dropped:
+        blame = Blame.NETWORK
+    return blame
+
+
+def _blame_of_media(evidence: Evidence) -> Blame:
+    if evidence.send_errors or evidence.send_late_p99_ms > LATE_MS:
+        return Blame.GENERATOR
+    return Blame.NETWORK if evidence.link_dropped else Blame.UNKNOWN

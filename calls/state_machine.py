@@ -1,0 +1,358 @@
+"""One side of one call as states: what may happen when, what to do then, and how it ended. Pure: no I/O, no clock.
+
+    caller   inviting > proceeding > ringing > connecting > talking > leaving > ended
+    callee                           ringing > connecting > talking > leaving > ended
+
+``proceeding``: the service took the invitation. ``connecting``: answered, not heard yet. ``leaving``: we said goodbye
+and wait for the service to confirm it. Any state may fall to ``ended``. Who drives it calls ``told`` for what the
+service says, ``media`` for what the media does, ``overdue`` when ``deadline_s`` has passed, and does as the returned
+Action says; so every state ends in bounded time and nothing sleeps.
+
+A message that the table below does not allow is a finding against the target: the call goes on as a real client's
+would, and fails at its end for ``illegal_<message>`` unless it failed for something else. Messages that may cross ours
+on the wire (an answer crossing our cancel) are allowed.
+
+| limit             | from                        | reason when it passes                       | then    |
+|-------------------|-----------------------------|---------------------------------------------|---------|
+| setup             | the invitation              | invite_timeout, no_ringing                  | cancel  |
+| setup             | picking up (callee)         | answer_timeout                              | decline |
+| patience          | ringing (caller)            | (outcome canceled)                          | cancel  |
+| ring              | ringing                     | ring_timeout                                | cancel  |
+| setup, less what  | the answer                  | ice_timeout, dtls_timeout, no_audio, by how | hang up |
+|   ringing took    |                             |   far media got                             |         |
+| talk              | the first audio (caller)    | (outcome completed)                         | hang up |
+| call              | the first audio (callee)    | (outcome completed, call_limit)             | hang up |
+| confirm           | our goodbye                 | hangup_unconfirmed, cancel_unconfirmed      | stop    |
+
+``calls.blame`` says whose fault each reason is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from calls.blame import Evidence, blame_of
+from calls.record import FUNNEL, Blame, Outcome, Side, Stage
+
+
+class CallState(StrEnum):
+    """Where one side of a call stands."""
+
+    INVITING = "inviting"
+    PROCEEDING = "proceeding"
+    RINGING = "ringing"
+    CONNECTING = "connecting"
+    TALKING = "talking"
+    LEAVING = "leaving"
+    ENDED = "ended"
+
+
+class Told(StrEnum):
+    """What a service may say about a call."""
+
+    INCOMING = "incoming"
+    TRYING = "trying"
+    REFUSED = "refused"
+    RINGING = "ringing"
+    ANSWERED = "answered"
+    CANDIDATE = "candidate"
+    REOFFER = "reoffer"
+    REANSWER = "reanswer"
+    MEDIA = "media"
+    QUALITY = "quality"
+    ENDED = "ended"
+    ERROR = "error"
+
+
+class Action(StrEnum):
+    """What the driver of the machine has to do now."""
+
+    NONE = "none"
+    ANSWER = "answer"
+    """Make the answer, send it, then call ``answered``."""
+    DECLINE = "decline"
+    CANCEL = "cancel"
+    HANG_UP = "hang_up"
+    STOP = "stop"
+    """The call is over; nothing is left to say."""
+
+
+class Decision(StrEnum):
+    """What a called person does when it has rung long enough."""
+
+    ANSWER = "answer"
+    DECLINE = "decline"
+    IGNORE = "ignore"
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How long each part of a call may take, in seconds, and the longest silence that still counts as a call."""
+
+    setup_s: float
+    ring_s: float
+    gap_ms: float
+    confirm_s: float = 10.0
+    call_s: float = 7200.0
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How one side of a call ended."""
+
+    outcome: Outcome
+    blame: Blame
+    reason: str
+    stage: Stage
+    hung_up_cleanly: bool
+
+
+_BEFORE_ANSWER = frozenset({Told.RINGING, Told.ANSWERED, Told.CANDIDATE, Told.ENDED, Told.ERROR})
+_IN_CALL = frozenset({Told.CANDIDATE, Told.REOFFER, Told.REANSWER, Told.MEDIA, Told.QUALITY, Told.ENDED, Told.ERROR})
+LEGAL: dict[tuple[Side, CallState], frozenset[Told]] = {
+    (Side.CALLER, CallState.INVITING): _BEFORE_ANSWER | {Told.TRYING, Told.REFUSED},
+    (Side.CALLER, CallState.PROCEEDING): _BEFORE_ANSWER,
+    (Side.CALLER, CallState.RINGING): _BEFORE_ANSWER,
+    (Side.CALLER, CallState.CONNECTING): _IN_CALL,
+    (Side.CALLER, CallState.TALKING): _IN_CALL,
+    (Side.CALLER, CallState.LEAVING): _BEFORE_ANSWER | _IN_CALL | {Told.TRYING, Told.REFUSED},
+    (Side.CALLEE, CallState.RINGING): frozenset({Told.CANDIDATE, Told.ENDED, Told.ERROR}),
+    (Side.CALLEE, CallState.CONNECTING): _IN_CALL,
+    (Side.CALLEE, CallState.TALKING): _IN_CALL,
+    (Side.CALLEE, CallState.LEAVING): _IN_CALL,
+}
+"""What the service may say in each state; ``ended`` has its own table of reasons."""
+
+_ANSWERED_STATES = frozenset({CallState.CONNECTING, CallState.TALKING})
+LEGAL_ENDS: dict[tuple[Side, CallState], frozenset[str]] = {
+    (Side.CALLER, CallState.INVITING): frozenset({"declined", "no_answer", "peer_lost"}),
+    (Side.CALLER, CallState.PROCEEDING): frozenset({"declined", "no_answer", "peer_lost"}),
+    (Side.CALLER, CallState.RINGING): frozenset({"declined", "no_answer", "peer_lost"}),
+    (Side.CALLER, CallState.CONNECTING): frozenset({"hangup", "peer_lost"}),
+    (Side.CALLER, CallState.TALKING): frozenset({"hangup", "peer_lost"}),
+    (Side.CALLER, CallState.LEAVING): frozenset({"hangup", "canceled", "declined", "no_answer", "peer_lost"}),
+    (Side.CALLEE, CallState.RINGING): frozenset({"canceled", "no_answer", "peer_lost", "answered_elsewhere"}),
+    (Side.CALLEE, CallState.CONNECTING): frozenset(
+        {"hangup", "canceled", "no_answer", "peer_lost", "answered_elsewhere"}
+    ),
+    (Side.CALLEE, CallState.TALKING): frozenset({"hangup", "peer_lost"}),
+    (Side.CALLEE, CallState.LEAVING): frozenset(
+        {"hangup", "declined", "canceled", "no_answer", "peer_lost", "answered_elsewhere"}
+    ),
+}
+_HUMAN_ENDS = {
+    "declined": Outcome.DECLINED,
+    "no_answer": Outcome.NO_ANSWER,
+    "canceled": Outcome.CANCELED,
+    "answered_elsewhere": Outcome.CANCELED,
+}
+_SLOW_SERVICE = {CallState.INVITING: "invite_timeout", CallState.PROCEEDING: "no_ringing"}
+_HUMAN_REFUSALS = {"busy": Outcome.BUSY, "blocked": Outcome.BLOCKED}
+
+
+class CallMachine:
+    """One side of one call. Times are seconds of any one clock; ``deadline_s`` is the next moment to act."""
+
+    def __init__(self, side: Side, limits: Limits, now_s: float, *, talk_s: float = 0.0) -> None:
+        self.side = side
+        self.limits = limits
+        self.state = CallState.INVITING if side is Side.CALLER else CallState.RINGING
+        self.stage = Stage.ATTEMPTED if side is Side.CALLER else Stage.RINGING
+        self.findings: list[str] = []
+        self.deadline_s = now_s + (limits.setup_s if side is Side.CALLER else limits.ring_s)
+        self._began_s = now_s
+        self._before_ring_s = 0.0
+        self._talk_s = talk_s
+        self._patience_s: float | None = None
+        self._decision = Decision.IGNORE
+        self._decided = False
+        self._outcome: Outcome | None = None
+        self._reason = ""
+        self._clean = False
+        self._talked_out = False
+
+    # What our person does.
+
+    def will_wait(self, patience_s: float) -> None:
+        """The caller cancels when it has rung for ``patience_s``."""
+        self._patience_s = patience_s
+
+    def will(self, decision: Decision, at_s: float) -> None:
+        """The callee does so at ``at_s``."""
+        self._decision = decision
+        if decision is not Decision.IGNORE:
+            self.deadline_s = min(self.deadline_s, at_s)
+
+    def answered(self, now_s: float) -> Action:
+        """The callee's answer was sent."""
+        if self.state is CallState.RINGING:
+            self._connect(now_s)
+        return Action.NONE
+
+    def leave(self, now_s: float, reason: str, *, failed: bool = False) -> Action:
+        """This side ends the call now, in whatever state: a person who goes, or a failure that we noticed."""
+        if self.state in {CallState.LEAVING, CallState.ENDED}:
+            return Action.NONE
+        was, heard = self.state, self.state is CallState.TALKING
+        self.state = CallState.LEAVING
+        self.deadline_s = now_s + self.limits.confirm_s
+        self._reason = reason
+        if was in _ANSWERED_STATES:
+            self._outcome, action = (Outcome.COMPLETED if heard else Outcome.CANCELED), Action.HANG_UP
+        elif self.side is Side.CALLER:
+            self._outcome, action = Outcome.CANCELED, Action.CANCEL
+        else:
+            self._outcome, action = Outcome.DECLINED, Action.DECLINE
+        if failed:
+            self._outcome = Outcome.FAILED
+        return action
+
+    def stop(self, reason: str) -> Action:
+        """The call is over for this side without another word: its signaling is gone, or its engine ends."""
+        return self._end(Outcome.FAILED, reason)
+
+    # What the service says.
+
+    def told(self, what: Told, now_s: float, code: str = "") -> Action:
+        """Takes a message of the service; ``code`` is the reason of ``refused``, ``ended`` and ``error``."""
+        if self.state is CallState.ENDED:
+            return Action.NONE
+        if what not in LEGAL[self.side, self.state]:
+            self.findings.append(f"illegal_{what}")
+            return Action.NONE
+        if what is Told.ENDED:
+            return self._told_ended(code)
+        if what is Told.ERROR:
+            return self._end(Outcome.FAILED, f"error_{code}")
+        if what is Told.REFUSED:
+            outcome = _HUMAN_REFUSALS.get(code, Outcome.FAILED)
+            return self._end(outcome, f"refused_{code}" if outcome is Outcome.FAILED else "")
+        if what is Told.ANSWERED and self.state is not CallState.LEAVING:
+            self._connect(now_s)
+        elif what is Told.TRYING and self.state is CallState.INVITING:
+            self.state = CallState.PROCEEDING
+        elif what is Told.RINGING and self.state in {CallState.INVITING, CallState.PROCEEDING}:
+            self._ring(now_s)
+        return Action.NONE
+
+    # What the media does.
+
+    def media(self, reached: Stage, now_s: float) -> Action:
+        """Media came as far as ``reached``: ICE, DTLS, or MEDIA_BOTH_WAYS at the first audio heard."""
+        self._reach(reached)
+        if reached is Stage.MEDIA_BOTH_WAYS and self.state is CallState.CONNECTING:
+            self.state = CallState.TALKING
+            self.deadline_s = now_s + (self._talk_s if self.side is Side.CALLER else self.limits.call_s)
+        return Action.NONE
+
+    def overdue(self, now_s: float) -> Action:
+        """``deadline_s`` has passed."""
+        if self.state is CallState.RINGING:
+            return self._rung_out(now_s)
+        if self.state is CallState.LEAVING:
+            return self._unconfirmed()
+        if self.state is CallState.TALKING:
+            self._talked_out = True
+            return self.leave(now_s, "" if self.side is Side.CALLER else "call_limit")
+        if self.state is CallState.CONNECTING:
+            return self.leave(now_s, _missing(self.stage), failed=True)
+        return self.leave(now_s, _SLOW_SERVICE.get(self.state, ""), failed=True)
+
+    # How it ended.
+
+    def settle(self, evidence: Evidence) -> Ending:
+        """Returns how the call ended for this side, once its media figures are known. Only after ``ended``."""
+        if self.state is not CallState.ENDED or self._outcome is None:
+            raise ValueError(f"a call that is {self.state} has not ended")
+        outcome, reason = self._outcome, self._reason
+        too_long = evidence.max_gap_ms is not None and evidence.max_gap_ms > self.limits.gap_ms
+        if outcome is Outcome.COMPLETED and too_long:
+            outcome, reason = Outcome.FAILED, "gap"
+        if self.findings and outcome is not Outcome.FAILED:
+            outcome, reason = Outcome.FAILED, self.findings[0]
+        if outcome is Outcome.COMPLETED:
+            self._reach(Stage.ENDED)
+        elif self._talked_out and not too_long:
+            self._reach(Stage.SUSTAINED)
+        blame = blame_of(reason, evidence) if outcome is Outcome.FAILED else Blame.NOBODY
+        return Ending(outcome, blame, reason, self.stage, self._clean)
+
+    def _ring(self, now_s: float) -> None:
+        self.state = CallState.RINGING
+        self._reach(Stage.RINGING)
+        self._before_ring_s = now_s - self._began_s
+        patience_s = self.limits.ring_s if self._patience_s is None else min(self._patience_s, self.limits.ring_s)
+        self.deadline_s = now_s + patience_s
+
+    def _rung_out(self, now_s: float) -> Action:
+        if self.side is Side.CALLER:
+            if self._patience_s is not None and self._patience_s < self.limits.ring_s:
+                return self.leave(now_s, "")
+            return self.leave(now_s, "ring_timeout", failed=True)
+        if self._decided:
+            return self.leave(now_s, "answer_timeout", failed=True)
+        if self._decision is Decision.IGNORE:
+            return self.leave(now_s, "ring_timeout", failed=True)
+        self._decided = True
+        if self._decision is Decision.DECLINE:
+            return self.leave(now_s, "")
+        # The answer must be made and sent within the setup limit.
+        self.deadline_s = now_s + self.limits.setup_s
+        return Action.ANSWER
+
+    def _connect(self, now_s: float) -> None:
+        if self.state in {CallState.INVITING, CallState.PROCEEDING}:
+            self._before_ring_s = now_s - self._began_s
+        self.state = CallState.CONNECTING
+        self._reach(Stage.ANSWERED)
+        self.deadline_s = now_s + max(1.0, self.limits.setup_s - self._before_ring_s)
+
+    def _told_ended(self, code: str) -> Action:
+        if self.side is Side.CALLER and code == "hangup" and self.state in {CallState.PROCEEDING, CallState.RINGING}:
+            # The callee hung up on a call that it had answered, and that answer never reached us.
+            return self._end(Outcome.FAILED, "answer_lost")
+        if code not in LEGAL_ENDS[self.side, self.state]:
+            return self._end(Outcome.FAILED, "illegal_ended")
+        if self.state is CallState.LEAVING:
+            return self._confirmed(code)
+        self._clean = code != "peer_lost"
+        if code == "hangup":
+            if self.state is CallState.TALKING:
+                self._talked_out = self.side is Side.CALLEE
+                return self._end(Outcome.COMPLETED, "peer_hung_up" if self.side is Side.CALLER else "")
+            return self._end(Outcome.FAILED, "peer_gave_up")
+        return self._end(_HUMAN_ENDS.get(code, Outcome.FAILED), "peer_lost" if code == "peer_lost" else "")
+
+    def _confirmed(self, code: str) -> Action:
+        self._clean = code != "peer_lost"
+        if self._outcome is not Outcome.FAILED and code == "peer_lost":
+            return self._end(Outcome.FAILED, "peer_lost")
+        if self._outcome is Outcome.CANCELED and code in {"declined", "no_answer"}:
+            # Theirs crossed our cancel, and the service heard theirs first.
+            return self._end(_HUMAN_ENDS[code], "")
+        return self._end(self._outcome or Outcome.FAILED, self._reason)
+
+    def _unconfirmed(self) -> Action:
+        if self._outcome is Outcome.COMPLETED:
+            return self._end(Outcome.FAILED, "hangup_unconfirmed")
+        if self._outcome in {Outcome.CANCELED, Outcome.DECLINED}:
+            return self._end(Outcome.FAILED, "cancel_unconfirmed")
+        return self._end(Outcome.FAILED, self._reason)
+
+    def _end(self, outcome: Outcome, reason: str) -> Action:
+        if self.state is not CallState.ENDED:
+            self.state = CallState.ENDED
+            self._outcome, self._reason = outcome, reason
+        return Action.STOP
+
+    def _reach(self, stage: Stage) -> None:
+        if FUNNEL.index(stage) > FUNNEL.index(self.stage):
+            self.stage = stage
+
+
+def _missing(stage: Stage) -> str:
+    """The reason of a call that was answered and not heard in time: the first step that did not come."""
+    if stage is Stage.ANSWERED:
+        return "ice_timeout"
+    return "dtls_timeout" if stage is Stage.ICE else "no_audio"
