@@ -1,0 +1,147 @@
+"""The operator's API behind a token: seed people, listen on links, switch faults, read call log and counters."""
+
+from __future__ import annotations
+
+import hmac
+import resource
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any, TypeVar
+
+import msgspec
+from aiohttp import web
+
+from reference_service.directory import Person, UnknownPerson
+from reference_service.faults import FaultOrder
+from reference_service.listeners import Listeners, ListenRefused
+from reference_service.service import Service, now_ms
+from reference_service.sessions import Sessions
+
+T = TypeVar("T")
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class Seed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """``POST /admin/seed``; a pair is (who follows, whom)."""
+
+    users: list[Person] = []
+    follows: list[tuple[str, str]] = []
+    close_friends: list[tuple[str, str]] = []
+
+
+class Listen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """``POST`` and ``DELETE /admin/listen``."""
+
+    address: Annotated[str, msgspec.Meta(max_length=64)]
+
+
+def json_response(body: object, status: int = 200) -> web.Response:
+    """Returns ``body`` as JSON."""
+    return web.Response(body=msgspec.json.encode(body), status=status, content_type="application/json")
+
+
+def problem(status: int, code: str, message: str) -> web.Response:
+    """Returns an error as the whole HTTP API words it."""
+    return json_response({"error": code, "message": message}, status)
+
+
+async def read_body(request: web.Request, kind: type[T]) -> T:
+    """Returns the request's body. Raises HTTPBadRequest with the first thing wrong."""
+    try:
+        return msgspec.json.decode(await request.read(), type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as wrong:
+        body = msgspec.json.encode({"error": "bad_request", "message": str(wrong)})
+        raise web.HTTPBadRequest(body=body, content_type="application/json") from None
+
+
+class Admin:
+    """Serves ``/admin/*``."""
+
+    def __init__(self, service: Service, sessions: Sessions, listeners: Listeners) -> None:
+        self._service = service
+        self._sessions = sessions
+        self._listeners = listeners
+
+    def routes(self) -> list[web.RouteDef]:
+        """Every admin route, each behind the token."""
+        return [
+            web.post("/admin/seed", self._guard(self._seed)),
+            web.post("/admin/listen", self._guard(self._listen)),
+            web.delete("/admin/listen", self._guard(self._unlisten)),
+            web.post("/admin/faults", self._guard(self._set_faults)),
+            web.get("/admin/faults", self._guard(self._get_faults)),
+            web.get("/admin/calls", self._guard(self._calls)),
+            web.get("/admin/stats", self._guard(self._stats)),
+        ]
+
+    def _guard(self, handler: Handler) -> Handler:
+        async def guarded(request: web.Request) -> web.StreamResponse:
+            token = self._service.settings.admin_token
+            if not token:
+                return problem(403, "admin_closed", "RINGFENCE_ADMIN_TOKEN was not set when the service started")
+            given = request.headers.get("Authorization", "")
+            if not hmac.compare_digest(given.encode(), f"Bearer {token}".encode()):
+                return problem(401, "bad_admin_token", "send 'Authorization: Bearer TOKEN'")
+            return await handler(request)
+
+        return guarded
+
+    async def _seed(self, request: web.Request) -> web.Response:
+        seed = await read_body(request, Seed)
+        try:
+            await self._service.directory.seed(seed.users, seed.follows, seed.close_friends)
+        except UnknownPerson as unknown:
+            return problem(400, "unknown_user", str(unknown))
+        counts = {name: len(getattr(seed, name)) for name in ("users", "follows", "close_friends")}
+        return json_response({**counts, "users_in_all": len(self._service.directory.users)})
+
+    async def _listen(self, request: web.Request) -> web.Response:
+        try:
+            url = await self._listeners.add((await read_body(request, Listen)).address)
+        except ListenRefused as refused:
+            return problem(409, "listen_refused", str(refused))
+        return json_response({"url": url})
+
+    async def _unlisten(self, request: web.Request) -> web.Response:
+        was_listening = await self._listeners.remove((await read_body(request, Listen)).address)
+        return json_response({"was_listening": was_listening})
+
+    async def _set_faults(self, request: web.Request) -> web.Response:
+        self._service.faults.apply(await read_body(request, FaultOrder))
+        return json_response(self._service.faults.to_dict())
+
+    async def _get_faults(self, _request: web.Request) -> web.Response:
+        return json_response(self._service.faults.to_dict())
+
+    async def _calls(self, request: web.Request) -> web.Response:
+        """``?limit=`` (default 1000), ``?after=`` (``next`` of the page before), ``?call_id=``."""
+        try:
+            limit = min(max(int(request.query.get("limit", "1000")), 1), 10_000)
+            after = int(request.query.get("after", "0"))
+        except ValueError:
+            return problem(400, "bad_request", "limit and after are whole numbers")
+        calls = await self._service.log.page(limit=limit, after=after, call_id=request.query.get("call_id"))
+        return json_response({"calls": calls, "next": calls[-1]["row"] if len(calls) == limit else None})
+
+    async def _stats(self, _request: web.Request) -> web.Response:
+        service = self._service
+        used = resource.getrusage(resource.RUSAGE_SELF)
+        stats: dict[str, Any] = {
+            "uptime_s": (now_ms() - service.started_at_ms) / 1000,
+            "cpu_s": used.ru_utime + used.ru_stime,
+            "users": len(service.directory.users),
+            "online": service.presence.users_online,
+            "sockets": len(service.presence.everyone()),
+            "active_calls": service.switchboard.active_calls,
+            "calls": dict(service.switchboard.counts),
+            "messages": service.messaging.sent,
+            "reports": service.controls.reports,
+            "errors": dict(self._sessions.errors),
+            "faults": service.faults.to_dict(),
+            "links": self._listeners.links,
+            "store": {
+                "commits": service.store.commits,
+                "jobs": service.store.jobs,
+                "largest_batch": service.store.largest_batch,
+            },
+        }
+        return json_response(stats)

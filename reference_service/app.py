@@ -1,0 +1,74 @@
+"""The HTTP face: health, sign-in, the WebSocket, the web client, the admin API."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated
+
+import msgspec
+from aiohttp import web
+
+from reference_service.accounts import NOBODYS_PASSWORD, check_password, make_token
+from reference_service.admin import Admin, json_response, problem, read_body
+from reference_service.listeners import Listeners
+from reference_service.service import Service
+from reference_service.sessions import Sessions
+from reference_service.static import StaticFiles
+
+MAX_BODY_BYTES = 16 * 1024 * 1024
+"""Largest request body: a seed of tens of thousands of people."""
+
+
+class SignIn(msgspec.Struct, frozen=True):
+    """``POST /api/sign-in``."""
+
+    name: Annotated[str, msgspec.Meta(max_length=64)]
+    password: Annotated[str, msgspec.Meta(max_length=200)]
+
+
+def build(service: Service) -> tuple[web.AppRunner, Listeners]:
+    """Returns the runner, not set up yet, and its listeners."""
+    app = web.Application(client_max_size=MAX_BODY_BYTES)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0, handle_signals=False)
+    listeners = Listeners(runner, service.settings.link_range)
+    sessions = Sessions(service)
+    static = StaticFiles(service.settings.web_root)
+    api = _Api(service)
+    app.add_routes(
+        [
+            web.get("/health", api.health),
+            web.post("/api/sign-in", api.sign_in),
+            web.get("/ws", sessions.serve),
+            *Admin(service, sessions, listeners).routes(),
+            web.get("/", static.index),
+            web.get("/static/{path:.+}", static.file),
+            web.get("/{path:favicon\\.ico|favicon\\.svg|manifest\\.webmanifest|sw\\.js|robots\\.txt}", static.file),
+        ]
+    )
+    return runner, listeners
+
+
+class _Api:
+    def __init__(self, service: Service) -> None:
+        self._service = service
+
+    async def health(self, _request: web.Request) -> web.Response:
+        service = self._service
+        return json_response(
+            {
+                "status": "ok",
+                "users": len(service.directory.users),
+                "online": service.presence.users_online,
+                "active_calls": service.switchboard.active_calls,
+            }
+        )
+
+    async def sign_in(self, request: web.Request) -> web.Response:
+        sign_in = await read_body(request, SignIn)
+        user = self._service.directory.users.get(sign_in.name)
+        hashed = user.password if user is not None else NOBODYS_PASSWORD
+        fits = await asyncio.to_thread(check_password, sign_in.password, hashed)
+        if user is None or not fits:
+            return problem(401, "bad_credentials", "name or password is wrong")
+        token = make_token(user.name, self._service.directory.token_key)
+        return json_response({"token": token, "user": {"name": user.name, "display_name": user.display_name}})

@@ -1,0 +1,86 @@
+"""One WebSocket as the rest of the service sees it: ``send`` never waits, a slow reader is cut off."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import deque
+
+from aiohttp import WSCloseCode, WSMsgType, web
+
+from reference_service.settings import RATE_BURST, RATE_PER_S
+
+MAX_UNSENT_BYTES = 4 * 1024 * 1024
+"""More than this waiting for one socket means that nobody reads it."""
+
+
+class Connection:
+    """A signed-in socket of ``user``. Messages leave in the order of ``send``."""
+
+    def __init__(self, socket: web.WebSocketResponse[bool], user: str, client: str) -> None:
+        self.user = user
+        self.client = client
+        self.calls: set[str] = set()
+        """Ids of the live calls that this socket takes part in or rings for."""
+        self._socket = socket
+        self._unsent: deque[bytes] = deque()
+        self._unsent_bytes = 0
+        self._wake = asyncio.Event()
+        self._closing: tuple[int, str] | None = None
+        self._tokens = RATE_BURST
+        self._tokens_at_s = asyncio.get_running_loop().time()
+        self._task = asyncio.create_task(self._pump())
+
+    def send(self, message: bytes) -> None:
+        """Queues one encoded message."""
+        if self._closing is not None:
+            return
+        self._unsent_bytes += len(message)
+        if self._unsent_bytes > MAX_UNSENT_BYTES:
+            self._unsent.clear()
+            self.close(WSCloseCode.TRY_AGAIN_LATER, "you do not read what is sent to you")
+            return
+        self._unsent.append(message)
+        self._wake.set()
+
+    def close(self, code: int, reason: str) -> None:
+        """Sends what is queued, then closes the socket."""
+        if self._closing is None:
+            self._closing = (code, reason)
+            self._wake.set()
+
+    def takes_one(self) -> bool:
+        """Says whether the socket may have one more message handled (a token bucket)."""
+        now_s = asyncio.get_running_loop().time()
+        self._tokens = min(RATE_BURST, self._tokens + (now_s - self._tokens_at_s) * RATE_PER_S)
+        self._tokens_at_s = now_s
+        if self._tokens < 1.0:
+            return False
+        self._tokens -= 1.0
+        return True
+
+    async def finish(self) -> None:
+        """Stops sending, after the socket has gone."""
+        self._task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._task
+
+    async def wait_closed(self, timeout_s: float) -> None:
+        """Waits until everything queued has left and the close handshake is over, or ``timeout_s``."""
+        await asyncio.wait({self._task}, timeout=timeout_s)
+
+    async def _pump(self) -> None:
+        try:
+            while True:
+                while self._unsent:
+                    message = self._unsent.popleft()
+                    self._unsent_bytes -= len(message)
+                    await self._socket.send_frame(message, WSMsgType.TEXT)
+                if self._closing is not None:
+                    code, reason = self._closing
+                    await self._socket.close(code=code, message=reason.encode())
+                    return
+                self._wake.clear()
+                await self._wake.wait()
+        except (ConnectionError, RuntimeError):
+            return  # the socket went away; its reader tells the rest of the service

@@ -1,0 +1,81 @@
+"""What a person decides about others: who may call, whom to block, what to report."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+
+from reference_service.connection import Connection
+from reference_service.directory import Directory
+from reference_service.in_call import InCall
+from reference_service.protocol import (
+    ControlBlock,
+    ControlGet,
+    ControlReport,
+    ControlSet,
+    ControlUnblock,
+    Ref,
+    Rejected,
+    encode,
+)
+from reference_service.store import Store
+from reference_service.switchboard import Switchboard
+
+
+class Controls:
+    """Every change is on disk before it is confirmed with ``control.state``."""
+
+    def __init__(
+        self, store: Store, directory: Directory, switchboard: Switchboard, in_call: InCall, now_ms: Callable[[], int]
+    ) -> None:
+        self.reports = 0
+        self._store = store
+        self._directory = directory
+        self._switchboard = switchboard
+        self._in_call = in_call
+        self._now_ms = now_ms
+
+    async def get(self, device: Connection, request: ControlGet) -> None:
+        """Answers with the controls in force."""
+        self._confirm(device, request.ref)
+
+    async def set(self, device: Connection, request: ControlSet) -> None:
+        """Says who may call from now on."""
+        await self._directory.set_who(device.user, request.who)
+        self._confirm(device, request.ref)
+
+    async def block(self, device: Connection, request: ControlBlock) -> None:
+        """Bars a person; a call that is on with that person ends."""
+        self._known(device, request.name, request.ref)
+        call = self._switchboard.engaged(device.user)
+        side = call.side_of(device.user) if call is not None else None
+        if call is not None and side is not None and call.other(side).user == request.name:
+            self._in_call.leave(call, side)
+        await self._directory.block(device.user, request.name)
+        self._confirm(device, request.ref)
+
+    async def unblock(self, device: Connection, request: ControlUnblock) -> None:
+        """Takes a block back."""
+        self._known(device, request.name, request.ref)
+        await self._directory.unblock(device.user, request.name)
+        self._confirm(device, request.ref)
+
+    async def report(self, device: Connection, request: ControlReport) -> None:
+        """Keeps a report for the operator."""
+        self._known(device, request.name, request.ref)
+        values = (self._now_ms(), device.user, request.name, request.call_id, request.reason)
+
+        def job(db: sqlite3.Connection) -> None:
+            db.execute("INSERT INTO reports VALUES (?, ?, ?, ?, ?)", values)
+
+        await self._store.write(job)
+        self.reports += 1
+        device.send(encode("control.reported", ref=request.ref, name=request.name))
+
+    def _known(self, device: Connection, name: str, ref: Ref) -> None:
+        if name not in self._directory.users or name == device.user:
+            raise Rejected("unknown_user", f"there is nobody called {name!r}", ref=ref)
+
+    def _confirm(self, device: Connection, ref: Ref) -> None:
+        who = self._directory.users[device.user].who
+        device.send(encode("control.state", ref=ref, who=who, blocked=sorted(self._directory.blocked_by(device.user))))

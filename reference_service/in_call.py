@@ -1,0 +1,143 @@
+"""What two people in a call say to each other through the service, and how they end it."""
+
+from __future__ import annotations
+
+import msgspec
+
+from reference_service.call import Call, Side, State
+from reference_service.connection import Connection
+from reference_service.protocol import (
+    CallCancel,
+    CallCandidate,
+    CallDecline,
+    CallHangup,
+    CallMedia,
+    CallMessage,
+    CallQuality,
+    CallReanswer,
+    CallReoffer,
+    encode,
+)
+from reference_service.switchboard import Switchboard, illegal
+
+
+class InCall:
+    """Relays and endings; messages that crossed the end of their call are dropped, they harm nobody."""
+
+    def __init__(self, switchboard: Switchboard) -> None:
+        self._switchboard = switchboard
+
+    def candidate(self, device: Connection, message: CallCandidate) -> None:
+        """Relays in order; a ringing device's own candidates wait for its answer."""
+        call, side = self._switchboard.find(device, message)
+        if call is None:
+            return
+        relayed = encode("call.candidate", call_id=call.call_id, candidate=message.candidate)
+        if not call.is_before_answer:
+            self._say(call, self._mine(call, side, device, message), relayed)
+        elif side is call.caller:
+            call.before_answer.append(relayed)
+            call.send_to_callee(relayed)
+        else:
+            call.early.setdefault(device, []).append(relayed)
+
+    def reoffer(self, device: Connection, message: CallReoffer) -> None:
+        """One offer is open at a time: who comes second answers first."""
+        call, side = self._in_talk(device, message)
+        if call is None:
+            return
+        if call.open_offer_by is call.other(side):
+            raise illegal(message, "the other side's offer is open: answer it first")
+        call.open_offer_by = side
+        call.media = message.media
+        self._switchboard.log.event(call, "reoffered", side.user, media=message.media, reason=message.reason)
+        fields = {"media": message.media, "sdp": message.sdp, "reason": message.reason}
+        self._say(call, side, encode("call.reoffer", call_id=call.call_id, **fields))
+
+    def reanswer(self, device: Connection, message: CallReanswer) -> None:
+        """Closes the other side's offer."""
+        call, side = self._in_talk(device, message)
+        if call is None:
+            return
+        if call.open_offer_by is not call.other(side):
+            raise illegal(message, "there is no offer to answer")
+        call.open_offer_by = None
+        self._switchboard.log.event(call, "reanswered", side.user, media=message.media)
+        self._say(call, side, encode("call.reanswer", call_id=call.call_id, media=message.media, sdp=message.sdp))
+
+    def media(self, device: Connection, message: CallMedia) -> None:
+        """Relays what the sender wants from now on; a caller may say so while it still rings."""
+        call, side = self._switchboard.find(device, message)
+        if call is None:
+            return
+        relayed = encode("call.media", call_id=call.call_id, media=message.media, reason=message.reason)
+        if side is call.caller and call.is_before_answer:
+            call.on_answer.append(relayed)
+        else:
+            self._say(call, self._mine(call, side, device, message), relayed)
+        self._switchboard.log.event(call, "media", side.user, media=message.media, reason=message.reason)
+
+    def quality(self, device: Connection, message: CallQuality) -> None:
+        """Relays and keeps a quality report."""
+        call, side = self._in_talk(device, message)
+        if call is None:
+            return
+        report = msgspec.structs.asdict(message)
+        del report["call_id"]
+        self._switchboard.log.event(call, "quality", side.user, **report)
+        self._say(call, side, encode("call.quality", call_id=call.call_id, **report))
+
+    def decline(self, device: Connection, message: CallDecline) -> None:
+        """The callee will not pick up: on no device."""
+        call, side = self._switchboard.find(device, message)
+        if call is None:
+            self._switchboard.tell_end(device, message)
+        elif side is not call.callee or not call.is_before_answer:
+            raise illegal(message, "only a callee who has not answered declines")
+        else:
+            self._switchboard.end(call, "declined", device.user)
+
+    def cancel(self, device: Connection, message: CallCancel) -> None:
+        """The caller gives up; when the answer got there first this is a hang-up."""
+        call, side = self._switchboard.find(device, message)
+        if call is None:
+            self._switchboard.tell_end(device, message)
+        elif side is not call.caller:
+            raise illegal(message, "only the caller cancels")
+        else:
+            self._switchboard.end(call, "hangup" if call.answer_relayed else "canceled", device.user)
+
+    def hangup(self, device: Connection, message: CallHangup) -> None:
+        """Ends the call from any of the person's devices; before the answer it cancels or declines."""
+        call, side = self._switchboard.find(device, message)
+        if call is None:
+            self._switchboard.tell_end(device, message)
+        else:
+            self.leave(call, side)
+
+    def leave(self, call: Call, side: Side) -> None:
+        """Ends ``call`` as ``side`` would, whatever its state."""
+        if call.state is State.ANSWERED:
+            self._switchboard.end(call, "hangup", side.user)
+        else:
+            self._switchboard.end(call, "canceled" if side is call.caller else "declined", side.user)
+
+    def _in_talk(self, device: Connection, message: CallMessage) -> tuple[Call | None, Side]:
+        call, side = self._switchboard.find(device, message)
+        return call, side if call is None else self._mine(call, side, device, message)
+
+    def _mine(self, call: Call, side: Side, device: Connection, message: CallMessage) -> Side:
+        """Returns ``side`` when this device has the call, taking it up after a lost socket."""
+        if call.state is not State.ANSWERED:
+            raise illegal(message, f"the call is {call.state}")
+        if side.connection is None:
+            self._switchboard.adopt(call, side, device)
+        elif side.connection is not device:
+            raise illegal(message, "another of your devices has this call")
+        return side
+
+    def _say(self, call: Call, side: Side, message: bytes) -> None:
+        if side is call.caller:
+            call.send_to_callee(message)
+        else:
+            call.send_to_caller(message)

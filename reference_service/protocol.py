@@ -1,0 +1,281 @@
+"""What a client may say on its WebSocket: typed, bounded, decoded in one pass.
+
+Every message is one JSON object with a ``type``. Unknown fields are ignored, so that an old service talks to a newer
+client; an unknown type or a wrong field is a ``Rejected``, which the socket answers with ``error`` and survives.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from reference_service.settings import MAX_SDP_CHARS, MAX_TEXT_CHARS
+
+Ref = Annotated[str, Meta(max_length=128)] | int | None
+"""The client's own mark on a request, echoed in the reply."""
+
+Name = Annotated[str, Meta(min_length=1, max_length=64)]
+CallId = Annotated[str, Meta(min_length=1, max_length=128)]
+Sdp = Annotated[str, Meta(max_length=MAX_SDP_CHARS)]
+Media = Literal["audio", "video"]
+Who = Literal["following", "close_friends", "everyone", "nobody"]
+Reason = Annotated[str, Meta(max_length=64)]
+
+
+class Incoming(Struct, frozen=True, tag_field="type"):
+    """A message from a client."""
+
+
+class Hello(Incoming, frozen=True, tag="hello"):
+    """Opens the session; the first message on every socket."""
+
+    token: Annotated[str, Meta(max_length=512)]
+    client: Annotated[str, Meta(max_length=200)] = ""
+
+
+class Ping(Incoming, frozen=True, tag="ping"):
+    """Asks for a ``pong`` with the same ``n``: the client's own round-trip probe."""
+
+    n: int | float | None = None
+
+
+class MessageSend(Incoming, frozen=True, tag="message.send"):
+    """A text for ``to``; acknowledged once it is on disk."""
+
+    to: Name
+    text: Annotated[str, Meta(min_length=1, max_length=MAX_TEXT_CHARS)]
+    ref: Ref = None
+
+
+class ThreadList(Incoming, frozen=True, tag="thread.list"):
+    """The user's threads, latest first; ``before`` (``at_ms`` of the last one seen) asks for the next page."""
+
+    ref: Ref = None
+    before: int | None = None
+    limit: Annotated[int, Meta(ge=1, le=500)] = 100
+
+
+class ThreadRead(Incoming, frozen=True, tag="thread.read"):
+    """One page of a thread, oldest first, with the calls of the same span; the newest page marks the thread read."""
+
+    with_: Name = msgspec.field(name="with")
+    ref: Ref = None
+    before: int | None = None
+    limit: Annotated[int, Meta(ge=1, le=200)] = 50
+
+
+class ContactsList(Incoming, frozen=True, tag="contacts.list"):
+    """The contacts again, with fresh presence."""
+
+    ref: Ref = None
+
+
+class CallHistory(Incoming, frozen=True, tag="call.history"):
+    """Who called, when and how long: the user's own calls, latest first."""
+
+    ref: Ref = None
+    before: int | None = None
+    limit: Annotated[int, Meta(ge=1, le=500)] = 50
+
+
+class ControlGet(Incoming, frozen=True, tag="control.get"):
+    """Asks who may call the user."""
+
+    ref: Ref = None
+
+
+class ControlSet(Incoming, frozen=True, tag="control.set"):
+    """Says who may call the user from now on."""
+
+    who: Who
+    ref: Ref = None
+
+
+class ControlBlock(Incoming, frozen=True, tag="control.block"):
+    """Bars ``name`` from calling and writing; ends a call that is on with that person."""
+
+    name: Name
+    ref: Ref = None
+
+
+class ControlUnblock(Incoming, frozen=True, tag="control.unblock"):
+    """Takes a block back."""
+
+    name: Name
+    ref: Ref = None
+
+
+class ControlReport(Incoming, frozen=True, tag="control.report"):
+    """Reports a person, or one call with that person, to the operator."""
+
+    name: Name
+    reason: Annotated[str, Meta(max_length=500)] = ""
+    call_id: CallId | None = None
+    ref: Ref = None
+
+
+class CallMessage(Incoming, frozen=True):
+    """Any message about one call."""
+
+    call_id: CallId
+
+
+class CallInvite(CallMessage, frozen=True, tag="call.invite"):
+    """Starts a call; ``call_id`` is the caller's choice and must be new."""
+
+    to: Name
+    media: Media
+    sdp: Sdp
+
+
+class CallRinging(CallMessage, frozen=True, tag="call.ringing"):
+    """The callee's device rings."""
+
+
+class CallAnswer(CallMessage, frozen=True, tag="call.answer"):
+    """The callee picks up."""
+
+    media: Media
+    sdp: Sdp
+
+
+class Candidate(Struct, frozen=True):
+    """An ICE candidate as ``RTCIceCandidate.toJSON()`` writes it."""
+
+    candidate: Annotated[str, Meta(max_length=1024)]
+    sdpMid: Annotated[str, Meta(max_length=64)] | None = None
+    sdpMLineIndex: int | None = None
+    usernameFragment: Annotated[str, Meta(max_length=256)] | UnsetType | None = UNSET
+
+
+class CallCandidate(CallMessage, frozen=True, tag="call.candidate"):
+    """A trickled candidate; ``null`` says there are no more."""
+
+    candidate: Candidate | None
+
+
+class CallDecline(CallMessage, frozen=True, tag="call.decline"):
+    """The callee will not pick up."""
+
+
+class CallCancel(CallMessage, frozen=True, tag="call.cancel"):
+    """The caller gives up before the answer."""
+
+
+class CallHangup(CallMessage, frozen=True, tag="call.hangup"):
+    """Either side ends the call."""
+
+
+class CallReoffer(CallMessage, frozen=True, tag="call.reoffer"):
+    """A new description in the call: an upgrade to video, a new network, a restore."""
+
+    media: Media
+    sdp: Sdp
+    reason: Reason = ""
+
+
+class CallReanswer(CallMessage, frozen=True, tag="call.reanswer"):
+    """Answers a ``call.reoffer``."""
+
+    media: Media
+    sdp: Sdp
+
+
+class CallMedia(CallMessage, frozen=True, tag="call.media"):
+    """ "I now send and want only this"; needs no description."""
+
+    media: Literal["audio", "video", "low_audio"]
+    reason: Reason = ""
+
+
+class CallQuality(CallMessage, frozen=True, tag="call.quality"):
+    """How the call is for the sender; relayed and kept in the call log."""
+
+    level: Literal["good", "fair", "poor"]
+    rtt_ms: float | None = None
+    loss_ratio: float | None = None
+
+
+class CallResume(CallMessage, frozen=True, tag="call.resume"):
+    """Takes the user's side of a call over to this socket, after the old one was lost."""
+
+
+AnyMessage = (
+    Hello
+    | Ping
+    | MessageSend
+    | ThreadList
+    | ThreadRead
+    | ContactsList
+    | CallHistory
+    | ControlGet
+    | ControlSet
+    | ControlBlock
+    | ControlUnblock
+    | ControlReport
+    | CallInvite
+    | CallRinging
+    | CallAnswer
+    | CallCandidate
+    | CallDecline
+    | CallCancel
+    | CallHangup
+    | CallReoffer
+    | CallReanswer
+    | CallMedia
+    | CallQuality
+    | CallResume
+)
+
+
+class Rejected(Exception):
+    """A message that the service will not act on. ``code`` and ``message`` go to the client as they are."""
+
+    def __init__(self, code: str, message: str, *, ref: object = None, call_id: object = None) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.ref = ref
+        self.call_id = call_id
+
+
+_decoder: msgspec.json.Decoder[AnyMessage] = msgspec.json.Decoder(AnyMessage)
+_encoder = msgspec.json.Encoder()
+_known_types = {str(kind.__struct_config__.tag) for kind in AnyMessage.__args__}
+
+
+def decode(data: str | bytes) -> AnyMessage:
+    """Returns the message in ``data``. Raises Rejected with ``bad_json``, ``unknown_type`` or ``bad_message``."""
+    try:
+        return _decoder.decode(data)
+    except msgspec.ValidationError as problem:
+        raise _explain(data, str(problem)) from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise Rejected("bad_json", "a message must be one JSON object") from None
+
+
+def _explain(data: str | bytes, problem: str) -> Rejected:
+    raw = msgspec.json.decode(data)
+    if not isinstance(raw, dict):
+        return Rejected("bad_json", "a message must be one JSON object")
+    kind, ref, call_id = raw.get("type"), raw.get("ref"), raw.get("call_id")
+    marks: dict[str, Any] = {
+        "ref": ref if isinstance(ref, (str, int)) else None,
+        "call_id": call_id[:128] if isinstance(call_id, str) else None,
+    }
+    if kind not in _known_types if isinstance(kind, str) else True:
+        return Rejected("unknown_type", f"there is no message type {str(kind)[:60]!r}", **marks)
+    return Rejected("bad_message", f"{kind}: {problem}", **marks)
+
+
+def encode(kind: str, /, **fields: object) -> bytes:
+    """Returns one outgoing message as JSON."""
+    return _encoder.encode({"type": kind, **fields})
+
+
+def encode_error(code: str, message: str, *, ref: object = None, call_id: object = None) -> bytes:
+    """Returns an ``error``; ``ref`` and ``call_id`` are there only when the cause had one."""
+    marks = {key: value for key, value in (("ref", ref), ("call_id", call_id)) if value is not None}
+    return encode("error", **marks, code=code, message=message)

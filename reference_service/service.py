@@ -1,0 +1,65 @@
+"""The service put together: one object that holds every part, and starts and stops them in order."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from aiohttp import WSCloseCode
+
+from reference_service.call_log import CallLog
+from reference_service.controls import Controls
+from reference_service.directory import Directory
+from reference_service.faults import Faults
+from reference_service.in_call import InCall
+from reference_service.messaging import Messaging
+from reference_service.presence import Presence
+from reference_service.settings import Settings
+from reference_service.store import Store
+from reference_service.switchboard import Switchboard
+
+GOODBYE_S = 1.0
+"""How long the service waits, when it stops, for clients to take their last messages."""
+
+
+def now_ms() -> int:
+    """Unix milliseconds."""
+    return time.time_ns() // 1_000_000
+
+
+class Service:
+    """Everything but the sockets."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Opens the database. Raises StoreUnusable."""
+        self.settings = settings
+        self.started_at_ms = now_ms()
+        self.store = Store(settings.database)
+        self.faults = Faults(settings.degradation, settings.answer_delay_ms, settings.lose_every_nth_answer)
+        self.presence = Presence()
+        self.directory = Directory(self.store)
+        self.log = CallLog(self.store, now_ms)
+        self.switchboard = Switchboard(
+            self.directory, self.presence, self.log, self.faults, no_answer_s=settings.no_answer_s
+        )
+        self.in_call = InCall(self.switchboard)
+        self.messaging = Messaging(self.store, self.directory, self.presence, self.log, now_ms)
+        self.controls = Controls(self.store, self.directory, self.switchboard, self.in_call, now_ms)
+
+    async def load(self) -> None:
+        """Takes up what is on disk."""
+        await self.directory.load()
+        await self.messaging.load()
+        await self.log.load()
+
+    async def say_goodbye(self) -> None:
+        """Ends the open calls and closes every socket with code 1001 (going away)."""
+        await self.switchboard.end_all()
+        connections = self.presence.everyone()
+        for connection in connections:
+            connection.close(WSCloseCode.GOING_AWAY, "the service is stopping")
+        await asyncio.gather(*(connection.wait_closed(GOODBYE_S) for connection in connections))
+
+    async def close(self) -> None:
+        """Commits what is left."""
+        await self.store.close()

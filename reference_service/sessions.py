@@ -1,0 +1,201 @@
+"""One WebSocket from hello to close: who it is, then one message after the other."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import traceback
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from aiohttp import WSMsgType, web
+
+from reference_service.accounts import read_token
+from reference_service.connection import Connection
+from reference_service.protocol import (
+    AnyMessage,
+    CallAnswer,
+    CallCancel,
+    CallCandidate,
+    CallDecline,
+    CallHangup,
+    CallHistory,
+    CallInvite,
+    CallMedia,
+    CallQuality,
+    CallReanswer,
+    CallReoffer,
+    CallResume,
+    CallRinging,
+    ContactsList,
+    ControlBlock,
+    ControlGet,
+    ControlReport,
+    ControlSet,
+    ControlUnblock,
+    Hello,
+    MessageSend,
+    Ping,
+    Rejected,
+    ThreadList,
+    ThreadRead,
+    decode,
+    encode,
+    encode_error,
+)
+from reference_service.service import Service
+from reference_service.settings import HEARTBEAT_S, HELLO_TIMEOUT_S, MAX_FRAME_BYTES, MAX_WELCOME_CONTACTS
+
+CLOSE_BAD_TOKEN = 4401
+CLOSE_NO_HELLO = 4408
+
+Handler = Callable[[Connection, Any], Awaitable[None] | None]
+Socket = web.WebSocketResponse[bool]
+
+
+class Sessions:
+    """Serves ``/ws``."""
+
+    def __init__(self, service: Service) -> None:
+        self.errors: Counter[str] = Counter()
+        """Errors told to clients, by code."""
+        self._service = service
+        switchboard, in_call = service.switchboard, service.in_call
+        messaging, controls = service.messaging, service.controls
+        self._handlers: dict[type[AnyMessage], Handler] = {
+            Hello: self._second_hello,
+            Ping: lambda device, ping: device.send(encode("pong", n=ping.n)),
+            ContactsList: self._list_contacts,
+            MessageSend: messaging.send,
+            ThreadList: messaging.list_threads,
+            ThreadRead: messaging.read_thread,
+            CallHistory: self._call_history,
+            ControlGet: controls.get,
+            ControlSet: controls.set,
+            ControlBlock: controls.block,
+            ControlUnblock: controls.unblock,
+            ControlReport: controls.report,
+            CallInvite: switchboard.invite,
+            CallRinging: switchboard.ringing,
+            CallAnswer: switchboard.answer,
+            CallResume: switchboard.resume,
+            CallCandidate: in_call.candidate,
+            CallDecline: in_call.decline,
+            CallCancel: in_call.cancel,
+            CallHangup: in_call.hangup,
+            CallReoffer: in_call.reoffer,
+            CallReanswer: in_call.reanswer,
+            CallMedia: in_call.media,
+            CallQuality: in_call.quality,
+        }
+
+    async def serve(self, request: web.Request) -> web.StreamResponse:
+        """Holds one socket for its whole life."""
+        socket: Socket = web.WebSocketResponse(
+            heartbeat=HEARTBEAT_S, timeout=1.0, max_msg_size=MAX_FRAME_BYTES, autoping=True
+        )
+        await socket.prepare(request)
+        hello = await self._greet(socket)
+        if hello is None:
+            return socket
+        user, client = hello
+        device = Connection(socket, user, client)
+        presence, switchboard = self._service.presence, self._service.switchboard
+        presence.add(device)
+        try:
+            device.send(self._welcome(user))
+            switchboard.connection_opened(device)
+            await self._converse(socket, device)
+        finally:
+            presence.remove(device)
+            switchboard.connection_lost(device)
+            await device.finish()
+        return socket
+
+    async def _greet(self, socket: Socket) -> tuple[str, str] | None:
+        """Waits for ``hello``; returns (user, client), or None after closing the socket."""
+        try:
+            first = await socket.receive(timeout=HELLO_TIMEOUT_S)
+        except TimeoutError:
+            await socket.close(code=CLOSE_NO_HELLO, message=b"no hello")
+            return None
+        if first.type not in (WSMsgType.TEXT, WSMsgType.BINARY):
+            await socket.close()
+            return None
+        try:
+            hello = decode(first.data)
+            if not isinstance(hello, Hello):
+                raise Rejected("hello_first", "the first message must be hello")
+            user = read_token(hello.token, self._service.directory.token_key)
+            if user is None or user not in self._service.directory.users:
+                raise Rejected("bad_token", "this token is not valid: sign in again")
+        except Rejected as refusal:
+            self.errors[refusal.code] += 1
+            await socket.send_frame(encode_error(refusal.code, refusal.message), WSMsgType.TEXT)
+            await socket.close(code=CLOSE_BAD_TOKEN, message=refusal.code.encode())
+            return None
+        return user, hello.client
+
+    async def _converse(self, socket: Socket, device: Connection) -> None:
+        async for frame in socket:
+            if frame.type not in (WSMsgType.TEXT, WSMsgType.BINARY):
+                return
+            if not device.takes_one():
+                self._tell(device, Rejected("rate_limited", "too many messages: wait a moment"))
+                continue
+            try:
+                message = decode(frame.data)
+                waiting = self._handlers[type(message)](device, message)
+                if waiting is not None:
+                    await waiting
+            except Rejected as refusal:
+                self._tell(device, refusal)
+            except asyncio.CancelledError:
+                raise
+            except Exception:  # a fault of ours in one message must not cost the person the session
+                traceback.print_exc(file=sys.stderr)
+                self._tell(device, Rejected("internal", "the service failed on this message"))
+
+    def _tell(self, device: Connection, refusal: Rejected) -> None:
+        self.errors[refusal.code] += 1
+        device.send(encode_error(refusal.code, refusal.message, ref=refusal.ref, call_id=refusal.call_id))
+
+    def _welcome(self, name: str) -> bytes:
+        user = self._service.directory.users[name]
+        return encode(
+            "welcome",
+            user={"name": name, "display_name": user.display_name},
+            contacts=self._contacts(name),
+            ice_servers=[],
+            policy={
+                "degradation": self._service.faults.degradation,
+                "no_answer_s": self._service.settings.no_answer_s,
+                "audio_first": True,
+            },
+        )
+
+    def _contacts(self, name: str) -> list[dict[str, object]]:
+        """Callable people first, then the ones online, by name; a creator's million followers do not all fit."""
+        directory, presence = self._service.directory, self._service.presence
+        contacts = [
+            {
+                "name": other,
+                "display_name": directory.users[other].display_name,
+                "online": presence.is_online(other),
+                "can_call": directory.may_call(name, other),
+            }
+            for other in directory.contacts(name)
+        ]
+        contacts.sort(key=lambda contact: (not contact["can_call"], not contact["online"], contact["name"]))
+        return contacts[:MAX_WELCOME_CONTACTS]
+
+    def _second_hello(self, _device: Connection, _hello: Hello) -> None:
+        raise Rejected("illegal_transition", "hello was said already")
+
+    def _list_contacts(self, device: Connection, request: ContactsList) -> None:
+        device.send(encode("contacts", ref=request.ref, contacts=self._contacts(device.user)))
+
+    async def _call_history(self, device: Connection, request: CallHistory) -> None:
+        calls = await self._service.log.history(device.user, before_ms=request.before, limit=request.limit)
+        device.send(encode("call.history", ref=request.ref, calls=calls))

@@ -1,0 +1,64 @@
+"""How one service process was started, and the limits that hold for every client."""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass
+from pathlib import Path
+
+RESUME_GRACE_S = 5.0
+"""How long a call waits for a lost side to come back with ``call.resume``."""
+
+HELLO_TIMEOUT_S = 10.0
+"""How long a fresh socket may stay silent before it is closed."""
+
+HEARTBEAT_S = 15.0
+"""A socket that is silent this long is pinged; one that stays silent for half as long again is dropped."""
+
+MAX_FRAME_BYTES = 128 * 1024
+"""Largest WebSocket message; a longer one closes the socket with code 1009."""
+
+MAX_SDP_CHARS = 64 * 1024
+MAX_TEXT_CHARS = 4000
+MAX_SOCKETS_PER_USER = 16
+MAX_WELCOME_CONTACTS = 200
+
+RATE_PER_S = 100.0
+"""Messages a second that one socket may send for long."""
+
+RATE_BURST = 400.0
+"""Messages that one socket may send at once."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The command line, checked."""
+
+    host: str
+    port: int
+    database: Path
+    link_range: ipaddress.IPv4Network
+    no_answer_s: float
+    degradation: bool
+    answer_delay_ms: int
+    lose_every_nth_answer: int
+    admin_token: str
+    """Empty when the environment names none: the admin API is then closed."""
+    exit_on_stdin_eof: bool
+    web_root: Path
+
+
+def binding_problem(host: str, link_range: ipaddress.IPv4Network) -> str | None:
+    """Returns the sentence that says why the service will not listen on ``host``, or None when it will.
+
+    It is a test target with an admin API: it listens on loopback and on the host ends of test links, nowhere else.
+    """
+    try:
+        address = ipaddress.ip_address("127.0.0.1" if host == "localhost" else host)
+    except ValueError:
+        return f"--host must be an address, not {host!r}: give 127.0.0.1, or an address inside --link-range"
+    if address.is_unspecified:
+        return f"--host {host} would listen on every address of this machine; the reference service never does"
+    if address.is_loopback or (address.version == 4 and address in link_range):
+        return None
+    return f"--host {host} is neither loopback nor inside the link range {link_range}"

@@ -1,0 +1,160 @@
+"""SQLite on disk with group commit: one writer thread, one reader thread, nothing on the event loop.
+
+Jobs are functions of a connection. The writer takes whatever has gathered while the last commit was being synced, runs
+it in one transaction, syncs once and only then resolves the jobs' futures: what is resolved survives ``kill -9`` and
+a power cut (WAL, ``synchronous=FULL``). A job that raises takes only itself down: its batch is rolled back and the
+others run again one by one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+import queue
+import sqlite3
+import sys
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+from reference_service.schema import SCHEMA
+
+T = TypeVar("T")
+Job = Callable[[sqlite3.Connection], T]
+
+BATCH_LIMIT = 512
+"""Most jobs in one transaction; keeps the wait of the first one short."""
+
+
+class StoreUnusable(Exception):
+    """The database cannot be opened or written; the text is a sentence for a person."""
+
+
+class _Queued(NamedTuple):
+    job: Job[Any]
+    done: asyncio.Future[Any]
+
+
+class Store:
+    """The open database. Make it on the event loop's thread; every public method belongs to that thread."""
+
+    def __init__(self, path: Path) -> None:
+        """Opens or creates ``path``. Raises StoreUnusable."""
+        self.commits = 0
+        self.jobs = 0
+        self.largest_batch = 0
+        self._loop = asyncio.get_running_loop()
+        self._queue: queue.SimpleQueue[_Queued | None] = queue.SimpleQueue()
+        self._lock_fd = _take_lock(path)
+        try:
+            self._writing = _connect(path)
+            self._writing.executescript(SCHEMA)
+            self._reading = _connect(path)
+            self._reading.execute("PRAGMA query_only=ON")
+        except sqlite3.Error as problem:
+            os.close(self._lock_fd)
+            raise StoreUnusable(f"cannot use the database {path}: {problem}") from None
+        self._reader = ThreadPoolExecutor(max_workers=1, thread_name_prefix="store-reader")
+        self._writer = threading.Thread(target=self._write_batches, name="store-writer")
+        self._writer.start()
+
+    def write(self, job: Job[T]) -> asyncio.Future[T]:
+        """Queues ``job``; the future resolves once its effect is on disk. Jobs take effect in the order queued."""
+        done: asyncio.Future[T] = self._loop.create_future()
+        self._queue.put(_Queued(job, done))
+        return done
+
+    def log(self, job: Job[None]) -> asyncio.Future[None]:
+        """Queues ``job`` for a caller who need not look at the future: a failure is told on stderr."""
+        done = self.write(job)
+        done.add_done_callback(_tell_failure)
+        return done
+
+    async def read(self, job: Job[T]) -> T:
+        """Runs ``job`` on the reading connection, beside any write."""
+        return await self._loop.run_in_executor(self._reader, job, self._reading)
+
+    async def close(self) -> None:
+        """Commits what is queued and closes the files."""
+        self._queue.put(None)
+        await self._loop.run_in_executor(None, self._writer.join)
+        self._reader.shutdown(wait=True)
+        self._reading.close()
+        self._writing.close()
+        os.close(self._lock_fd)
+
+    def _write_batches(self) -> None:
+        ending = False
+        while not ending:
+            first = self._queue.get()
+            batch = [] if first is None else [first]
+            ending = first is None
+            while not ending and len(batch) < BATCH_LIMIT:
+                try:
+                    queued = self._queue.get_nowait()
+                except queue.Empty:
+                    break
+                if queued is None:
+                    ending = True
+                else:
+                    batch.append(queued)
+            if batch:
+                outcomes = self._commit(batch)
+                self._loop.call_soon_threadsafe(_resolve, batch, outcomes)
+
+    def _commit(self, batch: list[_Queued]) -> list[Any]:
+        """Returns each job's result, or the exception that it failed with."""
+        self.commits += 1
+        self.jobs += len(batch)
+        self.largest_batch = max(self.largest_batch, len(batch))
+        try:
+            self._writing.execute("BEGIN IMMEDIATE")
+            outcomes = [queued.job(self._writing) for queued in batch]
+            self._writing.execute("COMMIT")
+            return outcomes
+        except Exception as problem:  # whatever a job raises belongs to its future, never to this thread
+            if self._writing.in_transaction:
+                self._writing.execute("ROLLBACK")
+            if len(batch) == 1:
+                return [problem]
+            return [self._commit([queued])[0] for queued in batch]
+
+
+def _resolve(batch: list[_Queued], outcomes: list[Any]) -> None:
+    for queued, outcome in zip(batch, outcomes, strict=True):
+        if queued.done.done():
+            continue
+        if isinstance(outcome, Exception):
+            queued.done.set_exception(outcome)
+        else:
+            queued.done.set_result(outcome)
+
+
+def _tell_failure(done: asyncio.Future[None]) -> None:
+    if not done.cancelled() and (problem := done.exception()) is not None:
+        print(f"store: a log entry was not written: {problem}", file=sys.stderr, flush=True)
+
+
+def _take_lock(path: Path) -> int:
+    """Holds ``path.lock`` for the life of this process; the kernel lets go of it however the process ends."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock_fd = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as problem:
+        raise StoreUnusable(f"cannot write beside the database {path}: {problem.strerror}") from None
+    try:
+        fcntl.flock(lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(lock_fd)
+        raise StoreUnusable(f"the database {path} is in use by another service process") from None
+    return lock_fd
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5.0)
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("PRAGMA synchronous=FULL")
+    return connection
