@@ -1,0 +1,22 @@
+"""What the media engine raises to its caller. A leg's own failures are events, not exceptions.
+
+MediaError                  the root
+|-- BadDescription          a session description that cannot be used
+`-- ClipUnavailable         this machine lacks a codec library                            (exit 5)
+"""
+
+from __future__ import annotations
+
+from bedrock.errors import EnvironmentLacks, RingfenceError
+
+
+class MediaError(RingfenceError):
+    """Something asked of the media engine cannot be done."""
+
+
+class BadDescription(MediaError):
+    """The far end's session description is malformed, or shares nothing with us."""
+
+
+class ClipUnavailable(EnvironmentLacks, MediaError):
+    """A codec library that makes or plays the clips is missing."""

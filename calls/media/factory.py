@@ -1,0 +1,44 @@
+"""The one door to media for the engine: opens legs and tells how fit the generator is."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from bedrock.clock import Clock
+from calls.media.errors import MediaError
+from calls.media.interface import LegSpec, MediaEvent, MediaHealth, MediaLeg
+from calls.media.leg import Leg
+from calls.media.process import MediaProcess
+from calls.media.ticker import Ticker
+from calls.media.transport import ConnectLimits
+
+
+class MediaFactory:
+    """One per process, on one loop. ``close`` it at the end."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, clock: Clock, *, limits: ConnectLimits | None = None) -> None:
+        self._process = MediaProcess(loop, clock, limits or ConnectLimits())
+
+    @property
+    def ticker(self) -> Ticker:
+        """The process's ticker, which access links share."""
+        return self._process.ticker
+
+    async def open_leg(self, spec: LegSpec, on_event: Callable[[MediaEvent, float], None]) -> MediaLeg:
+        """Returns a new leg with its socket bound. Raises MediaError when ``spec.bind_address`` cannot be bound."""
+        try:
+            leg = Leg(self._process, spec, on_event)
+        except OSError as error:
+            raise MediaError(f"no UDP socket on {spec.bind_address}: {error.strerror}") from error
+        self._process.legs.add(leg)
+        return leg
+
+    def health(self) -> MediaHealth:
+        """Returns the figures since the last call, and the totals."""
+        return self._process.health()
+
+    async def close(self) -> None:
+        """Closes the legs that are still open, then everything that they share. Safe to call twice."""
+        await asyncio.gather(*(leg.close() for leg in list(self._process.legs)))
+        self._process.close()

@@ -1,0 +1,102 @@
+"""ICE by aioice on one socket of the hub: host candidate of one given address, no server of any kind.
+
+aioice finds its own addresses (and skips 127.0.0.1) in ``gather_candidates``; overriding that method is the one seam
+that binds it to a single address. The protocol object that it drives sends and receives through the leg's transport.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+from collections.abc import Callable
+
+import aioice
+from aioice.candidate import candidate_foundation, candidate_priority
+from aioice.ice import StunProtocol
+from aioice.stun import Message
+
+logger = logging.getLogger(__name__)
+
+Send = Callable[[bytes, tuple[str, int]], None]
+
+
+class _Protocol(StunProtocol):
+    """aioice's half of the socket."""
+
+    def __init__(self, connection: IcePath, send: Send) -> None:
+        super().__init__(connection)
+        self._send = send
+
+    async def send_data(self, data: bytes, addr: tuple[str, int]) -> None:
+        self._send(data, addr)
+
+    def send_stun(self, message: Message, addr: tuple[str, int]) -> None:
+        self._send(bytes(message), addr)
+
+    async def close(self) -> None:
+        """The socket belongs to the leg's transport, which closes it last."""
+
+
+class IcePath(aioice.Connection):
+    """One ICE component over one socket."""
+
+    def __init__(self, address: tuple[str, int], send: Send, on_lost: Callable[[], None]) -> None:
+        super().__init__(ice_controlling=False)
+        self._on_lost = on_lost
+        self._protocol = _Protocol(self, send)
+        self._protocol.local_candidate = aioice.Candidate(
+            foundation=candidate_foundation("host", "udp", address[0]),
+            component=1,
+            transport="udp",
+            priority=candidate_priority(1, "host"),
+            host=address[0],
+            port=address[1],
+            type="host",
+        )
+        self._protocols = [self._protocol]
+        self._local_candidates = [self._protocol.local_candidate]
+        self._local_candidates_start = self._local_candidates_end = True
+
+    def local_candidate_sdp(self) -> str:
+        """Returns the candidate as it stands in a description after ``a=candidate:``."""
+        return str(self._protocol.local_candidate.to_sdp())
+
+    def received(self, datagram: bytes, address: tuple[str, int]) -> bool:
+        """Takes one STUN datagram; returns False when it is malformed in a way that aioice does not expect."""
+        try:
+            self._protocol.datagram_received(datagram, address)
+        except Exception:
+            logger.debug("a malformed STUN datagram was ignored", exc_info=True)
+            return False
+        return True
+
+    def data_received(self, data: bytes, component: int) -> None:
+        """aioice hands on what it cannot parse: noise, since the transport sorted the datagrams before."""
+
+    def remote_address(self) -> tuple[str, int] | None:
+        """Returns where the nominated pair leads, None before nomination."""
+        pair = self._nominated.get(1)
+        return pair.remote_addr if pair is not None else None
+
+    async def add_remote_sdp(self, candidate_sdp: str) -> bool:
+        """Takes a remote candidate; returns whether it is of use (UDP, a numeric address of our family)."""
+        try:
+            candidate = aioice.Candidate.from_sdp(candidate_sdp)
+            version = ipaddress.ip_address(candidate.host).version
+        except (ValueError, AssertionError, IndexError):
+            # Names (mDNS) are not resolved: the far end's checks reveal its address without asking the network.
+            return False
+        ours = ipaddress.ip_address(self._protocol.local_candidate.host).version
+        if candidate.transport.lower() != "udp" or version != ours or candidate.component != 1:
+            return False
+        if not self._remote_candidates_end:
+            await self.add_remote_candidate(candidate)
+        return True
+
+    async def end_remote_candidates(self) -> None:
+        """Says that no further candidate will come, so that a failure is told as soon as it is certain."""
+        if not self._remote_candidates_end:
+            await self.add_remote_candidate(None)
+
+    def _emit_event(self, event: object) -> None:
+        self._on_lost()

@@ -1,0 +1,187 @@
+"""What the engine sees of media: the order for a leg, its events, and the figures it leaves behind."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Protocol
+
+from calls.access_link import AccessLink
+from calls.record import Tier
+
+
+class MediaEvent(StrEnum):
+    """Milestones of a leg, each told once with the Unix second at which it happened."""
+
+    ICE = "ice"
+    DTLS = "dtls"
+    FIRST_AUDIO = "first_audio"
+    FAILED = "failed"
+    """The leg will not carry media (any more); ``MediaLeg.failure`` holds the short reason code."""
+
+
+@dataclass(frozen=True, slots=True)
+class LegSpec:
+    """The order for one leg."""
+
+    tier: Tier
+    """``packets`` (pre-encoded) or ``media`` (really encodes and decodes)."""
+    media: str
+    """``audio`` or ``video`` (audio and video)."""
+    bind_address: str
+    """The one address whose host candidate is offered, e.g. ``127.0.0.1`` or a link's host end."""
+    access_link: AccessLink | None
+    audio_kbit: int
+    """Opus payload rate that this leg wants to receive, and sends at most."""
+    ptime_ms: int
+    """Opus frame length that this leg wants to receive, and sends at least: 20, 40 or 60."""
+    seed: int
+
+
+@dataclass(frozen=True, slots=True)
+class AudioWindow:
+    """What one listener heard in one window of some 5 s: the inputs of the E-model (ITU-T G.107)."""
+
+    start_at_s: float
+    duration_s: float
+    expected: int
+    """Packets that should have been heard."""
+    received: int
+    lost: int
+    late: int
+    """Received after their playout time, in the modelled playout buffer."""
+    burst_ratio: float
+    """Mean run of lost or late packets over the run expected of random loss (G.107's BurstR), at least 1."""
+    owd_ms: float | None
+    """Mean one-way delay of the packets heard; None when the sender's clock is unknown."""
+    playout_delay_ms: float
+    """Delay that the playout buffer added at the end of the window, over the fastest packet."""
+    mouth_to_ear_ms: float | None
+    """Estimated: frame + codec look-ahead + fastest one-way + playout delay; None when ``owd_ms`` is."""
+    audio_kbit: float
+    """Payload rate heard."""
+    ptime_ms: float
+
+    @property
+    def effective_loss_ratio(self) -> float:
+        """(lost + late) / expected, at most 1."""
+        return min(1.0, (self.lost + self.late) / self.expected) if self.expected else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class LiveStats:
+    """A leg as it is now. Counts are totals since the start; audio only unless the name says video."""
+
+    state: str
+    """``new``, ``connecting``, ``connected``, ``failed`` or ``closed``."""
+    failure: str
+    media: str
+    """``audio`` or ``video``: what this leg sends now."""
+    packets_sent: int
+    packets_received: int
+    packets_lost: int
+    bytes_sent: int
+    """All RTP payload, audio and video."""
+    bytes_received: int
+    video_frames_sent: int
+    video_frames_received: int
+    last_packet_age_ms: float | None
+    """Since the last audio packet heard."""
+    owd_ms: float | None
+    """Of the last audio packet heard."""
+    rtt_ms: float | None
+    jitter_ms: float | None
+    asked_ptime_ms: int | None
+    """What the far end asked for in its description."""
+    asked_audio_kbit: float | None
+    sending_ptime_ms: int
+    sending_audio_kbit: float
+    window: AudioWindow | None
+    """The last finished window."""
+
+
+@dataclass(frozen=True, slots=True)
+class MediaStats:
+    """A leg's figures at its end, named as the fields of ``calls.record.LegRecord``."""
+
+    failure: str
+    ice_at_s: float | None
+    dtls_at_s: float | None
+    first_audio_at_s: float | None
+    packets_sent: int
+    packets_received: int
+    packets_lost: int
+    packets_late: int
+    packets_duplicate: int
+    packets_reordered: int
+    send_errors: int
+    """Datagrams that our own socket refused, or dropped because its receive buffer was full."""
+    garbage_datagrams: int
+    """Datagrams that were none of STUN, DTLS, RTP, RTCP, or that failed authentication."""
+    effective_loss_ratio: float | None
+    jitter_ms: float | None
+    owd_p50_ms: float | None
+    owd_p95_ms: float | None
+    owd_clock: str
+    rtt_ms: float | None
+    max_gap_ms: float | None
+    mouth_to_ear_ms: float | None
+    """Tier ``media``: measured by correlation. Else estimated: frame + codec look-ahead + one-way + playout delay."""
+    audio_kbit: float | None
+    ptime_ms: float | None
+    send_late_p99_ms: float | None
+    video_frames_sent: int
+    video_frames_received: int
+    audio_score: float | None
+    windows: tuple[AudioWindow, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class MediaHealth:
+    """How fit the generator was since the last call of ``MediaFactory.health``."""
+
+    send_late_p99_ms: float
+    send_late_max_ms: float
+    packets_sent: int
+    """Total since the factory's start, like the two below."""
+    packets_received: int
+    datagrams_dropped: int
+    active_legs: int
+    active_probe_legs: int
+    callback_errors: int
+    """Exceptions that a leg's own work raised on the ticker or a socket: bugs, never the network's."""
+
+
+class MediaLeg(Protocol):
+    """One side of a call's media. Every method belongs on the loop; none raises for what the network does."""
+
+    failure: str
+    """Short reason code of a FAILED event: ice_timeout, ice_failed, dtls_timeout, dtls_failed, bind_failed,
+    consent_lost, peer_closed; empty while fine."""
+
+    async def create_offer(self) -> str:
+        """Returns our offer with all candidates in it."""
+
+    async def accept_offer(self, sdp: str) -> str:
+        """Returns our answer and starts to connect. Raises BadDescription."""
+
+    async def accept_answer(self, sdp: str) -> None:
+        """Starts to connect. Raises BadDescription."""
+
+    async def add_candidate(self, candidate: dict[str, Any] | None) -> None:
+        """Takes a trickled candidate in the browser's form, or None for the last."""
+
+    async def reaccept_offer(self, sdp: str) -> str:
+        """Returns the answer to an offer inside a running call: directions, media, wishes. Raises BadDescription."""
+
+    def set_video_sending(self, on: bool) -> None:
+        """Starts or stops our video without renegotiation."""
+
+    def end_talk(self) -> None:
+        """Marks the intended end: nothing after it counts. Safe to call twice; ``close`` implies it."""
+
+    def live(self) -> LiveStats:
+        """Returns the figures of this moment."""
+
+    async def close(self) -> MediaStats:
+        """Ends the leg within a bounded time, leaves nothing behind. Safe to call twice."""

@@ -1,0 +1,108 @@
+"""What all legs of one process share: clock, ticker, sockets, certificate, packet buffers; and their health."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import random
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bedrock.clock import Clock
+from calls.media.clips import audio_clip, choose
+from calls.media.dtls import SharedCertificate
+from calls.media.histogram import MsHistogram
+from calls.media.interface import LegSpec, MediaHealth
+from calls.media.negotiation import Wishes
+from calls.media.rtp_sender import AudioSource, ClipSource
+from calls.media.socket_hub import DATAGRAM_MAX, SocketHub
+from calls.media.srtp import PacketBuffer
+from calls.media.ticker import Ticker
+from calls.media.transport import ConnectLimits
+from calls.record import Tier
+
+if TYPE_CHECKING:
+    from calls.media.leg import Leg
+
+_WARM = ((20, 32), (20, 24), (60, 12))
+"""Clips made before the first call, so that no call waits for them."""
+_GOLDEN = 0.6180339887498949
+"""Multiples of it, modulo 1, spread any number of legs evenly over a frame."""
+
+
+@functools.cache
+def machine_clock_id() -> str:
+    """Returns a name of this machine's monotonic clock: equal names, comparable times."""
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    namespace = Path("/proc/self/timens_offsets")
+    offsets = namespace.read_text().split() if namespace.exists() else []
+    return boot + "".join(f"-{offset}" for offset in offsets if offset.lstrip("-").isdigit() and int(offset))
+
+
+class MediaProcess:
+    """One per process, owned by the factory."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, clock: Clock, limits: ConnectLimits) -> None:
+        self.clock = clock
+        self.limits = limits
+        self.ticker = Ticker(loop, clock)
+        self.hub = SocketHub(loop, clock.monotonic_s)
+        self.certificate: SharedCertificate = SharedCertificate.generateCertificate()
+        self.clock_id = machine_clock_id()
+        self.in_buffer = PacketBuffer(self.hub.buffer)
+        self.out_buffer = PacketBuffer(bytearray(DATAGRAM_MAX))
+        self.lateness = MsHistogram()
+        self.legs: set[Leg] = set()
+        for ptime_ms, kbit in _WARM:
+            audio_clip(ptime_ms, kbit)
+        self._legs_opened = 0
+        self._closed_sent = self._closed_received = self._closed_dropped = 0
+
+    def unix_of(self, monotonic_s: float) -> float:
+        """Returns the Unix time of a monotonic one."""
+        return monotonic_s + self.clock.unix_s() - self.clock.monotonic_s()
+
+    def next_phase(self) -> float:
+        """Returns the place within the frame of the next leg's packets, 0..1."""
+        self._legs_opened += 1
+        return self._legs_opened * _GOLDEN % 1.0
+
+    def audio_source(self, spec: LegSpec, asked: Wishes, rng: random.Random) -> AudioSource:
+        """Returns what a leg sends: its own frame length and rate, or longer and less when the far end asks so."""
+        ptime_ms = max(spec.ptime_ms, asked.ptime_ms or 0)
+        clip = audio_clip(*choose(ptime_ms, min(spec.audio_kbit, asked.audio_kbit or spec.audio_kbit)))
+        return ClipSource(clip, rng.randrange(len(clip.payloads)))
+
+    def leg_closed(self, leg: Leg) -> None:
+        """Moves a leg's counts to the totals."""
+        if leg in self.legs:
+            self.legs.remove(leg)
+            self._closed_sent += leg.datagrams_sent
+            self._closed_received += leg.datagrams_received
+            self._closed_dropped += leg.transport.send_errors
+
+    def health(self) -> MediaHealth:
+        """Returns the figures since the last call, and the totals."""
+        lateness = self.lateness
+        health = MediaHealth(
+            send_late_p99_ms=lateness.quantile_ms(0.99) or 0.0,
+            send_late_max_ms=max(0.0, lateness.max_ms) if lateness.count else 0.0,
+            packets_sent=self._closed_sent + _total(leg.datagrams_sent for leg in self.legs),
+            packets_received=self._closed_received + _total(leg.datagrams_received for leg in self.legs),
+            datagrams_dropped=self._closed_dropped + _total(leg.transport.send_errors for leg in self.legs),
+            active_legs=len(self.legs),
+            active_probe_legs=_total(leg.spec.tier is Tier.MEDIA for leg in self.legs),
+            callback_errors=self.ticker.callback_errors + self.hub.callback_errors,
+        )
+        lateness.clear()
+        return health
+
+    def close(self) -> None:
+        """Closes sockets and timers."""
+        self.hub.close()
+        self.ticker.close()
+
+
+def _total(counts: Iterable[int]) -> int:
+    return sum(counts)

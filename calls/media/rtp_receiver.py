@@ -1,0 +1,185 @@
+"""What one leg hears: every audio packet counted, timed, and passed through the modelled playout buffer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from calls.media.histogram import MsHistogram
+from calls.media.interface import AudioWindow
+from calls.media.playout import PlayoutBuffer
+from calls.media.rtcp import ReportBlock
+from calls.media.rtp_header import find_extension, owd_s
+from calls.media.windows import WindowCounter
+
+CLOCK_RATE = 48_000
+_UNITS_A_MS = CLOCK_RATE / 1000
+_SEEN_BITS = 512
+_SEEN_MASK = (1 << _SEEN_BITS) - 1
+_MAX_PLAUSIBLE_OWD_S = 16.0
+
+
+class AudioReceiver:
+    """One incoming audio stream. Sequence numbers and timestamps wrap; packets may come twice or out of order."""
+
+    def __init__(self, abs_send_time_id: int | None, on_first: Callable[[float], None]) -> None:
+        self._time_id = abs_send_time_id or 0
+        self._time_at = 0
+        self._on_first = on_first
+        self._ssrc: int | None = None
+        self._base = 0
+        self._highest = 0
+        self._seen = 0
+        self._expected_before = 0
+        self._last_timestamp = 0
+        self._media_ms = 0.0
+        self._last_transit_ms = 0.0
+        self._reported_expected = 0
+        self._reported_received = 0
+        self._stopped = False
+        self._windows = WindowCounter()
+        self.playout = PlayoutBuffer()
+        self.owd = MsHistogram()
+        self.last_owd_ms: float | None = None
+        self.jitter_ms = 0.0
+        self.ptime_ms = 20.0
+        self.received = 0
+        self.payload_bytes = 0
+        self.duplicates = 0
+        self.reordered = 0
+        self.late_packets = 0.0
+        self.first_at_s: float | None = None
+        self.last_at_s = 0.0
+        self.max_gap_ms = 0.0
+
+    @property
+    def ssrc(self) -> int | None:
+        """The far end's, None before its first packet."""
+        return self._ssrc
+
+    @property
+    def expected(self) -> int:
+        """Packets from the first heard to the highest sequence number heard."""
+        return self._expected_before + (self._highest - self._base + 1 if self._ssrc is not None else 0)
+
+    @property
+    def lost(self) -> int:
+        """Gaps in the sequence numbers."""
+        return max(0, self.expected - self.received)
+
+    def on_packet(self, data: bytearray, length: int, payload_size: int, now_s: float) -> bool:
+        """Counts one RTP packet; returns whether its payload is new."""
+        if self._stopped:
+            return False
+        sequence = data[2] << 8 | data[3]
+        timestamp = data[4] << 24 | data[5] << 16 | data[6] << 8 | data[7]
+        ssrc = data[8] << 24 | data[9] << 16 | data[10] << 8 | data[11]
+        if ssrc != self._ssrc:
+            self._start(ssrc, sequence, timestamp, now_s)
+            gap = 0
+        else:
+            ahead = (sequence - self._highest) & 0xFFFF
+            if ahead == 0 or ahead >= 0x8000:
+                return self._take_old(0x10000 - ahead if ahead else 0)
+            gap = ahead - 1
+            self._highest += ahead
+            self._seen = (self._seen << ahead | 1) & _SEEN_MASK
+            self._time(timestamp, ahead, now_s)
+        self.received += 1
+        self.payload_bytes += payload_size
+        self.last_at_s = now_s
+        owd_ms = self._measure_owd(data, length, now_s)
+        late = self.playout.offer(self._last_transit_ms, self.ptime_ms)
+        self.late_packets += late
+        self._windows.packet(now_s, gap, late, payload_size, owd_ms, self.playout.delay_ms, self.ptime_ms)
+        return True
+
+    def stop(self, now_s: float) -> None:
+        """The intended end: the silence up to now still counts, nothing after it does."""
+        if not self._stopped:
+            self._stopped = True
+            if self.first_at_s is not None:
+                self.max_gap_ms = max(self.max_gap_ms, (now_s - self.last_at_s) * 1000)
+                self._windows.finish(now_s, self.ptime_ms)
+
+    def windows(self) -> tuple[AudioWindow, ...]:
+        """Returns the finished windows, with monotonic times."""
+        return tuple(self._windows.finished)
+
+    def last_window(self) -> AudioWindow | None:
+        """Returns the last finished window."""
+        return self._windows.finished[-1] if self._windows.finished else None
+
+    def report(self, last_sr: int, delay_since_sr_s: float) -> ReportBlock | None:
+        """Returns the report block for the interval since the last report, None before the first packet."""
+        if self._ssrc is None:
+            return None
+        expected, received = self.expected, self.received
+        new_expected = expected - self._reported_expected
+        new_lost = new_expected - (received - self._reported_received)
+        self._reported_expected, self._reported_received = expected, received
+        return ReportBlock(
+            ssrc=self._ssrc,
+            fraction_lost=new_lost / new_expected if new_expected > 0 and new_lost > 0 else 0.0,
+            packets_lost=expected - received,
+            highest_sequence=self._highest,
+            jitter_units=int(self.jitter_ms * _UNITS_A_MS),
+            last_sr=last_sr,
+            delay_since_sr_s=delay_since_sr_s,
+        )
+
+    def _start(self, ssrc: int, sequence: int, timestamp: int, now_s: float) -> None:
+        """The first packet of all, or of a new stream of the same person (a browser that renegotiated)."""
+        if self._ssrc is None:
+            self.first_at_s = now_s
+            self._windows.start(now_s)
+            self._on_first(now_s)
+        else:
+            self._expected_before = self.expected
+            self.max_gap_ms = max(self.max_gap_ms, (now_s - self.last_at_s) * 1000)
+        self._ssrc = ssrc
+        self._base = self._highest = sequence
+        self._seen = 1
+        self._last_timestamp = timestamp
+        self._media_ms = 0.0
+        self._last_transit_ms = now_s * 1000
+        self.playout = PlayoutBuffer()
+
+    def _take_old(self, behind: int) -> bool:
+        bit = 1 << behind
+        if behind >= _SEEN_BITS or self._seen & bit or self._highest - behind < self._base:
+            self.duplicates += 1
+            return False
+        self._seen |= bit
+        self.received += 1
+        self.reordered += 1
+        self._windows.found_again()
+        return True
+
+    def _time(self, timestamp: int, ahead: int, now_s: float) -> None:
+        step = (timestamp - self._last_timestamp) & 0xFFFFFFFF
+        step_ms = (step if step < 0x80000000 else step - 0x100000000) / _UNITS_A_MS
+        if ahead == 1 and 2.5 <= step_ms <= 120:
+            self.ptime_ms = step_ms
+        self._last_timestamp = timestamp
+        self._media_ms += step_ms
+        transit_ms = now_s * 1000 - self._media_ms
+        # RFC 3550, A.8.
+        self.jitter_ms += (abs(transit_ms - self._last_transit_ms) - self.jitter_ms) / 16
+        self._last_transit_ms = transit_ms
+        self.max_gap_ms = max(self.max_gap_ms, (now_s - self.last_at_s) * 1000)
+
+    def _measure_owd(self, data: bytearray, length: int, now_s: float) -> float | None:
+        if not self._time_id:
+            return None
+        at = self._time_at
+        # The extension stands where it stood in the last packet, nearly always.
+        if not (at and at + 3 <= length and data[0] & 0x10 and data[at - 1] == self._time_id << 4 | 2):
+            at = self._time_at = find_extension(data, length, self._time_id)
+            if not at or at + 3 > length:
+                return None
+        delay_s = owd_s(data, at, now_s)
+        if abs(delay_s) > _MAX_PLAUSIBLE_OWD_S:
+            return None
+        owd_ms = self.last_owd_ms = delay_s * 1000
+        self.owd.add(owd_ms)
+        return owd_ms

@@ -1,0 +1,107 @@
+"""Sends one audio stream at absolute deadlines, and keeps the book on how late each packet was."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from calls.media.clips import AudioClip
+from calls.media.histogram import MsHistogram
+from calls.media.rtp_header import RtpHeader
+from calls.media.srtp import PacketBuffer
+from calls.media.ticker import Ticker
+from calls.media.transport import LegTransport
+
+
+class AudioSource(Protocol):
+    """Where payloads come from, one a frame."""
+
+    ptime_ms: int
+    kbit: int
+
+    def payload(self, due_s: float) -> bytes:
+        """Returns the frame that is due now."""
+
+
+class ClipSource:
+    """A shared clip, started anywhere."""
+
+    __slots__ = ("_at", "_payloads", "kbit", "ptime_ms")
+
+    def __init__(self, clip: AudioClip, start_at: int) -> None:
+        self.ptime_ms = clip.ptime_ms
+        self.kbit = clip.kbit
+        self._payloads = clip.payloads
+        self._at = start_at % len(clip.payloads)
+
+    def payload(self, due_s: float) -> bytes:
+        """Returns the next packet of the loop."""
+        at = self._at
+        self._at = at + 1 if at + 1 < len(self._payloads) else 0
+        return self._payloads[at]
+
+
+class AudioSender:
+    """One outgoing audio stream. ``phase`` in 0..1 spreads the legs of a process over the frame."""
+
+    def __init__(
+        self,
+        transport: LegTransport,
+        ticker: Ticker,
+        buffer: PacketBuffer,
+        header: RtpHeader,
+        source: AudioSource,
+        *,
+        first_sequence: int,
+        first_timestamp: int,
+        phase: float,
+        process_lateness: MsHistogram,
+    ) -> None:
+        self._transport = transport
+        self._ticker = ticker
+        self._data = buffer.data
+        self._header = header
+        self._sequence = first_sequence & 0xFFFF
+        self._phase = phase
+        self._process_lateness = process_lateness
+        self._stopped = False
+        self._marker = True
+        self.source = source
+        self.timestamp = first_timestamp & 0xFFFFFFFF
+        self.lateness = MsHistogram()
+        self.packets = 0
+        self.payload_bytes = 0
+
+    def start(self) -> None:
+        """Sends the first packet at this stream's place within the frame."""
+        frame_s = self.source.ptime_ms / 1000
+        now_s = self._ticker.now_s()
+        frames = now_s / frame_s - self._phase
+        self._ticker.call_at((int(frames) + 1 + self._phase) * frame_s, self._send)
+
+    def stop(self) -> None:
+        """Sends nothing more."""
+        self._stopped = True
+
+    def timestamp_at(self, now_s: float) -> int:
+        """Returns the RTP timestamp of the media sent now, for a sender report."""
+        return self.timestamp
+
+    def _send(self, due_s: float) -> None:
+        if self._stopped:
+            return
+        now_s = self._ticker.now_s()
+        late_ms = (now_s - due_s) * 1000
+        self.lateness.add(late_ms)
+        self._process_lateness.add(late_ms)
+        source, header, data = self.source, self._header, self._data
+        payload = source.payload(due_s)
+        header.write(data, self._sequence, self.timestamp, self._marker, now_s)
+        length = header.length + len(payload)
+        data[header.length : length] = payload
+        self._transport.send_rtp(length)
+        self._marker = False
+        self._sequence = (self._sequence + 1) & 0xFFFF
+        self.timestamp = (self.timestamp + 48 * source.ptime_ms) & 0xFFFFFFFF
+        self.packets += 1
+        self.payload_bytes += len(payload)
+        self._ticker.call_at(due_s + source.ptime_ms / 1000, self._send)

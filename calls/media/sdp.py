@@ -1,0 +1,180 @@
+"""Reads session descriptions (RFC 8866, RFC 9429): ours, a browser's, or nonsense. Nothing here trusts its input."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from calls.media.errors import BadDescription
+from calls.media.transport import RemoteTransport
+
+MAX_DESCRIPTION_BYTES = 64 * 1024
+CLOCK_ATTRIBUTE = "x-ringfence-clock"
+"""Session attribute that names the machine whose monotonic clock stamps abs-send-time."""
+
+
+@dataclass(slots=True)
+class Codec:
+    """One payload type of a media section."""
+
+    payload_type: int
+    name: str
+    """Lower case, e.g. ``opus``."""
+    clock_rate: int
+    parameters: dict[str, str] = field(default_factory=dict)
+    feedback: set[str] = field(default_factory=set)
+    """RTCP feedback, e.g. ``nack pli``."""
+
+
+@dataclass(slots=True)
+class Section:
+    """One m-line with its attributes."""
+
+    kind: str
+    port: int
+    protocol: str
+    formats: list[str]
+    mid: str = ""
+    direction: str = "sendrecv"
+    codecs: dict[int, Codec] = field(default_factory=dict)
+    extensions: dict[str, int] = field(default_factory=dict)
+    """URI to id."""
+    candidates: list[str] = field(default_factory=list)
+    end_of_candidates: bool = False
+    ptime_ms: int | None = None
+    ice_ufrag: str = ""
+    ice_pwd: str = ""
+    fingerprints: list[tuple[str, str]] = field(default_factory=list)
+    setup: str = ""
+
+    def codec(self, name: str) -> Codec | None:
+        """Returns the first codec of that name."""
+        return next((codec for codec in self.codecs.values() if codec.name == name), None)
+
+
+@dataclass(slots=True)
+class Description:
+    """A whole description."""
+
+    sections: list[Section]
+    bundle: list[str]
+    """Mids of the BUNDLE group, in order."""
+    ice_lite: bool
+    clock: str
+
+    def section(self, kind: str) -> Section | None:
+        """Returns the first section of that kind that is not refused (port 0)."""
+        return next((section for section in self.sections if section.kind == kind and section.port), None)
+
+    def transport(self) -> RemoteTransport:
+        """Returns the transport that all bundled sections share. Raises BadDescription when it is incomplete."""
+        carrier = next((s for s in self.sections if s.port and s.ice_ufrag and s.ice_pwd), None)
+        if carrier is None:
+            raise BadDescription("the description has no ICE user fragment and password")
+        if not carrier.fingerprints:
+            raise BadDescription("the description has no certificate fingerprint")
+        return RemoteTransport(carrier.ice_ufrag, carrier.ice_pwd, self.ice_lite, tuple(carrier.fingerprints))
+
+    def setup(self) -> str:
+        """Returns the DTLS role attribute: actpass, active or passive."""
+        return next((section.setup for section in self.sections if section.port and section.setup), "")
+
+    def candidates(self) -> list[str]:
+        """Returns every candidate of the shared transport, without ``candidate:``, each once."""
+        return list(dict.fromkeys(c for section in self.sections if section.port for c in section.candidates))
+
+    def candidates_complete(self) -> bool:
+        """Returns whether no candidate will trickle after these."""
+        return any(section.end_of_candidates for section in self.sections)
+
+
+def parse(text: str) -> Description:
+    """Reads a description. Raises BadDescription with the line that makes no sense."""
+    if not isinstance(text, str) or len(text) > MAX_DESCRIPTION_BYTES:
+        raise BadDescription("the description is not text of at most 64 KiB")
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    if not lines or lines[0] != "v=0":
+        raise BadDescription("the description does not start with v=0")
+    description = Description([], [], False, "")
+    session = Section("session", 1, "", [])
+    section = session
+    for line in lines:
+        try:
+            if line.startswith("m="):
+                section = _media_line(line, session)
+                description.sections.append(section)
+            elif line.startswith("a="):
+                name, _, value = line[2:].partition(":")
+                if section is session and name in ("group", "ice-lite", CLOCK_ATTRIBUTE):
+                    _session_attribute(description, name, value)
+                else:
+                    _attribute(section, name, value)
+        except (ValueError, IndexError, KeyError):
+            raise BadDescription(f"the description has a line that makes no sense: {line[:120]!r}") from None
+    if not description.sections:
+        raise BadDescription("the description has no media")
+    return description
+
+
+def _media_line(line: str, session: Section) -> Section:
+    kind, port, protocol, *formats = line[2:].split()
+    return Section(
+        kind=kind,
+        port=int(port.partition("/")[0]),
+        protocol=protocol,
+        formats=formats,
+        direction=session.direction,
+        ice_ufrag=session.ice_ufrag,
+        ice_pwd=session.ice_pwd,
+        fingerprints=list(session.fingerprints),
+        setup=session.setup,
+    )
+
+
+def _session_attribute(description: Description, name: str, value: str) -> None:
+    if name == "ice-lite":
+        description.ice_lite = True
+    elif name == CLOCK_ATTRIBUTE:
+        description.clock = value
+    elif value.startswith("BUNDLE"):
+        description.bundle = value.split()[1:]
+
+
+def _attribute(section: Section, name: str, value: str) -> None:
+    if name in ("sendrecv", "sendonly", "recvonly", "inactive"):
+        section.direction = name
+    elif name == "mid":
+        section.mid = value
+    elif name == "ice-ufrag":
+        section.ice_ufrag = value
+    elif name == "ice-pwd":
+        section.ice_pwd = value
+    elif name == "setup":
+        section.setup = value
+    elif name == "candidate":
+        section.candidates.append(value)
+    elif name == "end-of-candidates":
+        section.end_of_candidates = True
+    elif name == "fingerprint":
+        algorithm, digest = value.split()
+        section.fingerprints.append((algorithm.lower(), digest))
+    elif name == "ptime":
+        section.ptime_ms = int(float(value))
+    elif name in ("rtpmap", "fmtp", "rtcp-fb", "extmap"):
+        _codec_attribute(section, name, value)
+
+
+def _codec_attribute(section: Section, name: str, value: str) -> None:
+    key, rest = value.split(None, 1)
+    if name == "extmap":
+        section.extensions[rest.split()[0]] = int(key.partition("/")[0])
+    elif name == "rtpmap":
+        encoding, rate, *_ = rest.split("/")
+        section.codecs[int(key)] = Codec(int(key), encoding.lower(), int(rate))
+    else:
+        chosen = section.codecs.values() if key == "*" else filter(None, [section.codecs.get(int(key))])
+        for codec in chosen:
+            if name == "rtcp-fb":
+                codec.feedback.add(rest)
+            else:
+                pairs = (pair.strip().partition("=") for pair in rest.split(";"))
+                codec.parameters.update({parameter: setting for parameter, _, setting in pairs if parameter})

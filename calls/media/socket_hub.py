@@ -1,0 +1,137 @@
+"""All UDP sockets of a process behind one epoll descriptor, so that the loop wakes once for many datagrams.
+
+A datagram is read into one shared buffer, and a receiver gets that buffer: whoever keeps it copies it. Against one
+asyncio transport a socket this saves an address object, a bytes object and a loop callback for each datagram.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import select
+import socket
+import struct
+from collections.abc import Callable
+
+logger = logging.getLogger(__name__)
+
+DATAGRAM_MAX = 2048
+"""Larger than any datagram that fits an Ethernet frame; the rest of a longer one is cut off and fails to parse."""
+_BATCH = 128
+_RECEIVE_BUFFER = 512 * 1024
+_SO_MEMINFO = 55
+_SK_MEMINFO_DROPS = 8
+
+_NOT_OURS = frozenset({errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EBADF})
+"""Words of the network about an earlier datagram, and a datagram that left its link after the leg had closed."""
+
+Received = Callable[[bytearray, int, tuple[str, int], float], None]
+"""(shared buffer, length, sender's address, monotonic seconds of the wake-up)."""
+
+
+class HubSocket:
+    """One bound, non-blocking UDP socket of the hub."""
+
+    __slots__ = ("_drops_at_close", "_hub", "_sock", "address", "received", "send_errors")
+
+    def __init__(self, hub: SocketHub, sock: socket.socket, received: Received) -> None:
+        self._hub = hub
+        self._sock = sock
+        self.received = received
+        self.address: tuple[str, int] = sock.getsockname()[:2]
+        self.send_errors = 0
+        """Datagrams that the kernel refused to take."""
+        self._drops_at_close = 0
+
+    def send(self, data: bytes | memoryview, address: tuple[str, int]) -> None:
+        """Sends one datagram, or counts it in ``send_errors``."""
+        try:
+            self._sock.sendto(data, address)
+        except OSError as error:
+            if error.errno not in _NOT_OURS:
+                self.send_errors += 1
+
+    def receive_drops(self) -> int:
+        """Returns how many datagrams the kernel dropped because our receive buffer was full."""
+        if self._sock.fileno() < 0:
+            return self._drops_at_close
+        try:
+            raw = self._sock.getsockopt(socket.SOL_SOCKET, _SO_MEMINFO, 64)
+        except OSError:
+            return 0
+        counters = struct.unpack(f"={len(raw) // 4}I", raw)
+        return counters[_SK_MEMINFO_DROPS] if len(counters) > _SK_MEMINFO_DROPS else 0
+
+    def close(self) -> None:
+        """Closes the socket. Safe to call twice."""
+        if self._sock.fileno() >= 0:
+            self._drops_at_close = self.receive_drops()
+            self._hub.forget(self)
+            self._sock.close()
+
+    def fileno(self) -> int:
+        return self._sock.fileno()
+
+    def read_into(self, buffer: bytearray) -> tuple[int, tuple[str, int]]:
+        return self._sock.recvfrom_into(buffer)
+
+
+class SocketHub:
+    """Owns the epoll descriptor and the shared buffer."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, now_s: Callable[[], float]) -> None:
+        self._loop = loop
+        self._now_s = now_s
+        self._epoll = select.epoll()
+        self._sockets: dict[int, HubSocket] = {}
+        self.buffer = bytearray(DATAGRAM_MAX)
+        self.callback_errors = 0
+        loop.add_reader(self._epoll.fileno(), self._readable)
+
+    def open(self, bind_address: str, received: Received) -> HubSocket:
+        """Returns a new socket on a free port of ``bind_address``. Raises OSError."""
+        family = socket.AF_INET6 if ":" in bind_address else socket.AF_INET
+        sock = socket.socket(family, socket.SOCK_DGRAM)
+        try:
+            sock.setblocking(False)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
+            sock.bind((bind_address, 0))
+        except OSError:
+            sock.close()
+            raise
+        hub_socket = HubSocket(self, sock, received)
+        self._sockets[sock.fileno()] = hub_socket
+        self._epoll.register(sock.fileno(), select.EPOLLIN)
+        return hub_socket
+
+    def forget(self, hub_socket: HubSocket) -> None:
+        """Stops listening on a socket that is about to close."""
+        number = hub_socket.fileno()
+        if self._sockets.pop(number, None) is not None:
+            self._epoll.unregister(number)
+
+    def close(self) -> None:
+        """Closes every socket and the epoll descriptor."""
+        for hub_socket in list(self._sockets.values()):
+            hub_socket.close()
+        if not self._epoll.closed:
+            self._loop.remove_reader(self._epoll.fileno())
+            self._epoll.close()
+
+    def _readable(self) -> None:
+        sockets, buffer = self._sockets, self.buffer
+        # One datagram a socket and wake: epoll is level-triggered, and no talkative leg delays the others.
+        for number, _ in self._epoll.poll(0, _BATCH):
+            hub_socket = sockets.get(number)
+            if hub_socket is None:
+                continue
+            try:
+                length, address = hub_socket.read_into(buffer)
+            except OSError:
+                continue
+            try:
+                hub_socket.received(buffer, length, address, self._now_s())
+            except Exception:
+                self.callback_errors += 1
+                logger.exception("the receiver of a datagram failed")

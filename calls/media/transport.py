@@ -1,0 +1,228 @@
+"""One leg's socket: ICE, DTLS, then SRTP, told apart by the first byte (RFC 7983), all through the access link.
+
+Set-up speaks through aioice and aiortc. Once the keys are there, packets go from a shared buffer straight to the
+socket and back; aioice keeps answering and sending consent checks (RFC 7675) on the same socket.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from calls.access_link import IP_UDP_BYTES, AccessLink
+from calls.media.dtls import DtlsSession, SharedCertificate
+from calls.media.ice_path import IcePath
+from calls.media.interface import MediaEvent
+from calls.media.socket_hub import HubSocket, SocketHub
+from calls.media.srtp import PacketBuffer, Refusal, SrtpContext
+
+CLOSE_LIMIT_S = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteTransport:
+    """The far end's half of the transport, out of its description."""
+
+    ice_ufrag: str
+    ice_pwd: str
+    ice_lite: bool
+    fingerprints: tuple[tuple[str, str], ...]
+    """(algorithm, value)."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectLimits:
+    """How long each part of the set-up may take before the leg fails."""
+
+    ice_s: float = 15.0
+    dtls_s: float = 15.0
+
+
+class TransportUser(Protocol):
+    """Who the transport serves: the leg."""
+
+    def on_rtp(self, data: bytearray, length: int, now_s: float) -> None:
+        """A decrypted RTP packet stands in the first ``length`` bytes of a buffer that will be used again."""
+
+    def on_rtcp(self, data: bytes, now_s: float) -> None:
+        """A decrypted compound RTCP packet."""
+
+    def on_milestone(self, event: MediaEvent, reason: str) -> None:
+        """ICE, DTLS or FAILED; the reason goes with FAILED."""
+
+    def on_peer_left(self) -> None:
+        """The far end closed its DTLS association: nobody listens any more."""
+
+
+class LegTransport:
+    """Opened in the constructor, which raises OSError when the address cannot be bound."""
+
+    def __init__(
+        self,
+        user: TransportUser,
+        hub: SocketHub,
+        *,
+        bind_address: str,
+        certificate: SharedCertificate,
+        link: AccessLink | None,
+        limits: ConnectLimits,
+        in_buffer: PacketBuffer,
+        out_buffer: PacketBuffer,
+        now_s: Callable[[], float],
+    ) -> None:
+        self._user = user
+        self._link = link
+        self._limits = limits
+        self._in = in_buffer
+        self._out = out_buffer
+        self._now_s = now_s
+        self._socket: HubSocket = hub.open(bind_address, self._arrived if link is None else self._arrived_at_link)
+        self.ice = IcePath(self._socket.address, self._send, self._ice_lost)
+        self.dtls = DtlsSession(certificate, self._send_to_peer, self._peer_said_goodbye)
+        self._tx: SrtpContext | None = None
+        self._rx: SrtpContext | None = None
+        self._peer: tuple[str, int] = ("", 0)
+        self._connecting: asyncio.Task[None] | None = None
+        self._failed = False
+        self._closing = False
+        self.garbage = 0
+        self.replayed = 0
+        self.peer_left = False
+
+    @property
+    def send_errors(self) -> int:
+        """Datagrams that our own socket refused to send or had no room to receive."""
+        return self._socket.send_errors + self._socket.receive_drops()
+
+    @property
+    def ready(self) -> bool:
+        """Whether packets can be sent now."""
+        return self._tx is not None and not self._closing and not self.peer_left
+
+    def connect(self, remote: RemoteTransport, *, controlling: bool, dtls_role: str) -> None:
+        """Starts ICE, then DTLS, in the background. The outcome is a milestone."""
+        self.ice.ice_controlling = controlling
+        self.ice.remote_is_lite = remote.ice_lite
+        self.ice.remote_username = remote.ice_ufrag
+        self.ice.remote_password = remote.ice_pwd
+        self._connecting = asyncio.get_running_loop().create_task(self._connect(dtls_role, remote.fingerprints))
+
+    def send_rtp(self, length: int) -> None:
+        """Encrypts and sends the RTP packet in the first ``length`` bytes of the out buffer."""
+        if self._tx is not None:
+            sent = self._out.protect(self._tx, length)
+            if self._link is None:
+                self._socket.send(self._out.view[:sent], self._peer)
+            else:
+                self._send(bytes(self._out.view[:sent]), self._peer)
+
+    def send_rtcp(self, packet: bytes) -> None:
+        """Encrypts and sends a compound RTCP packet."""
+        if self.ready and self._tx is not None:
+            self._out.data[: len(packet)] = packet
+            self._send_to_peer(bytes(self._out.view[: self._out.protect_rtcp(self._tx, len(packet))]))
+
+    async def close(self) -> None:
+        """Ends everything within CLOSE_LIMIT_S."""
+        if self._closing:
+            return
+        self._closing = True
+        if self._connecting is not None:
+            self._connecting.cancel()
+            await asyncio.gather(self._connecting, return_exceptions=True)
+        await _bounded(self.dtls.close())
+        await _bounded(self.ice.close())
+        self._socket.close()
+        self._tx = self._rx = None
+
+    async def _connect(self, dtls_role: str, fingerprints: Sequence[tuple[str, str]]) -> None:
+        stage = "ice"
+        try:
+            async with asyncio.timeout(self._limits.ice_s):
+                await self.ice.connect()
+            self._peer = self.ice.remote_address() or self._peer
+            self._user.on_milestone(MediaEvent.ICE, "")
+            stage = "dtls"
+            async with asyncio.timeout(self._limits.dtls_s):
+                connected = await self.dtls.handshake(dtls_role, fingerprints)
+        except TimeoutError:
+            self._fail(f"{stage}_timeout")
+        except (ConnectionError, OSError):
+            self._fail(f"{stage}_failed")
+        else:
+            if not connected:
+                self._fail("dtls_failed")
+                return
+            self._tx, self._rx = self.dtls.tx, self.dtls.rx
+            self._user.on_milestone(MediaEvent.DTLS, "")
+
+    def _fail(self, reason: str) -> None:
+        if not self._failed and not self._closing:
+            self._failed = True
+            self._user.on_milestone(MediaEvent.FAILED, reason)
+
+    def _ice_lost(self) -> None:
+        self._fail("consent_lost")
+
+    def _peer_said_goodbye(self) -> None:
+        self.peer_left = True
+        self._user.on_peer_left()
+
+    def _send_to_peer(self, data: bytes) -> None:
+        # The far end may have nominated a better pair since.
+        self._peer = self.ice.remote_address() or self._peer
+        self._send(data, self._peer)
+
+    def _send(self, data: bytes, address: tuple[str, int]) -> None:
+        if self._link is None:
+            self._socket.send(data, address)
+        else:
+            self._link.send_up(len(data) + IP_UDP_BYTES, lambda: self._socket.send(data, address))
+
+    def _arrived_at_link(self, data: bytearray, length: int, address: tuple[str, int], _now_s: float) -> None:
+        if self._link is not None:
+            copy = bytes(data[:length])
+            self._link.send_down(length + IP_UDP_BYTES, lambda: self._arrived_through_link(copy, address))
+
+    def _arrived_through_link(self, datagram: bytes, address: tuple[str, int]) -> None:
+        if not self._closing:
+            self._in.data[: len(datagram)] = datagram
+            self._arrived(self._in.data, len(datagram), address, self._now_s())
+
+    def _arrived(self, data: bytearray, length: int, address: tuple[str, int], now_s: float) -> None:
+        first = data[0] if length else 255
+        if 128 <= first <= 191 and length >= 8:
+            if self._rx is None:
+                return
+            # RFC 5761: with rtcp-mux, payload types 64 to 95 are RTCP.
+            if 192 <= data[1] <= 223:
+                plain = self._in.unprotect_rtcp(self._rx, length)
+                if plain:
+                    self._user.on_rtcp(bytes(data[:plain]), now_s)
+            else:
+                plain = self._in.unprotect(self._rx, length)
+                if plain:
+                    self._user.on_rtp(data, plain, now_s)
+            if not plain:
+                self._count_refused()
+        elif 20 <= first <= 63:
+            self.dtls.received(bytes(data[:length]))
+        elif first > 3 or not self.ice.received(bytes(data[:length]), address):
+            self.garbage += 1
+
+    def _count_refused(self) -> None:
+        if self._in.refusal() is Refusal.REPLAYED:
+            self.replayed += 1
+        else:
+            self.garbage += 1
+
+
+async def _bounded(ending: Coroutine[Any, Any, None]) -> None:
+    """Waits for an ending, but not for ever, and does not care how it went."""
+    task = asyncio.get_running_loop().create_task(ending)
+    _, pending = await asyncio.wait({task}, timeout=CLOSE_LIMIT_S)
+    for late in pending:
+        late.cancel()
+    await asyncio.gather(task, return_exceptions=True)
