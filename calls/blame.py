@@ -7,7 +7,8 @@ Read from the top, the first row that fits decides. "Link" is this leg's own acc
 | engine_stopped, media_error, bind_failed,          |                                       | generator |
 |   answer_timeout, refused_unknown_user             |                                       |           |
 | answer_lost, illegal_*, bad_offer, bad_answer,     |                                       | target    |
-|   refused_* (but unknown_user, offline), error_*   |                                       |           |
+|   dropped_by_service, error_*,                     |                                       |           |
+|   refused_* (but unknown_user, offline)            |                                       |           |
 | peer_lost                                          | the far end is one of our engines     | generator |
 | invite_timeout, ring_timeout, signaling_lost,      | the link had an outage                | network   |
 |   hangup_unconfirmed, cancel_unconfirmed           | anything else                         | target    |
@@ -31,7 +32,8 @@ LATE_MS = 40.0
 """Two frames of 20 ms: packets that leave later than this are heard as a gap that the generator made."""
 
 _GENERATOR = frozenset({"engine_stopped", "media_error", "bind_failed", "answer_timeout", "refused_unknown_user"})
-_TARGET = frozenset({"answer_lost", "bad_offer", "bad_answer"})
+_TARGET = frozenset({"answer_lost", "bad_offer", "bad_answer", "dropped_by_service"})
+_TARGET_PREFIXES = ("illegal_", "error_", "refused_")
 _SIGNALING = frozenset({"invite_timeout", "ring_timeout", "signaling_lost", "hangup_unconfirmed", "cancel_unconfirmed"})
 _MEDIA = frozenset({"no_audio", "audio_died", "gap", "consent_lost", "peer_closed"})
 
@@ -58,13 +60,11 @@ class Evidence:
 def blame_of(reason: str, evidence: Evidence) -> Blame:
     """Returns whose fault a failure for ``reason`` is."""
     blame = Blame.UNKNOWN
+    if reason == "refused_offline":
+        return blame
     if reason in _GENERATOR or (reason == "peer_lost" and evidence.peer_is_ours):
         blame = Blame.GENERATOR
-    elif (
-        reason in _TARGET
-        or reason.startswith(("illegal_", "error_"))
-        or (reason.startswith("refused_") and reason != "refused_offline")
-    ):
+    elif reason in _TARGET or reason.startswith(_TARGET_PREFIXES):
         blame = Blame.TARGET
     elif reason in _SIGNALING:
         blame = Blame.NETWORK if evidence.link_outage_dropped else Blame.TARGET

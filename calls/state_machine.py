@@ -125,21 +125,21 @@ LEGAL: dict[tuple[Side, CallState], frozenset[Told]] = {
 """What the service may say in each state; ``ended`` has its own table of reasons."""
 
 _ANSWERED_STATES = frozenset({CallState.CONNECTING, CallState.TALKING})
+LOST = frozenset({"peer_lost", "dropped_by_service", "signaling_lost"})
+"""Ends that may come at any time: the other side, nobody that the service names, or this side was lost."""
+_NOT_TAKEN = frozenset({"declined", "no_answer"})
 LEGAL_ENDS: dict[tuple[Side, CallState], frozenset[str]] = {
-    (Side.CALLER, CallState.INVITING): frozenset({"declined", "no_answer", "peer_lost"}),
-    (Side.CALLER, CallState.PROCEEDING): frozenset({"declined", "no_answer", "peer_lost"}),
-    (Side.CALLER, CallState.RINGING): frozenset({"declined", "no_answer", "peer_lost"}),
-    (Side.CALLER, CallState.CONNECTING): frozenset({"hangup", "peer_lost"}),
-    (Side.CALLER, CallState.TALKING): frozenset({"hangup", "peer_lost"}),
-    (Side.CALLER, CallState.LEAVING): frozenset({"hangup", "canceled", "declined", "no_answer", "peer_lost"}),
-    (Side.CALLEE, CallState.RINGING): frozenset({"canceled", "no_answer", "peer_lost", "answered_elsewhere"}),
-    (Side.CALLEE, CallState.CONNECTING): frozenset(
-        {"hangup", "canceled", "no_answer", "peer_lost", "answered_elsewhere"}
-    ),
-    (Side.CALLEE, CallState.TALKING): frozenset({"hangup", "peer_lost"}),
-    (Side.CALLEE, CallState.LEAVING): frozenset(
-        {"hangup", "declined", "canceled", "no_answer", "peer_lost", "answered_elsewhere"}
-    ),
+    (Side.CALLER, CallState.INVITING): _NOT_TAKEN,
+    (Side.CALLER, CallState.PROCEEDING): _NOT_TAKEN,
+    (Side.CALLER, CallState.RINGING): _NOT_TAKEN,
+    (Side.CALLER, CallState.CONNECTING): frozenset({"hangup"}),
+    (Side.CALLER, CallState.TALKING): frozenset({"hangup"}),
+    (Side.CALLER, CallState.LEAVING): _NOT_TAKEN | {"hangup", "canceled"},
+    (Side.CALLEE, CallState.RINGING): frozenset({"canceled", "no_answer", "answered_elsewhere"}),
+    # An answer may cross a cancel, the service's own limit, or another device's answer.
+    (Side.CALLEE, CallState.CONNECTING): frozenset({"hangup", "canceled", "no_answer", "answered_elsewhere"}),
+    (Side.CALLEE, CallState.TALKING): frozenset({"hangup"}),
+    (Side.CALLEE, CallState.LEAVING): _NOT_TAKEN | {"hangup", "canceled", "answered_elsewhere"},
 }
 _HUMAN_ENDS = {
     "declined": Outcome.DECLINED,
@@ -224,7 +224,7 @@ class CallMachine:
         if what is Told.ENDED:
             return self._told_ended(code)
         if what is Told.ERROR:
-            return self._end(Outcome.FAILED, f"error_{code}")
+            return self._told_error(now_s, f"error_{code}")
         if what is Told.REFUSED:
             outcome = _HUMAN_REFUSALS.get(code, Outcome.FAILED)
             return self._end(outcome, f"refused_{code}" if outcome is Outcome.FAILED else "")
@@ -312,22 +312,26 @@ class CallMachine:
         if self.side is Side.CALLER and code == "hangup" and self.state in {CallState.PROCEEDING, CallState.RINGING}:
             # The callee hung up on a call that it had answered, and that answer never reached us.
             return self._end(Outcome.FAILED, "answer_lost")
-        if code not in LEGAL_ENDS[self.side, self.state]:
+        if code not in LOST and code not in LEGAL_ENDS[self.side, self.state]:
             return self._end(Outcome.FAILED, "illegal_ended")
         if self.state is CallState.LEAVING:
             return self._confirmed(code)
-        self._clean = code != "peer_lost"
+        self._clean = code not in LOST
         if code == "hangup":
             if self.state is CallState.TALKING:
                 self._talked_out = self.side is Side.CALLEE
                 return self._end(Outcome.COMPLETED, "peer_hung_up" if self.side is Side.CALLER else "")
             return self._end(Outcome.FAILED, "peer_gave_up")
-        return self._end(_HUMAN_ENDS.get(code, Outcome.FAILED), "peer_lost" if code == "peer_lost" else "")
+        return self._end(_HUMAN_ENDS.get(code, Outcome.FAILED), code if code in LOST else "")
+
+    def _told_error(self, now_s: float, reason: str) -> Action:
+        gone = reason == "error_unknown_call" or self.state in {CallState.INVITING, CallState.LEAVING}
+        return self._end(Outcome.FAILED, reason) if gone else self.leave(now_s, reason, failed=True)
 
     def _confirmed(self, code: str) -> Action:
-        self._clean = code != "peer_lost"
-        if self._outcome is not Outcome.FAILED and code == "peer_lost":
-            return self._end(Outcome.FAILED, "peer_lost")
+        self._clean = code not in LOST
+        if self._outcome is not Outcome.FAILED and code in LOST:
+            return self._end(Outcome.FAILED, code)
         if self._outcome is Outcome.CANCELED and code in {"declined", "no_answer"}:
             # Theirs crossed our cancel, and the service heard theirs first.
             return self._end(_HUMAN_ENDS[code], "")

@@ -1,0 +1,261 @@
+"""The driver's end of the bridge. Works the same in plain threads and in greenlets under gevent's patches.
+
+One thread (a greenlet, when patched) owns the socket and sleeps until there is something: a message of the engine, a
+command to send, or the engine's death, which its pidfd tells at once. Nothing polls; every waiter gets an answer, a
+typed error, or its own timeout.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import logging
+import os
+import queue
+import sys
+import tempfile
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future, InvalidStateError
+from concurrent.futures import TimeoutError as FutureTimeout
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import msgspec
+import zmq
+
+from bedrock.child_process import ChildProcess
+from bedrock.child_process import spawn as spawn_process
+from bedrock.errors import EnvironmentLacks
+from calls.bridge.messages import (
+    PROTOCOL,
+    AnyCommand,
+    AnyEvent,
+    AnyReply,
+    Event,
+    FromEngine,
+    Refused,
+    Reply,
+    Shutdown,
+    ToEngine,
+)
+from calls.errors import BridgeError, EngineGone, EngineRefused, EngineSilent
+
+logger = logging.getLogger(__name__)
+
+READY_S = 30.0
+SILENT_S = 15.0
+"""An engine that lives but says nothing for so long, a health row every second, is stuck."""
+EVENTS_KEPT = 20_000
+STOP_S = 8.0
+
+OnEvent = Callable[[AnyEvent], None]
+
+
+class EngineClient:
+    """One engine process. Every public method may be called from any thread or greenlet."""
+
+    def __init__(self, child: ChildProcess, ipc: str, zmq_module: ModuleType, on_event: OnEvent | None) -> None:
+        self.child = child
+        self.events: queue.Queue[AnyEvent] = queue.Queue()
+        """What the engine told unasked, when no ``on_event`` was given: the newest 20,000."""
+        self.failure: BridgeError | None = None
+        """Why the engine is gone; None while it is there."""
+        self._ipc = ipc
+        self._zmq = zmq_module
+        self._on_event = on_event
+        self._ids = itertools.count(1)
+        self._waiting: dict[int, Future[AnyReply]] = {}
+        self._unsent: deque[bytes] = deque()
+        self._guard = threading.Lock()
+        self._closing = False
+        self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self._encoder = msgspec.msgpack.Encoder()
+        self._decoder = msgspec.msgpack.Decoder(FromEngine)
+        self._thread = threading.Thread(target=self._serve, name=f"bridge {child.name}", daemon=True)
+        self._thread.start()
+
+    @classmethod
+    def spawn(
+        cls,
+        run_folder: Path,
+        run_id: str,
+        writer: str,
+        role: str,
+        *,
+        zmq_module: ModuleType = zmq,
+        log_path: Path | None = None,
+        on_event: OnEvent | None = None,
+    ) -> EngineClient:
+        """Starts an engine and returns its client once it is ready.
+
+        ``role`` is ``engine`` or ``matrix_engine``. ``on_event`` runs on the client's own thread: it must not wait.
+        The engine dies with the thread that calls this. Raises EnvironmentLacks when it does not get ready.
+        """
+        folder = Path(tempfile.mkdtemp(prefix="ringfence-"))
+        ipc = f"ipc://{folder}/engine.sock"
+        argv = [sys.executable, "-m", "calls.engine", "--ipc", ipc, "--run-folder", str(run_folder)]
+        argv += ["--run-id", run_id, "--writer", writer, "--role", role]
+        log_path = log_path or run_folder / "logs" / f"engine-{writer}.log"
+        child = spawn_process(f"engine {writer}", argv, log_path=log_path, pipe_stdout=True)
+        try:
+            ready = child.wait_ready(READY_S)
+            if ready.get("protocol") != PROTOCOL:
+                raise EnvironmentLacks(f"engine {writer} speaks protocol {ready.get('protocol')}, not {PROTOCOL}")
+            return cls(child, ipc, zmq_module, on_event)
+        except BaseException:
+            child.stop(timeout_s=1.0)
+            _remove(folder)
+            raise
+
+    @property
+    def pid(self) -> int:
+        """Of the engine process."""
+        return self.child.pid
+
+    def submit(self, command: AnyCommand) -> Future[AnyReply]:
+        """Sends ``command``; the future gets its reply.
+
+        The future raises EngineRefused for an error reply and EngineGone when the engine ends. It never raises here.
+        """
+        future: Future[AnyReply] = Future()
+        request_id = next(self._ids)
+        data = self._encoder.encode(ToEngine(request_id, command))
+        with self._guard:
+            if self.failure is not None:
+                future.set_exception(self.failure)
+                return future
+            self._waiting[request_id] = future
+            self._unsent.append(data)
+            os.eventfd_write(self._wake, 1)
+        return future
+
+    def request(self, command: AnyCommand, timeout_s: float) -> Any:
+        """Returns the reply to ``command``.
+
+        Raises EngineRefused, EngineGone, or EngineSilent when the engine lives but did not reply in time.
+        """
+        future = self.submit(command)
+        try:
+            return future.result(timeout_s)
+        except FutureTimeout:
+            future.cancel()
+            raise EngineSilent(
+                f"{self.child.name} did not answer {type(command).__name__} within {timeout_s:g} s"
+            ) from None
+
+    def is_alive(self) -> bool:
+        """The engine runs, as far as is known here."""
+        return self.failure is None
+
+    def close(self, timeout_s: float = STOP_S) -> None:
+        """Ends the engine, its files flushed, and the client. Safe to call twice."""
+        if self.failure is None:
+            with contextlib.suppress(BridgeError):
+                self.request(Shutdown(), timeout_s)
+        with self._guard:
+            closed, self._closing = self._closing, True
+            if not closed:
+                os.eventfd_write(self._wake, 1)
+        self._thread.join()
+        self.child.stop(timeout_s)
+        if not closed:
+            os.close(self._wake)
+            _remove(Path(self._ipc.removeprefix("ipc://")).parent)
+
+    def _serve(self) -> None:
+        context = self._zmq.Context()
+        socket = context.socket(self._zmq.DEALER)
+        socket.setsockopt(self._zmq.LINGER, 0)
+        socket.setsockopt(self._zmq.SNDHWM, 0)
+        socket.setsockopt(self._zmq.RCVHWM, 0)
+        pidfd = os.pidfd_open(self.child.pid)
+        try:
+            socket.connect(self._ipc)
+            reason = self._exchange(socket, pidfd)
+        except Exception as error:
+            logger.exception("the bridge to %s broke", self.child.name)
+            reason = f"the bridge broke: {error}"
+        finally:
+            os.close(pidfd)
+            socket.close()
+            context.term()
+        self._fail(reason)
+
+    def _exchange(self, socket: Any, pidfd: int) -> str:
+        """Passes messages both ways. Returns why it ended."""
+        poller = self._zmq.Poller()
+        for source in (socket, pidfd, self._wake):
+            poller.register(source, self._zmq.POLLIN)
+        heard_at_s = time.monotonic()
+        while True:
+            left_s = heard_at_s + SILENT_S - time.monotonic()
+            ready = dict(poller.poll(max(0.0, left_s) * 1000.0))
+            if self._wake in ready:
+                os.eventfd_read(self._wake)
+            while self._unsent:
+                socket.send(self._unsent.popleft())
+            if self._drain_socket(socket):
+                heard_at_s = time.monotonic()
+            if pidfd in ready:
+                self._drain_socket(socket)
+                return f"it ended with exit code {self.child.popen.wait()}"
+            if self._closing:
+                return "it was closed"
+            if not ready and time.monotonic() >= heard_at_s + SILENT_S:
+                return f"it said nothing for {SILENT_S:.0f} s"
+
+    def _drain_socket(self, socket: Any) -> bool:
+        heard = False
+        while True:
+            try:
+                data = socket.recv(self._zmq.NOBLOCK)
+            except self._zmq.Again:
+                return heard
+            heard = True
+            message = self._decoder.decode(data)
+            if isinstance(message.body, Event):
+                self._tell(message.body)
+            elif isinstance(message.body, Reply):
+                self._resolve(message.request_id, message.body)
+
+    def _tell(self, event: AnyEvent) -> None:
+        if self._on_event is not None:
+            try:
+                self._on_event(event)
+            except Exception:
+                logger.exception("a listener to %s failed", self.child.name)
+            return
+        self.events.put_nowait(event)
+        if self.events.qsize() > EVENTS_KEPT:
+            with contextlib.suppress(queue.Empty):
+                self.events.get_nowait()
+
+    def _resolve(self, request_id: int, reply: AnyReply) -> None:
+        future = self._waiting.pop(request_id, None)
+        if future is None:
+            return
+        # Who asked may have given up in this very moment.
+        with contextlib.suppress(InvalidStateError):
+            if isinstance(reply, Refused):
+                future.set_exception(EngineRefused(reply.message, code=reply.code, hint=reply.hint))
+            else:
+                future.set_result(reply)
+
+    def _fail(self, reason: str) -> None:
+        with self._guard:
+            self.failure = EngineGone(f"{self.child.name} is gone: {reason}", hint=self.child.last_words())
+            waiting, self._waiting = self._waiting, {}
+        for future in waiting.values():
+            with contextlib.suppress(InvalidStateError):
+                future.set_exception(self.failure)
+
+
+def _remove(folder: Path) -> None:
+    for path in folder.glob("*"):
+        path.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):
+        folder.rmdir()

@@ -1,0 +1,343 @@
+"""The adapter for the reference calling service: HTTP sign-in, then one WebSocket a person with JSON messages."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import random
+from typing import TYPE_CHECKING
+
+import aiohttp
+import msgspec
+
+from bedrock.clock import Clock
+from bedrock.errors import TargetUnreachable
+from calls.errors import NotDelivered, SignalingLost, SignInRefused
+from calls.state_machine import Told
+from calls.targets.protocol import Listener, Policy
+from calls.targets.reference_messages import Message, decode, encode, signal_of
+
+if TYPE_CHECKING:
+    from calls.access_link import AccessLink
+
+logger = logging.getLogger(__name__)
+
+PING_S = 15.0
+SILENT_S = 50.0
+"""A socket that brings nothing for so long, pings unanswered, is taken for dead: the 2G queue holds far less."""
+RECONNECT_S = 4.0
+"""The one try to take up a lost connection; the service keeps a call for 5 s."""
+BACKOFF_S = (1.0, 2.0, 4.0, 8.0)
+"""Pauses between later tries, the last for all that follow, each stretched by chance up to half."""
+MAX_MESSAGE_BYTES = 4 * 1024 * 1024
+FRAME_BYTES = 8
+"""WebSocket header and mask of a message on the way."""
+
+
+class ReferenceTarget:
+    """One for each engine; people share its HTTP connections, each has a WebSocket."""
+
+    def __init__(self, url: str, clock: Clock) -> None:
+        self.url = url.rstrip("/")
+        self.clock = clock
+        self._http: aiohttp.ClientSession | None = None
+
+    @property
+    def http(self) -> aiohttp.ClientSession:
+        """The shared client, made on first use inside the loop."""
+        if self._http is None:
+            self._http = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), trust_env=False)
+        return self._http
+
+    async def sign_in(
+        self, name: str, password: str, listener: Listener, link: AccessLink | None, timeout_s: float
+    ) -> ReferenceSession:
+        """Returns the person's session. Raises TargetUnreachable or SignInRefused."""
+        session = ReferenceSession(self, name, password, listener, link)
+        try:
+            async with asyncio.timeout(timeout_s):
+                await session.open()
+        except BaseException as error:
+            await session.close()
+            if isinstance(error, TimeoutError):
+                raise TargetUnreachable(f"{self.url} did not let {name} in within {timeout_s:.0f} s") from None
+            raise
+        return session
+
+    async def fetch_token(self, name: str, password: str) -> str:
+        """Returns a token for the WebSocket. Raises TargetUnreachable or SignInRefused."""
+        try:
+            async with self.http.post(
+                f"{self.url}/api/sign-in", json={"name": name, "password": password}, allow_redirects=False
+            ) as response:
+                answer = await response.json(content_type=None)
+                status = response.status
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            raise TargetUnreachable(f"{self.url} does not answer a sign-in: {error}") from None
+        if not isinstance(answer, dict) or not isinstance(token := answer.get("token", ""), str):
+            raise TargetUnreachable(f"{self.url} does not speak the reference service's language")
+        if status != 200 or not token:
+            code = str(answer.get("error", status))
+            raise SignInRefused(f"the service does not let {name} in: {code}", code=code)
+        return token
+
+    async def close(self) -> None:
+        """Closes the shared HTTP connections. Safe to call twice."""
+        http, self._http = self._http, None
+        if http is not None:
+            await http.close()
+
+
+class ReferenceSession:
+    """One person's WebSocket, taken up again when it breaks."""
+
+    def __init__(
+        self, target: ReferenceTarget, name: str, password: str, listener: Listener, link: AccessLink | None
+    ) -> None:
+        self.policy = Policy(degradation=False, no_answer_s=None)
+        self.rtt_ms: float | None = None
+        self.is_up = False
+        self._target = target
+        self._name, self._password = name, password
+        self._listener = listener
+        self._link = link
+        self._token = ""
+        self._socket: aiohttp.ClientWebSocketResponse | None = None
+        self._unsent: asyncio.Queue[str] = asyncio.Queue()
+        self._calls: set[str] = set()
+        self._acks: dict[int, asyncio.Future[None]] = {}
+        self._refs = 0
+        self._pings: dict[int, float] = {}
+        self._ponged = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self._closed = False
+
+    async def open(self) -> None:
+        """Signs in, and returns when the service has greeted us and answered one ping."""
+        self._token = await self._target.fetch_token(self._name, self._password)
+        await self._connect()
+        self._task = asyncio.create_task(self._live(), name=f"session {self._name}")
+        self._ping()
+        await self._ponged.wait()
+
+    # What the person says.
+
+    def invite(self, call_id: str, to: str, media: str, sdp: str) -> None:
+        """Calls ``to``."""
+        self._calls.add(call_id)
+        self._say("call.invite", call_id=call_id, to=to, media=media, sdp=sdp)
+
+    def ring(self, call_id: str) -> None:
+        """Tells the caller that it rings."""
+        self._say("call.ringing", call_id=call_id)
+
+    def answer(self, call_id: str, media: str, sdp: str) -> None:
+        """Picks up."""
+        self._say("call.answer", call_id=call_id, media=media, sdp=sdp)
+
+    def decline(self, call_id: str) -> None:
+        """Does not pick up."""
+        self._say("call.decline", call_id=call_id)
+
+    def cancel(self, call_id: str) -> None:
+        """Gives up before the answer."""
+        self._say("call.cancel", call_id=call_id)
+
+    def hang_up(self, call_id: str) -> None:
+        """Ends an answered call."""
+        self._say("call.hangup", call_id=call_id)
+
+    def reanswer(self, call_id: str, media: str, sdp: str) -> None:
+        """Answers an offer made inside the call."""
+        self._say("call.reanswer", call_id=call_id, media=media, sdp=sdp)
+
+    def want_media(self, call_id: str, media: str, reason: str) -> None:
+        """Tells the far end what this side sends and wants from now on."""
+        self._say("call.media", call_id=call_id, media=media, reason=reason)
+
+    async def send_text(self, to: str, text: str, timeout_s: float) -> None:
+        """Returns once the service has acknowledged. Raises NotDelivered."""
+        self._refs += 1
+        ref = self._refs
+        acked = self._acks[ref] = asyncio.get_running_loop().create_future()
+        self._say("message.send", ref=ref, to=to, text=text)
+        try:
+            async with asyncio.timeout(timeout_s):
+                await acked
+        except TimeoutError:
+            raise NotDelivered(f"no acknowledgement within {timeout_s:.0f} s", code="ack_timeout") from None
+        finally:
+            self._acks.pop(ref, None)
+
+    async def close(self) -> None:
+        """Signs out within a bounded time. Safe to call twice."""
+        self._closed = True
+        self.is_up = False
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+        await self._drop_socket()
+        self._fail_acks()
+
+    # The connection.
+
+    async def _connect(self) -> None:
+        """Opens the socket and waits for the greeting. Raises TargetUnreachable or SignInRefused."""
+        url = self._target.url.replace("http", "ws", 1) + "/ws"
+        try:
+            self._socket = await self._target.http.ws_connect(url, max_msg_size=MAX_MESSAGE_BYTES)
+            await self._socket.send_str(encode("hello", token=self._token, client="ringfence engine"))
+            frame = await self._socket.receive()
+            greeting = decode(frame.data) if frame.type is aiohttp.WSMsgType.TEXT else Message(type="")
+        except (aiohttp.ClientError, OSError, msgspec.DecodeError) as error:
+            await self._drop_socket()
+            raise TargetUnreachable(f"{self._target.url} does not open a WebSocket: {error}") from None
+        if greeting.type == "error":
+            raise SignInRefused(f"the service does not greet {self._name}", code=str(greeting.code))
+        if greeting.type != "welcome" or greeting.policy is None:
+            raise TargetUnreachable(f"{self._target.url} does not speak the reference service's language")
+        self.policy = Policy(greeting.policy.degradation, greeting.policy.no_answer_s)
+        self.is_up = True
+
+    async def _live(self) -> None:
+        """Serves one socket after the other until the session is closed."""
+        while not self._closed:
+            try:
+                await self._serve()
+            except (aiohttp.ClientError, OSError, SignalingLost) as error:
+                logger.info("%s: the connection broke: %s", self._name, error)
+            self.is_up = False
+            await self._drop_socket()
+            if not await self._come_back(RECONNECT_S):
+                await self._lost()
+
+    async def _serve(self) -> None:
+        socket = self._socket
+        if socket is None:
+            raise SignalingLost("there is no socket")
+        writer = asyncio.create_task(self._write(socket))
+        pinger = asyncio.create_task(self._keep_pinging())
+        try:
+            while True:
+                frame = await asyncio.wait_for(socket.receive(), SILENT_S)
+                if frame.type not in (aiohttp.WSMsgType.TEXT, aiohttp.WSMsgType.BINARY):
+                    return
+                self._receive(frame.data)
+        except TimeoutError:
+            raise SignalingLost(f"silent for {SILENT_S:.0f} s") from None
+        finally:
+            for task in (writer, pinger):
+                task.cancel()
+            await asyncio.gather(writer, pinger, return_exceptions=True)
+
+    async def _write(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+        try:
+            while True:
+                await socket.send_str(await self._unsent.get())
+        except (aiohttp.ClientError, OSError):
+            await socket.close()
+
+    async def _keep_pinging(self) -> None:
+        while True:
+            await asyncio.sleep(PING_S)
+            self._ping()
+
+    async def _come_back(self, timeout_s: float) -> bool:
+        """Tries once to take the connection up again, with the calls that are on."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._connect()
+        except SignInRefused:
+            self._token = ""
+            return False
+        except (TargetUnreachable, TimeoutError):
+            return False
+        for call_id in self._calls:
+            self._say("call.resume", call_id=call_id)
+        return True
+
+    async def _lost(self) -> None:
+        """Gives up the calls that were on, then keeps trying to come back online."""
+        self._calls.clear()
+        self._fail_acks()
+        while not self._unsent.empty():
+            self._unsent.get_nowait()
+        self._listener.on_lost()
+        for attempt in range(1_000_000_000):
+            pause_s = BACKOFF_S[min(attempt, len(BACKOFF_S) - 1)]
+            # Spread in time, or everybody comes back in the same instant and brings the service down again.
+            await asyncio.sleep(pause_s * random.uniform(1.0, 1.5))
+            with contextlib.suppress(TargetUnreachable, SignInRefused):
+                if not self._token:
+                    self._token = await self._target.fetch_token(self._name, self._password)
+                if await self._come_back(RECONNECT_S):
+                    return
+
+    async def _drop_socket(self) -> None:
+        socket, self._socket = self._socket, None
+        if socket is not None:
+            with contextlib.suppress(TimeoutError, aiohttp.ClientError, OSError):
+                await asyncio.wait_for(socket.close(), 2.0)
+
+    # Messages.
+
+    def _say(self, kind: str, **fields: object) -> None:
+        if self._closed:
+            return
+        text = encode(kind, **fields)
+        if self._link is None:
+            self._unsent.put_nowait(text)
+        else:
+            self._link.send_up_reliable(len(text) + FRAME_BYTES, lambda: self._unsent.put_nowait(text))
+
+    def _receive(self, data: str | bytes) -> None:
+        if self._link is None:
+            self._take(data)
+        else:
+            self._link.send_down_reliable(len(data) + FRAME_BYTES, lambda: self._take(data))
+
+    def _take(self, data: str | bytes) -> None:
+        if self._closed:
+            return
+        try:
+            message = decode(data)
+        except msgspec.DecodeError as error:
+            logger.warning("%s: not a message of the service: %s", self._name, error)
+            return
+        if message.type == "pong":
+            self._pong(message)
+        elif message.type == "message.ack" or (message.type == "error" and isinstance(message.ref, int)):
+            self._acked(message)
+        elif (signal := signal_of(message, self._name)) is not None:
+            if signal.what is Told.INCOMING:
+                self._calls.add(signal.call_id)
+            elif signal.what in (Told.ENDED, Told.REFUSED):
+                self._calls.discard(signal.call_id)
+            self._listener.on_signal(signal)
+
+    def _acked(self, message: Message) -> None:
+        acked = self._acks.get(message.ref) if isinstance(message.ref, int) else None
+        if acked is None or acked.done():
+            return
+        if message.type == "message.ack":
+            acked.set_result(None)
+        else:
+            acked.set_exception(NotDelivered(message.message or "refused", code=f"error_{message.code}"))
+
+    def _fail_acks(self) -> None:
+        for acked in self._acks.values():
+            if not acked.done():
+                acked.set_exception(NotDelivered("the connection was lost", code="signaling_lost"))
+
+    def _ping(self) -> None:
+        self._refs += 1
+        self._pings = {self._refs: self._target.clock.monotonic_s()}
+        self._say("ping", n=self._refs)
+
+    def _pong(self, message: Message) -> None:
+        sent_at_s = self._pings.pop(int(message.n), None) if message.n is not None else None
+        if sent_at_s is not None:
+            self.rtt_ms = (self._target.clock.monotonic_s() - sent_at_s) * 1000.0
+            self._ponged.set()

@@ -1,0 +1,88 @@
+"""The reference service's JSON as the adapter reads it, and what each call message means."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from calls.state_machine import Told
+from calls.targets.protocol import Signal
+
+
+class PolicyMessage(msgspec.Struct, frozen=True):
+    """``policy`` of ``welcome``."""
+
+    degradation: bool = False
+    no_answer_s: float | None = None
+
+
+class Message(msgspec.Struct, frozen=True):
+    """Every field that any message of the service carries and that we use; the rest is skipped."""
+
+    type: str
+    call_id: str = ""
+    from_: str = msgspec.field(default="", name="from")
+    media: str = ""
+    sdp: str = ""
+    code: str | int = ""
+    message: str = ""
+    reason: str | None = None
+    by: str | None = None
+    candidate: dict[str, Any] | None = None
+    ref: str | int | None = None
+    n: int | float | None = None
+    policy: PolicyMessage | None = None
+
+
+_decoder = msgspec.json.Decoder(Message)
+_encoder = msgspec.json.Encoder()
+_MEANING = {
+    "call.incoming": Told.INCOMING,
+    "call.trying": Told.TRYING,
+    "call.refused": Told.REFUSED,
+    "call.ringing": Told.RINGING,
+    "call.answered": Told.ANSWERED,
+    "call.candidate": Told.CANDIDATE,
+    "call.reoffer": Told.REOFFER,
+    "call.reanswer": Told.REANSWER,
+    "call.media": Told.MEDIA,
+    "call.quality": Told.QUALITY,
+    "call.ended": Told.ENDED,
+    "error": Told.ERROR,
+}
+
+
+def decode(data: str | bytes) -> Message:
+    """Returns the message. Raises msgspec.DecodeError for what is not one."""
+    return _decoder.decode(data)
+
+
+def encode(kind: str, /, **fields: object) -> str:
+    """Returns one message as JSON text."""
+    return _encoder.encode({"type": kind, **fields}).decode()
+
+
+def signal_of(message: Message, me: str) -> Signal | None:
+    """Returns what ``message`` says about a call to the person ``me``; None when it is about something else."""
+    what = _MEANING.get(message.type)
+    if what is None or not message.call_id:
+        return None
+    return Signal(
+        what=what,
+        call_id=message.call_id,
+        peer=message.from_,
+        media=message.media,
+        sdp=message.sdp,
+        code=_end_code(message, me) if what is Told.ENDED else str(message.code),
+        candidate=message.candidate,
+    )
+
+
+def _end_code(message: Message, me: str) -> str:
+    """``peer_lost`` is three things: the peer was lost, we were, or the service names nobody and drops the call."""
+    if message.reason == "peer_lost" and message.by in (None, ""):
+        return "dropped_by_service"
+    if message.reason == "peer_lost" and message.by == me:
+        return "signaling_lost"
+    return message.reason or ""
