@@ -1,0 +1,74 @@
+"""How fit a Locust worker itself is, second by second, in ``health/*.parquet``: a late generator must show."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import gevent
+import psutil
+
+from bedrock.clock import Clock
+from calls.errors import SegmentNotWritten
+from calls.record import HealthRow
+from calls.segments import SegmentWriter
+from loadtests.aggregate import Tally, percentile
+
+logger = logging.getLogger(__name__)
+
+LAG_PROBE_S = 0.05
+FLUSH_EVERY_S = 5
+
+
+class WorkerHealth:
+    """Measures one worker process: CPU, memory, how late its greenlets run, and the starts that could not happen."""
+
+    def __init__(self, run_folder: Path, run_id: str, slot: int, clock: Clock) -> None:
+        self._run_id = run_id
+        self._writer_name = f"worker-{slot}"
+        self._clock = clock
+        self._process = psutil.Process()
+        self._process.cpu_percent()
+        self._segments = SegmentWriter(run_folder / "health", HealthRow, self._writer_name)
+        self._rows = 0
+        self._lags_ms: list[float] = []
+        self._lag_probe = gevent.spawn(self._probe_lag)
+
+    def second(self, tally: Tally) -> None:
+        """Writes the second that has passed."""
+        lags_ms, self._lags_ms = self._lags_ms, []
+        self._segments.append(
+            HealthRow(
+                run_id=self._run_id,
+                writer=self._writer_name,
+                role="worker",
+                at_s=self._clock.unix_s(),
+                cpu_ratio=self._process.cpu_percent() / 100,
+                rss_mb=self._process.memory_info().rss / 1e6,
+                loop_lag_p99_ms=percentile(lags_ms, 0.99) or 0.0,
+                signed_in=tally.signed_in,
+                starts_planned=tally.starts_planned,
+                starts_dropped=tally.starts_dropped,
+            )
+        )
+        self._rows += 1
+        if self._rows % FLUSH_EVERY_S == 0:
+            self._flush()
+
+    def close(self, tally: Tally) -> None:
+        """Writes the last second."""
+        self._lag_probe.kill(block=False)
+        self.second(tally)
+        self._flush()
+
+    def _flush(self) -> None:
+        try:
+            self._segments.flush()
+        except SegmentNotWritten as error:
+            logger.error("%s", error)
+
+    def _probe_lag(self) -> None:
+        while True:
+            due_s = self._clock.monotonic_s() + LAG_PROBE_S
+            gevent.sleep(LAG_PROBE_S)
+            self._lags_ms.append((self._clock.monotonic_s() - due_s) * 1000)

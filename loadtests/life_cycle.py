@@ -1,0 +1,50 @@
+"""Ties the swarm to Locust's events, in every kind of Locust process."""
+
+from __future__ import annotations
+
+import signal
+from typing import Any, cast
+
+import gevent
+import locust
+from locust.env import Environment
+from locust.runners import LocalRunner, MasterRunner, WorkerRunner
+
+from bedrock.clock import SystemClock
+from loadtests.arguments import add_arguments
+from loadtests.master import SwarmMaster
+from loadtests.shape import WholeSwarm
+from loadtests.users import Member
+from loadtests.web_tab import CallsTab
+from loadtests.worker import SwarmWorker
+
+
+def install() -> None:
+    """Adds our listeners. Called once, when the locustfile is imported."""
+    events: Any = locust.events
+    events.init_command_line_parser.add_listener(add_arguments)
+    events.init.add_listener(_on_init)
+
+
+def _on_init(environment: Environment, **_kwargs: Any) -> None:
+    """Sets up the master's side, the worker's side, or both in a process that is its own worker."""
+    clock = SystemClock()
+    runner, events = environment.runner, cast("Any", environment.events)
+    if isinstance(runner, (WorkerRunner, LocalRunner)):
+        worker = SwarmWorker(environment, clock)
+        Member.worker = worker
+        events.test_start.add_listener(lambda **_kw: worker.start_run())
+        events.test_stop.add_listener(lambda **_kw: worker.end_now())
+        # Fired in reverse order of registration: before Locust's own listener tells the master that we quit.
+        events.quitting.add_listener(lambda **_kw: worker.end_now())
+    if isinstance(runner, (MasterRunner, LocalRunner)):
+        master = SwarmMaster(environment, clock)
+        if isinstance(environment.shape_class, WholeSwarm):
+            environment.shape_class.master = master
+        events.spawning_complete.add_listener(lambda **_kw: master.on_spawning_complete())
+        events.test_stopping.add_listener(lambda **_kw: master.on_test_stopping())
+        events.test_stop.add_listener(lambda **_kw: master.on_test_stop())
+        events.quit.add_listener(lambda **_kw: master.close())
+        gevent.signal_handler(signal.SIGUSR1, master.end)
+        if environment.web_ui is not None:
+            CallsTab(environment, master).install()

@@ -1,0 +1,42 @@
+"""Writes what the swarm does, second by second, to ``live/swarm.jsonl``, and its faults to ``faults.jsonl``."""
+
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+from typing import Any, Literal
+
+from loadtests.aggregate import SwarmView
+from reports.live import LiveWriter
+
+logger = logging.getLogger(__name__)
+
+Severity = Literal["invalid", "fail", "note"]
+
+
+class LiveView:
+    """The swarm's live file, for the terminal of ``ringfence run`` and for whoever follows a run.
+
+    Lines are ``{"event": "second", …}`` with the fields of ``SwarmView.second``, and one ``{"event": "end", …}``.
+    """
+
+    def __init__(self, run_folder: Path, view: SwarmView) -> None:
+        self._view = view
+        self._writer = LiveWriter(run_folder / "live" / "swarm.jsonl")
+        self._faults = run_folder / "faults.jsonl"
+
+    def second(self, at_s: float, stage: str) -> None:
+        """Writes the present second."""
+        self._writer.emit("second", **self._view.second(at_s, stage))
+
+    def end(self, at_s: float, **fields: Any) -> None:
+        """Writes that no more will come, and how it ended."""
+        self._writer.emit("end", **{**self._view.second(at_s, "end"), **fields})
+
+    def fault(self, at_s: float, what: str, detail: str, severity: Severity) -> None:
+        """Writes down something that the report must not pass over, and logs it."""
+        logger.log(logging.INFO if severity == "note" else logging.ERROR, "%s: %s", what, detail)
+        line = json.dumps({"at_s": at_s, "what": what, "detail": detail, "severity": severity})
+        with self._faults.open("a", encoding="utf-8") as file:
+            file.write(line + "\n")

@@ -1,0 +1,328 @@
+"""The master's side of a run: prepares it, starts the load's clock, watches the workers, and ends it.
+
+    idle --prepare--> ready --begin--> loading --end--> ended --forget--> idle
+
+``prepare`` and ``end`` are where Locust's life cycle and ours meet: the shape prepares on its first tick, and every way
+in which Locust stops a test passes through ``test_stopping``, which ends the run first if nobody has.
+"""
+
+from __future__ import annotations
+
+import logging
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+import gevent
+from gevent.lock import RLock
+from locust.env import Environment
+from locust.runners import MasterRunner, WorkerNode
+
+from bedrock.clock import Clock
+from bedrock.errors import RingfenceError
+from bedrock.exit_codes import ExitCode
+from loadtests import handshake
+from loadtests.aggregate import SwarmView
+from loadtests.handshake import RollCall
+from loadtests.job import OPTION, SwarmJob
+from loadtests.live_view import LiveView
+from loadtests.plan import LoadPlan, find_plan, limits_of, load_plan
+from loadtests.population import accounts
+from loadtests.presence import union
+from loadtests.run_folder import SwarmFolder, default_path, open_folder
+from loadtests.service import Target, named_target, start_reference_service
+
+logger = logging.getLogger(__name__)
+
+SIGN_IN_S = 20.0
+"""How long the load waits for the last people to sign in; who is not online then is simply not called."""
+ALMOST_ALL = 0.98
+PRESENCE_S = 0.5
+LOCAL = "local"
+"""The one worker of a run without workers."""
+
+
+class Phase(Enum):
+    """Where a run is."""
+
+    IDLE = "idle"
+    READY = "ready"
+    LOADING = "loading"
+    ENDING = "ending"
+    ENDED = "ended"
+
+
+class SwarmMaster:
+    """One per Locust master, or per Locust process that is its own worker."""
+
+    def __init__(self, environment: Environment, clock: Clock) -> None:
+        self.environment = environment
+        self.phase = Phase.IDLE
+        self.view = SwarmView()
+        self.problem = ""
+        """Why the last start was refused, for the web UI."""
+        self._clock = clock
+        self._lock = RLock()
+        self._target: Target | None = None
+        self._plan: LoadPlan | None = None
+        self._job: SwarmJob | None = None
+        self._folder: SwarmFolder | None = None
+        self._live: LiveView | None = None
+        self._loading_since_s = 0.0
+        self._greenlets: list[gevent.Greenlet] = []
+        self._drained = RollCall(())
+        self._final = RollCall(())
+        self._presence: dict[int, tuple[bytes, bytes]] = {}
+        for message, listener in (
+            (handshake.SECOND, self._on_second),
+            (handshake.PRESENCE, self._on_presence),
+            (handshake.FAULT, self._on_fault),
+            (handshake.DRAINED, self._on_drained),
+            (handshake.FINAL, self._on_final),
+        ):
+            self._runner.register_message(message, listener)
+
+    @property
+    def _runner(self) -> Any:
+        return self.environment.runner
+
+    # -- what the shape asks for
+
+    def prepare(self) -> tuple[int, float, int]:
+        """Reads the plan, opens the run folder, finds or starts the target and makes its people.
+
+        Returns how many users to start in all, how many a second, and how many of them are probes. Raises
+        RingfenceError with the sentence for the user.
+        """
+        options: Any = self.environment.parsed_options
+        now_s = self._clock.unix_s()
+        plan = load_plan(options.plan)
+        limits = limits_of(plan, find_plan(options.plan))
+        path = Path(options.run_folder) if options.run_folder else default_path(now_s)
+        self._plan, self.view, self._presence, self.problem = plan, SwarmView(), {}, ""
+        target = self._find_target(options.target, path, plan)
+        folder = open_folder(path, plan, plan.name, target.url, now_s)
+        job = SwarmJob(
+            run_id=folder.run_id,
+            run_folder=folder.path.absolute(),
+            target_kind=target.kind,
+            target_url=target.url,
+            seed=plan.seed,
+            plan=plan.swarm,
+            no_answer_s=plan.service.no_answer_s,
+            setup_limit_s=limits.setup_limit_s,
+            gap_limit_ms=limits.gap_limit_ms,
+            slots=self._slots(),
+        )
+        target.seed(accounts(job.population()))
+        self._folder, self._job = folder, job
+        self._live = LiveView(folder.path, self.view)
+        vars(options)[OPTION] = job.to_wire()
+        self.phase = Phase.READY
+        logger.info("Run folder %s, target %s", folder.path, target.url)
+        self._greenlets = [gevent.spawn(self._every_second), gevent.spawn(self._exchange_presence)]
+        return plan.swarm.people + plan.swarm.probe_calls, plan.swarm.spawn_rate_per_s, plan.swarm.probe_calls
+
+    @property
+    def is_headless(self) -> bool:
+        """Whether Locust runs without its web UI, and ends with the run."""
+        return bool(getattr(self.environment.parsed_options, "headless", False))
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the run has ended and its users may go."""
+        return self.phase is Phase.ENDED
+
+    def refuse(self, error: RingfenceError) -> None:
+        """Says why a run was not started, and ends with the error's exit code."""
+        self.problem = f"{error}" + (f" ({error.hint})" if error.hint else "")
+        self.exit_with(error.exit_code)
+        logger.error("%s", self.problem)
+
+    def exit_with(self, code: ExitCode) -> None:
+        """Sets the exit code of a headless run; the first that is not PASS stays. The web UI outlives its runs."""
+        if self.is_headless and self.environment.process_exit_code in (None, int(ExitCode.PASS)):
+            self.environment.process_exit_code = int(code)
+
+    # -- what Locust's events ask for
+
+    def on_spawning_complete(self) -> None:
+        """All users are started: the load begins as soon as their people are online."""
+        if self.phase is Phase.READY:
+            self._greenlets.append(gevent.spawn(self._begin))
+
+    def end(self, drain_s: float | None = None, *, interrupted: bool = False) -> None:
+        """Ends the load and waits until every worker's data are safe. Safe to call from several greenlets at once.
+
+        ``drain_s`` is how long calls may take to end by themselves; None leaves it to the plan.
+        """
+        if drain_s == 0:
+            self._drained.wait_no_longer()
+        with self._lock:
+            if self.phase not in (Phase.READY, Phase.LOADING) or self._job is None or self._live is None:
+                return
+            self.phase = Phase.ENDING
+            drain_s = self._job.plan.effective_drain_s if drain_s is None else drain_s
+            logger.info("The load ends: waiting up to %.0f s for calls to end by themselves", drain_s)
+            slots = [slot for slot in self._job.slots.values() if slot not in self.view.lost_workers]
+            self._drained, self._final = RollCall(slots), RollCall(slots)
+            self._runner.send_message(handshake.END, {"drain_s": drain_s})
+            self._drained.wait(drain_s + handshake.DRAIN_MARGIN_S)
+            self._runner.send_message(handshake.CLOSE, {})
+            for slot in self._final.wait(handshake.CLOSE_S + handshake.DRAIN_MARGIN_S):
+                self._fault("worker_silent", f"worker {slot} sent no final report", "invalid")
+            self._finish(interrupted)
+
+    def on_test_stopping(self) -> None:
+        """Locust stops the test. If the run is not over, somebody wants it to stop now."""
+        if self.phase in (Phase.READY, Phase.LOADING, Phase.ENDING):
+            self.exit_with(ExitCode.INTERRUPTED)
+            self.end(0, interrupted=True)
+
+    def on_test_stop(self) -> None:
+        """The users are gone: the next start prepares anew."""
+        self.phase = Phase.IDLE
+
+    def close(self) -> None:
+        """Ends the service that we started, if any. For the very end of the process."""
+        if self._target is not None:
+            self._target.stop()
+            self._target = None
+
+    # -- what workers say
+
+    def _on_second(self, environment: Environment, msg: Any, **_kwargs: Any) -> None:
+        self.view.take(msg.data["slot"], msg.data["second"], self._clock.unix_s())
+
+    def _on_presence(self, environment: Environment, msg: Any, **_kwargs: Any) -> None:
+        self._presence[msg.data["slot"]] = (msg.data["online"], msg.data["engaged"])
+
+    def _on_fault(self, environment: Environment, msg: Any, **_kwargs: Any) -> None:
+        self._fault(msg.data["what"], msg.data["detail"], msg.data["severity"])
+
+    def _on_drained(self, environment: Environment, msg: Any, **_kwargs: Any) -> None:
+        self._drained.answer(msg.data["slot"])
+
+    def _on_final(self, environment: Environment, msg: Any, **_kwargs: Any) -> None:
+        slot = msg.data["slot"]
+        self.view.take(slot, msg.data["second"], self._clock.unix_s())
+        self._drained.give_up(slot)
+        self._final.answer(slot)
+        client_id = None if msg.node_id == LOCAL else msg.node_id
+        self._runner.send_message(handshake.ACK, {}, client_id)
+
+    # -- our own greenlets
+
+    def _begin(self) -> None:
+        job = self._job
+        if job is None:
+            return
+        with gevent.Timeout(SIGN_IN_S, False):
+            while self.view.total("signed_in") < ALMOST_ALL * job.plan.people:
+                gevent.sleep(0.1)
+        if self.phase is Phase.READY:
+            self.phase = Phase.LOADING
+            self._loading_since_s = self._clock.monotonic_s()
+            logger.info("%d people are online: the load begins", self.view.total("signed_in"))
+            self._runner.send_message(handshake.GO, {})
+
+    def _every_second(self) -> None:
+        while self.phase is not Phase.ENDED:
+            gevent.sleep(1.0)
+            self._look_for_lost_workers()
+            if self._live is not None:
+                self._live.second(self._clock.unix_s(), self.stage)
+            length_s = self._job.plan.length_s() if self._job else None
+            if self.phase is Phase.LOADING and length_s is not None and self.elapsed_s >= length_s:
+                gevent.spawn(self.end)
+            if self._target is not None and not self._target.is_running() and self.phase is Phase.LOADING:
+                self._fault("service_lost", "the reference service ended while it was under load", "fail")
+                self._target = None
+
+    @property
+    def elapsed_s(self) -> float:
+        """Seconds since the load began."""
+        return self._clock.monotonic_s() - self._loading_since_s
+
+    @property
+    def stage(self) -> str:
+        """The plan's stage, or what the run does outside of them."""
+        if self.phase is Phase.LOADING and self._job is not None:
+            return self._job.plan.stage_at(self.elapsed_s)
+        return {Phase.READY: "sign-in", Phase.ENDING: "drain"}.get(self.phase, "")
+
+    def _exchange_presence(self) -> None:
+        while self.phase is not Phase.ENDED:
+            gevent.sleep(PRESENCE_S)
+            if self._job is None:
+                continue
+            for client_id, slot in self._job.slots.items():
+                if slot in self.view.lost_workers:
+                    continue
+                others = [state for other, state in self._presence.items() if other != slot]
+                data = {"online": union([one[0] for one in others]), "engaged": union([one[1] for one in others])}
+                self._runner.send_message(handshake.OTHERS, data, client_id)
+
+    def _look_for_lost_workers(self) -> None:
+        runner = self._runner
+        if not isinstance(runner, MasterRunner) or self._job is None:
+            return
+        present = {node.id for node in runner.clients.values() if node.state != "missing"}
+        for client_id, slot in self._job.slots.items():
+            if client_id not in present and slot not in self.view.lost_workers and slot in self._final_missing():
+                lost = self.view.lose(slot)
+                self._presence.pop(slot, None)
+                detail = f"worker {slot} is gone, with {lost} calls of its people in progress"
+                self._fault("worker_lost", detail, "invalid")
+                self._drained.give_up(slot)
+                self._final.give_up(slot)
+
+    def _final_missing(self) -> list[int]:
+        """Returns the workers whose data are not safe yet: one that has sent its final report may go."""
+        if self.phase is Phase.ENDING:
+            return self._final.missing
+        return list(self._job.slots.values()) if self._job else []
+
+    def _finish(self, interrupted: bool) -> None:
+        now_s = self._clock.unix_s()
+        self.phase = Phase.ENDED
+        if self._live is not None:
+            self._live.end(now_s, interrupted=interrupted)
+        if self._folder is not None:
+            self._folder.close(now_s, interrupted=interrupted)
+        self.exit_with(ExitCode.PASS)
+        gevent.killall([one for one in self._greenlets if one is not gevent.getcurrent()], block=False)
+
+    def _fault(self, what: str, detail: str, severity: Any) -> None:
+        if self._live is not None:
+            self._live.fault(self._clock.unix_s(), what, detail, severity)
+
+    def _find_target(self, url: str, run_folder: Path, plan: LoadPlan) -> Target:
+        if url:
+            target = named_target(url)
+            target.check_health()
+            return target
+        if self._target is None or not self._target.is_running():
+            self._target = start_reference_service(run_folder, plan.service)
+        return self._target
+
+    def _slots(self) -> dict[str, int]:
+        """Returns a slot for every worker, in the order in which Locust deals out users."""
+        runner = self._runner
+        if not isinstance(runner, MasterRunner):
+            return {LOCAL: 0}
+        nodes = [*runner.clients.ready, *runner.clients.running, *runner.clients.spawning]
+        if not nodes:
+            raise RingfenceError("no worker is connected", hint="start one with --worker")
+        return {node.id: slot for slot, node in enumerate(dealing_order(nodes))}
+
+
+def dealing_order(nodes: list[WorkerNode]) -> list[WorkerNode]:
+    """Returns workers as Locust's dispatcher goes round them: the first of every host, then the second."""
+    seen: dict[str, int] = {}
+    keyed = []
+    for node in sorted(nodes, key=lambda node: node.id):
+        host = node.id.split("_")[0]
+        keyed.append((seen.get(host, 0), node.id, node))
+        seen[host] = seen.get(host, 0) + 1
+    return [node for _rank, _id, node in sorted(keyed, key=lambda item: item[:2])]

@@ -1,0 +1,60 @@
+"""How long a call keeps two people busy, from what the people of a mix do when it rings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from loadtests.personas import Mix, PersonaBook, shares
+from loadtests.talk import TalkTime
+
+SETUP_S = 1.2
+"""Invitation, ICE and DTLS over the mix's networks: an estimate. An error here only shifts the mean concurrency, by a
+few per cent, since arrivals are open; what was reached is read from the records."""
+
+
+@dataclass(frozen=True, slots=True)
+class Occupancy:
+    """The time that one attempt keeps a caller and a callee busy, in the mean and as a survival function."""
+
+    talk: TalkTime
+    ring_s: float
+    """Mean time from the invitation until media flows, or until the call is declined."""
+    answered: float
+    """Share of attempts that end in talk."""
+    ignored: float
+    """Share of attempts that ring until the service gives up."""
+    no_answer_s: float
+
+    def mean_s(self) -> float:
+        """Returns the mean seconds of an attempt: ringing, and talking where it was answered."""
+        return (
+            self.answered * (self.ring_s + self.talk.mean_s())
+            + self.ignored * self.no_answer_s
+            + (1 - self.answered - self.ignored) * self.ring_s
+        )
+
+    def talking_s(self) -> float:
+        """Returns the mean seconds of media that one attempt brings."""
+        return self.answered * self.talk.mean_s()
+
+    def survival(self, age_s: float) -> float:
+        """Returns the share of attempts that still keep their people busy ``age_s`` after they began."""
+        if age_s < self.ring_s:
+            return 1.0
+        ringing_on = self.ignored if age_s < self.no_answer_s else 0.0
+        return self.answered * self.talk.survival(age_s - self.ring_s) + ringing_on
+
+    def longest_s(self) -> float:
+        """Returns the age at which no attempt is left."""
+        return max(self.ring_s + self.talk.max_s, self.no_answer_s)
+
+
+def occupancy_of(talk: TalkTime, mix: Mix, book: PersonaBook, no_answer_s: float) -> Occupancy:
+    """Returns the occupancy of calls between people of ``mix``, every person equally likely to be called."""
+    ring_s = answered = ignored = 0.0
+    for persona_id, share in shares(mix).items():
+        habits = book.personas[persona_id].answers
+        ring_s += share * (habits.after_s + SETUP_S)
+        answered += share * habits.answers_ratio
+        ignored += share * habits.ignores
+    return Occupancy(talk, ring_s, answered, ignored, no_answer_s)

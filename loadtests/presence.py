@@ -1,0 +1,127 @@
+"""Who is online and who is in a call, as far as one worker knows, and whom to call next."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+
+from loadtests.population import Population
+
+BLIND_RATIO = 0.03
+"""Share of calls to a contact who is online, without looking whether they talk: where ``busy`` comes from."""
+TRIES = 60
+"""Callers asked before a start is dropped: enough to find a free one when nine of ten are talking."""
+REST_S = 2.5
+"""A person counts as busy this long after a call: the other side of a slow link hears of the end that much later."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Who calls whom, by index."""
+
+    caller: int
+    callee: int
+
+
+class Presence:
+    """One worker's view: exact for its own people and calls, as old as the last exchange for those of the others."""
+
+    def __init__(self, population: Population, slot: int) -> None:
+        self._contacts = population.contacts
+        self._own = frozenset(person.index for person in population.of_slot(slot))
+        self._own_online: list[int] = []
+        self._place: dict[int, int] = {}
+        self._engaged: dict[int, int] = {}
+        self._resting_until_s: dict[int, float] = {}
+        self._others_online = 0
+        self._others_engaged = 0
+
+    @property
+    def online(self) -> int:
+        """How many of this worker's own people are signed in."""
+        return len(self._own_online)
+
+    def sign_in(self, index: int) -> None:
+        """Notes that one of our people is online."""
+        if index not in self._place:
+            self._place[index] = len(self._own_online)
+            self._own_online.append(index)
+
+    def sign_out(self, index: int) -> None:
+        """Notes that one of our people is offline."""
+        place = self._place.pop(index, None)
+        if place is not None:
+            last = self._own_online.pop()
+            if last != index:
+                self._own_online[place], self._place[last] = last, place
+
+    def engage(self, pair: Pair) -> None:
+        """Notes that a call of ours has begun."""
+        for index in (pair.caller, pair.callee):
+            self._engaged[index] = self._engaged.get(index, 0) + 1
+
+    def release(self, pair: Pair, now_s: float) -> None:
+        """Notes that a call of ours is over."""
+        for index in (pair.caller, pair.callee):
+            left = self._engaged.get(index, 0) - 1
+            if left > 0:
+                self._engaged[index] = left
+            else:
+                self._engaged.pop(index, None)
+                self._resting_until_s[index] = now_s + REST_S
+
+    def to_wire(self, now_s: float) -> tuple[bytes, bytes]:
+        """Returns who of ours is online and whom our calls keep busy, as bit sets."""
+        self._resting_until_s = {index: until for index, until in self._resting_until_s.items() if until > now_s}
+        return bits_of(self._own_online), bits_of([*self._engaged, *self._resting_until_s])
+
+    def hear(self, online: bytes, engaged: bytes) -> None:
+        """Takes in what the other workers know."""
+        self._others_online = int.from_bytes(online, "little")
+        self._others_engaged = int.from_bytes(engaged, "little")
+
+    def pick(self, rng: random.Random, now_s: float) -> Pair | None:
+        """Returns a free caller of ours and someone they may call, or None when nobody was found."""
+        blind = rng.random() < BLIND_RATIO
+        for _ in range(TRIES if self._own_online else 0):
+            caller = rng.choice(self._own_online)
+            if self._is_busy(caller, now_s):
+                continue
+            reachable = [
+                contact
+                for contact in self._contacts[caller]
+                if self._is_online(contact) and (blind or not self._is_busy(contact, now_s))
+            ]
+            if reachable:
+                return Pair(caller, rng.choice(reachable))
+        return None
+
+    def _is_online(self, index: int) -> bool:
+        if index in self._own:
+            return index in self._place
+        return bool(self._others_online >> index & 1)
+
+    def _is_busy(self, index: int, now_s: float) -> bool:
+        return (
+            index in self._engaged
+            or self._resting_until_s.get(index, 0.0) > now_s
+            or bool(self._others_engaged >> index & 1)
+        )
+
+
+def bits_of(indexes: list[int]) -> bytes:
+    """Returns a bit set, least significant byte first."""
+    if not indexes:
+        return b""
+    field = bytearray(max(indexes) // 8 + 1)
+    for index in indexes:
+        field[index // 8] |= 1 << index % 8
+    return bytes(field)
+
+
+def union(sets: list[bytes]) -> bytes:
+    """Returns the union of bit sets."""
+    merged = 0
+    for one in sets:
+        merged |= int.from_bytes(one, "little")
+    return merged.to_bytes((merged.bit_length() + 7) // 8, "little")

@@ -1,0 +1,108 @@
+"""The run folder of a swarm that was started by Locust alone, so that ``ringfence report`` can read it."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from bedrock.errors import EnvironmentLacks
+from loadtests.plan import LoadPlan
+
+MANIFEST_FORMAT = 1
+
+
+class SwarmFolder:
+    """A run folder: one that ``ringfence run`` made and describes itself, or one of our own."""
+
+    def __init__(self, path: Path, manifest: dict[str, Any], *, is_ours: bool) -> None:
+        self.path = path
+        self.run_id = str(manifest["run_id"])
+        self._manifest = manifest
+        self._is_ours = is_ours
+
+    def close(self, ended_at_s: float, *, interrupted: bool) -> None:
+        """Writes the end of the run and its faults into the manifest, when the manifest is ours."""
+        if not self._is_ours:
+            return
+        faults = self.path / "faults.jsonl"
+        lines = faults.read_text(encoding="utf-8").splitlines() if faults.exists() else []
+        self._manifest |= {
+            "ended_at_s": ended_at_s,
+            "interrupted": interrupted,
+            "faults": [json.loads(line) for line in lines],
+            "environment_after": _environment(),
+        }
+        _save(self.path, self._manifest)
+
+
+def default_path(started_at_s: float) -> Path:
+    """Returns ``runs/<UTC time>-locust``, or that name and a number when two runs start within a second."""
+    stamp = datetime.fromtimestamp(started_at_s, UTC).strftime("%Y-%m-%dT%H%M%S")
+    return _unused(Path("runs") / f"{stamp}-locust")
+
+
+def open_folder(path: Path, plan: LoadPlan, plan_name: str, target_url: str, started_at_s: float) -> SwarmFolder:
+    """Returns the folder at ``path``; makes it, with a manifest, where it is new.
+
+    A folder in which a swarm of ours has run already is not written to again: its name gets a number. Raises
+    EnvironmentLacks when the folder cannot be made.
+    """
+    manifest_file = path / "manifest.json"
+    if manifest_file.exists():
+        known = json.loads(manifest_file.read_text(encoding="utf-8"))
+        if known.get("written_by") != "loadtests":
+            return SwarmFolder(path, known, is_ours=False)
+        path = _unused(path)
+    manifest = {
+        "format": MANIFEST_FORMAT,
+        "written_by": "loadtests",
+        "run_id": path.name,
+        "started_at_s": started_at_s,
+        "ended_at_s": None,
+        "plan_name": plan_name,
+        "plan": plan.model_dump(mode="json"),
+        "slo": {"name": plan.slo, "file": ""},
+        "seeds": {"plan": plan.seed},
+        "versions": {name: version(name) for name in ("locust", "aiortc", "gevent")},
+        "git": {},
+        "environment_before": _environment(),
+        "environment_after": None,
+        "tiers": ["packets", *(["media"] if plan.swarm.probe_calls else [])],
+        "target": {"kind": "reference", "url": target_url},
+        "faults": [],
+        "interrupted": False,
+    }
+    try:
+        for name in ("calls", "messages", "samples", "health", "live", "logs"):
+            (path / name).mkdir(parents=True, exist_ok=True)
+        _save(path, manifest)
+    except OSError as error:
+        raise EnvironmentLacks(f"the run folder {path} cannot be made: {error.strerror}") from None
+    return SwarmFolder(path, manifest, is_ours=True)
+
+
+def _unused(path: Path) -> Path:
+    candidate, number = path, 2
+    while (candidate / "manifest.json").exists():
+        candidate, number = path.with_name(f"{path.name}-{number}"), number + 1
+    return candidate
+
+
+def _environment() -> dict[str, Any]:
+    return {
+        "python": platform.python_version(),
+        "kernel": platform.release(),
+        "cores": os.cpu_count(),
+        "load_1min": os.getloadavg()[0],
+    }
+
+
+def _save(path: Path, manifest: dict[str, Any]) -> None:
+    partial = path / ".manifest.json.partial"
+    partial.write_text(json.dumps(manifest, indent=1), encoding="utf-8")
+    partial.replace(path / "manifest.json")

@@ -1,0 +1,117 @@
+"""Locust's users: people who are signed in, and the pairs of probes."""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import gevent
+from gevent.queue import Empty, Queue
+from locust import User, task
+from locust.exception import StopUser
+
+from calls.record import Tier
+from loadtests.engine_bridge import CallOrder
+from loadtests.errors import EngineLost, NobodyLeft, SignInFailed
+from loadtests.population import Person as Account
+
+if TYPE_CHECKING:
+    from loadtests.worker import SwarmWorker, WorkerRun
+
+_WORDS = ("hey", "are", "you", "there", "call", "me", "later", "ok", "tomorrow", "home", "lovely", "picture", "thanks")
+
+
+class Member(User):
+    """What people and probes share: the worker that they belong to."""
+
+    abstract = True
+    worker: ClassVar[SwarmWorker | None] = None
+
+    def join(self) -> WorkerRun:
+        """Returns our worker's run. Raises StopUser on a worker that has no part in it."""
+        if self.worker is None or self.worker.run is None:
+            raise StopUser
+        return self.worker.run
+
+
+class Person(Member):
+    """A signed-in person with a persona: online, writing messages at Poisson times, calling when the load says so."""
+
+    def __init__(self, environment: Any) -> None:
+        super().__init__(environment)
+        self.account: Account | None = None
+        self.orders: Queue[CallOrder] = Queue()
+
+    def on_start(self) -> None:
+        """Signs in, or leaves when nobody is left to be."""
+        self.swarm = self.join()
+        try:
+            self.account = self.swarm.claim_person(self.orders)
+            self.swarm.sign_in(self.account, Tier.PACKETS)
+        except (NobodyLeft, EngineLost, SignInFailed):
+            raise StopUser from None
+        plan = self.swarm.job.plan
+        self._rng = random.Random(f"messages {self.swarm.job.seed} {self.account.name}")
+        self._messages_per_s = self.account.persona.writes * plan.messages_per_person_per_min / 60
+        self._next_message_at_s = self.swarm.clock.unix_s() + self._message_gap_s()
+
+    @task
+    def live(self) -> None:
+        """Waits for the next call to place or message to write, whichever comes first, and does it."""
+        wait_s = max(0.0, self._next_message_at_s - self.swarm.clock.unix_s())
+        try:
+            order = self.orders.get(timeout=min(wait_s, 3600.0))
+        except Empty:
+            self._write()
+        else:
+            self.swarm.place_call(order)
+
+    def on_stop(self) -> None:
+        """Signs out."""
+        if self.account is not None:
+            self.swarm.sign_out(self.account)
+
+    def _write(self) -> None:
+        intended_at_s = self._next_message_at_s
+        if self.account is None or intended_at_s > self.swarm.clock.unix_s():
+            return
+        self._next_message_at_s += self._message_gap_s()
+        text = " ".join(self._rng.choices(_WORDS, k=self._rng.randint(2, 12)))
+        self.swarm.send_message(self.account, text, intended_at_s, self._rng)
+
+    def _message_gap_s(self) -> float:
+        return self._rng.expovariate(self._messages_per_s) if self._messages_per_s else float("inf")
+
+
+class Probe(Member):
+    """A pair of probes: two people of the ``media`` tier who call each other back to back. One user stands for both."""
+
+    fixed_count = 0
+
+    @classmethod
+    def want(cls, pairs: int) -> None:
+        """Makes Locust start exactly ``pairs`` of them, before anybody else."""
+        cls.fixed_count = pairs
+        cls.weight = 1 if pairs else 0
+
+    def on_start(self) -> None:
+        """Signs both in."""
+        self.swarm = self.join()
+        try:
+            self.schedule, self.pair = self.swarm.claim_probe()
+            for account in self.pair:
+                self.swarm.sign_in(account, Tier.MEDIA)
+        except (NobodyLeft, EngineLost, SignInFailed):
+            raise StopUser from None
+
+    @task
+    def call_again(self) -> None:
+        """Waits for this pair's turn and places one call."""
+        start_s = self.schedule.next_start_s(self.swarm.clock.unix_s())
+        gevent.sleep(max(0.0, start_s - self.swarm.clock.unix_s()))
+        self.swarm.place_probe(self.pair, start_s, self.schedule.talk_s)
+
+    def on_stop(self) -> None:
+        """Signs both out."""
+        for account in getattr(self, "pair", ()):
+            self.swarm.sign_out(account)

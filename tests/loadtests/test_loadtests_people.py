@@ -1,0 +1,140 @@
+from __future__ import annotations
+
+import random
+import statistics
+
+import pytest
+
+from loadtests.personas import load_personas, shares
+from loadtests.population import Population, accounts, populate
+from loadtests.presence import BLIND_RATIO, REST_S, Pair, Presence, bits_of, union
+
+BOOK = load_personas()
+MIX = BOOK.mixes["emerging_smoke"]
+
+
+def people(count: int = 200, slots: int = 2, seed: int = 1) -> Population:
+    return populate(count, 3, MIX, BOOK, slots, seed)
+
+
+def test_the_seed_decides_everybody() -> None:
+    assert people() == people()
+    assert people(seed=1).people[0].password != people(seed=2).people[0].password
+
+
+def test_the_mix_is_met_on_every_worker() -> None:
+    population = people(400)
+    for slot in (0, 1):
+        own = population.of_slot(slot)
+        for persona_id, share in shares(MIX).items():
+            assert abs(sum(one.persona_id == persona_id for one in own) - share * len(own)) <= 1
+
+
+def test_the_smoke_mix_is_an_emerging_market() -> None:
+    by_generation = {"2g": 0.0, "3g": 0.0, "4g": 0.0, "": 0.0}
+    generation = {"gprs_2g": "2g", "edge_275g": "2g", "umts_r99": "3g", "hspa_35g": "3g", "": ""}
+    for persona_id, share in shares(MIX).items():
+        by_generation[generation.get(BOOK.personas[persona_id].network, "4g")] += share
+    assert by_generation == pytest.approx({"2g": 0.2, "3g": 0.3, "4g": 0.4, "": 0.1})
+
+
+def test_followers_have_a_heavy_tail_and_nobody_is_alone() -> None:
+    population = people(1000)
+    followers = sorted(len(contacts) for contacts in population.contacts)
+    assert followers[0] >= 6
+    assert followers[-1] > 15 * statistics.median(followers)
+
+
+def test_contacts_are_exactly_those_who_follow() -> None:
+    population = people(60)
+    for person in population.people:
+        for contact in population.contacts[person.index]:
+            assert person.index in population.following[contact]
+
+
+def test_accounts_let_probes_call_each_other_both_ways() -> None:
+    population = people(20)
+    seed = accounts(population)
+    assert len({user["name"] for user in seed["users"] if isinstance(user, dict)}) == len(seed["users"])
+    for one, other in population.probes:
+        assert [one.name, other.name] in seed["follows"]
+        assert [other.name, one.name] in seed["follows"]
+
+
+def test_probe_pairs_are_spread_in_the_order_in_which_users_are_dealt() -> None:
+    population = people()
+    turns = {slot: [population.probes.index(pair) for pair in population.probes_of_slot(slot)] for slot in (0, 1)}
+    assert turns == {0: [0, 2, 4], 1: [1, 3, 5]}
+
+
+def presence_of(population: Population, slot: int = 0) -> Presence:
+    presence = Presence(population, slot)
+    for person in population.of_slot(slot):
+        presence.sign_in(person.index)
+    others = [person.index for person in population.people if person.slot != slot]
+    presence.hear(bits_of(others), b"")
+    return presence
+
+
+def test_a_call_goes_from_a_free_person_of_ours_to_a_free_contact() -> None:
+    population = people()
+    presence, rng = presence_of(population), random.Random(1)
+    blind = 0
+    busy: set[int] = set()
+    for _ in range(60):
+        pair = presence.pick(rng, 0.0)
+        assert pair is not None
+        assert population.people[pair.caller].slot == 0
+        assert pair.callee in population.contacts[pair.caller]
+        assert pair.caller not in busy
+        blind += pair.callee in busy
+        busy |= {pair.caller, pair.callee}
+        presence.engage(pair)
+    assert blind <= 60 * BLIND_RATIO * 4
+
+
+def test_people_of_other_workers_are_called_too_and_spared_when_busy() -> None:
+    population = people()
+    presence, rng = presence_of(population), random.Random(2)
+    others = {person.index for person in population.people if person.slot == 1}
+    assert any(pair and pair.callee in others for pair in (presence.pick(rng, 0.0) for _ in range(50)))
+    presence.hear(bits_of(sorted(others)), bits_of(sorted(others)))
+    hits = sum(bool((pair := presence.pick(rng, 0.0)) and pair.callee in others) for _ in range(200))
+    assert hits <= 200 * BLIND_RATIO * 3
+
+
+def test_a_person_rests_after_a_call() -> None:
+    population = people(4, slots=1)
+    presence = Presence(population, 0)
+    caller = population.people[0].index
+    callee = population.contacts[caller][0]
+    for index in (caller, callee):
+        presence.sign_in(index)
+    pair = Pair(caller, callee)
+    presence.engage(pair)
+    presence.release(pair, now_s=10.0)
+    rng = random.Random(BLIND_RATIO)
+    assert presence.pick(rng, 10.0 + REST_S / 2) is None
+    assert presence.to_wire(10.0 + REST_S / 2)[1] == bits_of([caller, callee])
+    assert presence.pick(rng, 10.1 + REST_S) is not None
+    assert presence.to_wire(10.1 + REST_S)[1] == b""
+
+
+def test_nobody_online_means_nobody_is_found() -> None:
+    assert Presence(people(), 0).pick(random.Random(1), 0.0) is None
+
+
+def test_signing_out_takes_exactly_one_person_away() -> None:
+    population = people(30, slots=1)
+    presence = presence_of(population)
+    gone = [person.index for person in population.people[::3]]
+    for index in gone:
+        presence.sign_out(index)
+        presence.sign_out(index)
+    assert presence.online == len(population.people) - len(gone)
+    assert presence.to_wire(0.0)[0] == bits_of([one.index for one in population.people if one.index not in gone])
+
+
+def test_bit_sets_unite() -> None:
+    assert union([bits_of([0, 9]), bits_of([3]), b""]) == bits_of([0, 3, 9])
+    assert union([]) == b""
