@@ -1,0 +1,99 @@
+// Making and updating elements, and the small words and pictures that every view uses.
+
+/** `h("button", {class: "x", onclick}, "Text", child)`; a value of null or false leaves its attribute out. */
+export function h(tag, attributes = {}, ...children) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
+    else set(element, name, value);
+  }
+  element.append(...children.filter((child) => child !== null && child !== undefined));
+  return element;
+}
+
+/** Sets an attribute only when it changes: no needless style work on a slow phone, no repeated announcement. */
+export function set(element, name, value) {
+  if (value === null || value === undefined || value === false) element.removeAttribute(name);
+  else if (element.getAttribute(name) !== String(value)) element.setAttribute(name, value === true ? "" : value);
+}
+
+export function text(element, value) {
+  if (element.textContent !== value) element.textContent = value;
+}
+
+export function icon(name) {
+  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+  svg.setAttribute("aria-hidden", "true");
+  svg.innerHTML = `<use href="#i-${name}"/>`;
+  return svg;
+}
+
+/** Makes `parent` hold one element an item, in order, keeping the elements (and the focus) of those that stay. */
+export function sync(parent, items, { key, make, update }) {
+  const kept = (parent.keyed ??= new Map());
+  const wanted = new Set();
+  let at = parent.firstElementChild;
+  for (const item of items) {
+    const id = key(item);
+    wanted.add(id);
+    let element = kept.get(id);
+    if (!element) kept.set(id, (element = make(item)));
+    update(element, item);
+    if (element === at) at = at.nextElementSibling;
+    else parent.insertBefore(element, at);
+  }
+  for (const [id, element] of kept) {
+    if (wanted.has(id)) continue;
+    element.remove();
+    kept.delete(id);
+  }
+}
+
+/** A colour of one's own, the same on every device. */
+export function hueOf(name) {
+  let hash = 7;
+  for (const char of name) hash = (hash * 31 + char.codePointAt(0)) % 3600;
+  return hash / 10;
+}
+
+export function initials(displayName) {
+  const words = displayName.trim().split(/\s+/);
+  return ((words[0]?.[0] ?? "?") + (words.length > 1 ? words.at(-1)[0] : "")).toUpperCase();
+}
+
+export function avatar({ name, displayName, online = null }) {
+  const element = h("span", { class: "avatar", "aria-hidden": "true" }, initials(displayName));
+  element.style.setProperty("--hue", hueOf(name));
+  if (online !== null) element.append(h("i", { class: "presence" }));
+  return element;
+}
+
+const DAY_MS = 86400000;
+const startOfDay = (atMs) => new Date(atMs).setHours(0, 0, 0, 0);
+
+export function clockTime(atMs) {
+  return new Date(atMs).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
+}
+
+/** "Today", "Yesterday", or the date. */
+export function dayName(atMs) {
+  const days = Math.round((startOfDay(Date.now()) - startOfDay(atMs)) / DAY_MS);
+  if (days <= 0) return "Today";
+  if (days === 1) return "Yesterday";
+  return new Date(atMs).toLocaleDateString([], { day: "numeric", month: "long" });
+}
+
+/** For the list: the time of today, else how long ago. */
+export function shortTime(atMs) {
+  const days = Math.round((startOfDay(Date.now()) - startOfDay(atMs)) / DAY_MS);
+  if (days <= 0) return clockTime(atMs);
+  return days < 7 ? `${days} d` : `${Math.floor(days / 7)} w`;
+}
+
+/** 75 s -> "1:15". */
+export function duration(ms) {
+  const seconds = Math.max(0, Math.floor(ms / 1000));
+  const hours = Math.floor(seconds / 3600);
+  const rest = `${Math.floor(seconds / 60) % 60}:${String(seconds % 60).padStart(2, "0")}`;
+  return hours ? `${hours}:${rest.padStart(5, "0")}` : rest;
+}

@@ -1,0 +1,160 @@
+// One RTCPeerConnection and its tracks. Knows nothing of calls; speaks in wire descriptions (sdp.js).
+
+import { counters, sampleOf } from "./degradation.js";
+import { compactCandidate, fromWire, toWire } from "./sdp.js";
+
+const GATHER_MS = 80; // Host candidates come within this; in the description they cost no message of their own.
+const CAPTURE = { width: { ideal: 320 }, height: { ideal: 240 }, frameRate: { ideal: 15 }, facingMode: { ideal: "user" } };
+const VIDEO_ENCODING = { maxBitrate: 200_000, maxFramerate: 15 };
+
+/** Microphone, and the camera when asked. A camera that fails never costs the call: `cameraError` says why. */
+export async function openMedia({ video }) {
+  const devices = navigator.mediaDevices;
+  if (!devices) throw new DOMException("needs a secure page", "SecurityError");
+  const audio = { echoCancellation: true, noiseSuppression: true, autoGainControl: true, channelCount: { ideal: 1 } };
+  let camera = null;
+  if (video) {
+    const both = await devices.getUserMedia({ audio, video: CAPTURE }).catch((error) => ({ cameraError: error }));
+    if (!both.cameraError) return { microphone: both.getAudioTracks()[0], camera: both.getVideoTracks()[0], cameraError: null };
+    camera = both.cameraError;
+  }
+  const stream = await devices.getUserMedia({ audio });
+  return { microphone: stream.getAudioTracks()[0], camera: null, cameraError: camera };
+}
+
+export async function openCamera() {
+  return (await navigator.mediaDevices.getUserMedia({ video: CAPTURE })).getVideoTracks()[0];
+}
+
+/** Events: `candidate` (detail: to send, null at the end), `state` (detail: connectionState), `track` (detail: the remote track). */
+export class Peer extends EventTarget {
+  #pc;
+  #early = [];
+  #trickles = false;
+  #watching = 0;
+
+  constructor(iceServers) {
+    super();
+    const pc = new RTCPeerConnection({ iceServers, bundlePolicy: "max-bundle" });
+    pc.onicecandidate = ({ candidate }) => this.#trickles && this.#trickle(candidate);
+    pc.onconnectionstatechange = () => this.#tell("state", pc.connectionState);
+    pc.ontrack = ({ track }) => this.#tell("track", track);
+    this.#pc = pc;
+  }
+
+  #tell(type, detail) {
+    this.dispatchEvent(new CustomEvent(type, { detail }));
+  }
+
+  #trickle(candidate) {
+    if (!candidate) return this.#tell("candidate", null);
+    const text = compactCandidate(candidate.candidate);
+    if (text) this.#tell("candidate", { candidate: text, sdpMid: candidate.sdpMid, sdpMLineIndex: candidate.sdpMLineIndex });
+  }
+
+  #transceiver(kind) {
+    return this.#pc.getTransceivers().find((t) => t.receiver.track.kind === kind && !t.stopped);
+  }
+
+  get settled() {
+    return this.#pc.signalingState === "stable";
+  }
+
+  get state() {
+    return this.#pc.connectionState;
+  }
+
+  /** Whether the two ends agreed that `kind` flows that way ("send" or "recv", seen from here). */
+  agreed(kind, way) {
+    const direction = this.#transceiver(kind)?.currentDirection;
+    return direction === "sendrecv" || direction === `${way}only`;
+  }
+
+  /** Sends `track` from now on, nothing when null. Returns true when that needs a new offer. */
+  async setTrack(kind, track, direction = "sendrecv") {
+    const transceiver = this.#transceiver(kind);
+    if (!transceiver) {
+      if (!track) return false;
+      this.#pc.addTransceiver(track, kind === "video" ? { direction, sendEncodings: [VIDEO_ENCODING] } : { direction });
+      return true;
+    }
+    await transceiver.sender.replaceTrack(track);
+    if (transceiver.direction !== direction) transceiver.direction = direction;
+    return Boolean(track) && !this.agreed(kind, "send");
+  }
+
+  /** Takes effect at once, before any description has crossed a jammed link. Null lifts the limit. */
+  async limitAudio(bitsPerSecond) {
+    await this.#encode("audio", (encoding) => {
+      if (bitsPerSecond) encoding.maxBitrate = bitsPerSecond;
+      else delete encoding.maxBitrate;
+    });
+  }
+
+  async #encode(kind, change) {
+    const sender = this.#transceiver(kind)?.sender;
+    const parameters = sender?.getParameters();
+    if (!parameters?.encodings?.length) return;
+    parameters.encodings.forEach(change);
+    await sender.setParameters(parameters).catch(() => {}); // Replaced by a newer negotiation: it brings its own limits.
+  }
+
+  /** A wire offer of everything that is set. */
+  async offer({ low, iceRestart = false }) {
+    await this.#pc.setLocalDescription(await this.#pc.createOffer({ iceRestart }));
+    return this.#wire(low);
+  }
+
+  /** A wire answer to the offer that was applied last. */
+  async answer({ low }) {
+    await this.#pc.setLocalDescription(await this.#pc.createAnswer());
+    await this.#encode("video", (encoding) => Object.assign(encoding, VIDEO_ENCODING));
+    return this.#wire(low);
+  }
+
+  /** Applies a far end's "offer" or "answer"; an offer in the middle of ours takes ours back. */
+  async apply(type, sdp, { low }) {
+    await this.#pc.setRemoteDescription({ type, sdp: fromWire(sdp, { low }) });
+    for (const candidate of this.#early.splice(0)) await this.addCandidate(candidate);
+  }
+
+  async rollback() {
+    if (this.#pc.signalingState === "have-local-offer") await this.#pc.setLocalDescription({ type: "rollback" });
+  }
+
+  async addCandidate(candidate) {
+    if (!this.#pc.remoteDescription) this.#early.push(candidate);
+    // One that belongs to an earlier generation is refused; the others carry the call.
+    else await this.#pc.addIceCandidate(candidate ?? undefined).catch(() => {});
+  }
+
+  async #wire(low) {
+    const pc = this.#pc;
+    const complete = () => pc.iceGatheringState === "complete";
+    if (!complete()) {
+      await new Promise((resolve) => {
+        const timer = setTimeout(resolve, GATHER_MS);
+        pc.addEventListener("icegatheringstatechange", () => complete() && (clearTimeout(timer), resolve()));
+      });
+    }
+    this.#trickles = !complete();
+    return toWire(pc.localDescription.sdp, { low, complete: complete() });
+  }
+
+  /** Hands a sample of the last second to `onSample`, every second until closed. `flags` are asked for each time. */
+  watch(flags, onSample) {
+    let before = null;
+    let silentSinceMs = performance.now();
+    this.#watching = setInterval(async () => {
+      const now = counters(await this.#pc.getStats(), performance.now());
+      if (before && now.audioReceived > before.audioReceived) silentSinceMs = now.atMs;
+      if (before) onSample(sampleOf(before, now, { silentSinceMs, ...flags() }));
+      before = now;
+    }, 1000);
+  }
+
+  close() {
+    clearInterval(this.#watching);
+    this.#pc.close();
+  }
+}
