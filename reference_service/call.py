@@ -80,7 +80,8 @@ class Call:
     answer_relayed: bool = False
     held_behind_answer: list[bytes] = field(default_factory=list)
     """What the callee said after an answer that is still on its way: order is kept."""
-    open_offer_by: Side | None = None
+    open_offers: set[Side] = field(default_factory=set)
+    """Sides whose ``call.reoffer`` has no answer yet."""
     end_reason: EndReason | None = None
     ended_by: str | None = None
     written: asyncio.Future[None] | None = None

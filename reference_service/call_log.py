@@ -52,8 +52,8 @@ class CallLog:
         closed, self._last_row = await self._store.write(job)
         return closed
 
-    def open(self, call_id: str, caller: str, callee: str, media: str) -> int:
-        """Enters a new call; returns its row."""
+    def open(self, call_id: str, caller: str, callee: str, media: str) -> tuple[int, asyncio.Future[None]]:
+        """Enters a new call; returns its row, and a future that resolves once it is on disk."""
         self._last_row += 1
         row, at_ms, pair = self._last_row, self._now_ms(), pair_of(caller, callee)
 
@@ -65,8 +65,7 @@ class CallLog:
             )
             _add_event(db, row, at_ms, "invited", caller, {"media": media})
 
-        self._store.log(job)
-        return row
+        return row, self._store.log(job)
 
     def refused(self, row: int, code: str) -> asyncio.Future[None]:
         """Closes a call that never rang."""
@@ -88,7 +87,7 @@ class CallLog:
         return self._store.log(self._ending(call.row, call.end_reason or "hangup", call.ended_by))
 
     async def page(self, *, limit: int, after: int, call_id: str | None) -> list[dict[str, Any]]:
-        """Returns calls in the order they began, from row ``after`` on, each with its events."""
+        """Returns calls in the order they began, after row ``after``, each with all that was noted until now."""
         where, value = ("row > ?", after) if call_id is None else ("call_id = ?", call_id)
 
         def job(db: sqlite3.Connection) -> list[dict[str, Any]]:
@@ -97,6 +96,7 @@ class CallLog:
             calls = [dict(zip(columns, found, strict=True)) for found in cursor.fetchall()]
             return [_with_events(db, found) for found in calls]
 
+        await self._store.write(lambda _: None)
         return await self._store.read(job)
 
     async def history(self, user: str, *, before_ms: int | None, limit: int) -> list[dict[str, Any]]:

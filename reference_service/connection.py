@@ -22,6 +22,7 @@ class Connection:
         self.client = client
         self.calls: set[str] = set()
         """Ids of the live calls that this socket takes part in or rings for."""
+        self.is_gone = False
         self._socket = socket
         self._unsent: deque[bytes] = deque()
         self._unsent_bytes = 0

@@ -42,26 +42,24 @@ class InCall:
             call.early.setdefault(device, []).append(relayed)
 
     def reoffer(self, device: Connection, message: CallReoffer) -> None:
-        """One offer is open at a time: who comes second answers first."""
+        """Relays; when both offer at once the clients settle it (the caller's offer stands), so both pass."""
         call, side = self._in_talk(device, message)
         if call is None:
             return
-        if call.open_offer_by is call.other(side):
-            raise illegal(message, "the other side's offer is open: answer it first")
-        call.open_offer_by = side
+        call.open_offers.add(side)
         call.media = message.media
         self._switchboard.log.event(call, "reoffered", side.user, media=message.media, reason=message.reason)
         fields = {"media": message.media, "sdp": message.sdp, "reason": message.reason}
         self._say(call, side, encode("call.reoffer", call_id=call.call_id, **fields))
 
     def reanswer(self, device: Connection, message: CallReanswer) -> None:
-        """Closes the other side's offer."""
+        """Closes the other side's offer, and takes back an own one: who answers has rolled it back (RFC 8829, 5.7)."""
         call, side = self._in_talk(device, message)
         if call is None:
             return
-        if call.open_offer_by is not call.other(side):
+        if call.other(side) not in call.open_offers:
             raise illegal(message, "there is no offer to answer")
-        call.open_offer_by = None
+        call.open_offers.clear()
         self._switchboard.log.event(call, "reanswered", side.user, media=message.media)
         self._say(call, side, encode("call.reanswer", call_id=call.call_id, media=message.media, sdp=message.sdp))
 

@@ -62,7 +62,7 @@ class Switchboard:
         if invite.to not in self._directory.users:
             self._refuse(caller, invite.call_id, "unknown_user")
             return
-        row = self.log.open(invite.call_id, caller.user, invite.to, invite.media)
+        row, written = self.log.open(invite.call_id, caller.user, invite.to, invite.media)
         if code := self._refusal(caller.user, invite.to):
             self.log.refused(row, code).add_done_callback(lambda _: self._refuse(caller, invite.call_id, code))
             return
@@ -70,7 +70,7 @@ class Switchboard:
         call = Call(
             call_id=invite.call_id,
             row=row,
-            caller=Side(caller.user, caller),
+            caller=Side(caller.user),
             callee=Side(invite.to),
             media=invite.media,
             incoming=encode(
@@ -85,7 +85,7 @@ class Switchboard:
         self._live[call.call_id] = self._engaged[caller.user] = self._engaged[invite.to] = call
         call.timers.append(self._loop.call_later(self._no_answer_s, self.end, call, "no_answer", None))
         caller.calls.add(call.call_id)
-        caller.send(encode("call.trying", call_id=call.call_id))
+        written.add_done_callback(lambda _: self._acknowledge(call, caller))
         for device in self._presence.of(invite.to):
             self._ring(call, device)
         self.counts["invited"] += 1
@@ -175,6 +175,7 @@ class Switchboard:
 
     def connection_lost(self, device: Connection) -> None:
         """Starts the grace of every call that has no other device of this user."""
+        device.is_gone = True
         for call_id in device.calls:
             call = self._live.get(call_id)
             if call is None or call.state is State.ENDED:
@@ -240,6 +241,16 @@ class Switchboard:
     def _refuse(self, caller: Connection, call_id: str, code: str) -> None:
         self.counts[f"refused_{code}"] += 1
         caller.send(encode("call.refused", call_id=call_id, code=code))
+
+    def _acknowledge(self, call: Call, device: Connection) -> None:
+        """The call is on disk: the caller hears so, and whatever the callee's side has said since."""
+        if call.caller.connection is not None:
+            return  # another device of the caller has taken the call over already
+        device.send(encode("call.trying", call_id=call.call_id))
+        if not device.is_gone:
+            call.caller.bind(device)
+        elif call.state is not State.ENDED:
+            self._start_grace(call, call.caller)
 
     def _ring(self, call: Call, device: Connection) -> None:
         call.ringing_on.append(device)

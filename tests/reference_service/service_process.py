@@ -57,9 +57,10 @@ class Client:
         return self.socket.close_code or 0
 
     def vanish(self) -> None:
-        """The network is gone: no close frame, just a dead TCP connection."""
-        transport = self.socket.get_extra_info("transport") or self.socket._response.connection.transport  # type: ignore[union-attr]
-        transport.abort()
+        """The device is gone: no close frame, the TCP connection just dies."""
+        writer = self.socket._writer
+        assert writer is not None
+        writer.transport.abort()
 
 
 class RunningService:
@@ -127,6 +128,12 @@ class RunningService:
         assert len(page["calls"]) == 1, page
         found: dict[str, Any] = page["calls"][0]
         return found
+
+    async def wait_for_event(self, call_id: str, event: str) -> None:
+        """Waits until the log of the call holds ``event``."""
+        async with asyncio.timeout(PATIENCE_S):
+            while event not in [entry["event"] for entry in (await self.logged(call_id))["events"]]:  # noqa: ASYNC110 - another process
+                await asyncio.sleep(0.02)
 
     async def stop(self) -> int:
         """Asks the service to end; returns its exit code."""
