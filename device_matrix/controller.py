@@ -1,0 +1,180 @@
+"""What the pytest controller owns: the shared servers, the run folder, and the cells whose worker died."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import device_matrix.cpu_limit
+import network_profiles.lab
+from bedrock.child_process import ChildProcess
+from bedrock.clock import SystemClock
+from bedrock.errors import EnvironmentLacks, RingfenceError, TargetUnreachable
+from calls.record import Blame, Tier
+from device_matrix import appium_server
+from device_matrix.appium_server import AppiumServer
+from device_matrix.artifacts import next_attempt, replay_command
+from device_matrix.cells import Cell, DriverName
+from device_matrix.devices import catalogue
+from device_matrix.drivers.chromium import find_browser, find_chromedriver
+from device_matrix.faults import write_fault
+from device_matrix.options import Options
+from device_matrix.scene import sweep_scratch
+from device_matrix.service import TOKEN_VARIABLE, start_service
+from device_matrix.target_admin import TargetAdmin
+from device_matrix.worker import RunSettings
+from network_profiles import load_catalogue
+from reports.cells import CellResult, CellStatus, write_cell
+from reports.live import LiveWriter
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What the workers are handed down, as plain data."""
+
+    settings: RunSettings
+    cells: list[Cell]
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"settings": asdict(self.settings), "cells": [cell.to_dict() for cell in self.cells]}
+
+    @classmethod
+    def from_dict(cls, fields: Mapping[str, Any]) -> Shared:
+        return cls(RunSettings.from_dict(fields["settings"]), [Cell.from_dict(cell) for cell in fields["cells"]])
+
+
+class Controller:
+    """One a run. ``start`` before the workers, ``stop`` after them, whatever happened in between."""
+
+    def __init__(self, options: Options) -> None:
+        """Raises EnvironmentLacks when the machine cannot run a single cell."""
+        self.options = options
+        self._clock = SystemClock()
+        self._appium: AppiumServer | None = None
+        self._service: ChildProcess | None = None
+        self._live = options.run_folder / "live" / "matrix.jsonl"
+        require_machine(options.cells)
+
+    def start(self) -> Shared:
+        """Sweeps, makes the folder, starts the servers. Raises EnvironmentLacks for what does not come up."""
+        options = self.options
+        sweep()
+        logs = options.run_folder / "logs"
+        try:
+            for name in ("calls", "samples", "health", "cells", "live", "logs"):
+                (options.run_folder / name).mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise EnvironmentLacks(f"the run folder {options.run_folder} cannot be made: {error.strerror}") from None
+        url = options.target_url
+        if not url:
+            database = options.run_folder / "service" / "service.sqlite"
+            self._service, url = start_service(database, logs / "service.log", options.service)
+        try:
+            TargetAdmin(url, "").health()
+        except RingfenceError as error:
+            raise TargetUnreachable(error.message, hint="start the service, or leave --target out") from error
+        appium_url = ""
+        if any(cell.driver is DriverName.APPIUM for cell in options.cells):
+            self._appium = AppiumServer(logs / "appium.log", self._appium_died)
+            appium_url = self._appium.start()
+        cells = [
+            {
+                "cell": cell.id,
+                "device": cell.device,
+                "network": cell.network,
+                "scenario": cell.scenario,
+                "driver": cell.driver.value,
+            }
+            for cell in options.cells
+        ]
+        LiveWriter(self._live).emit("plan", cells=cells, at_s=self._clock.unix_s())
+        settings = RunSettings(
+            run_id=options.run_id,
+            run_folder=str(options.run_folder),
+            plan=options.plan_as_named,
+            seed=options.plan.seed,
+            sustain_s=options.plan.matrix.sustain_s,
+            retries_environment=options.plan.matrix.retries_environment,
+            target_url=url,
+            admin_token=os.environ.get(TOKEN_VARIABLE, ""),
+            appium_url=appium_url,
+        )
+        return Shared(settings, options.cells)
+
+    def stop(self) -> None:
+        """Ends the servers and removes what dead workers left. Safe to call twice."""
+        with contextlib.ExitStack() as stack:
+            stack.callback(sweep)
+            if self._service is not None:
+                stack.callback(self._service.stop)
+            if self._appium is not None:
+                stack.callback(self._appium.stop)
+
+    def worker_died(self, worker: str, error: str) -> None:
+        """Notes that an xdist worker ended by itself, and removes what it left."""
+        detail = f"worker {worker} of the device matrix ended by itself: {error.splitlines()[0]}"
+        write_fault(self.options.run_folder, at_s=self._clock.unix_s(), what="matrix_worker_died", detail=detail)
+        sweep()
+
+    def cell_lost(self, node_id: str, worker: str) -> None:
+        """Writes the result that a dead worker could not write."""
+        cell = next((cell for cell in self.options.cells if node_id.endswith(f"[{cell.id}]")), None)
+        if cell is None:
+            return
+        number = next_attempt(self.options.run_folder, cell.id)
+        device = catalogue()[cell.device]
+        result = CellResult(
+            cell=cell.id,
+            device=cell.device,
+            device_title=device.title,
+            device_class=device.device_class.value,
+            emulated=device.emulated,
+            network=cell.network,
+            generation=load_catalogue()[cell.network].generation,
+            scenario=cell.scenario,
+            driver=cell.driver.value,
+            tier=Tier.BROWSER.value,
+            attempt=number,
+            status=CellStatus.ENVIRONMENT_ERROR,
+            blame=Blame.GENERATOR,
+            reason="worker_died",
+            detail=f"worker {worker} of the device matrix died in this cell",
+            started_at_s=self._clock.unix_s(),
+            replay=replay_command(self.options.plan_as_named, cell.id),
+        )
+        write_cell(self.options.run_folder, result)
+        LiveWriter(self._live).emit(
+            "end",
+            cell=cell.id,
+            attempt=number,
+            status=result.status.value,
+            reason=result.reason,
+            at_s=self._clock.unix_s(),
+        )
+
+    def _appium_died(self, detail: str) -> None:
+        write_fault(self.options.run_folder, at_s=self._clock.unix_s(), what="matrix_appium_died", detail=detail)
+
+
+def require_machine(cells: list[Cell]) -> None:
+    """Raises EnvironmentLacks, one sentence a piece, when the machine cannot run ``cells``."""
+    missing = [*network_profiles.lab.lacks(), *device_matrix.cpu_limit.lacks()]
+    drivers = {cell.driver for cell in cells}
+    try:
+        find_browser()
+        if DriverName.APPIUM in drivers:
+            find_chromedriver()
+    except EnvironmentLacks as error:
+        missing.append(f"{error.message} ({error.hint})")
+    if DriverName.APPIUM in drivers:
+        missing += appium_server.lacks()
+    if missing:
+        raise EnvironmentLacks("the device matrix cannot run here: " + "; ".join(missing))
+
+
+def sweep() -> list[str]:
+    """Removes links, CPU groups and scratch folders whose owner is gone. Returns what was removed."""
+    return [*network_profiles.lab.sweep(), *device_matrix.cpu_limit.sweep(), *sweep_scratch()]

@@ -1,0 +1,173 @@
+"""Holds a whole browser, with every process it starts, to the CPU of a phone: one control group a browser.
+
+Chromium's own CPU throttle (CDP) slows one thread, the renderer's main thread, and leaves encoding, decoding and
+network threads at full speed; a quota on the group slows all of them. A quota bounds the sum over all threads: a
+single thread of a phone is slower still than what it gives, so a weak phone is flattered, never wronged.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from device_matrix.devices import Device
+from device_matrix.errors import DeviceUnavailable
+from device_matrix.owner import PREFIX, new_name, owner_is_gone
+
+CGROUP_ROOT = Path("/sys/fs/cgroup")
+PERIOD_US = 20_000
+"""Short, because a group that has spent its quota stands still for the rest of the period: 20 ms is one audio frame."""
+FLOOR_CORES = 0.25
+"""Below a quarter of a desktop core, what a phone does not have (a compositor in software, a desktop browser's own
+processes) would eat most of the quota, and the cell would measure that."""
+KILL_TIMEOUT_S = 3.0
+
+
+def quota_cores(device: Device, cores_available: int) -> float:
+    """Returns the device's whole CPU in desktop cores: its cores over its slowdown, within [FLOOR_CORES, available]."""
+    return min(float(cores_available), max(FLOOR_CORES, device.cores / device.cpu_slowdown))
+
+
+@dataclass(frozen=True, slots=True)
+class _Hierarchy:
+    """Where control groups live on this machine: version 1 has a tree a controller, version 2 has one for all."""
+
+    version: int
+    cpu: Path
+    usage: Path
+
+    @property
+    def trees(self) -> tuple[Path, ...]:
+        return (self.cpu,) if self.cpu == self.usage else (self.cpu, self.usage)
+
+
+def _find_hierarchy(root: Path) -> _Hierarchy | None:
+    if (root / "cgroup.controllers").exists():
+        return _Hierarchy(2, root, root) if "cpu" in (root / "cgroup.controllers").read_text().split() else None
+    if (root / "cpu" / "cgroup.procs").exists() and (root / "cpuacct" / "cgroup.procs").exists():
+        cpu, usage = (root / "cpu").resolve(), (root / "cpuacct").resolve()
+        return _Hierarchy(1, cpu, usage)
+    return None
+
+
+def cpu_controller(root: Path = CGROUP_ROOT) -> str:
+    """Returns ``v1`` or ``v2``, whichever control groups this machine has for CPU quotas; empty for none."""
+    hierarchy = _find_hierarchy(root)
+    return f"v{hierarchy.version}" if hierarchy is not None else ""
+
+
+def lacks(root: Path = CGROUP_ROOT) -> list[str]:
+    """Returns what this machine lacks for CPU groups, empty when nothing."""
+    hierarchy = _find_hierarchy(root)
+    if hierarchy is None:
+        return [f"no control group tree with a cpu controller at {root}"]
+    if not os.access(hierarchy.cpu / "cgroup.procs", os.W_OK):
+        return [f"{hierarchy.cpu} is not ours to write: root is needed"]
+    return []
+
+
+class CpuGroup:
+    """One control group. Everything started inside stays inside; ``release`` ends all of it."""
+
+    def __init__(self, *, root: Path = CGROUP_ROOT) -> None:
+        """Raises DeviceUnavailable when the machine has no such groups or refuses a new one."""
+        hierarchy = _find_hierarchy(root)
+        if hierarchy is None:
+            raise DeviceUnavailable(lacks(root)[0], reason="no_cpu_group")
+        self._hierarchy = hierarchy
+        self.name = new_name()
+        try:
+            if hierarchy.version == 2:
+                _enable_cpu_below(hierarchy.cpu)
+            for tree in hierarchy.trees:
+                (tree / self.name).mkdir()
+        except OSError as error:
+            self.release()
+            raise DeviceUnavailable(f"no CPU group could be made: {error}", reason="no_cpu_group") from error
+
+    @property
+    def join_paths(self) -> list[Path]:
+        """Files into which a process writes ``0`` to enter the group."""
+        return [tree / self.name / "cgroup.procs" for tree in self._hierarchy.trees]
+
+    def limit(self, cores: float | None) -> None:
+        """Holds the group to ``cores`` of CPU time a second; None lifts the limit. Raises DeviceUnavailable."""
+        quota_us = -1 if cores is None else max(1000, round(cores * PERIOD_US))
+        folder = self._hierarchy.cpu / self.name
+        try:
+            if self._hierarchy.version == 2:
+                (folder / "cpu.max").write_text(f"{'max' if quota_us < 0 else quota_us} {PERIOD_US}")
+            else:
+                (folder / "cpu.cfs_period_us").write_text(str(PERIOD_US))
+                (folder / "cpu.cfs_quota_us").write_text(str(quota_us))
+        except OSError as error:
+            raise DeviceUnavailable(f"the CPU limit was refused: {error}", reason="no_cpu_group") from error
+
+    def used_s(self) -> float:
+        """Returns the CPU seconds used by everything that ran inside."""
+        folder = self._hierarchy.usage / self.name
+        if self._hierarchy.version == 1:
+            return int((folder / "cpuacct.usage").read_text()) / 1e9
+        fields = dict(line.split() for line in (folder / "cpu.stat").read_text().splitlines())
+        return int(fields["usage_usec"]) / 1e6
+
+    def throttled_s(self) -> float:
+        """Returns how long the group stood still because its quota was spent."""
+        fields = dict(line.split() for line in (self._hierarchy.cpu / self.name / "cpu.stat").read_text().splitlines())
+        return (
+            int(fields["throttled_usec"]) / 1e6 if "throttled_usec" in fields else int(fields["throttled_time"]) / 1e9
+        )
+
+    def pids(self) -> list[int]:
+        """Returns every process inside now."""
+        return _pids(self._hierarchy.cpu / self.name)
+
+    def release(self) -> None:
+        """Kills what is inside and removes the group. Safe to call twice."""
+        for tree in self._hierarchy.trees:
+            _end(tree / self.name)
+
+
+def sweep(root: Path = CGROUP_ROOT) -> list[str]:
+    """Ends and removes the groups of owners that are gone. Returns their names."""
+    hierarchy = _find_hierarchy(root)
+    if hierarchy is None:
+        return []
+    stale = [folder for tree in hierarchy.trees for folder in tree.glob(f"{PREFIX}*") if owner_is_gone(folder.name)]
+    for folder in stale:
+        _end(folder)
+    return sorted({folder.name for folder in stale})
+
+
+def _enable_cpu_below(root: Path) -> None:
+    if "cpu" not in (root / "cgroup.subtree_control").read_text().split():
+        (root / "cgroup.subtree_control").write_text("+cpu")
+
+
+def _pids(folder: Path) -> list[int]:
+    try:
+        return [int(line) for line in (folder / "cgroup.procs").read_text().split()]
+    except OSError:
+        return []
+
+
+def _end(folder: Path) -> None:
+    deadline_s = time.monotonic() + KILL_TIMEOUT_S
+    while folder.exists():
+        with contextlib.suppress(OSError):
+            if (folder / "cpu.cfs_quota_us").exists():
+                # A group without quota left would take long to die: the dying need CPU time too.
+                (folder / "cpu.cfs_quota_us").write_text("-1")
+        for pid in _pids(folder):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        with contextlib.suppress(OSError):
+            folder.rmdir()
+            return
+        if time.monotonic() > deadline_s:
+            return
+        time.sleep(0.01)

@@ -1,0 +1,191 @@
+"""Drives a device's browser through an Appium server.
+
+Appium and chromedriver stay outside the namespace; ``--remote-debugging-pipe`` lets chromedriver speak to the browser
+over inherited descriptors, so nothing of the control path crosses the shaped link.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import socket
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, ParamSpec, TypeVar
+
+import urllib3.exceptions
+from appium.options.common import AppiumOptions
+from appium.webdriver.client_config import AppiumClientConfig
+from appium.webdriver.webdriver import WebDriver
+from selenium.common.exceptions import TimeoutException, WebDriverException
+from selenium.webdriver.common.by import By
+
+from device_matrix.drivers.appium_capabilities import chromium_capabilities
+from device_matrix.drivers.chromium import browser_arguments, browser_version, find_browser, find_chromedriver
+from device_matrix.drivers.protocol import LaunchSpec, PageTimeout
+from device_matrix.drivers.wrapper import write_browser_wrapper, write_chromedriver_wrapper
+from device_matrix.errors import DeviceUnavailable
+
+SCRIPT_TIMEOUT_S = 90.0
+COMMAND_TIMEOUT_S = 100.0
+"""Above every wait that a scenario asks for: only a dead server takes this long."""
+QUIT_TIMEOUT_S = 5.0
+
+WAIT_FOR_ELEMENT = """async (selector, timeoutMs) => {
+  const end = performance.now() + timeoutMs;
+  for (;;) {
+    const element = document.querySelector(selector);
+    if (element && !element.disabled && element.getClientRects().length > 0) return true;
+    if (performance.now() > end) return false;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}"""
+
+Arguments = ParamSpec("Arguments")
+Result = TypeVar("Result")
+
+
+def _translated(method: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
+    @functools.wraps(method)
+    def call(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
+        try:
+            return method(*args, **kwargs)
+        except TimeoutException as error:
+            raise PageTimeout(_first_line(error)) from error
+        except WebDriverException as error:
+            raise DeviceUnavailable(f"the browser is gone: {_first_line(error)}", reason="browser_died") from error
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            raise DeviceUnavailable(f"the Appium server is gone: {error}", reason="appium_died") from error
+
+    return call
+
+
+class AppiumBrowser:
+    """One session of the Chromium driver."""
+
+    def __init__(self, session: WebDriver, version: str) -> None:
+        self._session = session
+        self._version = version
+        self._console: list[str] = []
+
+    @property
+    def version(self) -> str:
+        return self._version
+
+    @_translated
+    def open(self, url: str, timeout_s: float) -> None:
+        self._session.set_page_load_timeout(timeout_s)
+        self._session.get(url)
+
+    @_translated
+    def evaluate(self, function: str, *arguments: Any) -> Any:
+        return self._session.execute_script(f"return ({function})(...arguments)", *arguments)
+
+    @_translated
+    def click(self, selector: str, timeout_s: float) -> None:
+        self._await_element(selector, timeout_s)
+        self._session.find_element(By.CSS_SELECTOR, selector).click()
+
+    @_translated
+    def fill(self, selector: str, text: str, timeout_s: float) -> None:
+        self._await_element(selector, timeout_s)
+        element = self._session.find_element(By.CSS_SELECTOR, selector)
+        element.clear()
+        element.send_keys(text)
+
+    @_translated
+    def screenshot(self) -> bytes:
+        return bytes(self._session.get_screenshot_as_png())
+
+    def console(self) -> Sequence[str]:
+        with contextlib.suppress(WebDriverException, urllib3.exceptions.HTTPError, OSError):
+            self._console += [
+                f"{entry['level'].lower()}: {entry['message']}" for entry in self._session.get_log("browser")
+            ]
+        return tuple(self._console)
+
+    def crash(self) -> str:
+        try:
+            self._session.current_url  # noqa: B018
+        except (WebDriverException, urllib3.exceptions.HTTPError, OSError) as error:
+            return _first_line(error)
+        return ""
+
+    def _await_element(self, selector: str, timeout_s: float) -> None:
+        if not self.evaluate(WAIT_FOR_ELEMENT, selector, timeout_s * 1000):
+            raise PageTimeout(f"{selector} was not there within {timeout_s:.0f} s")
+
+
+class AppiumDriver:
+    """Opens sessions on one shared Appium server."""
+
+    def __init__(self, server_url: str) -> None:
+        self._server_url = server_url
+
+    @contextlib.contextmanager
+    def launch(self, spec: LaunchSpec, timeout_s: float) -> Iterator[AppiumBrowser]:
+        version = browser_version(find_browser())
+        session = self._open_session(spec, version, timeout_s)
+        try:
+            yield AppiumBrowser(session, version)
+        finally:
+            with contextlib.suppress(WebDriverException, urllib3.exceptions.HTTPError, OSError):
+                session.command_executor.client_config.timeout = QUIT_TIMEOUT_S
+                session.quit()
+
+    def close(self) -> None:
+        """The server belongs to the controller: nothing is ours between cells."""
+
+    def _open_session(self, spec: LaunchSpec, version: str, timeout_s: float) -> WebDriver:
+        browser = write_browser_wrapper(
+            spec.work_folder,
+            browser=find_browser(),
+            exec_prefix=spec.exec_prefix,
+            join_paths=spec.group.join_paths,
+            environment=spec.environment,
+        )
+        capabilities = chromium_capabilities(
+            spec.device,
+            chrome_major=version.partition(".")[0],
+            browser=browser,
+            chromedriver=write_chromedriver_wrapper(
+                spec.work_folder, chromedriver=find_chromedriver(), environment=spec.environment
+            ),
+            chromedriver_port=_free_port(),
+            arguments=[
+                "--headless=new",
+                "--remote-debugging-pipe",
+                f"--user-data-dir={spec.work_folder / 'profile'}",
+                *browser_arguments(spec.secure_origins),
+            ],
+        )
+        try:
+            session = WebDriver(
+                self._server_url,
+                options=AppiumOptions().load_capabilities(dict(capabilities)),
+                client_config=AppiumClientConfig(remote_server_addr=self._server_url, timeout=timeout_s),
+            )
+            session.command_executor.client_config.timeout = COMMAND_TIMEOUT_S
+            session.set_script_timeout(SCRIPT_TIMEOUT_S)
+            _run_before_every_document(session, spec.init_script)
+        except (WebDriverException, urllib3.exceptions.HTTPError, OSError) as error:
+            raise DeviceUnavailable(f"Appium gave no session: {_first_line(error)}", reason="no_session") from error
+        return session
+
+
+def _run_before_every_document(session: WebDriver, script: str) -> None:
+    # The Python client maps no command for the Chromium driver's CDP passage.
+    commands = session.command_executor
+    commands.add_command(  # type: ignore[no-untyped-call]
+        "executeCdp", "POST", "/session/$sessionId/goog/cdp/execute"
+    )
+    session.execute("executeCdp", {"cmd": "Page.addScriptToEvaluateOnNewDocument", "params": {"source": script}})
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0]

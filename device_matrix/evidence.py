@@ -1,0 +1,144 @@
+"""Takes everything that is known of a call before its browser and its link are gone, and writes it down."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from bedrock.errors import RingfenceError
+from calls.record import Blame, LegRecord
+from device_matrix.artifacts import CONSOLE, HEADERS, LINK, STATISTICS, Artifacts
+from device_matrix.cells import Cell
+from device_matrix.errors import CellEnvironmentError, LinkOff
+from device_matrix.hook.probe import PageProbe
+from device_matrix.hook.samples import Connection, call_connection, read_connections
+from device_matrix.leg import LegFacts, build_leg
+from device_matrix.link_drops import LinkDrops, link_drops
+from device_matrix.pages.app_page import CallScreen
+from device_matrix.scenarios.call_flow import CallContext
+from device_matrix.scene import Scene
+from device_matrix.stats import AudioBothWays, audio_both_ways, sample_rows
+from device_matrix.worker import Worker
+
+FAR_LEG_TIMEOUT_S = 5.0
+
+
+@dataclass(slots=True)
+class CallEvidence:
+    """What is left of a call. Fields keep their defaults where the thing that knew them died."""
+
+    connections: list[Connection] = field(default_factory=list)
+    timeline: list[CallScreen] = field(default_factory=list)
+    audio: AudioBothWays = field(default_factory=lambda: AudioBothWays(None, None, None))
+    far_leg: LegRecord | None = None
+    drops: LinkDrops = field(default_factory=LinkDrops)
+    cpu_s: float = 0.0
+    throttled_s: float = 0.0
+    ended_at_s: float = 0.0
+    troubles: list[CellEnvironmentError] = field(default_factory=list)
+    """What was already gone when it was asked."""
+
+    @property
+    def connection(self) -> Connection | None:
+        return call_connection(self.connections)
+
+    @contextlib.contextmanager
+    def tolerated(self) -> Iterator[None]:
+        """Lets the next source be asked when one is gone."""
+        try:
+            yield
+        except CellEnvironmentError as error:
+            self.troubles.append(error)
+
+
+def collect(scene: Scene, probe: PageProbe, context: CallContext, worker: Worker, artifacts: Artifacts) -> CallEvidence:
+    """Asks every source once; one that is gone is noted in ``troubles``. Never raises for that."""
+    evidence = CallEvidence(ended_at_s=worker.clock.unix_s())
+    taken: Any = []
+    with evidence.tolerated():
+        taken = probe.take()
+        evidence.connections = read_connections(taken)
+        evidence.timeline = context.page.call_timeline()
+        if not probe.pictured:
+            probe.picture()
+    with evidence.tolerated():
+        artifacts.text(CONSOLE, scene.browser.console())
+    context.call_id = context.call_id or next((shown.call_id for shown in evidence.timeline if shown.call_id), "")
+    artifacts.json(STATISTICS, {"connections": taken, "call_screen": [_plain(shown) for shown in evidence.timeline]})
+    if context.call_id:
+        with evidence.tolerated():
+            evidence.far_leg = scene.peer.finished_leg(context.call_id, FAR_LEG_TIMEOUT_S)
+    scene.capture.stop()
+    scene.capture.write_pcap(artifacts.path(HEADERS))
+    until_s = context.intended_end_at_s or evidence.ended_at_s
+    evidence.audio = audio_both_ways(
+        scene.capture.device_tap, scene.capture.host_tap, evidence.connection, until_s=until_s
+    )
+    try:
+        counters = scene.link.counters()
+        evidence.drops = link_drops(counters, scene.counters_before)
+        artifacts.json(LINK, _plain(counters))
+    except RingfenceError as error:
+        evidence.troubles.append(LinkOff(f"the link died: {error.message}", reason="link_died", hint=error.hint))
+    with contextlib.suppress(OSError):
+        evidence.cpu_s, evidence.throttled_s = scene.group.used_s(), scene.group.throttled_s()
+    return evidence
+
+
+def device_leg(
+    evidence: CallEvidence, context: CallContext, worker: Worker, cell: Cell, attempt: int, *, peer: str, person: str,
+    failure: tuple[str, Blame],
+) -> LegRecord:  # fmt: skip
+    """Returns the device's side of the call as a record."""
+    sent = evidence.audio.sent
+    return build_leg(
+        LegFacts(
+            run_id=worker.settings.run_id,
+            writer=worker.name,
+            cell=cell,
+            generation=worker.networks[cell.network].generation,
+            attempt=attempt,
+            person=person,
+            peer=peer,
+            media=context.media,
+            call_id=context.call_id,
+            placed_at_s=context.placed_at_s or evidence.ended_at_s,
+            intended_end_at_s=context.intended_end_at_s,
+            ended_at_s=evidence.ended_at_s,
+            planned_talk_s=context.limits.sustain_s,
+            hung_up_cleanly=context.hung_up_cleanly,
+            timeline=evidence.timeline,
+            connection=evidence.connection,
+            heard=evidence.audio.heard,
+            sent_packets=sent.packets if sent is not None else 0,
+            link_lost=evidence.drops.lost,
+            link_queue_dropped=evidence.drops.queue,
+            link_outage_dropped=evidence.drops.outage,
+            failure_reason=failure[0],
+            failure_blame=failure[1],
+        )
+    )
+
+
+def write_samples(evidence: CallEvidence, worker: Worker, cell: Cell, call_id: str) -> None:
+    """Hands the call's seconds to the worker's writer."""
+    shown = [(screen.at_s, screen.media or "audio", screen.quality) for screen in evidence.timeline]
+    for connection in evidence.connections:
+        rows = sample_rows(
+            connection.samples,
+            run_id=worker.settings.run_id,
+            writer=worker.name,
+            call_id=call_id,
+            cell=cell.id,
+            media_at=shown,
+        )
+        for row in rows:
+            worker.samples.append(row)
+
+
+def _plain(value: Any) -> Any:
+    return msgspec.to_builtins(value)

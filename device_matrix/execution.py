@@ -1,0 +1,203 @@
+"""One attempt at one cell, from an open link to ``cell.json``; everything it opened is gone when it returns."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import traceback
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from calls.record import Blame, Tier
+from device_matrix.artifacts import ERROR, REPLAY, STEPS, Artifacts, StepLog, replay_command
+from device_matrix.cells import Cell
+from device_matrix.cpu_limit import quota_cores
+from device_matrix.drivers.protocol import PageTimeout
+from device_matrix.errors import CellEnvironmentError
+from device_matrix.evidence import CallEvidence, collect, device_leg, write_samples
+from device_matrix.figures import Figures, figures, setup_ms
+from device_matrix.hook.probe import PageProbe
+from device_matrix.judging import STARVED_RATIO, MediaEvidence, judge_media, require_through_link
+from device_matrix.pages.app_page import AppPage
+from device_matrix.scenarios import SCENARIOS
+from device_matrix.scenarios.call_flow import CallContext
+from device_matrix.scenarios.judgement import ProductFailure
+from device_matrix.scene import Scene, open_scene
+from device_matrix.worker import Worker
+from reports.cells import CellResult, CellStatus, write_cell
+
+OPEN_TIMEOUT_S = 30.0
+SIGN_IN_TIMEOUT_S = 20.0
+"""The slowest profile (18 kbit/s, 1.3 s of round trip) takes about 15 s for the page and 10 s for the sign-in."""
+
+
+@dataclass(slots=True)
+class Verdict:
+    """How the attempt ended."""
+
+    status: CellStatus = CellStatus.PASSED
+    blame: Blame = Blame.NOBODY
+    reason: str = ""
+    detail: str = ""
+
+    def note(self, status: CellStatus, blame: Blame, reason: str, detail: str) -> None:
+        """Takes the first trouble; what follows from it changes nothing."""
+        if self.status is CellStatus.PASSED:
+            self.status, self.blame, self.reason, self.detail = status, blame, reason, detail
+
+
+@dataclass(slots=True)
+class Attempt:
+    """Runs once; ``run`` raises for Ctrl-C and exits only, and even then writes what is known."""
+
+    worker: Worker
+    cell: Cell
+    number: int
+    verdict: Verdict = field(default_factory=Verdict)
+    figures: Figures = field(default_factory=dict)
+    shaping: dict[str, object] = field(default_factory=dict)
+    call_id: str = ""
+    artifacts: Artifacts = field(init=False)
+    steps: StepLog = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.artifacts = Artifacts(self.worker.run_folder, self.cell.id, self.number)
+        self.steps = StepLog(self.worker.clock)
+
+    def run(self) -> CellResult:
+        """Returns the attempt's result, written to its folder already."""
+        started_at_s = self.worker.clock.unix_s()
+        try:
+            with self._troubles_noted(), contextlib.ExitStack() as stack:
+                scene = open_scene(stack, self.worker, self.cell, self.number, self.artifacts, self.steps)
+                self.shaping = scene.shaping.to_dict()
+                self._call(scene)
+                self.steps.begin("release")
+        finally:
+            result = self._write(started_at_s)
+        return result
+
+    def _call(self, scene: Scene) -> None:
+        scenario = SCENARIOS[self.cell.scenario]
+        generation = self.worker.networks[self.cell.network].generation
+        probe = PageProbe(scene.browser, self.artifacts)
+        context = CallContext(
+            page=AppPage(scene.browser),
+            probe=probe,
+            far_end=scene.peer,
+            clock=self.worker.clock,
+            steps=self.steps,
+            limits=scenario.limits(generation, self.worker.settings.sustain_s),
+        )
+        try:
+            with self._troubles_noted():
+                self._open_app(scene, context)
+                scenario.run(context)
+        finally:
+            self.steps.begin("collect")
+            evidence = collect(scene, probe, context, self.worker, self.artifacts)
+            self.steps.begin("judge")
+            self._judge(scene, context, evidence)
+
+    def _open_app(self, scene: Scene, context: CallContext) -> None:
+        self.steps.begin("open_page")
+        try:
+            context.page.open(scene.url, OPEN_TIMEOUT_S)
+            self.steps.begin("sign_in")
+            context.page.sign_in(scene.person.name, scene.person.password, SIGN_IN_TIMEOUT_S)
+        except PageTimeout as error:
+            starved = scene.group.throttled_s() > STARVED_RATIO * OPEN_TIMEOUT_S
+            blame = Blame.DEVICE if starved else Blame.TARGET
+            raise ProductFailure(f"{self.steps.current}_timeout", f"the app did not come up: {error}", blame) from error
+
+    def _judge(self, scene: Scene, context: CallContext, evidence: CallEvidence) -> None:
+        self.call_id = context.call_id
+        with self._troubles_noted():
+            if self.verdict.status is CellStatus.PASSED:
+                for trouble in evidence.troubles:
+                    raise trouble
+                require_through_link(
+                    evidence.connection,
+                    device_address=scene.link.device_address,
+                    host_address=scene.link.host_address,
+                )
+                judge_media(self._media(context, scene, evidence), context.limits)
+        if context.placed_at_s is None:
+            return
+        failure = (self.verdict.reason, self.verdict.blame)
+        leg = device_leg(
+            evidence, context, self.worker, self.cell, self.number,
+            person=scene.person.name, peer=scene.peer.name, failure=failure,
+        )  # fmt: skip
+        device = self.worker.devices[self.cell.device]
+        self.figures = figures(leg, evidence, context, quota_cores=quota_cores(device, os.cpu_count() or 1))
+        if context.call_id:
+            self.worker.legs.append(leg)
+            write_samples(evidence, self.worker, self.cell, context.call_id)
+            self.worker.flush()
+
+    def _media(self, context: CallContext, scene: Scene, evidence: CallEvidence) -> MediaEvidence:
+        leg = device_leg(
+            evidence, context, self.worker, self.cell, self.number,
+            person=scene.person.name, peer=scene.peer.name, failure=("", Blame.NOBODY),
+        )  # fmt: skip
+        span_s = max(1.0, evidence.ended_at_s - (context.placed_at_s or evidence.ended_at_s))
+        return MediaEvidence(
+            audio=evidence.audio,
+            setup_ms=setup_ms(leg, evidence.far_leg),
+            effective_loss_ratio=leg.effective_loss_ratio,
+            far_gap_ms=evidence.far_leg.max_gap_ms if evidence.far_leg is not None else None,
+            link_drops=evidence.drops.total,
+            throttled_ratio=evidence.throttled_s / span_s,
+        )
+
+    @contextlib.contextmanager
+    def _troubles_noted(self) -> Iterator[None]:
+        try:
+            yield
+        except ProductFailure as failure:
+            self.verdict.note(CellStatus.FAILED, failure.blame, failure.reason, failure.detail)
+        except CellEnvironmentError as error:
+            detail = f"{error.message} (step {self.steps.current})"
+            self.verdict.note(CellStatus.ENVIRONMENT_ERROR, error.blame, error.reason, detail)
+        except Exception as error:
+            # Anything unforeseen is the harness's own fault: it must neither fail the product nor end the run.
+            detail = f"{type(error).__name__}: {error} (step {self.steps.current})"
+            self.verdict.note(CellStatus.ENVIRONMENT_ERROR, Blame.GENERATOR, "harness_error", detail)
+            self.artifacts.text(ERROR, traceback.format_exc().splitlines())
+        except BaseException:
+            self.verdict.note(CellStatus.ENVIRONMENT_ERROR, Blame.GENERATOR, "interrupted", "the run was interrupted")
+            raise
+
+    def _write(self, started_at_s: float) -> CellResult:
+        worker, cell = self.worker, self.cell
+        device = worker.devices[cell.device]
+        replay = replay_command(worker.settings.plan, cell.id)
+        self.artifacts.text(REPLAY, [replay])
+        self.artifacts.text(STEPS, self.steps.lines())
+        result = CellResult(
+            cell=cell.id,
+            device=cell.device,
+            device_title=device.title,
+            device_class=device.device_class.value,
+            emulated=device.emulated,
+            network=cell.network,
+            generation=worker.networks[cell.network].generation,
+            scenario=cell.scenario,
+            driver=cell.driver.value,
+            tier=Tier.BROWSER.value,
+            attempt=self.number,
+            status=self.verdict.status,
+            blame=self.verdict.blame,
+            reason=self.verdict.reason,
+            detail=self.verdict.detail,
+            started_at_s=started_at_s,
+            duration_s=round(worker.clock.unix_s() - started_at_s, 3),
+            call_id=self.call_id,
+            replay=replay,
+            shaping=self.shaping,
+            figures=self.figures,
+            artifacts=sorted(self.artifacts.names),
+        )
+        write_cell(worker.run_folder, result)
+        return result

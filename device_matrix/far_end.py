@@ -1,0 +1,162 @@
+"""The other side of every call: people signed in on one engine process a worker, who answer by themselves."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bedrock.errors import RingfenceError
+from calls.bridge.client import EngineClient
+from calls.bridge.messages import (
+    AnswerHabit,
+    AnyCommand,
+    AnyEvent,
+    Configure,
+    LegFinished,
+    PersonSnapshot,
+    PersonSpec,
+    SignIn,
+    SignOut,
+    Snapshot,
+    TargetSpec,
+)
+from calls.record import LegRecord, Tier
+from device_matrix.cells import Cell
+from device_matrix.errors import FarEndLost
+from device_matrix.target_admin import Person
+
+ROLE = "matrix_engine"
+REQUEST_TIMEOUT_S = 10.0
+SIGN_IN_TIMEOUT_S = 20.0
+SIGN_OUT_TIMEOUT_S = 4.0
+ANSWER_AFTER_S = 0.5
+"""A person needs longer, but how long it rings is taken out of every figure, and cells are many."""
+LEGS_KEPT = 200
+
+
+@dataclass(frozen=True, slots=True)
+class FarEndState:
+    """What the far end sees of its current call."""
+
+    media: str
+    """What it sends: ``audio`` or ``video``."""
+    peer_media: str
+    """What the device last said it sends and wants, empty for nothing said."""
+    audio_packets_in: int
+    last_packet_age_ms: float | None
+
+
+class SignedInPeer:
+    """One person of one cell, online until its context ends. Methods raise FarEndLost."""
+
+    def __init__(self, far_end: FarEnd, name: str) -> None:
+        self._far_end = far_end
+        self.name = name
+
+    def state(self) -> FarEndState | None:
+        """Returns what the person sees of the current call, None when there is none."""
+        return self._far_end.state_of(self.name)
+
+    def finished_leg(self, call_id: str, timeout_s: float) -> LegRecord:
+        """Waits for the record of the person's side of the call."""
+        return self._far_end.finished_leg(call_id, timeout_s)
+
+
+class FarEnd:
+    """The worker's engine, started at its first use and again after it died."""
+
+    def __init__(self, *, run_folder: Path, run_id: str, writer: str, target_url: str, seed: int) -> None:
+        self._run_folder = run_folder
+        self._run_id = run_id
+        self._writer = writer
+        self._target = TargetSpec(kind="reference", url=target_url)
+        self._seed = seed
+        self._engine: EngineClient | None = None
+        self._starts = 0
+        self._legs: dict[str, LegRecord] = {}
+        self._leg_came = threading.Condition()
+
+    @property
+    def pid(self) -> int | None:
+        """Of the engine process, None before its first use."""
+        return self._engine.pid if self._engine is not None else None
+
+    def ensure_started(self) -> None:
+        """Starts the engine unless it runs. Raises FarEndLost."""
+        if self._engine is not None and self._engine.is_alive():
+            return
+        self.close()
+        # Engines write their own segments: one that follows a dead one must not take its name.
+        writer = self._writer if self._starts == 0 else f"{self._writer}-again{self._starts}"
+        self._starts += 1
+        try:
+            self._engine = EngineClient.spawn(self._run_folder, self._run_id, writer, ROLE, on_event=self._on_event)
+        except RingfenceError as error:
+            raise FarEndLost(f"the answering engine did not start: {error.message}", hint=error.hint) from error
+        self._ask(Configure(target=self._target, seed=self._seed), REQUEST_TIMEOUT_S)
+
+    @contextlib.contextmanager
+    def signed_in(self, person: Person, *, media_address: str, cell: Cell, attempt: int) -> Iterator[SignedInPeer]:
+        """Signs ``person`` in over loopback; its media is bound to ``media_address``. Raises FarEndLost."""
+        self.ensure_started()
+        spec = PersonSpec(
+            name=person.name,
+            password=person.password,
+            persona="far_end",
+            link=cell.network,
+            media_address=media_address,
+            tier=Tier.PACKETS,
+            answers=AnswerHabit(answer_after_s=ANSWER_AFTER_S),
+            cell=cell.id,
+            attempt=attempt,
+            scenario=cell.scenario,
+        )
+        self._ask(SignIn(person=spec), SIGN_IN_TIMEOUT_S)
+        try:
+            yield SignedInPeer(self, person.name)
+        finally:
+            with contextlib.suppress(FarEndLost):
+                self._ask(SignOut(name=person.name), SIGN_OUT_TIMEOUT_S)
+
+    def state_of(self, name: str) -> FarEndState | None:
+        """Returns what the person sees of its current call, None when there is none. Raises FarEndLost."""
+        seen: PersonSnapshot = self._ask(Snapshot(name=name), REQUEST_TIMEOUT_S)
+        if not seen.in_call:
+            return None
+        return FarEndState(seen.media, seen.peer_media, seen.packets_received, seen.last_packet_age_ms)
+
+    def finished_leg(self, call_id: str, timeout_s: float) -> LegRecord:
+        """Waits for the far side of ``call_id``. Raises FarEndLost when it does not come in time."""
+        with self._leg_came:
+            if not self._leg_came.wait_for(lambda: call_id in self._legs, timeout_s):
+                raise FarEndLost(
+                    f"the far end wrote no record of the call within {timeout_s:.0f} s", reason="no_far_leg"
+                )
+            return self._legs[call_id]
+
+    def close(self) -> None:
+        """Ends the engine. Safe to call twice."""
+        engine, self._engine = self._engine, None
+        if engine is not None:
+            engine.close()
+
+    def _ask(self, command: AnyCommand, timeout_s: float) -> Any:
+        if self._engine is None:
+            raise FarEndLost("the answering engine is not there")
+        try:
+            return self._engine.request(command, timeout_s)
+        except RingfenceError as error:
+            what = type(command).__name__
+            raise FarEndLost(f"the far end: {what}: {error.message}", hint=error.hint) from error
+
+    def _on_event(self, event: AnyEvent) -> None:
+        if isinstance(event, LegFinished):
+            with self._leg_came:
+                self._legs[event.leg.call_id] = event.leg
+                while len(self._legs) > LEGS_KEPT:
+                    self._legs.pop(next(iter(self._legs)))
+                self._leg_came.notify_all()

@@ -1,0 +1,30 @@
+"""Tells the run that one of our own processes died: a run that lost one cannot vouch for all of its figures."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+from reports.cells import CellResult, CellStatus
+
+FILE = "faults.jsonl"
+DEATHS = frozenset({"browser_died", "appium_died", "far_end_lost", "link_died"})
+"""Reasons of environment errors that mean a death in the middle of a cell."""
+
+
+def write_fault(run_folder: Path, *, at_s: float, what: str, detail: str) -> None:
+    """Appends one fault that makes the run INVALID. One write, so that several processes may append."""
+    line = json.dumps({"at_s": at_s, "what": what, "detail": detail, "severity": "invalid"}) + "\n"
+    descriptor = os.open(run_folder / FILE, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+    try:
+        os.write(descriptor, line.encode())
+    finally:
+        os.close(descriptor)
+
+
+def note_fault(run_folder: Path, result: CellResult, at_s: float) -> None:
+    """Notes the fault when ``result`` says that something of ours died."""
+    if result.status is CellStatus.ENVIRONMENT_ERROR and result.reason in DEATHS:
+        detail = f"{result.cell}, attempt {result.attempt}: {result.detail}"
+        write_fault(run_folder, at_s=at_s, what=f"matrix_{result.reason}", detail=detail)

@@ -1,0 +1,124 @@
+"""What the hook hands over, typed: raw cumulative counters of the W3C statistics (webrtc-stats), a sample a second."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+
+class _Read(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """Base: the names of W3C in Python's spelling; counters that a browser does not have stay None."""
+
+
+class Codec(_Read, frozen=True):
+    """The codec of a stream."""
+
+    mime_type: str = ""
+    payload_type: int = -1
+    clock_rate: int = 48_000
+    sdp_fmtp_line: str = ""
+
+
+class Inbound(_Read, frozen=True):
+    """``inbound-rtp``: what this browser received."""
+
+    packets_received: int = 0
+    packets_lost: int = 0
+    packets_discarded: int = 0
+    bytes_received: int = 0
+    jitter: float | None = None
+    jitter_buffer_delay: float = 0.0
+    jitter_buffer_emitted_count: int = 0
+    concealed_samples: int = 0
+    silent_concealed_samples: int = 0
+    total_samples_received: int = 0
+    audio_level: float | None = None
+    total_audio_energy: float | None = None
+    frames_received: int = 0
+    frames_decoded: int = 0
+    freeze_count: int = 0
+    total_freezes_duration: float = 0.0
+    codec: Codec | None = None
+
+
+class Outbound(_Read, frozen=True):
+    """``outbound-rtp``: what this browser sent."""
+
+    active: bool = True
+    packets_sent: int = 0
+    bytes_sent: int = 0
+    frames_sent: int = 0
+    frames_encoded: int = 0
+    encoder_implementation: str = ""
+    quality_limitation_reason: str = ""
+    codec: Codec | None = None
+
+
+class RemoteInbound(_Read, frozen=True):
+    """``remote-inbound-rtp``: what the far end's reports say of our stream."""
+
+    round_trip_time: float | None = None
+    fraction_lost: float | None = None
+
+
+class Candidate(_Read, frozen=True):
+    """One end of the selected pair."""
+
+    address: str | None = None
+    port: int | None = None
+    protocol: str = ""
+    candidate_type: str = ""
+
+
+class Pair(_Read, frozen=True):
+    """The selected candidate pair."""
+
+    current_round_trip_time: float | None = None
+    bytes_sent: int = 0
+    bytes_received: int = 0
+    local: Candidate = Candidate()
+    remote: Candidate = Candidate()
+
+
+class Sample(_Read, frozen=True):
+    """One look at one connection."""
+
+    at_ms: float
+    audio_in: Inbound | None = None
+    audio_out: Outbound | None = None
+    audio_remote_in: RemoteInbound | None = None
+    video_in: Inbound | None = None
+    video_out: Outbound | None = None
+    pair: Pair | None = None
+
+    @property
+    def rtt_ms(self) -> float | None:
+        """Of the media's own reports where there are any, of the last connectivity check otherwise."""
+        media = self.audio_remote_in.round_trip_time if self.audio_remote_in is not None else None
+        check = self.pair.current_round_trip_time if self.pair is not None else None
+        found = media if media is not None else check
+        return found * 1000 if found is not None else None
+
+
+class Connection(_Read, frozen=True):
+    """One RTCPeerConnection of the page, from its creation to its end."""
+
+    created_at_ms: float
+    ice_at_ms: float | None = None
+    connected_at_ms: float | None = None
+    first_audio_at_ms: float | None = None
+    closed_at_ms: float | None = None
+    states: list[tuple[float, str]] = []
+    samples: list[Sample] = []
+
+
+def read_connections(taken: Any) -> list[Connection]:
+    """Returns what the page handed over. Raises msgspec.ValidationError when it is not the hook's own data."""
+    return msgspec.convert(taken, list[Connection])
+
+
+def call_connection(connections: list[Connection]) -> Connection | None:
+    """Returns the connection that carried the call: the last that was heard, else the last that was made."""
+    heard = [connection for connection in connections if connection.first_audio_at_ms is not None]
+    return next(reversed(heard or connections), None)

@@ -1,0 +1,75 @@
+"""Judges the media of a call that went through its steps, and finds whom a silence is to be blamed on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from calls.record import Blame
+from device_matrix.errors import LinkOff
+from device_matrix.hook.samples import Connection
+from device_matrix.scenarios.judgement import Limits, ProductFailure
+from device_matrix.stats import AudioBothWays
+
+STARVED_RATIO = 0.5
+"""A browser whose group stood still for half of the call, its quota spent, is a device at its end."""
+
+
+@dataclass(frozen=True, slots=True)
+class MediaEvidence:
+    """Everything that is known of a call's media once it has ended."""
+
+    audio: AudioBothWays
+    setup_ms: float | None
+    effective_loss_ratio: float | None
+    far_gap_ms: float | None
+    """The longest silence by the far end's own record."""
+    link_drops: int
+    """Packets that the link dropped in the call, for whatever cause."""
+    throttled_ratio: float
+    """Share of the call in which the device's CPU quota was spent."""
+
+
+def require_through_link(connection: Connection | None, *, device_address: str, host_address: str) -> None:
+    """Checks that media took the shaped link and no other way. Raises LinkOff when it did not."""
+    pairs = [
+        sample.pair for sample in (connection.samples if connection is not None else ()) if sample.pair is not None
+    ]
+    for pair in pairs:
+        if pair.local.address != device_address or pair.remote.address != host_address:
+            way = f"{pair.local.address} -> {pair.remote.address}"
+            raise LinkOff(f"media took {way}, not the link {device_address} -> {host_address}", reason="link_bypassed")
+    if not pairs:
+        raise LinkOff("the browser never named the pair of addresses that media took", reason="link_unproven")
+
+
+def judge_media(evidence: MediaEvidence, limits: Limits) -> None:
+    """Raises ProductFailure at the first figure beyond its limit."""
+    if evidence.setup_ms is None:
+        raise ProductFailure("no_audio", "audio was never heard at both ends")
+    if evidence.setup_ms > limits.setup_s * 1000:
+        detail = f"audio at both ends took {evidence.setup_ms / 1000:.1f} s, {limits.setup_s:.0f} s are allowed"
+        raise ProductFailure("setup_too_slow", detail, _blame_slowness(evidence))
+    _judge_gaps(evidence, limits)
+    loss_ratio = evidence.effective_loss_ratio
+    if loss_ratio is not None and loss_ratio > limits.effective_loss_ratio:
+        detail = f"{loss_ratio:.1%} of the audio had to be made up, {limits.effective_loss_ratio:.0%} are allowed"
+        raise ProductFailure("audio_loss", detail, Blame.NETWORK if evidence.link_drops else _blame_slowness(evidence))
+
+
+def _judge_gaps(evidence: MediaEvidence, limits: Limits) -> None:
+    heard, sent = evidence.audio.heard, evidence.audio.sent
+    if heard is None or sent is None:
+        silent = "the device" if heard is None else "the far end"
+        raise ProductFailure("no_audio", f"no audio packet reached {silent}")
+    if heard.max_gap_ms > limits.gap_ms:
+        blame = Blame.NETWORK if evidence.link_drops else Blame.TARGET
+        raise ProductFailure("gap", f"the device heard nothing for {heard.max_gap_ms / 1000:.1f} s", blame)
+    far_gap_ms = max(sent.max_gap_ms, evidence.far_gap_ms or 0.0)
+    if far_gap_ms > limits.gap_ms:
+        own_gap_ms = evidence.audio.device_send_gap_ms or 0.0
+        blame = Blame.DEVICE if own_gap_ms > limits.gap_ms else Blame.NETWORK if evidence.link_drops else Blame.TARGET
+        raise ProductFailure("gap", f"the far end heard nothing for {far_gap_ms / 1000:.1f} s", blame)
+
+
+def _blame_slowness(evidence: MediaEvidence) -> Blame:
+    return Blame.DEVICE if evidence.throttled_ratio > STARVED_RATIO else Blame.TARGET

@@ -1,0 +1,186 @@
+"""The device's side of the call as a leg record of the browser tier."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from calls.record import HUMAN_OUTCOMES, Blame, LegRecord, Outcome, Side, Stage, Tier
+from device_matrix.cells import Cell
+from device_matrix.hook.samples import Connection, Inbound, Outbound, Sample
+from device_matrix.pages.app_page import CallScreen
+from device_matrix.rtp_streams import StreamFigures
+from device_matrix.stats import effective_loss_ratio, jitter_buffer_ms, median_rtt_ms, mouth_to_ear_ms, score
+
+SOURCE = "matrix"
+FIRST_PACKET_BEFORE_PLAYOUT_S = 3.0
+"""How long before the page played the first packet it may have arrived: the jitter buffer's start on a 2G link."""
+
+
+@dataclass(frozen=True, slots=True)
+class LegFacts:
+    """What is known of the device's side once the call is over."""
+
+    run_id: str
+    writer: str
+    cell: Cell
+    generation: str
+    attempt: int
+    person: str
+    peer: str
+    media: str
+    call_id: str
+    placed_at_s: float
+    intended_end_at_s: float | None
+    ended_at_s: float
+    planned_talk_s: float
+    hung_up_cleanly: bool
+    timeline: Sequence[CallScreen]
+    connection: Connection | None
+    heard: StreamFigures | None
+    sent_packets: int
+    link_lost: int
+    link_queue_dropped: int
+    link_outage_dropped: int
+    failure_reason: str
+    failure_blame: Blame
+    """Of the attempt; empty and nobody when it passed."""
+
+
+def first_audio_at_s(connection: Connection | None, heard: StreamFigures | None) -> float | None:
+    """Returns when the first audio packet that could be decrypted arrived.
+
+    The page knows only when it played the first one; the capture knows when each arrived. A packet that arrived before
+    DTLS was done cannot have been heard, so the first is looked for between the two.
+    """
+    if connection is None or connection.first_audio_at_ms is None:
+        return None
+    played_at_s = connection.first_audio_at_ms / 1000
+    if heard is None:
+        return played_at_s
+    earliest_s = max(played_at_s - FIRST_PACKET_BEFORE_PLAYOUT_S, (connection.connected_at_ms or 0.0) / 1000)
+    return min(played_at_s, max(heard.first_at_s, earliest_s))
+
+
+def build_leg(facts: LegFacts) -> LegRecord:
+    """Returns the record."""
+    connection = facts.connection
+    samples = connection.samples if connection is not None else []
+    first_audio_s = first_audio_at_s(connection, facts.heard)
+    first_in, last_in = _first_and_last(samples)
+    outbound = next((sample.audio_out for sample in reversed(samples) if sample.audio_out is not None), Outbound())
+    buffer_ms = jitter_buffer_ms(first_in, last_in)
+    quality = score(samples, facts.heard)
+    fallback = next((shown for shown in facts.timeline if shown.fallback not in {"", "none"}), None)
+    heard = facts.heard
+    return LegRecord(
+        run_id=facts.run_id,
+        call_id=facts.call_id,
+        side=Side.CALLER,
+        tier=Tier.BROWSER,
+        source=SOURCE,
+        writer=facts.writer,
+        cell=facts.cell.id,
+        attempt=facts.attempt,
+        person=facts.person,
+        peer=facts.peer,
+        device=facts.cell.device,
+        network=facts.cell.network,
+        generation=facts.generation,
+        scenario=facts.cell.scenario,
+        media=facts.media,
+        outcome=_outcome(facts, first_audio_s),
+        blame=facts.failure_blame,
+        reason=facts.failure_reason,
+        stage=_stage(facts, first_audio_s),
+        intended_at_s=facts.placed_at_s,
+        started_at_s=_shown_at_s(facts.timeline, "calling") or facts.placed_at_s,
+        ringing_at_s=_shown_at_s(facts.timeline, "ringing"),
+        answered_at_s=_shown_at_s(facts.timeline, "connecting") or _shown_at_s(facts.timeline, "in-call"),
+        ice_at_s=_seconds(connection.ice_at_ms) if connection is not None else None,
+        dtls_at_s=_seconds(connection.connected_at_ms) if connection is not None else None,
+        first_audio_at_s=first_audio_s,
+        ended_at_s=_shown_at_s(facts.timeline, "ended") or facts.ended_at_s,
+        planned_talk_s=facts.planned_talk_s,
+        talked_s=max(0.0, (facts.intended_end_at_s or facts.ended_at_s) - first_audio_s) if first_audio_s else 0.0,
+        hung_up_cleanly=facts.hung_up_cleanly,
+        packets_sent=max(outbound.packets_sent, facts.sent_packets),
+        packets_received=heard.packets if heard is not None else last_in.packets_received,
+        packets_lost=heard.lost if heard is not None else max(0, last_in.packets_lost),
+        packets_late=last_in.packets_discarded,
+        link_lost=facts.link_lost,
+        link_queue_dropped=facts.link_queue_dropped,
+        link_outage_dropped=facts.link_outage_dropped,
+        effective_loss_ratio=effective_loss_ratio(first_in, last_in),
+        jitter_ms=heard.jitter_ms if heard is not None else None,
+        owd_p50_ms=heard.owd_p50_ms if heard is not None else None,
+        owd_p95_ms=heard.owd_p95_ms if heard is not None else None,
+        owd_clock="same_clock" if heard is not None and heard.owd_p50_ms is not None else "",
+        rtt_ms=median_rtt_ms(samples),
+        max_gap_ms=heard.max_gap_ms if heard is not None else None,
+        mouth_to_ear_ms=mouth_to_ear_ms(heard, buffer_ms) if heard is not None else None,
+        mos_lq=quality.mos_lq if quality is not None else None,
+        mos_lq_worst=quality.mos_lq_worst if quality is not None else None,
+        mos_cq=quality.mos_cq if quality is not None else None,
+        mos_model=quality.model if quality is not None else "",
+        mos_grounded=quality.grounded if quality is not None else False,
+        audio_kbit=_payload_kbit(samples),
+        ptime_ms=heard.ptime_ms if heard is not None else None,
+        video_frames_sent=max((sample.video_out.frames_sent for sample in samples if sample.video_out), default=0),
+        video_frames_received=max(
+            (sample.video_in.frames_received for sample in samples if sample.video_in), default=0
+        ),
+        fell_back_to=fallback.fallback.replace("-", "_") if fallback is not None else "",
+        fell_back_at_s=fallback.at_s if fallback is not None else None,
+    )
+
+
+def _outcome(facts: LegFacts, first_audio_s: float | None) -> Outcome:
+    ended = next((shown.end_reason for shown in reversed(facts.timeline) if shown.state == "ended"), "")
+    if not facts.failure_reason and first_audio_s is not None and facts.hung_up_cleanly:
+        return Outcome.COMPLETED
+    try:
+        outcome = Outcome(ended)
+    except ValueError:
+        return Outcome.FAILED
+    return outcome if outcome in HUMAN_OUTCOMES else Outcome.FAILED
+
+
+def _stage(facts: LegFacts, first_audio_s: float | None) -> Stage:
+    reached = Stage.ATTEMPTED
+    if _shown_at_s(facts.timeline, "ringing") is not None:
+        reached = Stage.RINGING
+    if any(shown.state in {"connecting", "in-call"} for shown in facts.timeline):
+        reached = Stage.ANSWERED
+    connection = facts.connection
+    if connection is not None and connection.ice_at_ms is not None:
+        reached = Stage.ICE
+    if connection is not None and connection.connected_at_ms is not None:
+        reached = Stage.DTLS
+    if first_audio_s is not None and facts.sent_packets > 0:
+        reached = Stage.MEDIA_BOTH_WAYS
+        if facts.intended_end_at_s is not None:
+            reached = Stage.ENDED if facts.hung_up_cleanly else Stage.SUSTAINED
+    return reached
+
+
+def _shown_at_s(timeline: Sequence[CallScreen], state: str) -> float | None:
+    return next((shown.at_s for shown in timeline if shown.state == state), None)
+
+
+def _seconds(at_ms: float | None) -> float | None:
+    return at_ms / 1000 if at_ms is not None else None
+
+
+def _first_and_last(samples: Sequence[Sample]) -> tuple[Inbound, Inbound]:
+    inbound = [sample.audio_in for sample in samples if sample.audio_in is not None]
+    return (inbound[0], inbound[-1]) if inbound else (Inbound(), Inbound())
+
+
+def _payload_kbit(samples: Sequence[Sample]) -> float | None:
+    heard = [sample for sample in samples if sample.audio_in is not None]
+    if len(heard) < 2 or heard[0].audio_in is None or heard[-1].audio_in is None:
+        return None
+    span_s = (heard[-1].at_ms - heard[0].at_ms) / 1000
+    received = heard[-1].audio_in.bytes_received - heard[0].audio_in.bytes_received
+    return received * 8 / span_s / 1000 if span_s > 0 else None

@@ -1,0 +1,30 @@
+"""The link's own count of what it dropped, by cause, both directions together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from network_profiles.lab import LinkCounters
+
+
+@dataclass(frozen=True, slots=True)
+class LinkDrops:
+    """Packets that the shaped link did not deliver."""
+
+    lost: int = 0
+    queue: int = 0
+    outage: int = 0
+
+    @property
+    def total(self) -> int:
+        return self.lost + self.queue + self.outage
+
+
+def link_drops(counters: LinkCounters, before: LinkCounters) -> LinkDrops:
+    """Returns what was dropped between two readings."""
+
+    def of(cause: str) -> int:
+        now = counters.up.drops.get(cause, 0) + counters.down.drops.get(cause, 0)
+        return now - before.up.drops.get(cause, 0) - before.down.drops.get(cause, 0)
+
+    return LinkDrops(lost=of("loss"), queue=of("queue"), outage=of("outage"))

@@ -1,0 +1,89 @@
+"""The command line of ``pytest device_matrix``: what it means, checked before anything starts."""
+
+from __future__ import annotations
+
+import os
+import time
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bedrock.errors import InputError, Problem
+from bedrock.toml_input import read_toml
+from device_matrix.cells import Cell
+from device_matrix.devices import catalogue
+from device_matrix.plan import DEFAULT_PLAN, LoadedPlan, load_matrix_plan, plan_path
+from device_matrix.planner import Filters, narrow, plan_cells
+from network_profiles import load_catalogue
+
+RUNS_FOLDER = Path("runs")
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """The command line, understood."""
+
+    plan: LoadedPlan
+    plan_as_named: str
+    cells: list[Cell]
+    run_folder: Path
+    run_id: str
+    target_url: str
+    """Empty: a service of our own is started."""
+    service: dict[str, Any]
+    """The plan's ``[service]`` table."""
+
+
+def add_options(parser: pytest.Parser) -> None:
+    """Adds the matrix's options to pytest's."""
+    group = parser.getgroup("device matrix")
+    group.addoption("--plan", default=DEFAULT_PLAN, metavar="FILE|NAME", help="the plan whose [matrix] section is run")
+    group.addoption("--run-folder", default="", metavar="DIR", help="where the run is written (default: a new one)")
+    group.addoption("--target", default="", metavar="URL", help="the service to call (default: one of our own)")
+    group.addoption("--cell", default="", metavar="ID", help="run only this cell: device--network--scenario")
+    for what in ("devices", "networks", "scenarios", "drivers"):
+        group.addoption(f"--{what}", default="", metavar="A,B", help=f"run only cells with these {what}")
+
+
+def read_options(config: pytest.Config) -> Options:
+    """Returns the command line, understood. Raises InputError with every problem at once."""
+    named = str(config.getoption("plan"))
+    path = plan_path(named)
+    plan = load_matrix_plan(path)
+    cells = narrow(
+        plan_cells(plan.matrix, catalogue(), load_catalogue(), file=str(path)),
+        Filters(*(_names(config, option) for option in ("cell", "devices", "networks", "scenarios", "drivers"))),
+    )
+    target = str(config.getoption("target"))
+    if target and not target.startswith(("http://", "https://")):
+        raise InputError([Problem("--target", "", f"'{target}' is not a URL", "e.g. http://127.0.0.1:8080")])
+    given = str(config.getoption("run_folder"))
+    run_folder = Path(given) if given else RUNS_FOLDER / f"{time.strftime('%Y-%m-%dT%H%M%S')}-matrix"
+    service = read_toml(path).get("service", {})
+    return Options(
+        plan=plan,
+        plan_as_named=named if not path.exists() or named == path.stem else os.path.relpath(path),
+        cells=cells,
+        run_folder=run_folder.resolve(),
+        run_id=_run_id(run_folder),
+        target_url=target,
+        service=service if isinstance(service, dict) else {},
+    )
+
+
+def _names(config: pytest.Config, option: str) -> tuple[str, ...]:
+    return tuple(name for part in str(config.getoption(option)).split(",") if (name := part.strip()))
+
+
+def _run_id(run_folder: Path) -> str:
+    """The run's own id where a run folder has one already, so that both halves of a run write the same."""
+    import msgspec
+
+    try:
+        manifest = msgspec.json.decode((run_folder / "manifest.json").read_bytes())
+        return str(manifest["run_id"])
+    except (OSError, msgspec.DecodeError, KeyError, TypeError):
+        return f"matrix-{uuid.uuid4().hex[:12]}"

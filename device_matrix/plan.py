@@ -1,0 +1,119 @@
+"""The ``[matrix]`` section of a plan, and where plans are found."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, StringConstraints
+
+from bedrock.errors import InputError, Problem
+from bedrock.toml_input import Written, check, nearest, read_toml, unknown_name
+from device_matrix.devices import DeviceClass, catalogue
+from device_matrix.scenarios import SCENARIO_NAMES
+from network_profiles import load_catalogue
+
+PLANS_FOLDER = Path(__file__).parent.parent / "ringfence" / "plans"
+DEFAULT_PLAN = "smoke"
+
+Name = Annotated[str, StringConstraints(min_length=1)]
+DeviceChoice = Literal["all"] | list[Name]
+"""``"all"``, or device ids and device classes (``go``, ``low``, ``mid``, ``upper``, ``flagship``, ``ios``), mixed."""
+
+
+class MatrixRule(Written):
+    """One scenario over some networks, for the plan's devices or for some of them."""
+
+    scenario: Name
+    networks: list[Name] = Field(min_length=1)
+    devices: DeviceChoice | None = None
+    """Narrows the plan's own devices; absent = all of those."""
+
+
+class MatrixPlan(Written):
+    """What the device matrix runs."""
+
+    workers: int = Field(default=4, ge=1, le=64)
+    start_after_s: float = Field(default=0, ge=0)
+    """How long after the swarm's start the first cell starts. Read by ``ringfence run``."""
+    devices: DeviceChoice = "all"
+    drivers: Literal["alternate", "playwright", "appium"] = "alternate"
+    retries_environment: int = Field(default=1, ge=0, le=5)
+    """How often an attempt that ended in an environment error is tried again. Failures of the product never are."""
+    sustain_s: float = Field(default=8, ge=2, le=600)
+    """How long audio has to flow both ways before the device hangs up."""
+    rules: list[MatrixRule] = Field(min_length=1)
+
+
+def plan_path(name_or_path: str) -> Path:
+    """Returns the file of a plan given as a path or as a built-in name. Raises InputError when there is neither."""
+    path = Path(name_or_path)
+    if path.suffix == ".toml" or path.exists():
+        return path
+    built_in = PLANS_FOLDER / f"{name_or_path}.toml"
+    if built_in.exists():
+        return built_in
+    known = [plan.stem for plan in PLANS_FOLDER.glob("*.toml")]
+    raise InputError(
+        [Problem("--plan", "", f"no plan file and no built-in plan '{name_or_path}'", nearest(name_or_path, known))]
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedPlan:
+    """What the matrix needs of a plan file."""
+
+    file: Path
+    seed: int
+    matrix: MatrixPlan
+
+
+def load_matrix_plan(path: Path) -> LoadedPlan:
+    """Returns the ``[matrix]`` section of the plan, and its seed. Raises InputError with all of its problems."""
+    tables = read_toml(path)
+    section = tables.get("matrix")
+    if not isinstance(section, dict):
+        raise InputError([Problem(str(path), "matrix", "is required and missing")])
+    problems = unknown_names(section, str(path))
+    matrix = None
+    try:
+        matrix = check(MatrixPlan, section, str(path), under="matrix")
+    except InputError as error:
+        problems = [*error.problems, *problems]
+    seed = tables.get("seed", 1)
+    if not isinstance(seed, int) or seed < 0:
+        problems.append(Problem(str(path), "seed", f"must be a whole number from 0 up (got {seed!r})"))
+    if problems or matrix is None:
+        raise InputError(problems)
+    return LoadedPlan(path, seed, matrix)
+
+
+def unknown_names(section: Mapping[str, Any], file: str) -> list[Problem]:
+    """Returns a problem for every device, network and scenario of a ``[matrix]`` section that does not exist.
+
+    ``section`` may still be malformed in other ways: what is not a name is passed over here.
+    """
+    devices = [*catalogue(), *(member.value for member in DeviceClass)]
+    problems = _unknown(section.get("devices"), devices, file, "matrix.devices", "device")
+    rules = section.get("rules")
+    for index, rule in enumerate(rules if isinstance(rules, list) else []):
+        if not isinstance(rule, Mapping):
+            continue
+        key = f"matrix.rules[{index}]"
+        scenario = rule.get("scenario")
+        if isinstance(scenario, str) and scenario not in SCENARIO_NAMES:
+            problems.append(unknown_name(file, f"{key}.scenario", "scenario", scenario, SCENARIO_NAMES))
+        problems += _unknown(rule.get("networks"), load_catalogue(), file, f"{key}.networks", "network")
+        problems += _unknown(rule.get("devices"), devices, file, f"{key}.devices", "device")
+    return problems
+
+
+def _unknown(names: Any, known: Iterable[str], file: str, key: str, what: str) -> list[Problem]:
+    known = list(known)
+    return [
+        unknown_name(file, f"{key}[{place}]", what, name, known)
+        for place, name in enumerate(names if isinstance(names, list) else [])
+        if isinstance(name, str) and name not in known
+    ]

@@ -1,0 +1,193 @@
+"""Makes a pytest run out of a plan: one test a cell, spread over xdist's workers, the longest cells first.
+
+The controller checks the command line, starts what is shared (an Appium server, and a service when no target is
+named) and hands plain data down; a worker keeps one far end and its drivers. What a cell finds is in the run folder
+before pytest hears of it.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator, Sequence
+from types import FrameType
+from typing import Any
+
+import pytest
+
+from bedrock.clock import SystemClock
+from bedrock.errors import InputError, RingfenceError
+from bedrock.exit_codes import ExitCode
+from device_matrix.artifacts import next_attempt
+from device_matrix.cells import Cell
+from device_matrix.controller import Controller, Shared
+from device_matrix.devices import catalogue
+from device_matrix.execution import Attempt
+from device_matrix.faults import note_fault
+from device_matrix.options import add_options, read_options
+from device_matrix.worker import RunSettings, Worker
+from network_profiles import load_catalogue
+from reports.cells import CellResult, CellStatus
+from reports.live import LiveWriter
+
+ATTEMPT_LIMIT_S = 150.0
+"""No attempt takes this long: every step has a limit of its own. Behind it stands pytest-timeout."""
+WORKER_INPUT = "device_matrix"
+SHARED = pytest.StashKey[Shared]()
+CONTROLLER = pytest.StashKey[Controller]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Adds --plan, --run-folder, --target, --cell and the filters."""
+    add_options(parser)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Controller: checks everything that was written. Worker: takes what it was handed down."""
+    handed_down = getattr(config, "workerinput", None)
+    if handed_down is not None:
+        config.stash[SHARED] = Shared.from_dict(handed_down[WORKER_INPUT])
+        return
+    if config.option.help or config.option.version:
+        return
+    # Packing needs the queue: a worker that holds many cells in advance would end last with all of them.
+    if hasattr(config.option, "maxschedchunk") and config.option.maxschedchunk is None:
+        config.option.maxschedchunk = 1
+    try:
+        config.stash[CONTROLLER] = Controller(read_options(config))
+    except RingfenceError as error:
+        _leave(error)
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Starts what the workers share."""
+    controller = session.config.stash.get(CONTROLLER, None)
+    if controller is None or session.config.option.collectonly:
+        return
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        session.config.stash[SHARED] = controller.start()
+    except RingfenceError as error:
+        controller.stop()
+        _leave(error)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Hands the run down to one worker."""
+    node.workerinput[WORKER_INPUT] = node.config.stash[SHARED].to_dict()
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Makes a test of every cell, in the plan's own order: xdist wants the same list from every worker."""
+    if "cell" in metafunc.fixturenames:
+        cells = _cells(metafunc.config)
+        metafunc.parametrize("cell", cells, ids=[cell.id for cell in cells])
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: Sequence[pytest.Item]) -> None:
+    """Bounds every test by what its attempts may take."""
+    shared = config.stash.get(SHARED, None)
+    if shared is None or not config.pluginmanager.hasplugin("timeout"):
+        return
+    attempts = shared.settings.retries_environment + 1
+    for item in items:
+        item.add_marker(pytest.mark.timeout(ATTEMPT_LIMIT_S * attempts))
+
+
+@pytest.fixture(scope="session")
+def matrix_worker(request: pytest.FixtureRequest) -> Iterator[Worker]:
+    """The worker process's own, for as long as it lives."""
+    name = f"matrix-{getattr(request.config, 'workerinput', {}).get('workerid', 'main')}"
+    worker = Worker(name, request.config.stash[SHARED].settings, catalogue(), load_catalogue(), SystemClock())
+    try:
+        yield worker
+    finally:
+        worker.close()
+
+
+def run_cell(worker: Worker, cell: Cell, item: pytest.Item) -> None:
+    """Runs ``cell``, and again after an environment error as often as the plan allows. Fails unless it passed."""
+    live = LiveWriter(worker.run_folder / "live" / "matrix.jsonl")
+    results: list[CellResult] = []
+    while not results or _may_retry(results, worker.settings):
+        number = next_attempt(worker.run_folder, cell.id)
+        live.emit("start", cell=cell.id, attempt=number, worker=worker.name, at_s=worker.clock.unix_s())
+        result = Attempt(worker, cell, number).run()
+        live.emit(
+            "end", cell=cell.id, attempt=number, status=result.status.value, reason=result.reason,
+            at_s=worker.clock.unix_s(),
+        )  # fmt: skip
+        note_fault(worker.run_folder, result, worker.clock.unix_s())
+        results.append(result)
+    last = results[-1]
+    item.user_properties += [
+        ("cell", cell.id),
+        ("driver", cell.driver.value),
+        ("status", last.status.value),
+        ("blame", last.blame.value),
+        ("reason", last.reason),
+        ("attempts", len(results)),
+        ("call_id", last.call_id),
+        ("replay", last.replay),
+    ]
+    if last.status is not CellStatus.PASSED:
+        pytest.fail(f"{last.status.value} [{last.reason}] {last.detail}\nreplay: {last.replay}", pytrace=False)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any, error: object) -> None:
+    """Notes a worker that ended by itself."""
+    controller = node.config.stash.get(CONTROLLER, None)
+    if controller is not None and error:
+        controller.worker_died(str(node.gateway.id), str(error))
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Writes the result of a cell whose worker died in it: xdist reports those with a phase of ``???``."""
+    crashed = getattr(report, "when", "") == "???"
+    node = getattr(report, "node", None)
+    controller = node.config.stash.get(CONTROLLER, None) if node is not None else None
+    if crashed and controller is not None:
+        controller.cell_lost(report.nodeid, str(node.gateway.id) if node is not None else "")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """Ends what was started, and gives Ctrl-C its own exit code."""
+    if exitstatus == pytest.ExitCode.INTERRUPTED:
+        session.exitstatus = ExitCode.INTERRUPTED
+    controller = session.config.stash.get(CONTROLLER, None)
+    if controller is not None:
+        controller.stop()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Says where the run is."""
+    controller = config.stash.get(CONTROLLER, None)
+    if controller is not None and SHARED in config.stash:
+        terminalreporter.write_line(f"run folder: {controller.options.run_folder}")
+
+
+def _cells(config: pytest.Config) -> list[Cell]:
+    shared = config.stash.get(SHARED, None)
+    if shared is not None:
+        return shared.cells
+    return config.stash[CONTROLLER].options.cells
+
+
+def _may_retry(results: Sequence[CellResult], settings: RunSettings) -> bool:
+    last = results[-1]
+    return last.status is CellStatus.ENVIRONMENT_ERROR and len(results) <= settings.retries_environment
+
+
+def _leave(error: RingfenceError) -> None:
+    if isinstance(error, InputError):
+        text = str(error)
+    else:
+        text = f"{error.message}" + (f"\n{error.hint}" if error.hint else "")
+    pytest.exit(text, returncode=int(error.exit_code))
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt

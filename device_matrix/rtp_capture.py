@@ -1,0 +1,187 @@
+"""Records the headers of every packet at both ends of a shaped link, with the kernel's own timestamps.
+
+One socket listens inside the device's namespace, one at the link's host end; both stamp by the same clock, so a packet
+seen at both ends gives its exact one-way delay. Payloads stay out: SNAP_BYTES hold IP, UDP and RTP headers, and media
+is encrypted anyway. What is kept becomes ``headers.pcap`` (device end) in the cell's artifacts.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import selectors
+import socket
+import struct
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO
+
+import psutil
+
+from device_matrix.errors import LinkOff
+
+SNAP_BYTES = 96
+RECEIVE_BUFFER_BYTES = 1 << 20
+MAX_PACKETS = 200_000
+
+_CLONE_NEWNET = 0x40000000
+_ETH_P_ALL = 0x0003
+_PACKET_OUTGOING = 4
+_SO_TIMESTAMPNS = 35
+_TIMESPEC = struct.Struct("qq")
+_PCAP_MAGIC_NS = 0xA1B23C4D
+_LINKTYPE_RAW = 101
+
+
+@dataclass(frozen=True, slots=True)
+class Packet:
+    """One IP packet, its first bytes."""
+
+    at_s: float
+    outgoing: bool
+    """As this end of the link sees it."""
+    length: int
+    """Of the whole packet."""
+    head: bytes
+
+
+@dataclass(slots=True)
+class Tap:
+    """One end of the link."""
+
+    name: str
+    socket: socket.socket
+    packets: list[Packet] = field(default_factory=list)
+
+    def read_all(self) -> None:
+        """Takes what the kernel holds."""
+        while len(self.packets) < MAX_PACKETS:
+            try:
+                head, ancillary, _flags, address = self.socket.recvmsg(SNAP_BYTES, 64, socket.MSG_TRUNC)
+            except BlockingIOError:
+                return
+            except OSError:
+                # The namespace's device is gone: the link was closed, there is nothing more to read.
+                return
+            if address[0] == "lo" or not head or head[0] >> 4 != 4:
+                continue
+            at_s = next((_seconds(data) for _level, kind, data in ancillary if kind == _SO_TIMESTAMPNS), 0.0)
+            length = int.from_bytes(head[2:4], "big")
+            self.packets.append(Packet(at_s, address[2] == _PACKET_OUTGOING, length, head))
+
+
+class LinkCapture:
+    """Captures both ends from ``start`` to ``stop``; a thread of its own does the reading."""
+
+    def __init__(self, *, link_pid: int, host_address: str) -> None:
+        """Raises LinkOff when an end cannot be listened to."""
+        self._waker, self._wake_end = socket.socketpair()
+        self._thread = threading.Thread(target=self._run, name="rtp-capture", daemon=True)
+        try:
+            host = _open_socket(_device_with(host_address))
+            try:
+                device = _in_namespace(link_pid)
+            except OSError:
+                host.close()
+                raise
+        except OSError as error:
+            self._waker.close()
+            self._wake_end.close()
+            raise LinkOff(f"the link's packets cannot be captured: {error}", reason="no_capture") from error
+        self.device_tap = Tap("device", device)
+        self.host_tap = Tap("host", host)
+
+    def start(self) -> None:
+        """Begins to record."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ends the recording; the packets stay. Safe to call twice."""
+        with contextlib.suppress(OSError):
+            self._wake_end.send(b"x")
+        if self._thread.is_alive():
+            self._thread.join()
+        for tap in (self.device_tap, self.host_tap):
+            if tap.socket.fileno() >= 0:
+                tap.read_all()
+                tap.socket.close()
+        self._waker.close()
+        self._wake_end.close()
+
+    def write_pcap(self, path: Path) -> None:
+        """Writes what the device's end saw as a pcap file with nanosecond stamps."""
+        with path.open("wb") as file:
+            _write_pcap(file, self.device_tap.packets)
+
+    def _run(self) -> None:
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._waker, selectors.EVENT_READ, None)
+            for tap in (self.device_tap, self.host_tap):
+                selector.register(tap.socket, selectors.EVENT_READ, tap)
+            while True:
+                for key, _events in selector.select():
+                    if key.data is None:
+                        return
+                    key.data.read_all()
+
+
+def _device_with(address: str) -> str:
+    for name, addresses in psutil.net_if_addrs().items():
+        if any(one.address == address for one in addresses):
+            return name
+    raise OSError(f"no network device has the address {address}")
+
+
+def _open_socket(device: str | None) -> socket.socket:
+    # Protocol 0 receives nothing until bind: nothing of another device slips in before.
+    opened = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK, 0)
+    try:
+        opened.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
+        opened.bind((device or "", _ETH_P_ALL))
+    except OSError:
+        opened.close()
+        raise
+    return opened
+
+
+def _in_namespace(pid: int) -> socket.socket:
+    """Opens the socket in the namespace of ``pid``: a namespace is entered by one thread, not by the process."""
+    opened: list[socket.socket] = []
+    failed: list[OSError] = []
+
+    def enter() -> None:
+        try:
+            libc = ctypes.CDLL(None, use_errno=True)
+            descriptor = os.open(f"/proc/{pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                if libc.setns(descriptor, _CLONE_NEWNET) != 0:
+                    number = ctypes.get_errno()
+                    raise OSError(number, os.strerror(number))
+            finally:
+                os.close(descriptor)
+            opened.append(_open_socket(None))
+        except OSError as error:
+            failed.append(error)
+
+    thread = threading.Thread(target=enter, name="namespace-entry")
+    thread.start()
+    thread.join()
+    if failed:
+        raise failed[0]
+    return opened[0]
+
+
+def _seconds(timespec: bytes) -> float:
+    seconds, nanoseconds = _TIMESPEC.unpack(timespec[: _TIMESPEC.size])
+    return float(seconds + nanoseconds / 1e9)
+
+
+def _write_pcap(file: BinaryIO, packets: list[Packet]) -> None:
+    file.write(struct.pack("=IHHiIII", _PCAP_MAGIC_NS, 2, 4, 0, 0, SNAP_BYTES, _LINKTYPE_RAW))
+    for packet in packets:
+        seconds = int(packet.at_s)
+        nanoseconds = int((packet.at_s - seconds) * 1e9)
+        file.write(struct.pack("=IIII", seconds, nanoseconds, len(packet.head), packet.length) + packet.head)

@@ -1,0 +1,27 @@
+"""What a device is asked to do with a call. A new scenario is one module with ``limits`` and ``run``, and a line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from device_matrix.scenarios import audio_call, video_fallback
+from device_matrix.scenarios.call_flow import CallContext
+from device_matrix.scenarios.judgement import Limits
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """One scenario by name."""
+
+    title: str
+    limits: Callable[[str, float], Limits]
+    """Of (the network's generation, how long to sustain)."""
+    run: Callable[[CallContext], None]
+
+
+SCENARIOS: Mapping[str, Scenario] = {
+    "audio_call": Scenario("an audio call that lasts", audio_call.limits, audio_call.run),
+    "video_fallback": Scenario("a video call that falls back to audio", video_fallback.limits, video_fallback.run),
+}
+SCENARIO_NAMES = tuple(SCENARIOS)

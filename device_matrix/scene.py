@@ -1,0 +1,155 @@
+"""Everything that has to stand before a device can call: link, CPU group, browser, people, far end, the service."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import tempfile
+import uuid
+import zlib
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import TimeoutError as FutureTimeout
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from bedrock.errors import RingfenceError
+from device_matrix.artifacts import SHAPING, Artifacts, StepLog
+from device_matrix.cells import Cell
+from device_matrix.cpu_limit import CpuGroup, quota_cores
+from device_matrix.drivers.protocol import Browser, LaunchSpec
+from device_matrix.errors import LinkOff
+from device_matrix.far_end import SignedInPeer
+from device_matrix.hook import init_script
+from device_matrix.owner import PREFIX, new_name, owner_is_gone
+from device_matrix.rtp_capture import LinkCapture
+from device_matrix.target_admin import Person
+from device_matrix.worker import Worker
+from network_profiles.lab import LinkCounters, ShapedLink, open_link
+from network_profiles.proof import Evidence, measure
+
+MEASURE_BUDGET_S = 4.0
+MEASURE_TIMEOUT_S = 25.0
+LAUNCH_TIMEOUT_S = 25.0
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """What is open while the call runs."""
+
+    link: ShapedLink
+    counters_before: LinkCounters
+    """Of the link, after it was measured and before the call."""
+    shaping: Evidence
+    group: CpuGroup
+    browser: Browser
+    capture: LinkCapture
+    person: Person
+    peer: SignedInPeer
+    url: str
+    """The service as the device reaches it: at the host end of its own link."""
+
+
+def open_scene(
+    stack: contextlib.ExitStack, worker: Worker, cell: Cell, attempt: int, artifacts: Artifacts, steps: StepLog
+) -> Scene:
+    """Opens everything; ``stack`` closes it, the last first. Raises CellEnvironmentError for what cannot be had.
+
+    The link is measured while the browser starts on an empty page: what is asked of the link and of the CPU are
+    different things, and nothing of the browser travels yet.
+    """
+    device, profile = worker.devices[cell.device], worker.networks[cell.network]
+    steps.begin("open_link")
+    seed = zlib.crc32(f"{worker.settings.seed}:{cell.id}:{attempt}".encode())
+    try:
+        link = stack.enter_context(open_link(profile, seed=seed, name=cell.id))
+    except RingfenceError as error:
+        raise LinkOff(f"the link could not be opened: {error.message}", reason="no_link", hint=error.hint) from error
+    measuring = stack.enter_context(ThreadPoolExecutor(1, thread_name_prefix="link-proof"))
+    measured = measuring.submit(measure, link, profile, budget_s=MEASURE_BUDGET_S)
+
+    steps.begin("people")
+    person, other = _people(device.title, worker.name)
+    worker.admin.seed_friends(person, other)
+    url = worker.admin.listen(link.host_address)
+    stack.callback(_stop_listening, worker, link.host_address)
+    peer = stack.enter_context(
+        worker.far_end.signed_in(other, media_address=link.host_address, cell=cell, attempt=attempt)
+    )
+
+    steps.begin("launch")
+    group = CpuGroup()
+    stack.callback(group.release)
+    work_folder = stack.enter_context(scratch_folder())
+    spec = LaunchSpec(
+        device=device,
+        exec_prefix=link.exec_prefix,
+        group=group,
+        work_folder=work_folder,
+        secure_origins=[_origin(url)],
+        init_script=init_script(device),
+        environment={"TMPDIR": str(work_folder)},
+    )
+    browser = stack.enter_context(worker.driver(cell.driver).launch(spec, LAUNCH_TIMEOUT_S))
+
+    steps.begin("measure_link")
+    try:
+        shaping = measured.result(MEASURE_TIMEOUT_S)
+    except FutureTimeout:
+        raise LinkOff(f"the link was not measured within {MEASURE_TIMEOUT_S:.0f} s", reason="link_unproven") from None
+    except RingfenceError as error:
+        raise LinkOff(f"the link could not be measured: {error.message}", reason="link_unproven") from error
+    artifacts.json(SHAPING, shaping.to_dict())
+    if not shaping.ok:
+        raise LinkOff(f"the link is not what '{profile.id}' says: {'; '.join(shaping.misses)}")
+
+    capture = LinkCapture(link_pid=link.pid, host_address=link.host_address)
+    stack.callback(capture.stop)
+    capture.start()
+    # Only now: starting a desktop browser is nothing that a phone's user waits for in a call.
+    group.limit(quota_cores(device, os.cpu_count() or 1))
+    try:
+        before = link.counters()
+    except RingfenceError as error:
+        raise LinkOff(f"the link died: {error.message}", reason="link_died", hint=error.hint) from error
+    return Scene(link, before, shaping, group, browser, capture, person, peer, url)
+
+
+@contextlib.contextmanager
+def scratch_folder() -> Iterator[Path]:
+    """A folder for one browser's profile, gone afterwards."""
+    folder = Path(tempfile.gettempdir()) / new_name()
+    folder.mkdir(mode=0o700)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def sweep_scratch() -> list[str]:
+    """Removes the scratch folders of owners that are gone. Returns their names."""
+    stale = [path for path in Path(tempfile.gettempdir()).glob(f"{PREFIX}*") if owner_is_gone(path.name)]
+    for path in stale:
+        shutil.rmtree(path, ignore_errors=True)
+    return sorted(path.name for path in stale)
+
+
+def _people(device_title: str, worker_name: str) -> tuple[Person, Person]:
+    """Two people of this attempt alone: nothing that an earlier one left in the service can be in the way."""
+    unique = uuid.uuid4().hex[:10]
+    return (
+        Person(f"{worker_name}-{unique}-device", device_title, uuid.uuid4().hex),
+        Person(f"{worker_name}-{unique}-far", "Amina", uuid.uuid4().hex),
+    )
+
+
+def _stop_listening(worker: Worker, address: str) -> None:
+    with contextlib.suppress(RingfenceError):
+        worker.admin.stop_listening(address)
+
+
+def _origin(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"

@@ -1,0 +1,189 @@
+"""From what the hook and the capture saw to a leg record, its samples and the cell's figures."""
+
+from __future__ import annotations
+
+import itertools
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from calls.quality import CallScore, Heard, score_call
+from calls.record import SampleRow, Side, Tier
+from device_matrix.hook.samples import Connection, Inbound, Sample
+from device_matrix.rtp_capture import Tap
+from device_matrix.rtp_streams import OPUS_CLOCK_HZ, StreamFigures, audio_streams, measure_stream, parse_rtp
+
+WINDOW_S = 5.0
+OPUS_LOOKAHEAD_MS = 6.5
+"""RFC 6716: the encoder looks 2.5 ms (CELT) plus 4 ms ahead by default."""
+MIN_WINDOW_SAMPLES = OPUS_CLOCK_HZ
+"""A window that played less than a second of audio says nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class AudioBothWays:
+    """The call's audio as captured at the end of the link where each direction is heard."""
+
+    heard: StreamFigures | None
+    """By the device."""
+    sent: StreamFigures | None
+    """By the device, as it leaves the link at the far end."""
+    device_send_gap_ms: float | None
+    """The longest silence that the device itself made, before the link."""
+
+
+def audio_both_ways(device: Tap, host: Tap, connection: Connection | None, *, until_s: float) -> AudioBothWays:
+    """Returns the audio figures of both directions, up to ``until_s``."""
+    inbound, outbound = _payload_types(connection)
+    at_device, at_host = parse_rtp(device.packets), parse_rtp(host.packets)
+    # At the host's end, what goes down to the device is outgoing.
+    down_heard, down_sent = (
+        audio_streams(at_device, inbound, outgoing=False),
+        audio_streams(at_host, inbound, outgoing=True),
+    )
+    up_sent, up_heard = (
+        audio_streams(at_device, outbound, outgoing=True),
+        audio_streams(at_host, outbound, outgoing=False),
+    )
+    left_device = measure_stream(up_sent, (), until_s=until_s)
+    return AudioBothWays(
+        heard=measure_stream(down_heard, down_sent, until_s=until_s),
+        sent=measure_stream(up_heard, up_sent, until_s=until_s),
+        device_send_gap_ms=left_device.max_gap_ms if left_device is not None else None,
+    )
+
+
+def effective_loss_ratio(first: Inbound, last: Inbound) -> float | None:
+    """Returns the share of what was played that had to be made up between two samples, silence left out.
+
+    Concealment is what remains of loss after the jitter buffer and error correction: what the listener hears.
+    """
+    played = last.total_samples_received - first.total_samples_received
+    if played <= 0:
+        return None
+    concealed = (last.concealed_samples - last.silent_concealed_samples) - (
+        first.concealed_samples - first.silent_concealed_samples
+    )
+    return min(1.0, max(0.0, concealed / played))
+
+
+def jitter_buffer_ms(first: Inbound, last: Inbound) -> float | None:
+    """Returns how long a sample waited in the jitter buffer, on average between two samples."""
+    emitted = last.jitter_buffer_emitted_count - first.jitter_buffer_emitted_count
+    if emitted <= 0:
+        return None
+    return (last.jitter_buffer_delay - first.jitter_buffer_delay) / emitted * 1000
+
+
+def mouth_to_ear_ms(heard: StreamFigures, buffer_ms: float | None) -> float | None:
+    """Returns one frame, the encoder's look-ahead, the one-way delay and the jitter buffer; None without a delay."""
+    if heard.owd_p50_ms is None:
+        return None
+    return heard.ptime_ms + OPUS_LOOKAHEAD_MS + heard.owd_p50_ms + (buffer_ms or 0.0)
+
+
+def score(samples: Sequence[Sample], heard: StreamFigures | None) -> CallScore | None:
+    """Returns the MOS of what the device heard, over windows of WINDOW_S; None when nothing was heard."""
+    if heard is None:
+        return None
+    windows = []
+    for first, last in _windows(samples):
+        played = last.audio_in.total_samples_received - first.audio_in.total_samples_received
+        loss_ratio = effective_loss_ratio(first.audio_in, last.audio_in)
+        if loss_ratio is None or played < MIN_WINDOW_SAMPLES:
+            continue
+        span_s = (last.at_ms - first.at_ms) / 1000
+        windows.append(
+            Heard(
+                loss_ratio=loss_ratio,
+                burst_ratio=heard.burst_ratio,
+                kbit=(last.audio_in.bytes_received - first.audio_in.bytes_received) * 8 / span_s / 1000,
+                ptime_ms=heard.ptime_ms,
+                mouth_to_ear_ms=mouth_to_ear_ms(heard, jitter_buffer_ms(first.audio_in, last.audio_in)),
+            )
+        )
+    return score_call(windows)
+
+
+def sample_rows(
+    samples: Sequence[Sample],
+    *,
+    run_id: str,
+    writer: str,
+    call_id: str,
+    cell: str,
+    media_at: Sequence[tuple[float, str, str]],
+) -> list[SampleRow]:
+    """Returns one row a second. ``media_at`` are (since when, media, shown quality), oldest first."""
+    rows = []
+    for earlier, later in itertools.pairwise(samples):
+        span_s = (later.at_ms - earlier.at_ms) / 1000
+        if span_s <= 0:
+            continue
+        at_s = later.at_ms / 1000
+        media, quality = next(
+            ((media, quality) for since_s, media, quality in reversed(media_at) if since_s <= at_s), ("audio", "")
+        )
+        before, after = earlier.audio_in or Inbound(), later.audio_in or Inbound()
+        rows.append(
+            SampleRow(
+                run_id=run_id,
+                writer=writer,
+                call_id=call_id,
+                side=Side.CALLER,
+                tier=Tier.BROWSER,
+                cell=cell,
+                at_s=at_s,
+                kbit_in=_rate_kbit(earlier, later, "bytes_received", span_s),
+                kbit_out=_rate_kbit(earlier, later, "bytes_sent", span_s),
+                packets_in=after.packets_received - before.packets_received,
+                lost=after.packets_lost - before.packets_lost,
+                rtt_ms=later.rtt_ms,
+                jitter_ms=after.jitter * 1000 if after.jitter is not None else None,
+                media=media,
+                quality=quality,
+            )
+        )
+    return rows
+
+
+def median_rtt_ms(samples: Sequence[Sample]) -> float | None:
+    """Returns the median round trip over the call, None when it was never measured."""
+    found = [rtt_ms for sample in samples if (rtt_ms := sample.rtt_ms) is not None]
+    return statistics.median(found) if found else None
+
+
+@dataclass(frozen=True, slots=True)
+class _Heard:
+    at_ms: float
+    audio_in: Inbound
+
+
+def _windows(samples: Sequence[Sample]) -> list[tuple[_Heard, _Heard]]:
+    heard = [_Heard(sample.at_ms, sample.audio_in) for sample in samples if sample.audio_in is not None]
+    windows = []
+    start = 0
+    for index, sample in enumerate(heard):
+        if sample.at_ms - heard[start].at_ms >= WINDOW_S * 1000:
+            windows.append((heard[start], sample))
+            start = index
+    if not windows and len(heard) > 1:
+        windows.append((heard[0], heard[-1]))
+    return windows
+
+
+def _payload_types(connection: Connection | None) -> tuple[int, int]:
+    """The audio payload types, received and sent; -1 where the browser never named one."""
+    inbound = outbound = -1
+    for sample in connection.samples if connection is not None else ():
+        if sample.audio_in is not None and sample.audio_in.codec is not None:
+            inbound = sample.audio_in.codec.payload_type
+        if sample.audio_out is not None and sample.audio_out.codec is not None:
+            outbound = sample.audio_out.codec.payload_type
+    return inbound, outbound
+
+
+def _rate_kbit(earlier: Sample, later: Sample, counter: str, span_s: float) -> float:
+    if earlier.pair is None or later.pair is None:
+        return 0.0
+    return float(max(0, getattr(later.pair, counter) - getattr(earlier.pair, counter))) * 8 / span_s / 1000

@@ -1,0 +1,103 @@
+"""What one worker keeps between cells: its drivers, its far end, its writers."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from bedrock.clock import Clock
+from calls.record import LegRecord, SampleRow
+from calls.segments import SegmentWriter
+from device_matrix.cells import DriverName
+from device_matrix.devices import Device
+from device_matrix.drivers.protocol import Driver
+from device_matrix.errors import DeviceUnavailable
+from device_matrix.far_end import FarEnd
+from device_matrix.target_admin import TargetAdmin
+from network_profiles import NetworkProfile
+
+
+@dataclass(frozen=True, slots=True)
+class RunSettings:
+    """What every worker of a run has in common. Plain data: xdist carries it from the controller."""
+
+    run_id: str
+    run_folder: str
+    plan: str
+    """As the user named it, for the replay command."""
+    seed: int
+    sustain_s: float
+    retries_environment: int
+    target_url: str
+    admin_token: str
+    appium_url: str
+
+    @classmethod
+    def from_dict(cls, fields: Mapping[str, Any]) -> RunSettings:
+        return cls(**fields)
+
+
+@dataclass(slots=True)
+class Worker:
+    """One worker process's own."""
+
+    name: str
+    settings: RunSettings
+    devices: Mapping[str, Device]
+    networks: Mapping[str, NetworkProfile]
+    clock: Clock
+    far_end: FarEnd = field(init=False)
+    admin: TargetAdmin = field(init=False)
+    legs: SegmentWriter[LegRecord] = field(init=False)
+    samples: SegmentWriter[SampleRow] = field(init=False)
+    _drivers: dict[DriverName, Driver] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        settings = self.settings
+        self.admin = TargetAdmin(settings.target_url, settings.admin_token)
+        self.far_end = FarEnd(
+            run_folder=self.run_folder,
+            run_id=settings.run_id,
+            writer=f"far-{self.name}",
+            target_url=settings.target_url,
+            seed=settings.seed,
+        )
+        self.legs = SegmentWriter(self.run_folder / "calls", LegRecord, self.name)
+        self.samples = SegmentWriter(self.run_folder / "samples", SampleRow, self.name)
+
+    @property
+    def run_folder(self) -> Path:
+        return Path(self.settings.run_folder)
+
+    def driver(self, name: DriverName) -> Driver:
+        """Returns the driver, made at its first use. Raises DeviceUnavailable for Appium without a server."""
+        if name not in self._drivers:
+            self._drivers[name] = self._make_driver(name)
+        return self._drivers[name]
+
+    def flush(self) -> None:
+        """Writes the rows that wait."""
+        self.legs.flush()
+        self.samples.flush()
+
+    def close(self) -> None:
+        """Ends the drivers and the far end, and writes what waits."""
+        with contextlib.ExitStack() as stack:
+            stack.callback(self.flush)
+            stack.callback(self.far_end.close)
+            for driver in self._drivers.values():
+                stack.callback(driver.close)
+
+    def _make_driver(self, name: DriverName) -> Driver:
+        if name is DriverName.PLAYWRIGHT:
+            from device_matrix.drivers.playwright_driver import PlaywrightDriver
+
+            return PlaywrightDriver()
+        if not self.settings.appium_url:
+            raise DeviceUnavailable("no Appium server was started for this run", reason="no_appium")
+        from device_matrix.drivers.appium_driver import AppiumDriver
+
+        return AppiumDriver(self.settings.appium_url)
