@@ -1,0 +1,16 @@
+"""Delay variation of one packet: a Gaussian clipped at two standard deviations (RFC 8867, section 4, truncates there).
+
+Clipping keeps 96 % of the standard deviation asked for. The order of packets is kept by the link, not here: a radio
+link layer delivers in order, so a packet that drew a short delay waits for the one before it.
+"""
+
+from __future__ import annotations
+
+import random
+
+CLIP_AT_SIGMAS = 2.0
+
+
+def jitter_s(jitter_ms: float, rng: random.Random) -> float:
+    """Returns one packet's deviation from the one-way delay, in seconds, of either sign."""
+    return max(-CLIP_AT_SIGMAS, min(CLIP_AT_SIGMAS, rng.gauss(0.0, 1.0))) * jitter_ms / 1000.0

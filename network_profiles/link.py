@@ -1,0 +1,100 @@
+"""The link model: when, if ever, does a packet offered now come out at the other end?
+
+Per direction: an outage or the loss chain may take the packet; a backlog deeper than ``queue_ms`` drops it at the
+tail; else it is serialised (``free = max(now, free) + bits / rate``) and comes out at
+``max(last_out, free, free + owd + jitter)``: never reordered, never faster than the rate. No I/O, no clock, no hidden
+randomness: the same seed and the same offers give the same deliveries, packet for packet.
+
+A packet lost at random takes no time on the wire (as netem's loss, which stands before its rate), so that
+``rate_kbit`` is what a saturated link delivers.
+"""
+
+from __future__ import annotations
+
+import random
+from enum import StrEnum
+from typing import NamedTuple
+
+from network_profiles.jitter import jitter_s
+from network_profiles.loss import GilbertElliott
+from network_profiles.shape import Shape
+from network_profiles.timeline import Timeline
+
+
+class DropCause(StrEnum):
+    """Why a packet never came out."""
+
+    LOSS = "loss"
+    QUEUE = "queue"
+    OUTAGE = "outage"
+
+
+class Delivery(NamedTuple):
+    """What became of one packet: the time it comes out, or why it does not."""
+
+    at_s: float | None
+    cause: DropCause | None = None
+
+
+_LOST = Delivery(None, DropCause.LOSS)
+_QUEUE_FULL = Delivery(None, DropCause.QUEUE)
+_IN_OUTAGE = Delivery(None, DropCause.OUTAGE)
+
+
+class LinkDirection:
+    """One direction of a link. With a ``timeline``, that decides the shape and ``direction`` is where it starts."""
+
+    def __init__(self, direction: Shape, rng: random.Random, *, timeline: Timeline | None = None) -> None:
+        self._rng = rng
+        self._timeline = timeline
+        self._free_at_s = float("-inf")
+        self._last_out_s = float("-inf")
+        self.packets = 0
+        self.bytes = 0
+        """Offered, of whole IP packets."""
+        self.delivered_packets = 0
+        self.delivered_bytes = 0
+        self.dropped = dict.fromkeys(DropCause, 0)
+        self.reshape(direction)
+
+    def reshape(self, direction: Shape) -> None:
+        """Goes on as ``direction``. What is on its way keeps its time; what comes after it stays after it."""
+        self._shape = direction
+        self._s_per_byte = 0.0 if direction.rate_kbit is None else 8.0 / (1000.0 * direction.rate_kbit)
+        self._owd_s = direction.owd_ms / 1000.0
+        self._jitter_ms = direction.jitter_ms
+        self._queue_s = direction.queue_ms / 1000.0
+        self._loss = (
+            GilbertElliott(direction.loss_ratio, direction.loss_burst_packets, self._rng)
+            if direction.loss_ratio > 0
+            else None
+        )
+
+    def offer(self, now_s: float, size_bytes: int) -> Delivery:
+        """Offers one IP packet of ``size_bytes``, headers included, at ``now_s`` of any clock that never goes back."""
+        self.packets += 1
+        self.bytes += size_bytes
+        if self._timeline is not None:
+            shape = self._timeline.at(now_s)
+            if shape is None:
+                return self._drop(_IN_OUTAGE, DropCause.OUTAGE)
+            if shape is not self._shape:
+                self.reshape(shape)
+        if self._loss is not None and self._loss.loses_next():
+            return self._drop(_LOST, DropCause.LOSS)
+        if self._free_at_s - now_s > self._queue_s:
+            return self._drop(_QUEUE_FULL, DropCause.QUEUE)
+        free_at_s = max(now_s, self._free_at_s) + size_bytes * self._s_per_byte
+        delay_s = self._owd_s
+        if self._jitter_ms > 0:
+            delay_s = max(0.0, delay_s + jitter_s(self._jitter_ms, self._rng))
+        at_s = max(self._last_out_s, free_at_s + delay_s)
+        self._free_at_s = free_at_s
+        self._last_out_s = at_s
+        self.delivered_packets += 1
+        self.delivered_bytes += size_bytes
+        return Delivery(at_s)
+
+    def _drop(self, delivery: Delivery, cause: DropCause) -> Delivery:
+        self.dropped[cause] += 1
+        return delivery

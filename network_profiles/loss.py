@@ -1,0 +1,43 @@
+"""Bursty random loss: the Gilbert-Elliott chain with a lossless good state and a bad state that loses everything.
+
+Per packet, ``r = 1 / B`` leaves the bad state and ``p = L / (B * (1 - L))`` enters it, for a mean loss L and a mean
+burst of B packets (Gilbert 1960, Elliott 1963; the same p and r are netem's ``loss gemodel p r``).
+"""
+
+from __future__ import annotations
+
+import random
+from typing import NamedTuple
+
+
+class Chain(NamedTuple):
+    """Transition probabilities per packet."""
+
+    enter_bad: float
+    leave_bad: float
+
+
+def chain(loss_ratio: float, loss_burst_packets: float) -> Chain:
+    """Returns the chain of a mean loss below 1 and a mean burst of at least 1 packet."""
+    return Chain(loss_ratio / (loss_burst_packets * (1.0 - loss_ratio)), 1.0 / loss_burst_packets)
+
+
+class GilbertElliott:
+    """Says of each packet in turn whether it is lost. Starts in the chain's stationary distribution."""
+
+    __slots__ = ("_bad", "_chain", "_random")
+
+    def __init__(self, loss_ratio: float, loss_burst_packets: float, rng: random.Random) -> None:
+        self._random = rng.random
+        everything = loss_ratio >= 1.0
+        self._chain = Chain(1.0, 0.0) if everything else chain(loss_ratio, loss_burst_packets)
+        self._bad = everything or self._random() < loss_ratio
+
+    def loses_next(self) -> bool:
+        """Steps the chain by one packet."""
+        lost = self._bad
+        if lost:
+            self._bad = self._random() >= self._chain.leave_bad
+        else:
+            self._bad = self._random() < self._chain.enter_bad
+        return lost

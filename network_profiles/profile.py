@@ -1,0 +1,122 @@
+"""A network profile as a person writes it: six numbers a direction, where each comes from, and how it changes."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from bedrock.toml_input import Written
+from network_profiles.quantity import BurstPackets, DelayMs, JitterMs, QueueMs, RateKbit, Ratio, Seconds
+
+Generation = Literal["2g", "3g", "4g", "5g", "wifi", "satellite"]
+
+
+class Direction(Written):
+    """One direction of a link. Sizes are those of whole IP packets, headers included."""
+
+    rate_kbit: RateKbit = None
+    """1000 bit/s; absent for a link without a rate."""
+    owd_ms: DelayMs
+    """One-way delay beside the time on the wire and in the queue."""
+    jitter_ms: JitterMs = 0.0
+    """Standard deviation of the delay; the order of packets is kept."""
+    loss_ratio: Ratio = 0.0
+    loss_burst_packets: BurstPackets = 1.0
+    """Mean length of a run of lost packets."""
+    queue_ms: QueueMs
+    """Depth of the drop-tail queue, as time at the link's rate."""
+
+    @model_validator(mode="after")
+    def _burst_can_reach_the_loss(self) -> Direction:
+        shortest = self.loss_ratio / (1.0 - self.loss_ratio) if self.loss_ratio < 1.0 else 1.0
+        if self.loss_burst_packets < shortest:
+            raise ValueError(f"loss_burst_packets must be at least {shortest:.3g} for a loss of {self.loss_ratio:g}")
+        return self
+
+
+class Phase(Written):
+    """A stretch of time: an outage, another link, or (neither named) the profile's own."""
+
+    lasts_s: Seconds
+    outage: bool = False
+    down: Direction | None = None
+    up: Direction | None = None
+
+    @model_validator(mode="after")
+    def _an_outage_has_no_link(self) -> Phase:
+        if self.outage and (self.down or self.up):
+            raise ValueError("an outage has no 'down' and no 'up'")
+        return self
+
+
+class Outages(Written):
+    """A random on/off process: service of exponential length, then an outage of uniform length."""
+
+    mean_between_s: Seconds
+    shortest_s: Seconds
+    longest_s: Seconds
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Outages:
+        if self.shortest_s > self.longest_s:
+            raise ValueError("shortest_s must not be above longest_s")
+        return self
+
+
+class Sources(Written):
+    """Where each number was read, or the reasoning behind it."""
+
+    rate_kbit: str = Field(min_length=1)
+    owd_ms: str = Field(min_length=1)
+    jitter_ms: str = Field(min_length=1)
+    loss_ratio: str = Field(min_length=1)
+    loss_burst_packets: str = Field(min_length=1)
+    queue_ms: str = Field(min_length=1)
+    change: str = ""
+    """Of the phases or outages, when there are any."""
+
+
+class NetworkProfile(Written):
+    """One network as a call meets it."""
+
+    id: str = Field(pattern=r"^[a-z0-9][a-z0-9_]{1,39}$")
+    title: str = Field(min_length=1)
+    generation: Generation
+    down: Direction
+    """Towards the device."""
+    up: Direction
+    """From the device."""
+    phases: tuple[Phase, ...] = ()
+    """What the link is as time goes on; empty for a link that stays as it is."""
+    repeat: bool = False
+    """After the last phase comes the first again; else the last one stays."""
+    outages: Outages | None = None
+    source: Sources
+    synthetic: tuple[str, ...] = ()
+    """Those numbers, named as in ``source``, that are an engineering choice and not a published or measured figure."""
+
+    @field_validator("synthetic")
+    @classmethod
+    def _names_of_numbers(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        unknown = [name for name in names if name not in Sources.model_fields]
+        if unknown:
+            raise ValueError(f"must name numbers of 'source': {', '.join(Sources.model_fields)}")
+        return names
+
+    @model_validator(mode="after")
+    def _one_kind_of_change(self) -> NetworkProfile:
+        if self.phases and self.outages:
+            raise ValueError("'phases' and 'outages' exclude each other")
+        if (self.phases or self.outages) and not self.source.change:
+            raise ValueError("source.change must say where the phases or outages come from")
+        return self
+
+    @property
+    def rtt_ms(self) -> float:
+        """Both one-way delays, of an empty link, without the time on the wire."""
+        return self.down.owd_ms + self.up.owd_ms
+
+    @property
+    def changes_with_time(self) -> bool:
+        return bool(self.phases) or self.outages is not None

@@ -1,0 +1,33 @@
+"""Numbers with a unit and an allowed range, whose error message names both."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator
+
+MAX_RATE_KBIT = 10_000_000.0
+
+
+def between(low: float, high: float, unit: str, *, or_none: bool = False) -> Callable[[Any], float | None]:
+    """Returns a check that takes a number from ``low`` to ``high``, in ``unit``, and nothing else."""
+
+    def check(value: Any) -> float | None:
+        if value is None and or_none:
+            return None
+        number = not isinstance(value, bool) and isinstance(value, int | float)
+        if not number or not low <= value <= high:  # a NaN fails every comparison
+            raise ValueError(f"must be a number from {low:g} to {high:g} {unit}".rstrip())
+        return float(value)
+
+    return check
+
+
+RateKbit = Annotated[float | None, BeforeValidator(between(1.0, MAX_RATE_KBIT, "kbit/s (1000 bit/s)", or_none=True))]
+DelayMs = Annotated[float, BeforeValidator(between(0.0, 10_000.0, "ms, one way"))]
+JitterMs = Annotated[float, BeforeValidator(between(0.0, 5_000.0, "ms of standard deviation"))]
+Ratio = Annotated[float, BeforeValidator(between(0.0, 1.0, "(a share: 1 % is 0.01)"))]
+BurstPackets = Annotated[float, BeforeValidator(between(1.0, 1_000.0, "packets"))]
+QueueMs = Annotated[float, BeforeValidator(between(1.0, 60_000.0, "ms at the link's rate"))]
+Seconds = Annotated[float, BeforeValidator(between(0.001, 86_400.0, "s"))]
