@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from calls.media.interface import AudioWindow, LiveStats, MediaEvent, MediaStats
+from calls.media.sdp import LIVE_VOICE
 from calls.media.windows import LOOK_AHEAD_MS
 
 if TYPE_CHECKING:
@@ -17,27 +18,28 @@ _CLOCK_SLACK_MS = 3.0
 
 def live_stats(leg: Leg) -> LiveStats:
     """Returns the leg as it is now."""
-    receiver, sender, reporter = leg.audio_receiver, leg.audio_sender, leg.reporter
+    streams = leg.streams
+    receiver, sender, reporter = streams.audio_receiver, streams.audio_sender, streams.reporter
     heard = receiver is not None and receiver.first_at_s is not None
     age_s = leg.process.ticker.now_s() - receiver.last_at_s if heard and receiver is not None else None
     window = receiver.last_window() if receiver is not None else None
     return LiveStats(
         state=leg.state,
         failure=leg.failure,
-        media="video" if leg.sends_video else "audio",
+        media="video" if streams.sends_video else "audio",
         packets_sent=sender.packets if sender is not None else 0,
         packets_received=receiver.received if receiver is not None else 0,
         packets_lost=receiver.lost if receiver is not None else 0,
-        bytes_sent=leg.bytes_sent,
-        bytes_received=leg.bytes_received,
-        video_frames_sent=leg.video_frames_sent,
-        video_frames_received=leg.video_frames_received,
+        bytes_sent=streams.bytes_sent,
+        bytes_received=streams.bytes_received,
+        video_frames_sent=streams.video_sender.frames if streams.video_sender is not None else 0,
+        video_frames_received=streams.video_receiver.frames if streams.video_receiver is not None else 0,
         last_packet_age_ms=age_s * 1000 if age_s is not None else None,
         owd_ms=receiver.last_owd_ms if receiver is not None and owd_clock(leg) else None,
-        rtt_ms=reporter.rtt_ms if reporter is not None else None,
+        rtt_ms=reporter.rtt_ms,
         jitter_ms=receiver.jitter_ms if heard and receiver is not None else None,
-        asked_ptime_ms=leg.asked.ptime_ms,
-        asked_audio_kbit=leg.asked.audio_kbit,
+        asked_ptime_ms=streams.asked.ptime_ms,
+        asked_audio_kbit=streams.asked.audio_kbit,
         sending_ptime_ms=sender.source.ptime_ms if sender is not None else leg.spec.ptime_ms,
         sending_audio_kbit=float(sender.source.kbit if sender is not None else leg.spec.audio_kbit),
         window=_dated(leg, window) if window is not None else None,
@@ -46,7 +48,8 @@ def live_stats(leg: Leg) -> LiveStats:
 
 def media_stats(leg: Leg) -> MediaStats:
     """Returns the leg's figures for its record."""
-    receiver, sender, reporter = leg.audio_receiver, leg.audio_sender, leg.reporter
+    streams = leg.streams
+    receiver, sender, reporter = streams.audio_receiver, streams.audio_sender, streams.reporter
     heard = receiver if receiver is not None and receiver.first_at_s is not None else None
     clock = owd_clock(leg)
     owd = heard.owd if heard is not None and clock and heard.owd.count else None
@@ -72,15 +75,15 @@ def media_stats(leg: Leg) -> MediaStats:
         owd_p50_ms=owd.quantile_ms(0.5) if owd is not None else None,
         owd_p95_ms=owd.quantile_ms(0.95) if owd is not None else None,
         owd_clock=clock if owd is not None else "",
-        rtt_ms=reporter.rtt_ms if reporter is not None else None,
+        rtt_ms=reporter.rtt_ms,
         max_gap_ms=heard.max_gap_ms if heard is not None else None,
         mouth_to_ear_ms=_mouth_to_ear_ms(leg, heard),
         audio_kbit=_heard_kbit(heard),
         ptime_ms=heard.ptime_ms if heard is not None else None,
         send_late_p99_ms=sender.lateness.quantile_ms(0.99) if sender is not None else None,
-        video_frames_sent=leg.video_frames_sent,
-        video_frames_received=leg.video_frames_received,
-        audio_score=leg.audio_score(),
+        video_frames_sent=streams.video_sender.frames if streams.video_sender is not None else 0,
+        video_frames_received=streams.video_receiver.frames if streams.video_receiver is not None else 0,
+        audio_score=_audio_score(leg),
         windows=windows,
     )
 
@@ -91,24 +94,29 @@ def owd_clock(leg: Leg) -> str:
     Our own peers name their clock. A stranger (a browser on this machine) is believed when its fastest packet took no
     longer than a round trip, which a clock of another machine would satisfy only by chance (64 s wrap).
     """
-    receiver = leg.audio_receiver
+    receiver = leg.streams.audio_receiver
     if receiver is None or not receiver.owd.count:
         return ""
     if leg.peer_clock:
         return "same_clock" if leg.peer_clock == leg.process.clock_id else ""
-    rtt_ms = leg.reporter.best_rtt_ms if leg.reporter is not None else None
+    rtt_ms = leg.streams.reporter.best_rtt_ms
     if rtt_ms is None:
         return ""
     return "same_clock" if -_CLOCK_SLACK_MS <= receiver.owd.min_ms <= rtt_ms + _CLOCK_SLACK_MS else ""
 
 
 def _mouth_to_ear_ms(leg: Leg, heard: AudioReceiver | None) -> float | None:
-    measured_ms = leg.mouth_to_ear_ms()
-    if measured_ms is not None:
-        return measured_ms
+    if leg.streams.probe is not None and leg.peer_voice == LIVE_VOICE and leg.peer_clock == leg.process.clock_id:
+        return leg.streams.probe.mouth_to_ear_ms()
     if heard is None or not owd_clock(leg):
         return None
     return heard.ptime_ms + LOOK_AHEAD_MS + heard.owd.min_ms + heard.playout.delay_ms
+
+
+def _audio_score(leg: Leg) -> float | None:
+    """None, too, when what the far end says is not known to us."""
+    probe = leg.streams.probe
+    return probe.audio_score() if probe is not None and leg.peer_voice else None
 
 
 def _heard_kbit(heard: AudioReceiver | None) -> float | None:

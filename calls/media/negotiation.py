@@ -11,6 +11,7 @@ from calls.media.sdp import Description, Section
 OPUS = "opus"
 VP8 = "vp8"
 _EXTENSIONS = (ABS_SEND_TIME, MID)
+_OFFERED = {ABS_SEND_TIME: 2, TRANSPORT_CC: 3, MID: 4}
 _LONGEST_ID = 14
 _SENDS = ("sendrecv", "sendonly")
 _RECEIVES = ("sendrecv", "recvonly")
@@ -29,8 +30,6 @@ class StreamPlan:
     """The far end wants ours."""
     receive: bool
     """The far end sends its own."""
-    transport_cc: bool = False
-    """The far end counts on transport-wide feedback for what it sends."""
 
     @property
     def direction(self) -> str:
@@ -50,12 +49,12 @@ class Wishes:
 
 def offered_audio() -> StreamPlan:
     """Returns the audio stream as we offer it."""
-    return StreamPlan("audio", "0", 111, {ABS_SEND_TIME: 2, MID: 4}, send=True, receive=True)
+    return StreamPlan("audio", "0", 111, dict(_OFFERED), send=True, receive=True)
 
 
 def offered_video() -> StreamPlan:
     """Returns the video stream as we offer it."""
-    return StreamPlan("video", "1", 96, {ABS_SEND_TIME: 2, MID: 4}, send=True, receive=True)
+    return StreamPlan("video", "1", 96, dict(_OFFERED), send=True, receive=True)
 
 
 def audio_plan(description: Description) -> StreamPlan:
@@ -87,10 +86,8 @@ def wishes(description: Description) -> Wishes:
     return Wishes(ptime_ms, kbit)
 
 
-def confirmed(ours: StreamPlan, theirs: StreamPlan | None) -> StreamPlan | None:
-    """Returns what is left of our offered stream after the far end's answer, None when it refused the stream."""
-    if theirs is None:
-        return None
+def confirmed(ours: StreamPlan, theirs: StreamPlan) -> StreamPlan:
+    """Returns what is left of our offered stream after the far end's answer."""
     common = {uri: ours.extensions[uri] for uri in theirs.extensions if uri in ours.extensions}
     return replace(
         theirs, mid=ours.mid, extensions=common, send=ours.send and theirs.send, receive=ours.receive and theirs.receive
@@ -101,12 +98,14 @@ def _plan(section: Section, codec_name: str) -> StreamPlan | None:
     codec = section.codec(codec_name)
     if codec is None or "SAVPF" not in section.protocol:
         return None
-    known = {uri: number for uri, number in section.extensions.items() if uri in _EXTENSIONS}
+    wanted = (*_EXTENSIONS, TRANSPORT_CC) if "transport-cc" in codec.feedback else _EXTENSIONS
     return StreamPlan(
         kind=section.kind,
         mid=section.mid,
         payload_type=codec.payload_type,
-        extensions={uri: number for uri, number in known.items() if 1 <= number <= _LONGEST_ID},
+        extensions={
+            uri: number for uri, number in section.extensions.items() if uri in wanted and 1 <= number <= _LONGEST_ID
+        },
         send=section.direction in _RECEIVES,
         receive=section.direction in _SENDS,
     )

@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import random
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bedrock.clock import Clock
-from calls.media.clips import audio_clip, choose
+from calls.media.clips import audio_clip
 from calls.media.dtls import SharedCertificate
 from calls.media.histogram import MsHistogram
-from calls.media.interface import LegSpec, MediaHealth
-from calls.media.negotiation import Wishes
-from calls.media.rtp_sender import AudioSource, ClipSource
+from calls.media.interface import MediaHealth
 from calls.media.socket_hub import DATAGRAM_MAX, SocketHub
 from calls.media.srtp import PacketBuffer
 from calls.media.ticker import Ticker
 from calls.media.transport import ConnectLimits
+from calls.media.video_clip import video_clip
 from calls.record import Tier
 
 if TYPE_CHECKING:
@@ -56,6 +54,7 @@ class MediaProcess:
         self.legs: set[Leg] = set()
         for ptime_ms, kbit in _WARM:
             audio_clip(ptime_ms, kbit)
+        video_clip()
         self._legs_opened = 0
         self._closed_sent = self._closed_received = self._closed_dropped = 0
 
@@ -68,18 +67,12 @@ class MediaProcess:
         self._legs_opened += 1
         return self._legs_opened * _GOLDEN % 1.0
 
-    def audio_source(self, spec: LegSpec, asked: Wishes, rng: random.Random) -> AudioSource:
-        """Returns what a leg sends: its own frame length and rate, or longer and less when the far end asks so."""
-        ptime_ms = max(spec.ptime_ms, asked.ptime_ms or 0)
-        clip = audio_clip(*choose(ptime_ms, min(spec.audio_kbit, asked.audio_kbit or spec.audio_kbit)))
-        return ClipSource(clip, rng.randrange(len(clip.payloads)))
-
     def leg_closed(self, leg: Leg) -> None:
         """Moves a leg's counts to the totals."""
         if leg in self.legs:
             self.legs.remove(leg)
-            self._closed_sent += leg.datagrams_sent
-            self._closed_received += leg.datagrams_received
+            self._closed_sent += leg.streams.packets_sent
+            self._closed_received += leg.streams.packets_received
             self._closed_dropped += leg.transport.send_errors
 
     def health(self) -> MediaHealth:
@@ -88,8 +81,8 @@ class MediaProcess:
         health = MediaHealth(
             send_late_p99_ms=lateness.quantile_ms(0.99) or 0.0,
             send_late_max_ms=max(0.0, lateness.max_ms) if lateness.count else 0.0,
-            packets_sent=self._closed_sent + _total(leg.datagrams_sent for leg in self.legs),
-            packets_received=self._closed_received + _total(leg.datagrams_received for leg in self.legs),
+            packets_sent=self._closed_sent + _total(leg.streams.packets_sent for leg in self.legs),
+            packets_received=self._closed_received + _total(leg.streams.packets_received for leg in self.legs),
             datagrams_dropped=self._closed_dropped + _total(leg.transport.send_errors for leg in self.legs),
             active_legs=len(self.legs),
             active_probe_legs=_total(leg.spec.tier is Tier.MEDIA for leg in self.legs),

@@ -7,17 +7,21 @@ from typing import TYPE_CHECKING
 from calls.media import rtcp
 
 if TYPE_CHECKING:
-    from calls.media.leg import Leg
+    from calls.media.process import MediaProcess
+    from calls.media.streams import LegStreams
+    from calls.media.transport import LegTransport
 
 INTERVAL_S = 2.5
 _FIRST_S = 0.5
 
 
 class Reporter:
-    """Runs from DTLS to the end of the leg."""
+    """Runs from the keys to the end of the leg."""
 
-    def __init__(self, leg: Leg, cname: str) -> None:
-        self._leg = leg
+    def __init__(self, streams: LegStreams, process: MediaProcess, transport: LegTransport, cname: str) -> None:
+        self._streams = streams
+        self._process = process
+        self._transport = transport
         self._cname = cname
         self._stopped = False
         self._heard_sr = 0
@@ -26,11 +30,11 @@ class Reporter:
         """Of the last report."""
         self.best_rtt_ms: float | None = None
         self.remote_loss_ratio: float | None = None
-        """What the far end says it lost of ours in its last interval."""
+        """What the far end says it lost of our audio in its last interval."""
 
     def start(self, phase: float) -> None:
         """Reports soon for the first time, so that round trips are known early; ``phase`` 0..1 spreads the legs."""
-        self._leg.process.ticker.call_at(self._leg.process.ticker.now_s() + _FIRST_S + phase, self._report)
+        self._process.ticker.call_at(self._process.ticker.now_s() + _FIRST_S + phase, self._report)
 
     def stop(self) -> None:
         """Reports no more."""
@@ -38,39 +42,54 @@ class Reporter:
 
     def received(self, data: bytes, now_s: float) -> None:
         """Takes a compound packet of the far end."""
-        leg = self._leg
+        streams = self._streams
         for event in rtcp.parse(data):
-            if isinstance(event, rtcp.ReportBlock) and event.ssrc == leg.audio_ssrc:
-                self.remote_loss_ratio = event.fraction_lost
-                rtt_s = rtcp.round_trip_s(event, leg.process.unix_of(now_s))
-                if rtt_s is not None:
-                    self.rtt_ms = max(0.0, rtt_s * 1000)
-                    self.best_rtt_ms = min(self.rtt_ms, self.best_rtt_ms or self.rtt_ms)
+            if isinstance(event, rtcp.ReportBlock):
+                if event.ssrc == streams.audio_ssrc:
+                    self._read_block(event, now_s)
             elif isinstance(event, rtcp.SenderReport):
-                receiver = leg.audio_receiver
+                receiver = streams.audio_receiver
                 if receiver is not None and event.ssrc == receiver.ssrc:
                     self._heard_sr, self._heard_sr_at_s = event.middle_ntp, now_s
             elif isinstance(event, rtcp.KeyframeRequest):
-                leg.on_keyframe_request()
+                streams.on_keyframe_request()
+
+    def send_now(self, feedback: bytes) -> None:
+        """Sends feedback at once, in the compound form that RFC 4585 asks for."""
+        blocks = [block for block in (self._audio_block(self._process.ticker.now_s()),) if block is not None]
+        report = rtcp.receiver_report(self._streams.audio_ssrc, blocks)
+        self._transport.send_rtcp(report + rtcp.source_description(self._streams.audio_ssrc, self._cname) + feedback)
+
+    def _read_block(self, block: rtcp.ReportBlock, now_s: float) -> None:
+        self.remote_loss_ratio = block.fraction_lost
+        rtt_s = rtcp.round_trip_s(block, self._process.unix_of(now_s))
+        if rtt_s is not None:
+            self.rtt_ms = max(0.0, rtt_s * 1000)
+            self.best_rtt_ms = self.rtt_ms if self.best_rtt_ms is None else min(self.rtt_ms, self.best_rtt_ms)
+
+    def _audio_block(self, now_s: float) -> rtcp.ReportBlock | None:
+        receiver = self._streams.audio_receiver
+        if receiver is None:
+            return None
+        return receiver.report(self._heard_sr, now_s - self._heard_sr_at_s if self._heard_sr else 0.0)
 
     def _report(self, due_s: float) -> None:
         if self._stopped:
             return
-        leg = self._leg
-        sender, receiver = leg.audio_sender, leg.audio_receiver
-        now_s = leg.process.ticker.now_s()
-        block = receiver.report(self._heard_sr, now_s - self._heard_sr_at_s) if receiver is not None else None
-        blocks = [block] if block is not None else []
-        if sender is not None and sender.packets:
-            report = rtcp.sender_report(
-                leg.audio_ssrc,
-                leg.process.unix_of(now_s),
-                sender.timestamp_at(now_s),
-                sender.packets,
-                sender.payload_bytes,
-                blocks,
-            )
-        else:
-            report = rtcp.receiver_report(leg.audio_ssrc, blocks)
-        leg.transport.send_rtcp(report + rtcp.source_description(leg.audio_ssrc, self._cname))
-        leg.process.ticker.call_at(due_s + INTERVAL_S, self._report)
+        now_s = self._process.ticker.now_s()
+        self._transport.send_rtcp(self._compound(now_s))
+        self._process.ticker.call_at(due_s + INTERVAL_S, self._report)
+
+    def _compound(self, now_s: float) -> bytes:
+        streams, unix_s = self._streams, self._process.unix_of(now_s)
+        video_block = streams.video_receiver.report() if streams.video_receiver is not None else None
+        blocks = [block for block in (self._audio_block(now_s), video_block) if block is not None]
+        parts = []
+        for ssrc, sender in ((streams.audio_ssrc, streams.audio_sender), (streams.video_ssrc, streams.video_sender)):
+            if sender is not None and sender.packets:
+                timestamp = sender.timestamp_at(now_s)
+                parts.append(rtcp.sender_report(ssrc, unix_s, timestamp, sender.packets, sender.payload_bytes, blocks))
+                blocks = []
+        if not parts:
+            parts.append(rtcp.receiver_report(streams.audio_ssrc, blocks))
+        return b"".join([*parts, rtcp.source_description(streams.audio_ssrc, self._cname)])

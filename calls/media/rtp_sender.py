@@ -63,7 +63,8 @@ class AudioSender:
         self._sequence = first_sequence & 0xFFFF
         self._phase = phase
         self._process_lateness = process_lateness
-        self._stopped = False
+        self._running = self._scheduled = False
+        self._next_due_s = 0.0
         self._marker = True
         self.source = source
         self.timestamp = first_timestamp & 0xFFFFFFFF
@@ -72,22 +73,28 @@ class AudioSender:
         self.payload_bytes = 0
 
     def start(self) -> None:
-        """Sends the first packet at this stream's place within the frame."""
-        frame_s = self.source.ptime_ms / 1000
-        now_s = self._ticker.now_s()
-        frames = now_s / frame_s - self._phase
-        self._ticker.call_at((int(frames) + 1 + self._phase) * frame_s, self._send)
+        """Sends from this stream's next place within the frame on. Safe to call twice."""
+        if self._running:
+            return
+        self._running = self._marker = True
+        if not self._scheduled:
+            self._scheduled = True
+            frame_s = self.source.ptime_ms / 1000
+            frames = self._ticker.now_s() / frame_s - self._phase
+            self._next_due_s = (int(frames) + 1 + self._phase) * frame_s
+            self._ticker.call_at(self._next_due_s, self._send)
 
     def stop(self) -> None:
-        """Sends nothing more."""
-        self._stopped = True
+        """Sends nothing more until started again."""
+        self._running = False
 
     def timestamp_at(self, now_s: float) -> int:
-        """Returns the RTP timestamp of the media sent now, for a sender report."""
-        return self.timestamp
+        """Returns the RTP timestamp that belongs to ``now_s``, for a sender report."""
+        return (self.timestamp + int((now_s - self._next_due_s) * 48_000)) & 0xFFFFFFFF
 
     def _send(self, due_s: float) -> None:
-        if self._stopped:
+        if not self._running:
+            self._scheduled = False
             return
         now_s = self._ticker.now_s()
         late_ms = (now_s - due_s) * 1000
@@ -104,4 +111,5 @@ class AudioSender:
         self.timestamp = (self.timestamp + 48 * source.ptime_ms) & 0xFFFFFFFF
         self.packets += 1
         self.payload_bytes += len(payload)
-        self._ticker.call_at(due_s + source.ptime_ms / 1000, self._send)
+        self._next_due_s = due_s + source.ptime_ms / 1000
+        self._ticker.call_at(self._next_due_s, self._send)

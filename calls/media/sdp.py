@@ -10,6 +10,12 @@ from calls.media.transport import RemoteTransport
 MAX_DESCRIPTION_BYTES = 64 * 1024
 CLOCK_ATTRIBUTE = "x-ringfence-clock"
 """Session attribute that names the machine whose monotonic clock stamps abs-send-time."""
+VOICE_ATTRIBUTE = "x-ringfence-voice"
+"""Session attribute: the far end says the known voice of ``calls.media.speech``."""
+LIVE_VOICE = "live"
+"""Spoken by the clock, so that delay can be measured."""
+CLIP_VOICE = "clip"
+"""Out of a clip that was started anywhere: only the likeness can be measured."""
 
 
 @dataclass(slots=True)
@@ -58,8 +64,9 @@ class Description:
     sections: list[Section]
     bundle: list[str]
     """Mids of the BUNDLE group, in order."""
-    ice_lite: bool
-    clock: str
+    ice_lite: bool = False
+    clock: str = ""
+    voice: str = ""
 
     def section(self, kind: str) -> Section | None:
         """Returns the first section of that kind that is not refused (port 0)."""
@@ -94,7 +101,7 @@ def parse(text: str) -> Description:
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     if not lines or lines[0] != "v=0":
         raise BadDescription("the description does not start with v=0")
-    description = Description([], [], False, "")
+    description = Description([], [])
     session = Section("session", 1, "", [])
     section = session
     for line in lines:
@@ -104,7 +111,7 @@ def parse(text: str) -> Description:
                 description.sections.append(section)
             elif line.startswith("a="):
                 name, _, value = line[2:].partition(":")
-                if section is session and name in ("group", "ice-lite", CLOCK_ATTRIBUTE):
+                if section is session and name in ("group", "ice-lite", CLOCK_ATTRIBUTE, VOICE_ATTRIBUTE):
                     _session_attribute(description, name, value)
                 else:
                     _attribute(section, name, value)
@@ -135,6 +142,8 @@ def _session_attribute(description: Description, name: str, value: str) -> None:
         description.ice_lite = True
     elif name == CLOCK_ATTRIBUTE:
         description.clock = value
+    elif name == VOICE_ATTRIBUTE:
+        description.voice = value
     elif value.startswith("BUNDLE"):
         description.bundle = value.split()[1:]
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from calls.media.negotiation import StreamPlan, Wishes
 from calls.media.rtp_header import TRANSPORT_CC
-from calls.media.sdp import CLOCK_ATTRIBUTE, Section
+from calls.media.sdp import CLOCK_ATTRIBUTE, VOICE_ATTRIBUTE, Section
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +37,7 @@ def write(
     session_id: int,
     version: int,
     clock: str,
+    voice: str,
     cname: str,
     transport: LocalTransport,
     sections: list[LocalStream | Section],
@@ -51,6 +52,7 @@ def write(
         f"a=group:BUNDLE {' '.join(accepted)}",
         f"a=msid-semantic: WMS {cname}",
         f"a={CLOCK_ATTRIBUTE}:{clock}",
+        f"a={VOICE_ATTRIBUTE}:{voice}",
     ]
     for section in sections:
         lines += _refused(section) if isinstance(section, Section) else _stream(section, transport, cname)
@@ -89,7 +91,7 @@ def _stream(stream: LocalStream, transport: LocalTransport, cname: str) -> list[
 def _opus(plan: StreamPlan, wishes: Wishes | None) -> list[str]:
     parameters = "minptime=10;useinbandfec=1"
     lines = [f"a=rtpmap:{plan.payload_type} opus/48000/2"]
-    if plan.transport_cc and TRANSPORT_CC in plan.extensions:
+    if TRANSPORT_CC in plan.extensions:
         lines.append(f"a=rtcp-fb:{plan.payload_type} transport-cc")
     if wishes is not None and wishes.audio_kbit is not None:
         parameters += f";maxaveragebitrate={round(wishes.audio_kbit * 1000)}"
@@ -100,7 +102,7 @@ def _opus(plan: StreamPlan, wishes: Wishes | None) -> list[str]:
 
 
 def _vp8(plan: StreamPlan) -> list[str]:
-    feedback = ["nack pli", "ccm fir", *(["transport-cc"] if plan.transport_cc else [])]
+    feedback = ["nack pli", "ccm fir", *(["transport-cc"] if TRANSPORT_CC in plan.extensions else [])]
     return [
         f"a=rtpmap:{plan.payload_type} VP8/90000",
         *(f"a=rtcp-fb:{plan.payload_type} {kind}" for kind in feedback),

@@ -1,0 +1,250 @@
+"""A leg's streams: what it says and hears, shows and sees, from the keys to the end of the talk."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable
+
+from calls.media.audio_probe import LiveSource, ProbeListener
+from calls.media.clips import audio_clip, choose
+from calls.media.interface import LegSpec
+from calls.media.negotiation import StreamPlan, Wishes
+from calls.media.process import MediaProcess
+from calls.media.reporter import Reporter
+from calls.media.rtcp import picture_loss
+from calls.media.rtp_header import ABS_SEND_TIME, MID, TRANSPORT_CC, RtpHeader, find_extension, payload_span
+from calls.media.rtp_receiver import AudioReceiver
+from calls.media.rtp_sender import AudioSender, AudioSource, ClipSource
+from calls.media.transport import LegTransport
+from calls.media.transport_feedback import INTERVAL_S as FEEDBACK_INTERVAL_S
+from calls.media.transport_feedback import TransportFeedback
+from calls.media.video_clip import video_clip
+from calls.media.video_receiver import VideoReceiver
+from calls.media.video_sender import VideoSender
+from calls.record import Tier
+
+
+class LegStreams:
+    """Made with the leg, agreed with the far end's description, started with the keys."""
+
+    def __init__(
+        self,
+        process: MediaProcess,
+        spec: LegSpec,
+        transport: LegTransport,
+        rng: random.Random,
+        cname: str,
+        on_first_audio: Callable[[float], None],
+    ) -> None:
+        self._process = process
+        self._spec = spec
+        self._transport = transport
+        self._rng = rng
+        self._on_first_audio = on_first_audio
+        self._audio: StreamPlan | None = None
+        self._video: StreamPlan | None = None
+        self._audio_payload_type = self._video_payload_type = -1
+        self._transport_cc_id = 0
+        self._feedback: TransportFeedback | None = None
+        self._video_wanted = True
+        self._started = self._stopped = False
+        self.audio_ssrc = rng.getrandbits(32)
+        self.video_ssrc = rng.getrandbits(32)
+        self.asked = Wishes(None, None)
+        self.audio_sender: AudioSender | None = None
+        self.audio_receiver: AudioReceiver | None = None
+        self.video_sender: VideoSender | None = None
+        self.video_receiver: VideoReceiver | None = None
+        self.probe: ProbeListener | None = None
+        self.reporter = Reporter(self, process, transport, cname)
+
+    @property
+    def sends_video(self) -> bool:
+        """Whether our video is on its way now."""
+        return self.video_sender is not None and self.video_sender.running
+
+    @property
+    def packets_sent(self) -> int:
+        """RTP packets, audio and video."""
+        return sum(sender.packets for sender in (self.audio_sender, self.video_sender) if sender is not None)
+
+    @property
+    def packets_received(self) -> int:
+        """RTP packets, audio and video."""
+        return sum(stream.received for stream in (self.audio_receiver, self.video_receiver) if stream is not None)
+
+    @property
+    def bytes_sent(self) -> int:
+        """RTP payload, audio and video."""
+        return sum(sender.payload_bytes for sender in (self.audio_sender, self.video_sender) if sender is not None)
+
+    @property
+    def bytes_received(self) -> int:
+        """RTP payload, audio and video."""
+        return sum(stream.payload_bytes for stream in (self.audio_receiver, self.video_receiver) if stream is not None)
+
+    def agree(self, audio: StreamPlan, video: StreamPlan | None, asked: Wishes) -> None:
+        """Takes what was negotiated, before the start or in a running call."""
+        self._audio, self._video, self.asked = audio, video, asked
+        self._audio_payload_type = audio.payload_type
+        self._video_payload_type = video.payload_type if video is not None else -1
+        self._transport_cc_id = audio.extensions.get(TRANSPORT_CC, 0)
+        if self.audio_receiver is None:
+            self.audio_receiver = AudioReceiver(audio.extensions.get(ABS_SEND_TIME), self._on_first_audio)
+        if video is not None and self.video_receiver is None:
+            self.video_receiver = VideoReceiver(self._ask_keyframe)
+        if self._started:
+            self._retune()
+
+    def start(self) -> None:
+        """The keys are there: begins to send and to report."""
+        if self._started or self._stopped or self._audio is None or self.audio_receiver is None:
+            return
+        self._started = True
+        process = self._process
+        if self._spec.tier is Tier.MEDIA:
+            receiver = self.audio_receiver
+            self.probe = ProbeListener(process.ticker, lambda: receiver.playout.delay_ms)
+        self.audio_sender = AudioSender(
+            self._transport,
+            process.ticker,
+            process.out_buffer,
+            self._header(self._audio, self.audio_ssrc),
+            self._audio_source(),
+            first_sequence=self._rng.getrandbits(15),
+            first_timestamp=self._rng.getrandbits(32),
+            phase=process.next_phase(),
+            process_lateness=process.lateness,
+        )
+        self._retune()
+        self.reporter.start(self._rng.random())
+        if self._transport_cc_id:
+            self._feedback = TransportFeedback(self.audio_ssrc)
+            process.ticker.call_at(process.ticker.now_s() + FEEDBACK_INTERVAL_S, self._send_feedback)
+
+    def stop_sending(self) -> None:
+        """Nobody listens any more."""
+        for sender in (self.audio_sender, self.video_sender):
+            if sender is not None:
+                sender.stop()
+
+    def end_talk(self) -> None:
+        """The intended end: what is heard from now on does not count."""
+        if self.audio_receiver is not None:
+            self.audio_receiver.stop(self._process.ticker.now_s())
+        if self.probe is not None:
+            self.probe.close()
+
+    def stop(self) -> None:
+        """Ends everything. Safe to call twice."""
+        self._stopped = True
+        self.end_talk()
+        self.stop_sending()
+        self.reporter.stop()
+        if self.audio_sender is not None:
+            self._release(self.audio_sender.source)
+
+    def set_video_sending(self, on: bool) -> None:
+        """Starts or stops our video, now or as soon as there is a video stream."""
+        self._video_wanted = on
+        self._retune_video()
+
+    def on_rtp(self, data: bytearray, length: int, now_s: float) -> bool:
+        """Takes one decrypted packet; returns False when it is malformed or of no stream of ours."""
+        span = payload_span(data, length)
+        if span is None:
+            return False
+        if self._feedback is not None:
+            at = find_extension(data, length, self._transport_cc_id)
+            if at:
+                self._feedback.arrived(data[at] << 8 | data[at + 1], int.from_bytes(data[8:12]), now_s)
+        payload_type = data[1] & 0x7F
+        start, end = span
+        if payload_type == self._audio_payload_type and self.audio_receiver is not None:
+            receiver = self.audio_receiver
+            if receiver.on_packet(data, length, end - start, now_s) and self.probe is not None:
+                self.probe.packet(data[2] << 8 | data[3], bytes(data[start:end]), receiver.ptime_ms, now_s)
+            return True
+        if payload_type == self._video_payload_type and self.video_receiver is not None:
+            self.video_receiver.on_packet(data, start, end, now_s)
+            return True
+        return False
+
+    def on_keyframe_request(self) -> None:
+        """The far end cannot decode our video."""
+        if self.video_sender is not None:
+            self.video_sender.jump_to_keyframe()
+
+    def _header(self, plan: StreamPlan, ssrc: int) -> RtpHeader:
+        return RtpHeader(
+            payload_type=plan.payload_type,
+            ssrc=ssrc,
+            abs_send_time_id=plan.extensions.get(ABS_SEND_TIME),
+            mid_id=plan.extensions.get(MID),
+            mid=plan.mid,
+        )
+
+    def _audio_source(self) -> AudioSource:
+        """Our own frame length and rate, or longer and less when the far end asks so."""
+        spec, asked = self._spec, self.asked
+        ptime_ms = max(spec.ptime_ms, asked.ptime_ms or 0)
+        kbit = min(spec.audio_kbit, asked.audio_kbit or spec.audio_kbit)
+        if spec.tier is Tier.MEDIA:
+            return LiveSource(asyncio.get_running_loop(), ptime_ms, kbit)
+        clip = audio_clip(*choose(ptime_ms, kbit))
+        return ClipSource(clip, self._rng.randrange(len(clip.payloads)))
+
+    def _release(self, source: AudioSource) -> None:
+        if isinstance(source, LiveSource):
+            source.close()
+
+    def _retune(self) -> None:
+        """Brings what we send in line with what was agreed last."""
+        sender = self.audio_sender
+        if sender is None or self._audio is None:
+            return
+        wanted = self._audio_source()
+        if (wanted.ptime_ms, wanted.kbit) == (sender.source.ptime_ms, sender.source.kbit):
+            self._release(wanted)
+        else:
+            self._release(sender.source)
+            sender.source = wanted
+        if self._audio.send:
+            sender.start()
+        else:
+            sender.stop()
+        self._retune_video()
+
+    def _retune_video(self) -> None:
+        video, process = self._video, self._process
+        if not self._started or self._stopped:
+            return
+        if video is None or not video.send or not self._video_wanted:
+            if self.video_sender is not None:
+                self.video_sender.stop()
+            return
+        if self.video_sender is None:
+            self.video_sender = VideoSender(
+                self._transport,
+                process.ticker,
+                process.out_buffer,
+                self._header(video, self.video_ssrc),
+                video_clip(),
+                first_sequence=self._rng.getrandbits(15),
+                first_timestamp=self._rng.getrandbits(32),
+                phase=process.next_phase(),
+                process_lateness=process.lateness,
+            )
+        self.video_sender.start()
+
+    def _ask_keyframe(self, media_ssrc: int) -> None:
+        self.reporter.send_now(picture_loss(self.video_ssrc, media_ssrc))
+
+    def _send_feedback(self, due_s: float) -> None:
+        if self._stopped or self._feedback is None:
+            return
+        packet = self._feedback.take()
+        if packet is not None:
+            self._transport.send_rtcp(packet)
+        self._process.ticker.call_at(due_s + FEEDBACK_INTERVAL_S, self._send_feedback)
