@@ -174,6 +174,11 @@ class CallMachine:
 
     # What our person does.
 
+    def begin(self, now_s: float) -> None:
+        """The caller's invitation leaves only now: every limit counts from here."""
+        self._began_s = now_s
+        self.deadline_s = now_s + self.limits.setup_s
+
     def will_wait(self, patience_s: float) -> None:
         """The caller cancels when it has rung for ``patience_s``."""
         self._patience_s = patience_s

@@ -30,6 +30,7 @@ RECONNECT_S = 4.0
 """The one try to take up a lost connection; the service keeps a call for 5 s."""
 BACKOFF_S = (1.0, 2.0, 4.0, 8.0)
 """Pauses between later tries, the last for all that follow, each stretched by chance up to half."""
+GOODBYE_S = 0.5
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024
 FRAME_BYTES = 8
 """WebSocket header and mask of a message on the way."""
@@ -173,6 +174,10 @@ class ReferenceSession:
     async def close(self) -> None:
         """Signs out within a bounded time. Safe to call twice."""
         self._closed = True
+        if self.is_up:
+            # A last goodbye is worth a moment.
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._unsent.join(), GOODBYE_S)
         self.is_up = False
         if self._task is not None:
             self._task.cancel()
@@ -236,6 +241,7 @@ class ReferenceSession:
         try:
             while True:
                 await socket.send_str(await self._unsent.get())
+                self._unsent.task_done()
         except (aiohttp.ClientError, OSError):
             await socket.close()
 
@@ -264,6 +270,7 @@ class ReferenceSession:
         self._fail_acks()
         while not self._unsent.empty():
             self._unsent.get_nowait()
+            self._unsent.task_done()
         self._listener.on_lost()
         for attempt in range(1_000_000_000):
             pause_s = BACKOFF_S[min(attempt, len(BACKOFF_S) - 1)]

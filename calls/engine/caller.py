@@ -1,0 +1,70 @@
+"""The caller's side of a call."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from calls.bridge.messages import PlaceCall
+from calls.engine.context import Context
+from calls.engine.leg import CallLeg, StepFailed
+from calls.engine.leg_record import LegFacts
+from calls.record import Side
+from calls.state_machine import Action, CallMachine, CallState, Told
+from calls.targets.protocol import Signal
+
+if TYPE_CHECKING:
+    from calls.engine.people import Person
+
+
+class CallerLeg(CallLeg):
+    """Invites at the intended moment, hangs up when the planned talk is over."""
+
+    def __init__(self, context: Context, person: Person, order: PlaceCall, call_id: str) -> None:
+        facts = LegFacts(
+            call_id=call_id,
+            side=Side.CALLER,
+            peer=order.callee,
+            media=order.media,
+            scenario=order.scenario,
+            intended_at_s=order.intended_at_s,
+            started_at_s=order.intended_at_s,
+            planned_talk_s=order.talk_s,
+        )
+        machine = CallMachine(Side.CALLER, context.limits, context.clock.monotonic_s(), talk_s=order.talk_s)
+        if order.patience_s is not None:
+            machine.will_wait(order.patience_s)
+        super().__init__(context, person, facts, machine)
+
+    async def _begin(self) -> None:
+        clock, session = self.context.clock, self.person.session
+        ahead_s = self.facts.intended_at_s - clock.unix_s()
+        if ahead_s > 0:
+            await asyncio.sleep(ahead_s)
+        self.facts.started_at_s = clock.unix_s()
+        if not session.is_up:
+            self.machine.stop("signaling_lost")
+            return
+        try:
+            media = await self._open_media(self.facts.media)
+            sdp = await self._step(media.create_offer(), "media_error")
+        except StepFailed as failure:
+            self.machine.stop(failure.reason)
+            return
+        self.facts.started_at_s = clock.unix_s()
+        self.machine.begin(clock.monotonic_s())
+        session.invite(self.facts.call_id, self.facts.peer, "audio" if self.person.low_audio else self.facts.media, sdp)
+
+    async def _on_progress(self, signal: Signal, was: CallState) -> None:
+        now_s = self.context.clock.unix_s()
+        if signal.what is Told.RINGING and self.facts.ringing_at_s is None:
+            self.facts.ringing_at_s = now_s
+        elif signal.what is Told.ANSWERED and was is not self.machine.state and self.media is not None:
+            self.facts.answered_at_s = now_s
+            if self.facts.media == "video" and signal.media == "audio":
+                self._note_peer_media("audio")
+            await self._step(self.media.accept_answer(signal.sdp), "bad_answer")
+            await self._take_early_candidates()
+
+    async def _pick_up(self) -> Action:
+        return Action.NONE

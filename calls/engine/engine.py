@@ -1,0 +1,216 @@
+"""What each command does. Knows people and calls; knows nothing of sockets."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any
+
+from bedrock.clock import Clock
+from bedrock.errors import RingfenceError
+from calls.bridge.messages import (
+    AnyCommand,
+    AnyEvent,
+    AnyReply,
+    CallFinished,
+    Configure,
+    Done,
+    Drain,
+    Drained,
+    EngineTrouble,
+    HangUp,
+    LegFinished,
+    MessageDone,
+    PersonSnapshot,
+    PlaceCall,
+    Refused,
+    SendMessage,
+    Shutdown,
+    SignedIn,
+    SignIn,
+    SignOut,
+    Snapshot,
+)
+from calls.engine.context import Context, Identity
+from calls.engine.leg import CallLeg
+from calls.engine.people import GRACE_S, Person, finish_all
+from calls.engine.recorder import Recorder
+from calls.engine.second_hand import SecondHand
+from calls.engine.snapshot import snapshot_of
+from calls.errors import EngineRefused, NotDelivered, SignInRefused
+from calls.media.factory import MediaFactory
+from calls.media.transport import ConnectLimits
+from calls.record import LegRecord, MessageRow
+from calls.targets import open_target
+
+
+class Engine:
+    """One per process. ``tell`` takes events and never waits."""
+
+    def __init__(self, identity: Identity, clock: Clock, tell: Callable[[AnyEvent], None]) -> None:
+        self.stopping = asyncio.Event()
+        """Set once a Shutdown was carried out."""
+        self._identity = identity
+        self._clock = clock
+        self._tell = tell
+        self._recorder = Recorder(
+            identity.run_folder,
+            identity.writer,
+            lambda code, message: tell(EngineTrouble(code=code, message=message)),
+        )
+        self._configured: Context | None = None
+        self._people: dict[str, Person] = {}
+        self._signing_in: set[str] = set()
+        self._second_hand: asyncio.Task[None] | None = None
+        self._draining = False
+        self._closed = False
+        self._handlers: dict[type[AnyCommand], Callable[[Any], Awaitable[AnyReply]]] = {
+            Configure: self._configure,
+            SignIn: self._sign_in,
+            SignOut: self._sign_out,
+            PlaceCall: self._place,
+            SendMessage: self._send_message,
+            Snapshot: self._snapshot,
+            HangUp: self._hang_up,
+            Drain: self._drain,
+            Shutdown: self._shut_down,
+        }
+
+    async def carry_out(self, command: AnyCommand) -> AnyReply:
+        """Returns the reply to ``command``; whatever goes wrong is a Refused."""
+        try:
+            return await self._handlers[type(command)](command)
+        except (EngineRefused, SignInRefused) as error:
+            return Refused(code=error.code, message=error.message, hint=error.hint)
+        except RingfenceError as error:
+            code = "".join(f"_{part.lower()}" if part.isupper() else part for part in type(error).__name__)
+            return Refused(code=code.lstrip("_"), message=str(error), hint=error.hint)
+
+    async def close(self) -> None:
+        """Ends everything that is on, and writes every row. Safe to call twice."""
+        if self._closed:
+            return
+        self._closed = self._draining = True
+        await finish_all(self._tasks(), 0.0)
+        await asyncio.gather(*(person.sign_out() for person in self._people.values()), return_exceptions=True)
+        if self._second_hand is not None:
+            self._second_hand.cancel()
+            await asyncio.wait({self._second_hand})
+        if self._configured is not None:
+            await self._configured.target.close()
+            await self._configured.media.close()
+        await self._recorder.close()
+
+    @property
+    def _context(self) -> Context:
+        if self._configured is None:
+            raise EngineRefused("the engine is not configured", code="not_configured")
+        return self._configured
+
+    def _person(self, name: str) -> Person:
+        person = self._people.get(name)
+        if person is None:
+            raise EngineRefused(f"{name} is not signed in here", code="not_signed_in")
+        return person
+
+    async def _configure(self, command: Configure) -> Done:
+        if self._configured is not None:
+            raise EngineRefused("the engine is configured already", code="configured")
+        target = open_target(command.target.kind, command.target.url, self._clock)
+        limits = ConnectLimits(ice_s=command.setup_limit_s, dtls_s=command.setup_limit_s)
+        media = MediaFactory(asyncio.get_running_loop(), self._clock, limits=limits)
+        self._configured = Context(self._identity, command, self._clock, target, media, self._recorder)
+        second_hand = SecondHand(
+            self._configured, legs=self._legs, signed_in=lambda: len(self._people), tell=self._tell
+        )
+        self._second_hand = asyncio.create_task(second_hand.run(), name="second hand")
+        return Done()
+
+    async def _sign_in(self, command: SignIn) -> SignedIn:
+        spec = command.person
+        if spec.name in self._people or spec.name in self._signing_in:
+            raise EngineRefused(f"{spec.name} is signed in here already", code="signed_in")
+        person = Person(self._context, spec)
+        self._signing_in.add(spec.name)
+        try:
+            await person.sign_in(self._leg_finished)
+        finally:
+            self._signing_in.discard(spec.name)
+        if self._closed:
+            await person.sign_out()
+            raise EngineRefused("the engine ends", code="closing")
+        self._people[spec.name] = person
+        session = person.session
+        return SignedIn(rtt_ms=session.rtt_ms, degradation=session.policy.degradation, low_audio=person.low_audio)
+
+    async def _sign_out(self, command: SignOut) -> Done:
+        person = self._people.get(command.name)
+        if person is not None:
+            await person.sign_out()
+            self._people.pop(command.name, None)
+        return Done()
+
+    async def _place(self, command: PlaceCall) -> CallFinished:
+        if self._draining:
+            raise EngineRefused("the engine takes no new calls", code="draining")
+        # Shielded: who asked may go away, the call has its own end.
+        return CallFinished(leg=await asyncio.shield(self._person(command.caller).place(command)))
+
+    async def _send_message(self, command: SendMessage) -> MessageDone:
+        person, reason = self._person(command.sender), ""
+        ahead_s = command.intended_at_s - self._clock.unix_s()
+        if ahead_s > 0:
+            await asyncio.sleep(ahead_s)
+        try:
+            await person.session.send_text(command.to, command.text, command.timeout_s)
+        except NotDelivered as error:
+            reason = error.code
+        ack_ms = (self._clock.unix_s() - command.intended_at_s) * 1000.0
+        row = MessageRow(
+            run_id=self._identity.run_id,
+            writer=self._identity.writer,
+            at_s=command.intended_at_s,
+            sender=command.sender,
+            to=command.to,
+            network=person.spec.network,
+            generation=person.generation,
+            ok=not reason,
+            reason=reason,
+            ack_ms=ack_ms if not reason else None,
+        )
+        self._recorder.messages.append(row)
+        return MessageDone(row=row)
+
+    async def _hang_up(self, command: HangUp) -> Done:
+        self._person(command.name).leave("")
+        return Done()
+
+    async def _drain(self, command: Drain) -> Drained:
+        self._draining = True
+        tasks = self._tasks()
+        left = set(tasks)
+        if left:
+            _, left = await asyncio.wait(left, timeout=command.timeout_s)
+        for person in self._people.values():
+            person.leave("drained")
+        forced = len(left)
+        await finish_all(self._tasks(), self._context.limits.confirm_s + GRACE_S)
+        await self._recorder.flush()
+        return Drained(ended=len(tasks), forced=forced)
+
+    async def _shut_down(self, _command: Shutdown) -> Done:
+        await self.close()
+        self.stopping.set()
+        return Done()
+
+    async def _snapshot(self, command: Snapshot) -> PersonSnapshot:
+        return snapshot_of(self._person(command.name))
+
+    def _leg_finished(self, record: LegRecord) -> None:
+        self._tell(LegFinished(leg=record))
+
+    def _legs(self) -> Iterable[CallLeg]:
+        return [leg for person in self._people.values() for leg in person.calls.values()]
+
+    def _tasks(self) -> list[asyncio.Task[LegRecord]]:
+        return [task for person in self._people.values() for task in person.tasks()]

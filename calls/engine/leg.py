@@ -1,0 +1,283 @@
+"""One side of one call, from its first message to its row: a task that sleeps until something happens or is overdue.
+
+Everything that happens goes through one inbox in the order it came: signals, media milestones, orders to leave. Every
+wait ends at the state machine's absolute deadline.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Awaitable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+from calls.engine.context import Context
+from calls.engine.leg_record import LegFacts, evidence_of, leg_record
+from calls.media.errors import BadDescription, MediaError
+from calls.media.interface import LegSpec, LiveStats, MediaEvent, MediaLeg, MediaStats
+from calls.record import LegRecord, Stage
+from calls.state_machine import Action, CallMachine, CallState, Told
+from calls.targets.protocol import Signal
+
+if TYPE_CHECKING:
+    from calls.engine.people import Person
+
+logger = logging.getLogger(__name__)
+
+_STAGES = {
+    MediaEvent.ICE: Stage.ICE,
+    MediaEvent.DTLS: Stage.DTLS,
+    MediaEvent.FIRST_AUDIO: Stage.MEDIA_BOTH_WAYS,
+}
+_MEDIA_STEP_S = 10.0
+"""Making a description takes milliseconds; a step that takes so long is stuck."""
+AUDIO_KBIT, AUDIO_PTIME_MS = 24, 20
+LOW_AUDIO_KBIT, LOW_AUDIO_PTIME_MS = 12, 60
+ResultT = TypeVar("ResultT")
+
+
+@dataclass(frozen=True, slots=True)
+class _Milestone:
+    event: MediaEvent
+    at_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Leave:
+    reason: str
+    failed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Stop:
+    reason: str
+
+
+class StepFailed(Exception):
+    """A step of the media failed; carries the reason code for the record."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class CallLeg:
+    """The part that both sides share. ``run`` is called once."""
+
+    def __init__(self, context: Context, person: Person, facts: LegFacts, machine: CallMachine) -> None:
+        self.context = context
+        self.person = person
+        self.facts = facts
+        self.machine = machine
+        self.media: MediaLeg | None = None
+        self.stats: MediaStats | None = None
+        self.peer_media = ""
+        self._inbox: asyncio.Queue[Signal | _Milestone | _Leave | _Stop] = asyncio.Queue()
+        self._early_candidates: list[Signal] = []
+        self._drops_before = person.link_drops()
+
+    # What the outside tells.
+
+    def on_signal(self, signal: Signal) -> None:
+        """A message of the service about this call."""
+        self._inbox.put_nowait(signal)
+
+    def leave(self, reason: str, *, failed: bool = False) -> None:
+        """The person ends the call now."""
+        self._inbox.put_nowait(_Leave(reason, failed))
+
+    def stop(self, reason: str) -> None:
+        """The call is over without another word."""
+        self._inbox.put_nowait(_Stop(reason))
+
+    def live(self) -> LiveStats | None:
+        """Returns the media's figures of this moment; None before there is media."""
+        return self.media.live() if self.media is not None else None
+
+    def check_silence(self, live: LiveStats) -> None:
+        """Leaves a call that has gone silent for longer than a person waits."""
+        age_ms = live.last_packet_age_ms
+        limit_ms = self.context.configure.silence_limit_s * 1000.0
+        if self.machine.state is CallState.TALKING and age_ms is not None and age_ms > limit_ms:
+            self.leave("audio_died", failed=True)
+
+    # The life of the call.
+
+    async def run(self) -> LegRecord:
+        """Returns the row, whatever happens; it is also on its way to disk."""
+        try:
+            await self._begin()
+            await self._go_on()
+        except asyncio.CancelledError:
+            self._cut_off("engine_stopped")
+        except Exception:
+            logger.exception("%s: a fault of our own", self.facts.call_id)
+            self._cut_off("media_error")
+        record = await self._finish()
+        self.context.recorder.calls.append(record)
+        return record
+
+    async def _begin(self) -> None:
+        raise NotImplementedError
+
+    async def _pick_up(self) -> Action:
+        raise NotImplementedError
+
+    async def _go_on(self) -> None:
+        clock, machine = self.context.clock, self.machine
+        while machine.state is not CallState.ENDED:
+            try:
+                async with asyncio.timeout(max(0.0, machine.deadline_s - clock.monotonic_s())):
+                    event = await self._inbox.get()
+            except TimeoutError:
+                if clock.monotonic_s() < machine.deadline_s:
+                    continue  # the loop's clock counts whole milliseconds
+                action = machine.overdue(clock.monotonic_s())
+            else:
+                action = await self._handle(event)
+            await self._act(action)
+
+    async def _handle(self, event: Signal | _Milestone | _Leave | _Stop) -> Action:
+        now_s = self.context.clock.monotonic_s()
+        match event:
+            case Signal():
+                return await self._handle_signal(event, now_s)
+            case _Milestone(event=MediaEvent.FAILED):
+                return self.machine.leave(now_s, self.media.failure if self.media else "media_error", failed=True)
+            case _Milestone():
+                return self.machine.media(_STAGES[event.event], now_s)
+            case _Leave():
+                return self.machine.leave(now_s, event.reason, failed=event.failed)
+            case _Stop():
+                return self.machine.stop(event.reason)
+
+    async def _handle_signal(self, signal: Signal, now_s: float) -> Action:
+        was = self.machine.state
+        action = self.machine.told(signal.what, now_s, signal.code)
+        if action is not Action.NONE:
+            return action
+        try:
+            if signal.what is Told.CANDIDATE:
+                await self._take_candidate(signal)
+            elif signal.what is Told.REOFFER and was in {CallState.CONNECTING, CallState.TALKING}:
+                await self._reanswer(signal)
+            elif signal.what is Told.MEDIA:
+                self._obey(signal)
+            else:
+                await self._on_progress(signal, was)
+        except StepFailed as failure:
+            return self.machine.leave(self.context.clock.monotonic_s(), failure.reason, failed=True)
+        return Action.NONE
+
+    async def _on_progress(self, signal: Signal, was: CallState) -> None:
+        """A side's own reaction to a message that the machine took."""
+
+    async def _act(self, action: Action) -> None:
+        session, call_id = self.person.session, self.facts.call_id
+        if action is Action.ANSWER:
+            await self._act(await self._pick_up())
+            return
+        if action in {Action.HANG_UP, Action.STOP} and self.facts.talk_end_at_s is None:
+            self.facts.talk_end_at_s = self.context.clock.unix_s()
+            if self.media is not None:
+                self.media.end_talk()
+        if action is Action.HANG_UP:
+            session.hang_up(call_id)
+        elif action is Action.CANCEL:
+            session.cancel(call_id)
+        elif action is Action.DECLINE:
+            session.decline(call_id)
+
+    # Media.
+
+    async def _open_media(self, media: str) -> MediaLeg:
+        """Returns the new leg. Raises StepFailed."""
+        spec, low = self.person.spec, self.person.low_audio
+        order = LegSpec(
+            tier=spec.tier,
+            media="audio" if low else media,
+            bind_address=spec.media_address,
+            access_link=self.person.link,
+            audio_kbit=LOW_AUDIO_KBIT if low else AUDIO_KBIT,
+            ptime_ms=LOW_AUDIO_PTIME_MS if low else AUDIO_PTIME_MS,
+            seed=self.context.random_of("media", self.facts.call_id, self.facts.side).getrandbits(32),
+        )
+        if low:
+            self.facts.fall_back("low_audio", self.context.clock.unix_s())
+        self.media = await self._step(self.context.media.open_leg(order, self._on_media), "bind_failed")
+        return self.media
+
+    async def _step(self, work: Awaitable[ResultT], reason: str) -> ResultT:
+        """Returns what ``work`` returns. Raises StepFailed: ``reason`` for a bad description, else a fault of ours."""
+        try:
+            async with asyncio.timeout(_MEDIA_STEP_S):
+                return await work
+        except BadDescription as error:
+            logger.warning("%s: %s: %s", self.facts.call_id, reason, error)
+            raise StepFailed(reason) from None
+        except (MediaError, TimeoutError, OSError) as error:
+            logger.warning("%s: media: %s", self.facts.call_id, error)
+            raise StepFailed(reason if reason == "bind_failed" else "media_error") from None
+
+    def _on_media(self, event: MediaEvent, at_s: float) -> None:
+        self._inbox.put_nowait(_Milestone(event, at_s))
+
+    async def _take_candidate(self, signal: Signal) -> None:
+        if self.media is None or self.facts.answered_at_s is None:
+            self._early_candidates.append(signal)
+        else:
+            await self._add_candidate(signal)
+
+    async def _take_early_candidates(self) -> None:
+        early, self._early_candidates = self._early_candidates, []
+        for signal in early:
+            await self._add_candidate(signal)
+
+    async def _add_candidate(self, signal: Signal) -> None:
+        if self.media is not None:
+            candidate = dict(signal.candidate) if signal.candidate is not None else None
+            await self._step(self.media.add_candidate(candidate), "bad_candidate")
+
+    async def _reanswer(self, signal: Signal) -> None:
+        if self.media is None:
+            return
+        sdp = await self._step(self.media.reaccept_offer(signal.sdp), "bad_reoffer")
+        self._note_peer_media(signal.media)
+        self.person.session.reanswer(self.facts.call_id, self.media.live().media, sdp)
+
+    def _obey(self, signal: Signal) -> None:
+        """The far end said what it sends and wants from now on."""
+        self._note_peer_media(signal.media)
+        if self.media is not None and not self.person.low_audio:
+            self.media.set_video_sending(signal.media == "video")
+
+    def _note_peer_media(self, media: str) -> None:
+        self.peer_media = media
+        less_than_asked = media == "low_audio" or (media == "audio" and self.facts.media == "video")
+        if less_than_asked and self.facts.fell_back_to != "low_audio":
+            self.facts.fall_back(media, self.context.clock.unix_s())
+
+    # The end.
+
+    def _cut_off(self, reason: str) -> None:
+        """Ends a call for a reason of our own; the far end is told, so that it need not wait for a timeout."""
+        if self.machine.state is not CallState.ENDED:
+            self.machine.stop(reason)
+            if self.person.session.is_up:
+                self.person.session.hang_up(self.facts.call_id)
+
+    async def _finish(self) -> LegRecord:
+        self.facts.ended_at_s = self.context.clock.unix_s()
+        if self.media is not None:
+            self.stats = await self.media.close()
+        drops = Counter(self.person.link_drops())
+        drops.subtract(self._drops_before)
+        evidence = evidence_of(self.stats, drops, peer_is_ours=self.context.identity.peers_are_ours)
+        ending = self.machine.settle(evidence)
+        if self.machine.findings:
+            logger.warning("%s: findings against the target: %s", self.facts.call_id, self.machine.findings)
+        return leg_record(
+            self.context.identity, self.person.spec, self.person.generation, self.facts, ending, evidence, self.stats
+        )

@@ -1,0 +1,65 @@
+"""The engine's rows on their way to disk: kept on the loop, written once a second by one thread of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from calls.errors import SegmentNotWritten
+from calls.record import HealthRow, LegRecord, MessageRow, SampleRow
+from calls.segments import SegmentWriter
+
+
+class Recorder:
+    """Four segment writers. ``on_trouble`` hears of the first failed flush in a row, then once a minute."""
+
+    def __init__(self, run_folder: Path, writer: str, on_trouble: Callable[[str, str], None]) -> None:
+        self.calls = SegmentWriter(run_folder / "calls", LegRecord, writer)
+        self.messages = SegmentWriter(run_folder / "messages", MessageRow, writer)
+        self.samples = SegmentWriter(run_folder / "samples", SampleRow, writer)
+        self.health = SegmentWriter(run_folder / "health", HealthRow, writer)
+        self._writers: tuple[SegmentWriter[Any], ...] = (self.calls, self.messages, self.samples, self.health)
+        importlib.import_module("pyarrow.parquet")  # now, not in the first second with calls
+        self._on_trouble = on_trouble
+        self._failures = 0
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="segments")
+        self._last: asyncio.Future[None] | None = None
+
+    def flush_soon(self) -> None:
+        """Starts a flush off the loop unless one is under way."""
+        if self._last is None or self._last.done():
+            self._last = asyncio.ensure_future(self.flush())
+
+    async def flush(self) -> None:
+        """Writes everything that waits, off the loop. Trouble is told, not raised: the rows stay for the next time."""
+        loop = asyncio.get_running_loop()
+        problems = await loop.run_in_executor(self._thread, self._flush_all)
+        if not problems:
+            self._failures = 0
+        elif self._failures % 60 == 0:
+            self._on_trouble("segment_not_written", problems[0])
+        self._failures += bool(problems)
+
+    def rows_given_up(self) -> int:
+        """Returns how many rows were lost to a disk that refused them for too long."""
+        return sum(writer.rows_given_up for writer in self._writers)
+
+    async def close(self) -> None:
+        """Writes what is left and ends the thread."""
+        if self._last is not None:
+            await self._last
+        await self.flush()
+        self._thread.shutdown()
+
+    def _flush_all(self) -> list[str]:
+        problems = []
+        for writer in self._writers:
+            try:
+                writer.flush()
+            except SegmentNotWritten as error:
+                problems.append(f"{error.message}: {error.hint}")
+        return problems
