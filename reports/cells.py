@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from calls.record import Blame
+from reports.run_folder import refuse_newer
 
 CELL_FORMAT = 1
 
@@ -119,12 +120,17 @@ def write_cell(run_folder: Path, result: CellResult) -> Path:
 
 
 def read_cells(run_folder: Path) -> CellsRead:
-    """Reads every attempt. A file that is torn or not a cell is named in ``unreadable``, never raised."""
+    """Reads every attempt. A file that is torn or not a cell is named in ``unreadable``, never raised.
+
+    Raises NewerFormat for a cell that a newer version wrote.
+    """
     attempts: dict[str, list[CellResult]] = {}
     unreadable = []
     for path in sorted((run_folder / "cells").glob("*/*/cell.json")):
         try:
-            result = msgspec.json.decode(path.read_bytes(), type=CellResult)
+            written = path.read_bytes()
+            refuse_newer(written, CELL_FORMAT, path)
+            result = msgspec.json.decode(written, type=CellResult)
         except (OSError, msgspec.DecodeError) as error:
             unreadable.append(f"{path.relative_to(run_folder)}: {error}")
             continue

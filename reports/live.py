@@ -1,4 +1,4 @@
-"""The live files ``live/*.jsonl``: one JSON object a line, appended by the swarm and the matrix, followed by the CLI."""
+"""The live files ``live/*.jsonl``: one JSON object a line, appended by swarm and matrix, followed by the CLI."""
 
 from __future__ import annotations
 

@@ -1,0 +1,75 @@
+"""``summary.md``: the summary as a comment on a merge request, short enough to be read."""
+
+from __future__ import annotations
+
+from reports.summary import RuleKind, RuleResult, Summary, Verdict
+from reports.terminal import SENTENCES, outlier_lines
+from reports.wording import bounds, clock, counted, figure, grouped
+
+SIGNS = {Verdict.PASS: "✅", Verdict.FAIL: "❌", Verdict.INCONCLUSIVE: "❔", Verdict.INVALID: "⚠️"}
+CELLS_SHOWN = 10
+REASONS_SHOWN = 10
+
+
+def summary_markdown(summary: Summary, run_id: str) -> str:
+    """Returns the comment."""
+    parts = [f"## {SIGNS[summary.verdict]} {summary.verdict}: {SENTENCES[summary.verdict]}", _facts(summary, run_id)]
+    if summary.reasons:
+        parts.append("\n".join(f"- {_escape(reason)}" for reason in summary.reasons[:REASONS_SHOWN]))
+    parts.append(_rules(summary.rules_of(RuleKind.SLO)))
+    broken = [rule for rule in summary.rules_of(RuleKind.TRUST, RuleKind.EVIDENCE) if rule.verdict is not Verdict.PASS]
+    if not broken:
+        parts.append("The harness vouches for these figures: every check of its own health holds.")
+    parts += [part for part in (_cells(summary), _failures(summary)) if part]
+    return "\n\n".join(parts) + "\n"
+
+
+def _facts(summary: Summary, run_id: str) -> str:
+    facts = [f"Run `{run_id}`"]
+    if summary.swarm.calls:
+        facts.append(f"{counted(summary.swarm.calls, 'swarm call')}, {grouped(summary.swarm.peak_concurrent)} at once")
+    if summary.matrix.cells:
+        facts.append(f"{counted(summary.matrix.devices, 'device')} in {counted(summary.matrix.cells, 'cell')}")
+    facts.append("tiers " + ", ".join(summary.tiers) if summary.tiers else "no tiers")
+    if summary.duration_s is not None:
+        facts.append(clock(summary.duration_s))
+    return " · ".join(facts)
+
+
+def _rules(rules: list[RuleResult]) -> str:
+    lines = ["| | rule | measured | bounds | wanted | n |", "|---|---|---:|---:|---:|---:|"]
+    for rule in rules:
+        interval = "" if rule.confidence is None or rule.value is None else bounds(rule.low, rule.high, rule.unit)
+        scope = "" if rule.scope in {"", "all"} else f" <sub>{_escape(rule.scope)}</sub>"
+        cells = (
+            SIGNS[rule.verdict], _escape(rule.name) + scope, figure(rule.value, rule.unit), interval,
+            _escape(rule.objective), grouped(rule.n),
+        )  # fmt: skip
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def _cells(summary: Summary) -> str:
+    bad = [cell for cell in summary.matrix.grid if cell.status not in {"passed", "skipped"}]
+    if not bad:
+        return ""
+    lines = ["| cell | status | why | replay |", "|---|---|---|---|"]
+    for cell in bad[:CELLS_SHOWN]:
+        why = _escape(cell.detail or cell.reason)
+        replay = f"`{cell.replay}`" if cell.replay else ""
+        lines.append(f"| {_escape(cell.cell)} | {cell.status.replace('_', ' ')} | {why} | {replay} |")
+    if len(bad) > CELLS_SHOWN:
+        lines.append(f"| … and {len(bad) - CELLS_SHOWN} more | | | |")
+    return "\n".join([*lines, *(f"\n{line}" for line in outlier_lines(summary.matrix))])
+
+
+def _failures(summary: Summary) -> str:
+    lines = [
+        f"- {counted(group.calls, 'call')} failed: `{group.reason}`, blame {group.blame}, e.g. `{group.examples[0]}`"
+        for group in summary.swarm.failures[:5]
+    ]
+    return "\n".join(lines)
+
+
+def _escape(text: str) -> str:
+    return text.replace("|", "\\|").replace("<", "&lt;").replace("\n", " ")

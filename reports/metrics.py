@@ -1,0 +1,156 @@
+"""The one list of metrics that a rule may name: what each measures, in which unit, over which records.
+
+A ratio counts calls (messages, cells); a quantile is taken over one value a call; a fact is one number of the run.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Kind(StrEnum):
+    """How a metric's interval comes about."""
+
+    RATIO = "ratio"
+    """Hits among n: an exact binomial interval."""
+    QUANTILE = "quantile"
+    """An order-statistic interval."""
+    FACT = "fact"
+    """Counted, not estimated: no interval."""
+
+
+class Better(StrEnum):
+    """Which way is good."""
+
+    HIGHER = "higher"
+    LOWER = "lower"
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One metric. ``value`` and ``counted`` are SQL over ``table``; see call_view.py and store.py for the columns."""
+
+    name: str
+    meaning: str
+    kind: Kind
+    better: Better
+    unit: str
+    table: str
+    value: str
+    """Ratio: what makes a row a hit. Quantile: the number. Fact: the name of its query in facts.py."""
+    counted: str = "true"
+    """Which rows are in the population."""
+    q: float = 0.5
+    example: str = "call_id"
+    """The column that names a row, for the examples of a broken rule."""
+    single_valued: str = ""
+    """A column that must hold one value over the whole population, e.g. the model of a MOS."""
+    coverage: bool = False
+    """It says how much was tested, not how good the product is: a miss is INCONCLUSIVE, never FAIL."""
+
+
+CALL_KEYS = ("source", "tier", "network", "generation", "scenario", "device", "persona", "media")
+MESSAGE_KEYS = ("network", "generation")
+CELL_KEYS = ("device", "device_class", "network", "generation", "scenario", "driver", "tier", "emulated")
+
+WHERE_KEYS: dict[str, tuple[str, ...]] = {
+    "calls": CALL_KEYS,
+    "messages": MESSAGE_KEYS,
+    "cells": CELL_KEYS,
+    "run": (),
+}
+"""Which keys a rule's ``where`` may hold, for each table."""
+
+NO_ACCESS_LINK = "none"
+"""How ``where`` names the empty network or generation: no access link at all."""
+
+GENERATIONS = ("2g", "satellite", "3g", "4g", "5g", "wifi", NO_ACCESS_LINK)
+"""From the worst to the best."""
+
+_SPOKE = "outcome IN ('completed', 'failed')"
+
+
+def _ratio(name: str, better: Better, table: str, value: str, counted: str, meaning: str, example: str) -> Metric:
+    return Metric(name, meaning, Kind.RATIO, better, "", table, value, counted, example=example)
+
+
+def _quantile(
+    name: str,
+    q: float,
+    better: Better,
+    unit: str,
+    value: str,
+    meaning: str,
+    table: str = "calls",
+    example: str = "call_id",
+    single_valued: str = "",
+) -> Metric:
+    counted = f"{value} IS NOT NULL"
+    return Metric(
+        name, meaning, Kind.QUANTILE, better, unit, table, value, counted, q, example, single_valued=single_valued
+    )
+
+
+def _coverage(name: str, unit: str, value: str, meaning: str) -> Metric:
+    return Metric(name, meaning, Kind.FACT, Better.HIGHER, unit, "run", value, coverage=True)
+
+
+_ALL = (
+    _ratio(
+        "completion_ratio", Better.HIGHER, "calls", "outcome = 'completed'", _SPOKE,
+        "calls completed, of those that completed or failed (what people decide leaves the denominator)", "call_id",
+    ),
+    _ratio(
+        "failed_ratio", Better.LOWER, "calls", "outcome = 'failed'", _SPOKE,
+        "calls that failed, of those that completed or failed", "call_id",
+    ),
+    _ratio(
+        "target_failed_ratio", Better.LOWER, "calls", "outcome = 'failed' AND blame = 'target'", _SPOKE,
+        "calls that the service itself broke, of those that completed or failed", "call_id",
+    ),
+    _ratio(
+        "fallback_ratio", Better.HIGHER, "calls", "fell_back_to <> ''", f"{_SPOKE} AND media_both_ways",
+        "calls in which a side gave up video or quality to stay up, of those with media both ways", "call_id",
+    ),
+    _quantile("setup_ms_p50", 0.50, Better.LOWER, "ms", "setup_ms",
+              "from the intended start to audio heard on both sides, the person's ringing time taken out: median"),
+    _quantile("setup_ms_p95", 0.95, Better.LOWER, "ms", "setup_ms",
+              "from the intended start to audio heard on both sides, the person's ringing time taken out"),
+    _quantile("connect_ms_p50", 0.50, Better.LOWER, "ms", "connect_ms",
+              "from the callee's answer to audio heard on both sides: median"),
+    _quantile("connect_ms_p95", 0.95, Better.LOWER, "ms", "connect_ms",
+              "from the callee's answer to audio heard on both sides"),
+    _quantile("owd_ms_p50", 0.50, Better.LOWER, "ms", "owd_ms",
+              "a call's typical one-way delay of audio packets, in its worse direction: median over calls"),
+    _quantile("owd_ms_p95", 0.95, Better.LOWER, "ms", "owd_ms",
+              "a call's typical one-way delay of audio packets, in its worse direction: 95th percentile over calls"),
+    _quantile("loss_ratio_p50", 0.50, Better.LOWER, "ratio", "effective_loss_ratio",
+              "audio packets lost or too late to play, in a call's worse direction: median over calls"),
+    _quantile("loss_ratio_p95", 0.95, Better.LOWER, "ratio", "effective_loss_ratio",
+              "audio packets lost or too late to play, in a call's worse direction: 95th percentile over calls"),
+    _quantile("mos_lq_p5", 0.05, Better.HIGHER, "MOS", "mos_lq",
+              "listening quality of a call's worse side: the worst 5 % of calls lie below", single_valued="mos_model"),
+    _quantile("mos_lq_median", 0.50, Better.HIGHER, "MOS", "mos_lq",
+              "listening quality of a call's worse side: median over calls", single_valued="mos_model"),
+    _quantile("mos_cq_median", 0.50, Better.HIGHER, "MOS", "mos_cq",
+              "conversational quality (delay counted) of a call's worse side: median", single_valued="mos_model"),
+    _quantile("probe_score_median", 0.50, Better.HIGHER, "", "audio_score",
+              "likeness of decoded to spoken audio of a call's worse side, 0 to 1: median over probe calls"),
+    _quantile("message_ack_ms_p95", 0.95, Better.LOWER, "ms", "ack_ms",
+              "from the intended moment of a text message to its acknowledgement", "messages", "sender"),
+    _ratio("message_failed_ratio", Better.LOWER, "messages", "NOT ok", "true",
+           "text messages that were not acknowledged", "sender"),
+    _ratio("cell_pass_ratio", Better.HIGHER, "cells", "status = 'passed'", "status IN ('passed', 'failed')",
+           "cells of the device matrix that passed, of those that passed or failed", "cell"),
+    _coverage("cells_run", "cells", "cells_run", "cells of the device matrix that passed or failed"),
+    _coverage("devices_run", "devices", "devices_run", "device profiles with a cell that passed or failed"),
+    _coverage("peak_concurrent", "calls", "peak_concurrent", "most swarm calls with media both ways in one second"),
+    _coverage("concurrent_held_60s", "calls", "concurrent_held_60s",
+              "most swarm calls with media both ways that were held through every second of some minute"),
+    _coverage("probes_concurrent_min", "calls", "probes_concurrent_min",
+              "fewest probe calls with media in any second of the swarm's best minute"),
+)  # fmt: skip
+
+METRICS: dict[str, Metric] = {metric.name: metric for metric in _ALL}
+"""Every metric by name."""

@@ -1,0 +1,247 @@
+"""The summary on a terminal. Width, colour and plainness are the console's business: piped output has no colours."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from rich import box
+from rich.console import Console, Group, RenderableType
+from rich.markup import escape
+from rich.padding import Padding
+from rich.panel import Panel
+from rich.rule import Rule as Line
+from rich.table import Table
+from rich.text import Text
+
+from reports.summary import GridCell, MatrixFigures, RuleKind, RuleResult, Summary, SwarmFigures, Verdict
+from reports.wording import bounds, clock, counted, figure, grouped, percent
+
+STYLES = {
+    Verdict.PASS: "green",
+    Verdict.FAIL: "bold red",
+    Verdict.INCONCLUSIVE: "yellow",
+    Verdict.INVALID: "magenta",
+}
+MARKS = {Verdict.PASS: "✓", Verdict.FAIL: "✗", Verdict.INCONCLUSIVE: "?", Verdict.INVALID: "!"}
+SENTENCES = {
+    Verdict.PASS: "every required rule holds",
+    Verdict.FAIL: "the product broke a rule",
+    Verdict.INCONCLUSIVE: "too little was tested to know",
+    Verdict.INVALID: "the harness cannot vouch for its own figures",
+}
+CELL_MARKS = {
+    "passed": ("●", "green"),
+    "failed": ("✗", "bold red"),
+    "environment_error": ("!", "magenta"),
+    "skipped": ("-", "dim"),
+    "missing": ("?", "magenta"),
+}
+WORST_CELLS = 8
+REASONS = 12
+
+
+def render(summary: Summary, console: Console) -> None:
+    """Prints the whole summary: verdict, rules, swarm, device matrix, generator health."""
+    console.print(_banner(summary))
+    console.print(_rules(summary))
+    if summary.swarm.calls or summary.swarm.health.writers:
+        console.print(_swarm(summary.swarm))
+    if summary.matrix.cells:
+        console.print(_matrix(summary.matrix))
+    if summary.swarm.health.writers:
+        console.print(_health(summary))
+
+
+def _section(title: str, *parts: RenderableType) -> Group:
+    heading = Line(f"[bold]{title}[/]", align="left", style="dim", characters="─")
+    return Group(heading, *(Padding(part, (0, 0, 0, 1)) for part in parts), "")
+
+
+def _banner(summary: Summary) -> RenderableType:
+    style = STYLES[summary.verdict]
+    facts = []
+    if summary.swarm.calls:
+        facts.append(f"{counted(summary.swarm.calls, 'call')}, {grouped(summary.swarm.peak_concurrent)} at once")
+    if summary.matrix.cells:
+        facts.append(f"{counted(summary.matrix.devices, 'device')} in {counted(summary.matrix.cells, 'cell')}")
+    if summary.duration_s is not None:
+        facts.append(clock(summary.duration_s))
+    heading = Text.assemble((f"{MARKS[summary.verdict]} {summary.verdict}", style), f"  {SENTENCES[summary.verdict]}")
+    lines: list[RenderableType] = [heading, Text(" · ".join(facts), style="dim")]
+    if summary.reasons:
+        lines.append("")
+        lines.extend(_bullet(reason) for reason in summary.reasons[:REASONS])
+        if len(summary.reasons) > REASONS:
+            lines.append(Text(f"… and {len(summary.reasons) - REASONS} more, in summary.json", style="dim"))
+    return Panel(Group(*lines), border_style=style.removeprefix("bold "), box=box.HEAVY, padding=(0, 1))
+
+
+def _bullet(reason: str) -> Table:
+    row = Table.grid(padding=(0, 1))
+    row.add_row("•", Text(reason, overflow="fold"))
+    return row
+
+
+def _rules(summary: Summary) -> RenderableType:
+    table = _table("", "rule", "measured", "bounds", "wanted", "n", right=("measured", "bounds", "wanted", "n"))
+    for rule in summary.rules_of(RuleKind.SLO):
+        table.add_row(*_rule_row(rule))
+    checks = summary.rules_of(RuleKind.TRUST, RuleKind.EVIDENCE)
+    broken = [check for check in checks if check.verdict is not Verdict.PASS]
+    told = f"harness: {len(checks) - len(broken)} of {len(checks)} checks hold"
+    parts: list[RenderableType] = [table, "", Text(told, style="dim" if not broken else STYLES[Verdict.INVALID])]
+    parts += [Text(f"  ! {check.name}: {check.reason}", style=STYLES[Verdict.INVALID]) for check in broken]
+    return _section("rules", *parts)
+
+
+def _rule_row(rule: RuleResult) -> Iterable[RenderableType]:
+    style = STYLES[rule.verdict]
+    name = escape(rule.name) + ("" if rule.required else " [dim](advisory)[/]")
+    if rule.scope not in {"", "all"}:
+        name += f"\n[dim]{escape(rule.scope)}[/]"
+    interval = "" if rule.confidence is None or rule.value is None else bounds(rule.low, rule.high, rule.unit)
+    short = interval.removesuffix(f" {rule.unit}").removesuffix(" %")
+    return (
+        f"[{style}]{MARKS[rule.verdict]}[/]",
+        name,
+        f"[{style}]{figure(rule.value, rule.unit)}[/]",
+        f"[dim]{short}[/]",
+        rule.objective,
+        f"[dim]{grouped(rule.n) if rule.confidence else ''}[/]",
+    )
+
+
+def _swarm(swarm: SwarmFigures) -> RenderableType:
+    table = _table("tier", "calls", "completed", "setup p50", "p95", "one-way p95", "MOS", right=True)
+    table.columns[0].justify = "left"
+    for tier, figures in swarm.by_tier.items():
+        table.add_row(
+            tier,
+            grouped(figures.calls),
+            figure(figures.completion_ratio, "ratio"),
+            figure(figures.setup_ms_p50, "ms"),
+            figure(figures.setup_ms_p95, "ms"),
+            figure(figures.owd_ms_p95, "ms"),
+            figure(figures.mos_lq_median, ""),
+        )
+    held = "" if swarm.concurrent_held_60s is None else f", {grouped(swarm.concurrent_held_60s)} held for a minute"
+    people = ", ".join(
+        f"{grouped(count)} {outcome.replace('_', ' ')}"
+        for outcome, count in swarm.by_outcome.items()
+        if outcome not in {"completed", "failed"}
+    )
+    lines = [
+        f"{counted(swarm.completed, 'call')} completed, {grouped(swarm.failed)} failed"
+        + (f"; people: {people}" if people else ""),
+        f"at most {grouped(swarm.peak_concurrent)} with media at once{held}",
+    ]
+    if swarm.messages.get("sent"):
+        sent, failed = int(swarm.messages["sent"] or 0), int(swarm.messages["failed"] or 0)
+        ack = figure(swarm.messages["ack_ms_p95"], "ms")
+        lines.append(f"{counted(sent, 'message')}, {grouped(failed)} failed, 95 % acknowledged within {ack}")
+    parts: list[RenderableType] = [Text(line) for line in lines]
+    return _section("swarm", *parts, "", table, *_failures(swarm))
+
+
+def _failures(swarm: SwarmFigures) -> list[RenderableType]:
+    if not swarm.failures:
+        return []
+    table = _table("failed because", "blame", "calls", "for example", right=("calls",))
+    for group in swarm.failures[:6]:
+        table.add_row(escape(group.reason), group.blame, grouped(group.calls), f"[dim]{escape(group.examples[0])}[/]")
+    told: list[RenderableType] = ["", table]
+    told += [Text(line, style="yellow") for line in outlier_lines(swarm)]
+    return told
+
+
+def outlier_lines(figures: SwarmFigures | MatrixFigures) -> list[str]:
+    """One sentence for each group that stands out."""
+    return [
+        f"{group.by} {group.name} stands out: {group.failed} of {group.n} failed, elsewhere {group.others_failed} of "
+        f"{group.others_n}"
+        for group in figures.outliers
+    ]
+
+
+def _matrix(matrix: MatrixFigures) -> RenderableType:
+    told = ", ".join(f"{count} {status.replace('_', ' ')}" for status, count in matrix.by_status.items())
+    heading = f"{counted(matrix.devices, 'device')}, {counted(matrix.networks, 'network')}, "
+    heading += f"{counted(matrix.cells, 'cell')}: {told}"
+    parts: list[RenderableType] = [Text(heading), "", _grid(matrix), _legend()]
+    parts += [Text(line, style="yellow") for line in outlier_lines(matrix)]
+    return _section("device matrix", *parts, *_worst_cells(matrix.grid))
+
+
+def _grid(matrix: MatrixFigures) -> Table:
+    networks = sorted({(cell.generation, cell.network) for cell in matrix.grid})
+    table = _table("device", *(network for _generation, network in networks))
+    for column in table.columns[1:]:
+        column.justify = "center"
+    devices: dict[str, list[GridCell]] = {}
+    for cell in matrix.grid:
+        devices.setdefault(cell.device, []).append(cell)
+    for cells in devices.values():
+        row: list[RenderableType] = [escape(cells[0].device_title)]
+        for _generation, network in networks:
+            row.append(Text(" ").join(_mark(cell) for cell in cells if cell.network == network))
+        table.add_row(*row)
+    return table
+
+
+def _mark(cell: GridCell) -> Text:
+    mark, style = CELL_MARKS[cell.status]
+    return Text(mark + (f"x{cell.attempts}" if cell.attempts > 1 else ""), style=style)
+
+
+def _legend() -> Text:
+    parts = [
+        Text(f"{mark} {status.replace('_', ' ')}", style=style)
+        for status, (mark, style) in CELL_MARKS.items()
+    ]  # fmt: skip
+    return Text("   ").join([*parts, Text("x2 attempts", style="dim")])
+
+
+def _worst_cells(grid: list[GridCell]) -> list[RenderableType]:
+    order = ("failed", "missing", "environment_error")
+    worst = sorted((cell for cell in grid if cell.status in order), key=lambda cell: order.index(cell.status))
+    lines: list[RenderableType] = []
+    for cell in worst[:WORST_CELLS]:
+        mark, style = CELL_MARKS[cell.status]
+        blame = f", blame {cell.blame}" if cell.blame else ""
+        lines.append(Text.assemble("\n", (f"{mark} {cell.cell}", style), f"  {cell.reason}{blame}"))
+        if cell.detail:
+            lines.append(Text(f"  {cell.detail}", overflow="fold"))
+        if cell.replay:
+            lines.append(Text(f"  $ {cell.replay}", style="cyan", overflow="fold"))
+    if len(worst) > WORST_CELLS:
+        lines.append(Text(f"\n… and {len(worst) - WORST_CELLS} more, in report.html", style="dim"))
+    return lines
+
+
+def _health(summary: Summary) -> RenderableType:
+    table = _table("writer", "role", "CPU mean", "max", "sent late p99", "late s", "lost", right=True)
+    table.columns[0].justify = table.columns[1].justify = "left"
+    health = summary.swarm.health
+    for writer in health.writers:
+        late = f"{writer.late_seconds}/{writer.active_seconds}"
+        table.add_row(
+            writer.writer,
+            writer.role,
+            f"{percent(writer.cpu_ratio_mean)} %",
+            f"{percent(writer.cpu_ratio_max)} %",
+            figure(writer.send_late_p99_ms_median, "ms"),
+            f"[magenta]{late}[/]" if writer.late_seconds else late,
+            f"[magenta]{grouped(writer.datagrams_dropped)}[/]" if writer.datagrams_dropped else "0",
+        )
+    told = f"{grouped(health.starts_dropped)} of {counted(health.starts_planned, 'planned start')} dropped, "
+    told += f"{counted(health.lost_halves, 'half call', 'half calls')} lost, "
+    told += f"{counted(health.segments_read, 'segment')} read, {len(health.segments_unreadable)} unreadable"
+    return _section("generator", table, Text(told, style="dim"))
+
+
+def _table(*columns: str, right: bool | tuple[str, ...] = ()) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="dim", padding=(0, 1))
+    for name in columns:
+        to_right = right is True or (isinstance(right, tuple) and name in right)
+        table.add_column(name, justify="right" if to_right else "left", no_wrap=name not in {"rule", "failed because"})
+    return table

@@ -1,0 +1,273 @@
+"""Whether the harness can vouch for its own figures, and whether it tested what was planned.
+
+``trust`` rules come first: a generator that sent late, lost datagrams or lost records has no true figures, so neither
+a pass nor a fail of the product can be had from them. ``evidence`` rules say that less was tested than planned; what
+was tested stays true. A broken one names the writer and the second of the run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from reports.live import LiveReader
+from reports.slo import ValidityBounds
+from reports.store import RunStore
+from reports.summary import RuleKind, RuleResult, Verdict
+from reports.wording import counted, percent
+
+ENGINES = "role IN ('engine', 'matrix_engine')"
+MIN_ACTIVE_SECONDS = 20
+"""A writer active for less has no lateness share of its own; it still counts in the pool of all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """What a validity rule looked at."""
+
+    value: float | None
+    limit: float
+    n: int
+    reason: str
+    """The whole sentence for a broken rule, empty for one that holds."""
+    unit: str = ""
+
+
+def judge_validity(store: RunStore, bounds: ValidityBounds) -> list[RuleResult]:
+    """Returns every validity rule, judged: PASS or INVALID. Needs the table ``calls``."""
+    results = []
+    for name, kind, judge in _RULES:
+        check = judge(store, bounds)
+        results.append(
+            RuleResult(
+                name=name, verdict=Verdict.INVALID if check.reason else Verdict.PASS, kind=kind, value=check.value,
+                low=check.value, high=check.value, n=check.n, limit=check.limit, unit=check.unit, metric=name,
+                objective=f"<= {check.limit:g}" if check.unit != "ratio" else f"<= {percent(check.limit)} %",
+                reason=check.reason,
+            )
+        )  # fmt: skip
+    return results
+
+
+def planned_cells(store: RunStore) -> dict[str, dict[str, Any]]:
+    """The cells that the matrix announced, by name; empty when it never came that far."""
+    planned: dict[str, dict[str, Any]] = {}
+    for event in LiveReader(store.folder.path / "live" / "matrix.jsonl").read_new():
+        if event.get("event") == "plan" and isinstance(event.get("cells"), list):
+            planned |= {str(cell["cell"]): cell for cell in event["cells"] if isinstance(cell, dict) and "cell" in cell}
+    return planned
+
+
+def _second(store: RunStore, at_s: float) -> str:
+    """A moment as the second of the run that people find again in the charts."""
+    manifest = store.folder.manifest
+    started_at_s = manifest.started_at_s if manifest else None
+    if started_at_s is None:
+        started_at_s = store.value("SELECT min(at_s) FROM health") or at_s
+    return f"second {at_s - started_at_s:.0f}"
+
+
+def _send_late_seconds(store: RunStore, bounds: ValidityBounds) -> Check:
+    bound_ms, limit = bounds.send_late_p99_ms_max, bounds.send_late_seconds_ratio_max
+    rows = store.rows(
+        f"""SELECT writer, count(*), count(*) FILTER (send_late_p99_ms > ?), max(send_late_p99_ms),
+            arg_max(at_s, send_late_p99_ms), min(at_s) FILTER (send_late_p99_ms > ?)
+        FROM health WHERE {ENGINES} AND active_legs > 0 GROUP BY writer ORDER BY writer""",
+        [bound_ms, bound_ms],
+    )
+    n = sum(row[1] for row in rows)
+    pooled = sum(row[2] for row in rows) / n if n else None
+    shares = [(late / seconds, writer, worst_ms, worst_at_s, first_at_s)
+              for writer, seconds, late, worst_ms, worst_at_s, first_at_s in rows
+              if seconds >= MIN_ACTIVE_SECONDS or (pooled or 0) > limit]  # fmt: skip
+    if not shares:
+        return Check(pooled, limit, n, "", "ratio")
+    share, writer, worst_ms, worst_at_s, first_at_s = max(shares, key=lambda found: found[0])
+    if share <= limit:
+        return Check(share, limit, n, "", "ratio")
+    reason = (
+        f"{writer} sent late: in {percent(share)} % of its active seconds 1 % of its packets left more than "
+        f"{bound_ms:g} ms late, first in {_second(store, first_at_s)}, worst in {_second(store, worst_at_s)} "
+        f"({worst_ms:.0f} ms)"
+    )
+    return Check(share, limit, n, reason, "ratio")
+
+
+def _send_late_calls(store: RunStore, bounds: ValidityBounds) -> Check:
+    bound_ms, limit = bounds.send_late_p99_ms_max, bounds.send_late_calls_ratio_max
+    late, n, worst_ms, worst_writer, worst_at_s = store.rows(
+        """SELECT count(*) FILTER (send_late_p99_ms > ?), count(send_late_p99_ms), max(send_late_p99_ms),
+            arg_max(writer, send_late_p99_ms), arg_max(started_at_s, send_late_p99_ms) FROM sides""",
+        [bound_ms],
+    )[0]
+    share = late / n if n else None
+    if share is None or share <= limit:
+        return Check(share, limit, n, "", "ratio")
+    reason = (
+        f"{percent(share)} % of all legs sent 1 % of their packets more than {bound_ms:g} ms late; the worst one was "
+        f"{worst_writer}'s, begun in {_second(store, worst_at_s)} ({worst_ms:.0f} ms)"
+    )
+    return Check(share, limit, n, reason, "ratio")
+
+
+def _datagrams_dropped(store: RunStore, bounds: ValidityBounds) -> Check:
+    limit = bounds.datagrams_dropped_max
+    rows = store.rows(
+        """SELECT writer, max(datagrams_dropped) AS dropped, min(at_s) FILTER (datagrams_dropped > 0)
+        FROM health GROUP BY writer ORDER BY dropped DESC, writer"""
+    )
+    total = sum(row[1] for row in rows)
+    if total <= limit:
+        return Check(total, limit, len(rows), "")
+    writer, dropped, at_s = rows[0]
+    reason = f"{writer} lost {counted(dropped, 'datagram')} of its own, first in {_second(store, at_s)}"
+    return Check(total, limit, len(rows), reason)
+
+
+def _health_gap(store: RunStore, bounds: ValidityBounds) -> Check:
+    limit_s = bounds.health_gap_s_max
+    gaps = store.rows(
+        f"""SELECT writer, at_s, next_at_s - at_s AS gap_s FROM (
+            SELECT writer, at_s,
+                coalesce(
+                    lead(at_s) OVER (PARTITION BY writer ORDER BY at_s),
+                    CASE WHEN role = 'engine' THEN max(at_s) OVER (PARTITION BY role) END
+                ) AS next_at_s
+            FROM health WHERE {ENGINES}
+        ) WHERE next_at_s IS NOT NULL ORDER BY gap_s DESC LIMIT 1"""
+    )
+    silent = [row[0] for row in store.rows(
+        """SELECT DISTINCT writer FROM sides WHERE tier IN ('packets', 'media')
+        AND writer NOT IN (SELECT writer FROM health) ORDER BY writer"""
+    )]  # fmt: skip
+    n = int(store.value("SELECT count(DISTINCT writer) FROM health"))
+    if silent:
+        return Check(None, limit_s, n, f"no health was ever recorded by {', '.join(silent)}", "s")
+    if not gaps or gaps[0][2] <= limit_s:
+        return Check(gaps[0][2] if gaps else None, limit_s, n, "", "s")
+    writer, at_s, gap_s = gaps[0]
+    return Check(gap_s, limit_s, n, f"{writer} fell silent in {_second(store, at_s)} for {gap_s:.0f} s", "s")
+
+
+def _lost_halves(store: RunStore, bounds: ValidityBounds) -> Check:
+    limit = bounds.lost_halves_ratio_max
+    lost, n, writer, at_s = store.rows(
+        """SELECT count(*) FILTER (half_lost), count(*), mode(writer) FILTER (half_lost),
+            min(started_at_s) FILTER (half_lost) FROM calls"""
+    )[0]
+    share = lost / n if n else None
+    if share is None or share <= limit:
+        return Check(share, limit, n, "", "ratio")
+    reason = (
+        f"{counted(lost, 'call')} ({percent(share)} %) lost the record of one side, the other side being mostly "
+        f"{writer}'s, the first begun in {_second(store, at_s)}"
+    )
+    return Check(share, limit, n, reason, "ratio")
+
+
+def _clock(store: RunStore, _bounds: ValidityBounds) -> Check:
+    negative, n, writer, at_s = store.rows(
+        """SELECT count(*) FILTER (owd_p50_ms < 0), count(owd_p50_ms), mode(writer) FILTER (owd_p50_ms < 0),
+            min(started_at_s) FILTER (owd_p50_ms < 0) FROM sides"""
+    )[0]
+    if not negative:
+        return Check(0, 0, n, "")
+    reason = (
+        f"{counted(negative, 'leg')} heard packets before they were sent, mostly {writer}'s, from "
+        f"{_second(store, at_s)}: the clocks disagree"
+    )
+    return Check(negative, 0, n, reason)
+
+
+def _segments(store: RunStore, bounds: ValidityBounds) -> Check:
+    unreadable = [*store.segments.unreadable, *store.cells.unreadable]
+    n = store.segments.read + len(unreadable)
+    limit = bounds.unreadable_segments_max
+    if len(unreadable) <= limit:
+        return Check(len(unreadable), limit, n, "")
+    return Check(len(unreadable), limit, n, f"{counted(len(unreadable), 'file')} cannot be read: {unreadable[0]}")
+
+
+def _harness_faults(store: RunStore, _bounds: ValidityBounds) -> Check:
+    faults = [fault for fault in store.folder.faults if fault.severity == "invalid"]
+    told = "; ".join(f"{fault.detail or fault.what} ({_second(store, fault.at_s)})" for fault in faults[:3])
+    return Check(len(faults), 0, len(store.folder.faults), told)
+
+
+def _whole(store: RunStore, _bounds: ValidityBounds) -> Check:
+    folder = store.folder
+    problems = list(folder.problems)
+    if folder.manifest is not None:
+        if folder.manifest.interrupted:
+            problems.append("the run was interrupted")
+        elif folder.manifest.ended_at_s is None:
+            problems.append("the run never came to its end: the manifest has no end time")
+    return Check(len(problems), 0, 1, "; ".join(problems))
+
+
+def _swarm_ran(store: RunStore, _bounds: ValidityBounds) -> Check:
+    calls = int(store.value("SELECT count(*) FROM calls WHERE source = 'swarm'"))
+    planned = store.folder.manifest is not None and store.folder.manifest.plans("swarm")
+    nothing = planned and calls == 0
+    return Check(float(nothing), 0, calls, "a swarm was planned, and it recorded no call" if nothing else "")
+
+
+def _matrix_ran(store: RunStore, bounds: ValidityBounds) -> Check:
+    limit = bounds.environment_error_ratio_max
+    planned = planned_cells(store)
+    ran = {row[0]: row[1] for row in store.rows("SELECT cell, status FROM cells WHERE status <> 'skipped'")}
+    missing = sorted(set(planned) - {row[0] for row in store.rows("SELECT cell FROM cells")})
+    errors = sorted(cell for cell, status in ran.items() if status == "environment_error")
+    n = len(ran) + len(missing)
+    if n == 0:
+        wanted = store.folder.manifest is not None and store.folder.manifest.plans("matrix")
+        return Check(None, limit, 0, "a device matrix was planned, and no cell ran" if wanted else "", "ratio")
+    share = (len(errors) + len(missing)) / n
+    if share <= limit:
+        return Check(share, limit, n, "", "ratio")
+    parts = []
+    if errors:
+        parts.append(f"{counted(len(errors), 'cell')} ended in an environment error, e.g. {errors[0]}")
+    if missing:
+        parts.append(f"{counted(len(missing), 'planned cell')} left no result, e.g. {missing[0]}")
+    return Check(share, limit, n, " and ".join(parts), "ratio")
+
+
+def _starts_dropped(store: RunStore, bounds: ValidityBounds) -> Check:
+    limit = bounds.starts_dropped_ratio_max
+    rows = store.rows(
+        """SELECT writer, max(starts_planned), max(starts_dropped) AS dropped, min(at_s) FILTER (starts_dropped > 0)
+        FROM health GROUP BY writer ORDER BY dropped DESC, writer"""
+    )
+    planned, dropped = sum(row[1] for row in rows), sum(row[2] for row in rows)
+    share = dropped / planned if planned else None
+    if share is None or share <= limit:
+        return Check(share, limit, planned, "", "ratio")
+    reason = (
+        f"{counted(dropped, 'planned start')} ({percent(share)} %) could not happen, nobody being free; most at "
+        f"{rows[0][0]}, first in {_second(store, rows[0][3])}"
+    )
+    return Check(share, limit, planned, reason, "ratio")
+
+
+def _anything(store: RunStore, _bounds: ValidityBounds) -> Check:
+    records = int(store.value("SELECT (SELECT count(*) FROM calls) + (SELECT count(*) FROM cells)"))
+    return Check(float(records == 0), 0, records, "" if records else "nothing was recorded: no call and no cell")
+
+
+_RULES: tuple[tuple[str, RuleKind, Callable[[RunStore, ValidityBounds], Check]], ...] = (
+    ("harness_faults", RuleKind.TRUST, _harness_faults),
+    ("send_late_seconds", RuleKind.TRUST, _send_late_seconds),
+    ("send_late_legs", RuleKind.TRUST, _send_late_calls),
+    ("datagrams_dropped", RuleKind.TRUST, _datagrams_dropped),
+    ("engine_health_gap", RuleKind.TRUST, _health_gap),
+    ("lost_call_halves", RuleKind.TRUST, _lost_halves),
+    ("clock_agreement", RuleKind.TRUST, _clock),
+    ("files_readable", RuleKind.TRUST, _segments),
+    ("run_complete", RuleKind.EVIDENCE, _whole),
+    ("something_recorded", RuleKind.EVIDENCE, _anything),
+    ("swarm_ran", RuleKind.EVIDENCE, _swarm_ran),
+    ("matrix_ran", RuleKind.EVIDENCE, _matrix_ran),
+    ("starts_dropped", RuleKind.EVIDENCE, _starts_dropped),
+)
