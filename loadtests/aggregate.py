@@ -108,6 +108,11 @@ class Tally:
         """Counts a call whose engine died with it."""
         self.tiers[tier.value].by_outcome["lost"] += 1
 
+    def call_refused(self, tier: Tier) -> None:
+        """Counts a call that the engine would not place: it has no record, and is a dropped start."""
+        self.tiers[tier.value].started -= 1
+        self.starts_dropped += 1
+
     def engine_second(self, row: HealthRow) -> None:
         """Keeps what the engine said of its last second."""
         self.engine = {

@@ -38,6 +38,8 @@ SIGN_IN_S = 20.0
 """How long the load waits for the last people to sign in; who is not online then is simply not called."""
 ALMOST_ALL = 0.98
 PRESENCE_S = 0.5
+ENGINE_NOT_STARTED = "engine_not_started"
+"""A fault that ends the run: the plan cannot be carried out, and nothing is lost yet."""
 LOCAL = "local"
 """The one worker of a run without workers."""
 
@@ -118,6 +120,7 @@ class SwarmMaster:
         self._folder, self._job = folder, job
         self._live = LiveView(folder.path, self.view)
         vars(options)[OPTION] = job.to_wire()
+        self.environment.host = target.url
         self.phase = Phase.READY
         logger.info("Run folder %s, target %s", folder.path, target.url)
         self._greenlets = [gevent.spawn(self._every_second), gevent.spawn(self._exchange_presence)]
@@ -199,6 +202,10 @@ class SwarmMaster:
 
     def _on_fault(self, environment: Environment, msg: Any, **_kwargs: Any) -> None:
         self._fault(msg.data["what"], msg.data["detail"], msg.data["severity"])
+        if msg.data["what"] == ENGINE_NOT_STARTED:
+            self.problem = msg.data["detail"]
+            self.exit_with(ExitCode.ENVIRONMENT)
+            gevent.spawn(self.end, 0, interrupted=True)
 
     def _on_drained(self, environment: Environment, msg: Any, **_kwargs: Any) -> None:
         self._drained.answer(msg.data["slot"])

@@ -55,6 +55,11 @@ class Presence:
             if last != index:
                 self._own_online[place], self._place[last] = last, place
 
+    def sign_out_all(self) -> None:
+        """Notes that none of our people is online any more."""
+        self._own_online.clear()
+        self._place.clear()
+
     def engage(self, pair: Pair) -> None:
         """Notes that a call of ours has begun."""
         for index in (pair.caller, pair.callee):

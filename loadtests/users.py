@@ -6,9 +6,9 @@ import random
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import gevent
+from gevent import GreenletExit
 from gevent.queue import Empty, Queue
 from locust import User, task
-from locust.exception import StopUser
 
 from calls.record import Tier
 from loadtests.engine_bridge import CallOrder
@@ -26,11 +26,13 @@ class Member(User):
 
     abstract = True
     worker: ClassVar[SwarmWorker | None] = None
+    host = "the target below"
+    """What Locust's start form shows as its host; the address is told once the target is known."""
 
     def join(self) -> WorkerRun:
-        """Returns our worker's run. Raises StopUser on a worker that has no part in it."""
+        """Returns our worker's run. Raises GreenletExit, which Locust takes as a quiet leave, when it has none."""
         if self.worker is None or self.worker.run is None:
-            raise StopUser
+            raise GreenletExit
         return self.worker.run
 
 
@@ -49,7 +51,7 @@ class Person(Member):
             self.account = self.swarm.claim_person(self.orders)
             self.swarm.sign_in(self.account, Tier.PACKETS)
         except (NobodyLeft, EngineLost, SignInFailed):
-            raise StopUser from None
+            raise GreenletExit from None
         plan = self.swarm.job.plan
         self._rng = random.Random(f"messages {self.swarm.job.seed} {self.account.name}")
         self._messages_per_s = self.account.persona.writes * plan.messages_per_person_per_min / 60
@@ -102,7 +104,7 @@ class Probe(Member):
             for account in self.pair:
                 self.swarm.sign_in(account, Tier.MEDIA)
         except (NobodyLeft, EngineLost, SignInFailed):
-            raise StopUser from None
+            raise GreenletExit from None
 
     @task
     def call_again(self) -> None:

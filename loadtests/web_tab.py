@@ -16,7 +16,7 @@ from reports.statistics import proportion_bounds
 
 KEY = "calls"
 COLUMNS = [
-    {"key": "name", "title": "Calls"},
+    {"key": "figure", "title": "Calls"},
     {"key": "load", "title": "Load (packets)"},
     {"key": "probes", "title": "Probes (media)"},
     {"key": "note", "title": "What it spans"},
@@ -88,7 +88,8 @@ def rows(view: SwarmView, problem: str, now_s: float) -> list[dict[str, str]]:
         load_value = _percentile(view, _LOAD, figure, ratio, now_s)
         probe_value = _percentile(view, _PROBES, figure, ratio, now_s)
         table.append(_row(title, load_value, probe_value, note))
-    return table + _health_rows(view)
+    # Locust sorts by the key ``name`` until somebody clicks on a column.
+    return [{"name": f"{place:03d}", **row} for place, row in enumerate(table + _health_rows(view))]
 
 
 def _health_rows(view: SwarmView) -> list[dict[str, str]]:
@@ -106,8 +107,8 @@ def _health_rows(view: SwarmView) -> list[dict[str, str]]:
     ]
 
 
-def _row(name: str, load: str, probes: str, note: str) -> dict[str, str]:
-    return {"name": name, "load": load, "probes": probes, "note": note}
+def _row(figure: str, load: str, probes: str, note: str) -> dict[str, str]:
+    return {"figure": figure, "load": load, "probes": probes, "note": note}
 
 
 def _completion(tally: TierTally) -> str:

@@ -132,7 +132,7 @@ class WorkerRun:
     def start_engine(self) -> None:
         """Spawns this worker's engine. A worker without one stays, and every start that it plans counts as dropped."""
         try:
-            self._bridge = EngineBridge(self.job, self.slot, self.tally, self.environment.events, self._on_engine_lost)
+            self._bridge = EngineBridge(self.job, self.slot, self.tally, self.environment.events, self._on_trouble)
         except RingfenceError as error:
             self._say_fault("engine_not_started", f"worker {self.slot}: {error}", "invalid")
         self._greenlets = [gevent.spawn(self._every_second), gevent.spawn(self._say_presence)]
@@ -261,8 +261,12 @@ class WorkerRun:
         with self._lock:
             if self._closed:
                 return
-            if self._bridge is not None and (problem := self._bridge.close(handshake.CLOSE_S)):
-                self._say_fault("engine_close", f"worker {self.slot}: {problem}", "invalid")
+            try:
+                if self._bridge is not None:
+                    self._bridge.close(handshake.CLOSE_S)
+            except EngineLost as error:
+                if self.tally.engine:
+                    self._say_fault("engine_not_closed", f"worker {self.slot}: {error}", "invalid")
             self._health.close(self.tally)
             self._closed = True
             final = {"slot": self.slot, "second": self.tally.take_second()}
@@ -284,6 +288,8 @@ class WorkerRun:
         while not self._closed:
             gevent.sleep(1.0)
             self._health.second(self.tally)
+            if self._bridge is not None:
+                self._bridge.check_alive()
             self._send(handshake.SECOND, {"slot": self.slot, "second": self.tally.take_second()})
             if self.clock.monotonic_s() - self._heard_at_s > MASTER_SILENT_S and not self._ending.is_set():
                 logger.error("The master has been silent for %.0f s: this worker ends its run", MASTER_SILENT_S)
@@ -298,10 +304,12 @@ class WorkerRun:
             self._send(handshake.PRESENCE, {"slot": self.slot, "online": online, "engaged": engaged})
             gevent.sleep(0.5)
 
-    def _on_engine_lost(self, detail: str, lost: int) -> None:
-        self.tally.signed_in = 0
-        self.tally.engine = {}
-        self._say_fault("engine_lost", f"worker {self.slot}: {detail}, with {lost} calls in progress", "invalid")
+    def _on_trouble(self, what: str, detail: str, severity: str) -> None:
+        if what == "engine_lost":
+            self.tally.signed_in = 0
+            self.tally.engine = {}
+            self.presence.sign_out_all()
+        self._say_fault(what, f"worker {self.slot}: {detail}", severity)
 
     def _say_fault(self, what: str, detail: str, severity: str) -> None:
         logger.error("%s: %s", what, detail)

@@ -1,0 +1,232 @@
+"""One worker's engine: what Locust's greenlets ask of it, and what it tells Locust's statistics.
+
+The engine stamps every time itself; a greenlet that waits for the hub would only add its own lateness.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Any
+
+import zmq.green
+
+from calls.bridge.client import EngineClient
+from calls.bridge.messages import (
+    AnswerHabit,
+    AnyEvent,
+    CallFinished,
+    Configure,
+    Drain,
+    EngineHealth,
+    EngineTrouble,
+    MessageDone,
+    PersonSpec,
+    PlaceCall,
+    SendMessage,
+    SignIn,
+    SignOut,
+    TargetSpec,
+)
+from calls.errors import BridgeError, EngineGone
+from calls.record import LegRecord, Outcome, Tier
+from loadtests.aggregate import Tally, setup_ms_of
+from loadtests.errors import CallFailed, EngineLost, MessageFailed, SignInFailed
+from loadtests.job import SwarmJob
+from loadtests.population import Person
+
+logger = logging.getLogger(__name__)
+
+SIGN_IN_S = 20.0
+CONFIGURE_S = 10.0
+RING_MARGIN_S = 15.0
+"""The engine gives up this much later than the service should have: no answer is then the service's failure."""
+PROBE_HABIT = AnswerHabit(answer_after_s=0.3)
+"""Probes wait for each other's call and take it."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallOrder:
+    """One call to place."""
+
+    caller: Person
+    callee: Person
+    intended_at_s: float
+    talk_s: float
+    tier: Tier
+
+
+class EngineBridge:
+    """The engine process of one worker for one run."""
+
+    def __init__(
+        self, job: SwarmJob, slot: int, tally: Tally, events: Any, on_trouble: Callable[[str, str, str], None]
+    ) -> None:
+        """Starts and configures the engine. Raises EnvironmentLacks or BridgeError when it does not come up.
+
+        ``on_trouble`` is told (what, detail, severity) of what the run should know, once the engine is gone or worse.
+        """
+        self._tally = tally
+        self._request: Any = events.request
+        self._on_trouble = on_trouble
+        self._gone_told = False
+        self._closing = False
+        name = f"swarm-{slot}"
+        log = job.run_folder / "logs" / f"engine-{name}.log"
+        self._client = EngineClient.spawn(
+            job.run_folder, job.run_id, name, "engine", zmq_module=zmq.green, log_path=log, on_event=self._on_event
+        )
+        target = TargetSpec(kind=job.target_kind, url=job.target_url)
+        configure = Configure(
+            target=target,
+            setup_limit_s=job.setup_limit_s,
+            gap_limit_ms=job.gap_limit_ms,
+            ring_limit_s=job.no_answer_s + RING_MARGIN_S,
+            seed=job.seed * 1000 + slot,
+        )
+        try:
+            self._client.request(configure, CONFIGURE_S)
+        except BaseException:
+            self._client.close(1.0)
+            raise
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether the engine is gone."""
+        return not self._client.is_alive()
+
+    def sign_in(self, person: Person, tier: Tier) -> None:
+        """Signs a person in, and counts how long it took. Raises SignInFailed, or EngineLost."""
+        habits = person.persona.answers
+        answers = AnswerHabit(
+            answer_after_s=habits.after_s,
+            ring_jitter=habits.jitter,
+            decline_ratio=habits.declines,
+            ignore_ratio=habits.ignores,
+        )
+        spec = PersonSpec(
+            name=person.name,
+            password=person.password,
+            persona=person.persona_id,
+            device=person.persona.device,
+            network=person.persona.network,
+            tier=tier,
+            answers=PROBE_HABIT if tier is Tier.MEDIA else answers,
+            scenario="swarm" if tier is Tier.PACKETS else "probe",
+        )
+        try:
+            reply = self._client.request(SignIn(person=spec), SIGN_IN_S + CONFIGURE_S)
+        except EngineGone as error:
+            self._tell_gone(error)
+            raise EngineLost(str(error)) from None
+        except BridgeError as error:
+            self._tally.sign_in_failed += 1
+            failure = SignInFailed(f"sign-in: {getattr(error, 'code', 'no reply')}")
+            self._fire("SIGN-IN", "sign-in", None, failure)
+            raise failure from None
+        self._fire("SIGN-IN", f"round trip ({person.persona.network or 'no link'})", reply.rtt_ms)
+
+    def sign_out(self, person: Person) -> None:
+        """Asks the engine to sign a person out, and does not wait for it."""
+        self._client.submit(SignOut(name=person.name))
+
+    def place_call(self, order: CallOrder, on_over: Callable[[LegRecord | None], None]) -> None:
+        """Places a call; ``on_over`` runs when it has ended, with None when its engine died. Raises EngineLost."""
+        if self.is_lost:
+            raise EngineLost("the engine is gone")
+        self._tally.call_started(order.tier)
+        command = PlaceCall(
+            caller=order.caller.name,
+            callee=order.callee.name,
+            intended_at_s=order.intended_at_s,
+            talk_s=order.talk_s,
+            scenario="swarm" if order.tier is Tier.PACKETS else "probe",
+        )
+
+        def finished(future: Future[Any]) -> None:
+            leg = self._count_call(order.tier, future)
+            on_over(leg)
+
+        self._client.submit(command).add_done_callback(finished)
+
+    def send_message(self, sender: Person, receiver: Person, text: str, intended_at_s: float) -> None:
+        """Sends a text message, and counts its acknowledgement when it comes."""
+        command = SendMessage(sender=sender.name, to=receiver.name, text=text, intended_at_s=intended_at_s)
+        self._client.submit(command).add_done_callback(self._count_message)
+
+    def close(self, timeout_s: float) -> None:
+        """Hangs up what is left, flushes the records to disk, and ends the engine.
+
+        Raises EngineLost when it was gone already or did not end in time: records may be missing.
+        """
+        self._closing = True
+        try:
+            self._client.request(Drain(timeout_s=0), timeout_s)
+        except BridgeError as error:
+            self._gone_told = True
+            raise EngineLost(f"its engine could not be closed in order: {error}") from None
+        finally:
+            self._client.close(timeout_s)
+
+    def _count_call(self, tier: Tier, future: Future[Any]) -> LegRecord | None:
+        error = future.exception()
+        if error is not None:
+            if isinstance(error, EngineGone):
+                self._tell_gone(error)
+                self._tally.call_lost(tier)
+                self._fire("CALL", f"setup ({tier.value})", None, CallFailed("the generator's engine died"))
+                return None
+            self._tally.call_refused(tier)
+            code = getattr(error, "code", type(error).__name__)
+            self._fire("CALL", f"setup ({tier.value})", None, CallFailed(f"the engine refused: {code}"))
+            return None
+        finished: CallFinished = future.result()
+        leg = finished.leg
+        self._tally.call_finished(leg)
+        if leg.outcome is Outcome.COMPLETED:
+            self._fire("CALL", f"setup ({tier.value})", setup_ms_of(leg))
+        elif leg.outcome is Outcome.FAILED:
+            failure = CallFailed(f"{leg.stage.value}: {leg.reason or 'unknown'} (blame {leg.blame.value or 'unknown'})")
+            self._fire("CALL", f"setup ({tier.value})", setup_ms_of(leg), failure)
+        else:
+            self._fire("CALL", f"{leg.outcome.value} ({tier.value})", None)
+        return leg
+
+    def _count_message(self, future: Future[Any]) -> None:
+        error = future.exception()
+        if error is not None:
+            self._tally.messages_failed += 1
+            code = getattr(error, "code", "engine gone" if isinstance(error, EngineGone) else type(error).__name__)
+            self._fire("MESSAGE", "acknowledged", None, MessageFailed(f"message: {code}"))
+            return
+        done: MessageDone = future.result()
+        if done.row.ok:
+            self._tally.messages_ok += 1
+            self._fire("MESSAGE", "acknowledged", done.row.ack_ms)
+        else:
+            self._tally.messages_failed += 1
+            self._fire("MESSAGE", "acknowledged", None, MessageFailed(f"message: {done.row.reason or 'unknown'}"))
+
+    def _on_event(self, event: AnyEvent) -> None:
+        if isinstance(event, EngineHealth):
+            self._tally.engine_second(event.row)
+        elif isinstance(event, EngineTrouble):
+            self._on_trouble(f"engine_{event.code}", event.message, "note")
+
+    def _tell_gone(self, error: EngineGone) -> None:
+        if not self._gone_told and not self._closing:
+            self._gone_told = True
+            lost = sum(tally.active for tally in self._tally.tiers.values())
+            self._on_trouble("engine_lost", f"{error}; {lost} calls of its people were in progress", "invalid")
+
+    def check_alive(self) -> None:
+        """Tells of the engine's death when nobody was waiting for a reply."""
+        if isinstance(self._client.failure, EngineGone):
+            self._tell_gone(self._client.failure)
+
+    def _fire(self, kind: str, name: str, response_ms: float | None, exception: Exception | None = None) -> None:
+        self._request.fire(
+            request_type=kind, name=name, response_time=response_ms, response_length=0, exception=exception
+        )
