@@ -157,7 +157,9 @@ class Leg:
     def _agree(self, remote: sdp.Description, audio: StreamPlan, video: StreamPlan | None) -> None:
         self._audio, self._video = audio, video
         self.peer_clock, self.peer_voice = remote.clock, remote.voice
-        self.streams.agree(audio, video, negotiation.wishes(remote))
+        # Our own peers stamp with the monotonic clock, browsers with the wall clock (Chromium 156, measured).
+        ahead_s = 0.0 if remote.clock else self.process.unix_of(0.0)
+        self.streams.agree(audio, video, negotiation.wishes(remote), sender_clock_s=ahead_s)
 
     def _connect(self, transport: RemoteTransport, *, controlling: bool) -> None:
         self.state = "connecting"

@@ -1,7 +1,7 @@
 """RTP headers (RFC 3550) with the two header extensions that we send (RFC 8285 one-byte form): abs-send-time and mid.
 
 abs-send-time is 24 bits of seconds in 6.18 fixed point, here of CLOCK_MONOTONIC: two processes of one machine can
-compare theirs. https://webrtc.googlesource.com/src/+/main/docs/native-code/rtp-hdrext/abs-send-time
+compare theirs. Chromium's is of the wall clock. https://webrtc.googlesource.com/src/+/main/docs/native-code/rtp-hdrext/abs-send-time
 """
 
 from __future__ import annotations

@@ -21,8 +21,12 @@ _MAX_PLAUSIBLE_OWD_S = 16.0
 class AudioReceiver:
     """One incoming audio stream. Sequence numbers and timestamps wrap; packets may come twice or out of order."""
 
-    def __init__(self, abs_send_time_id: int | None, on_first: Callable[[float], None]) -> None:
+    def __init__(
+        self, abs_send_time_id: int | None, on_first: Callable[[float], None], *, sender_clock_s: float = 0.0
+    ) -> None:
+        """``sender_clock_s`` is how far the clock of the far end's abs-send-time is ahead of our monotonic one."""
         self._time_id = abs_send_time_id or 0
+        self._sender_clock_s = sender_clock_s
         self._time_at = 0
         self._on_first = on_first
         self._ssrc: int | None = None
@@ -177,7 +181,7 @@ class AudioReceiver:
             at = self._time_at = find_extension(data, length, self._time_id)
             if not at or at + 3 > length:
                 return None
-        delay_s = owd_s(data, at, now_s)
+        delay_s = owd_s(data, at, now_s + self._sender_clock_s)
         if abs(delay_s) > _MAX_PLAUSIBLE_OWD_S:
             return None
         owd_ms = self.last_owd_ms = delay_s * 1000

@@ -84,14 +84,21 @@ class LegStreams:
         """RTP payload, audio and video."""
         return sum(stream.payload_bytes for stream in (self.audio_receiver, self.video_receiver) if stream is not None)
 
-    def agree(self, audio: StreamPlan, video: StreamPlan | None, asked: Wishes) -> None:
-        """Takes what was negotiated, before the start or in a running call."""
+    def agree(
+        self, audio: StreamPlan, video: StreamPlan | None, asked: Wishes, *, sender_clock_s: float = 0.0
+    ) -> None:
+        """Takes what was negotiated, before the start or in a running call.
+
+        ``sender_clock_s``: how far the clock in the far end's abs-send-time is ahead of our monotonic one.
+        """
         self._audio, self._video, self.asked = audio, video, asked
         self._audio_payload_type = audio.payload_type
         self._video_payload_type = video.payload_type if video is not None else -1
         self._transport_cc_id = audio.extensions.get(TRANSPORT_CC, 0)
         if self.audio_receiver is None:
-            self.audio_receiver = AudioReceiver(audio.extensions.get(ABS_SEND_TIME), self._on_first_audio)
+            self.audio_receiver = AudioReceiver(
+                audio.extensions.get(ABS_SEND_TIME), self._on_first_audio, sender_clock_s=sender_clock_s
+            )
         if video is not None and self.video_receiver is None:
             self.video_receiver = VideoReceiver(self._ask_keyframe)
         if self._started:
