@@ -1,0 +1,77 @@
+"""``ringfence devices``: the device profiles of the matrix."""
+
+from __future__ import annotations
+
+import json as json_format
+
+from cyclopts import App
+from rich.console import Console
+from rich.table import Table
+
+from bedrock.errors import InputError
+from bedrock.exit_codes import ExitCode
+from bedrock.toml_input import unknown_name
+from device_matrix.cpu_limit import quota_cores
+from device_matrix.devices import catalogue
+
+app = App(name="devices", help="Device profiles of the matrix: list them, or show one.", help_format="plaintext")
+DESKTOP_CORES = 64
+"""More than any phone asks for: the quota that is shown is the device's own, not this machine's."""
+
+
+@app.command(name="list")
+def list_devices(*, json: bool = False) -> int:
+    """List the device profiles.
+
+    Parameters
+    ----------
+    json
+        Print a JSON array instead of a table.
+    """
+    devices = catalogue()
+    if json:
+        print(
+            json_format.dumps([device.model_dump(mode="json", by_alias=True) for device in devices.values()], indent=1)
+        )
+        return ExitCode.PASS
+    table = Table("id", "title", "class", "os", "screen", "RAM", "CPU", box=None, header_style="dim")
+    for device in devices.values():
+        table.add_row(
+            device.id,
+            device.title,
+            device.device_class,
+            device.os,
+            f"{device.viewport.width_px}x{device.viewport.height_px} @{device.device_pixel_ratio:g}",
+            f"{device.ram_mb} MB",
+            f"{quota_cores(device, DESKTOP_CORES):.2f} desktop cores",
+        )
+    console = Console()
+    console.print(table)
+    console.print(
+        "[dim]All are emulated in desktop Chromium (tier browser): screen, user agent, touch and CPU quota.[/]"
+    )
+    return ExitCode.PASS
+
+
+@app.command
+def show(device: str, *, json: bool = False) -> int:
+    """Show every figure of one device profile, with its source.
+
+    Parameters
+    ----------
+    device
+        The device's id.
+    json
+        Print a JSON object instead of lines.
+    """
+    devices = catalogue()
+    if device not in devices:
+        raise InputError([unknown_name("device_matrix/devices.toml", "device", "device", device, devices)])
+    figures = devices[device].model_dump(mode="json", by_alias=True)
+    if json:
+        print(json_format.dumps(figures, indent=1))
+        return ExitCode.PASS
+    console = Console(highlight=False, soft_wrap=True)
+    for name, value in figures.items():
+        console.print(f"[dim]{name:20}[/] {value}", markup=True)
+    return ExitCode.PASS

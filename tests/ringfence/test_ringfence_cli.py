@@ -1,0 +1,136 @@
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bedrock.exit_codes import ExitCode
+from ringfence.__main__ import run_command
+
+COMMANDS = [
+    "run",
+    "swarm",
+    "matrix",
+    "serve",
+    "gate",
+    "report",
+    "compare",
+    "history",
+    "network",
+    "devices",
+    "bench",
+    "doctor",
+]
+
+
+def test_help_names_every_command_and_the_exit_codes(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_command(["--help"]) == ExitCode.PASS
+    shown = capsys.readouterr().out
+    for command in COMMANDS:
+        assert re.search(rf"\b{command}\b", shown), command
+    assert "4 INVALID" in shown
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_teaches_its_use(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_command([command, "--help"]) == ExitCode.PASS
+    assert len(capsys.readouterr().out.splitlines()) > 5
+
+
+@pytest.mark.parametrize("arguments", [["rnu"], ["run", "--plna", "smoke"], ["bench", "media", "--calls", "0"]])
+def test_a_wrong_word_is_exit_2(arguments: list[str]) -> None:
+    assert run_command(arguments) == ExitCode.USAGE
+
+
+def test_every_wrong_name_of_a_plan_is_told_at_once_and_nothing_is_started(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plan = tmp_path / "wrong.toml"
+    plan.write_text(
+        """
+        name = "wrong"
+        slo = "smok"
+        sede = 3
+        [swarm]
+        people = 100
+        mix = "emerging_smok"
+        talk_s = { median = 20 }
+        stages = [{ name = "peak", duration_s = 10, concurrent_calls = -5 }]
+        [matrix]
+        devices = ["nokia-one"]
+        rules = [{ scenario = "audio_cal", networks = ["gprs"] }]
+        """
+    )
+
+    code = run_command(["run", "--plan", str(plan), "--runs", str(tmp_path / "runs")])
+
+    told = capsys.readouterr().err
+    assert code == ExitCode.USAGE
+    assert not (tmp_path / "runs").exists()
+    for key, nearest in [
+        ("slo", "smoke"),
+        ("sede", "seed"),
+        ("swarm.mix", "emerging_smoke"),
+        ("swarm.stages[0].concurrent_calls", "greater than or equal to 0"),
+        ("matrix.devices[0]", "nokia-1"),
+        ("matrix.rules[0].scenario", "audio_call"),
+        ("matrix.rules[0].networks[0]", "gprs_2g"),
+    ]:
+        line = next((line for line in told.splitlines() if f": {key}: " in line), "")
+        assert nearest in line, f"{key}: {told}"
+        assert "wrong.toml" in line
+
+
+def test_an_unknown_plan_names_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_command(["run", "--plan", "smok"]) == ExitCode.USAGE
+    assert "did you mean 'smoke'?" in capsys.readouterr().err
+
+
+def test_an_override_that_is_no_assignment_is_exit_2(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_command(["run", "--set", "seed"]) == ExitCode.USAGE
+    assert "section.key=value" in capsys.readouterr().err
+
+
+def test_a_target_that_does_not_answer_is_exit_5(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RINGFENCE_ADMIN_TOKEN", "secret")
+    arguments = ["swarm", "--set", "target.url=http://127.0.0.1:9", "--runs", str(tmp_path)]
+
+    assert run_command(arguments) == ExitCode.ENVIRONMENT
+    assert "http://127.0.0.1:9 does not answer" in capsys.readouterr().err
+
+
+def test_figures_come_as_json_too(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_command(["devices", "list", "--json"]) == ExitCode.PASS
+    devices = json.loads(capsys.readouterr().out)
+    assert run_command(["network", "list", "--json"]) == ExitCode.PASS
+    networks = json.loads(capsys.readouterr().out)
+
+    assert len(devices) >= 24
+    assert sum(device["class"] in ("go", "low") for device in devices) >= 10
+    assert sum(device["class"] == "ios" and device["emulated"] for device in devices) >= 4
+    assert len(networks) >= 8
+    assert all(network["source"] for network in networks)
+
+
+def test_an_unknown_device_names_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_command(["devices", "show", "nokia-2"]) == ExitCode.USAGE
+    assert "did you mean 'nokia-1'?" in capsys.readouterr().err
+
+
+def test_doctor_tells_tiers_and_fixes(capsys: pytest.CaptureFixture[str]) -> None:
+    run_command(["doctor", "--json"])
+    report = json.loads(capsys.readouterr().out)
+    assert {"packets", "media"} <= set(report["tiers"])
+    assert all(finding["fix"] for finding in report["findings"] if not finding["ok"] and finding["tiers"])
+
+
+def test_the_command_line_starts_without_reading_heavy_packages() -> None:
+    script = "import sys, ringfence.__main__; print([name for name in ('locust', 'duckdb', 'aiortc') if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
