@@ -108,10 +108,9 @@ class Tally:
         """Counts a call whose engine died with it."""
         self.tiers[tier.value].by_outcome["lost"] += 1
 
-    def call_refused(self, tier: Tier) -> None:
-        """Counts a call that the engine would not place: it has no record, and is a dropped start."""
+    def call_not_placed(self, tier: Tier) -> None:
+        """Takes back a call that the engine did not place: it has no record."""
         self.tiers[tier.value].started -= 1
-        self.starts_dropped += 1
 
     def engine_second(self, row: HealthRow) -> None:
         """Keeps what the engine said of its last second."""

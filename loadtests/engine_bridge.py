@@ -9,6 +9,7 @@ import logging
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any
 
 import zmq.green
@@ -31,7 +32,7 @@ from calls.bridge.messages import (
     TargetSpec,
 )
 from calls.errors import BridgeError, EngineGone
-from calls.record import LegRecord, Outcome, Tier
+from calls.record import Outcome, Tier
 from loadtests.aggregate import Tally, setup_ms_of
 from loadtests.errors import CallFailed, EngineLost, MessageFailed, SignInFailed
 from loadtests.job import SwarmJob
@@ -43,8 +44,23 @@ SIGN_IN_S = 20.0
 CONFIGURE_S = 10.0
 RING_MARGIN_S = 15.0
 """The engine gives up this much later than the service should have: no answer is then the service's failure."""
+IN_CALL = "in_call"
+"""The engine's code for a caller who is in a call."""
 PROBE_HABIT = AnswerHabit(answer_after_s=0.3)
 """Probes wait for each other's call and take it."""
+
+
+class CallEnd(Enum):
+    """What became of a call that was ordered."""
+
+    RECORDED = "recorded"
+    """It has its record, whatever its outcome."""
+    NOT_PLACED = "not placed"
+    """Its caller was rung in the very moment: somebody else has to place it."""
+    REFUSED = "refused"
+    """The engine would not place it, e.g. since its caller is offline. Counted as a dropped start."""
+    LOST = "lost"
+    """The engine died with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +72,8 @@ class CallOrder:
     intended_at_s: float
     talk_s: float
     tier: Tier
+    tries: int = 0
+    """How often this start was given to somebody who turned out to be in a call already."""
 
 
 class EngineBridge:
@@ -132,8 +150,8 @@ class EngineBridge:
         """Asks the engine to sign a person out, and does not wait for it."""
         self._client.submit(SignOut(name=person.name))
 
-    def place_call(self, order: CallOrder, on_over: Callable[[LegRecord | None], None]) -> None:
-        """Places a call; ``on_over`` runs when it has ended, with None when its engine died. Raises EngineLost."""
+    def place_call(self, order: CallOrder, on_over: Callable[[CallEnd], None]) -> None:
+        """Places a call; ``on_over`` runs once, when it has ended in whatever way. Raises EngineLost."""
         if self.is_lost:
             raise EngineLost("the engine is gone")
         self._tally.call_started(order.tier)
@@ -146,8 +164,7 @@ class EngineBridge:
         )
 
         def finished(future: Future[Any]) -> None:
-            leg = self._count_call(order.tier, future)
-            on_over(leg)
+            on_over(self._count_call(order.tier, future))
 
         self._client.submit(command).add_done_callback(finished)
 
@@ -156,32 +173,34 @@ class EngineBridge:
         command = SendMessage(sender=sender.name, to=receiver.name, text=text, intended_at_s=intended_at_s)
         self._client.submit(command).add_done_callback(self._count_message)
 
-    def close(self, timeout_s: float) -> None:
-        """Hangs up what is left, flushes the records to disk, and ends the engine.
+    def close(self, grace_s: float, timeout_s: float) -> None:
+        """Hangs up what is left after ``grace_s``, flushes the records to disk, and ends the engine.
 
         Raises EngineLost when it was gone already or did not end in time: records may be missing.
         """
         self._closing = True
         try:
-            self._client.request(Drain(timeout_s=0), timeout_s)
+            self._client.request(Drain(timeout_s=grace_s), timeout_s)
         except BridgeError as error:
             self._gone_told = True
             raise EngineLost(f"its engine could not be closed in order: {error}") from None
         finally:
             self._client.close(timeout_s)
 
-    def _count_call(self, tier: Tier, future: Future[Any]) -> LegRecord | None:
+    def _count_call(self, tier: Tier, future: Future[Any]) -> CallEnd:
         error = future.exception()
         if error is not None:
             if isinstance(error, EngineGone):
                 self._tell_gone(error)
                 self._tally.call_lost(tier)
                 self._fire("CALL", f"setup ({tier.value})", None, CallFailed("the generator's engine died"))
-                return None
-            self._tally.call_refused(tier)
+                return CallEnd.LOST
+            self._tally.call_not_placed(tier)
             code = getattr(error, "code", type(error).__name__)
+            if code == IN_CALL:
+                return CallEnd.NOT_PLACED
             self._fire("CALL", f"setup ({tier.value})", None, CallFailed(f"the engine refused: {code}"))
-            return None
+            return CallEnd.REFUSED
         finished: CallFinished = future.result()
         leg = finished.leg
         self._tally.call_finished(leg)
@@ -192,7 +211,7 @@ class EngineBridge:
             self._fire("CALL", f"setup ({tier.value})", setup_ms_of(leg), failure)
         else:
             self._fire("CALL", f"{leg.outcome.value} ({tier.value})", None)
-        return leg
+        return CallEnd.RECORDED
 
     def _count_message(self, future: Future[Any]) -> None:
         error = future.exception()

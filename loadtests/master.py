@@ -37,7 +37,6 @@ logger = logging.getLogger(__name__)
 SIGN_IN_S = 20.0
 """How long the load waits for the last people to sign in; who is not online then is simply not called."""
 ALMOST_ALL = 0.98
-PRESENCE_S = 0.5
 ENGINE_NOT_STARTED = "engine_not_started"
 """A fault that ends the run: the plan cannot be carried out, and nothing is lost yet."""
 LOCAL = "local"
@@ -123,7 +122,7 @@ class SwarmMaster:
         self.environment.host = target.url
         self.phase = Phase.READY
         logger.info("Run folder %s, target %s", folder.path, target.url)
-        self._greenlets = [gevent.spawn(self._every_second), gevent.spawn(self._exchange_presence)]
+        self._greenlets = [gevent.spawn(self._every_second)]
         return plan.swarm.people + plan.swarm.probe_calls, plan.swarm.spawn_rate_per_s, plan.swarm.probe_calls
 
     @property
@@ -198,7 +197,9 @@ class SwarmMaster:
         self.view.take(msg.data["slot"], msg.data["second"], self._clock.unix_s())
 
     def _on_presence(self, environment: Environment, msg: Any, **_kwargs: Any) -> None:
+        """Passes on at once who of one worker is online and busy: an old answer is a call to a busy person."""
         self._presence[msg.data["slot"]] = (msg.data["online"], msg.data["engaged"])
+        self._tell_presence()
 
     def _on_fault(self, environment: Environment, msg: Any, **_kwargs: Any) -> None:
         self._fault(msg.data["what"], msg.data["detail"], msg.data["severity"])
@@ -258,14 +259,9 @@ class SwarmMaster:
             return self._job.plan.stage_at(self.elapsed_s)
         return {Phase.READY: "sign-in", Phase.ENDING: "drain"}.get(self.phase, "")
 
-    def _exchange_presence(self) -> None:
-        while self.phase is not Phase.ENDED:
-            gevent.sleep(PRESENCE_S)
-            if self._job is None:
-                continue
-            for client_id, slot in self._job.slots.items():
-                if slot in self.view.lost_workers:
-                    continue
+    def _tell_presence(self) -> None:
+        for client_id, slot in self._job.slots.items() if self._job else ():
+            if slot not in self.view.lost_workers:
                 others = [state for other, state in self._presence.items() if other != slot]
                 data = {"online": union([one[0] for one in others]), "engaged": union([one[1] for one in others])}
                 self._runner.send_message(handshake.OTHERS, data, client_id)

@@ -14,11 +14,11 @@ from locust.runners import WorkerRunner
 
 from bedrock.clock import Clock
 from bedrock.errors import RingfenceError
-from calls.record import LegRecord, Tier
+from calls.record import Tier
 from loadtests import handshake
 from loadtests.aggregate import Tally
 from loadtests.arrivals import Arrivals
-from loadtests.engine_bridge import CallOrder, EngineBridge
+from loadtests.engine_bridge import CallEnd, CallOrder, EngineBridge
 from loadtests.errors import EngineLost, NobodyLeft
 from loadtests.health import WorkerHealth
 from loadtests.job import OPTION, SwarmJob
@@ -31,6 +31,13 @@ logger = logging.getLogger(__name__)
 
 MASTER_SILENT_S = 15.0
 """A master says who is online twice a second. This long without a word, and there is none."""
+TRIES = 3
+"""How many other people a start is given to when its caller was rung in the same moment."""
+PRESENCE_S = 0.1
+PRESENCE_AT_LEAST_S = 1.0
+"""Who is online and busy is told when it changed, at most ten times a second and at least once."""
+LAST_LEGS_S = 5.0
+"""When all callers have hung up, how long the news may take to their callees' ends of slow links."""
 LOCAL = "local"
 
 
@@ -179,11 +186,18 @@ class WorkerRun:
     def place_call(self, order: CallOrder) -> None:
         """Hands a call to the engine and returns; its end is counted when it comes."""
         pair = Pair(order.caller.index, order.callee.index)
-        try:
-            self.bridge.place_call(order, lambda _leg: self.presence.release(pair, self.clock.monotonic_s()))
-        except EngineLost:
-            self.tally.starts_dropped += 1
+
+        def on_over(end: CallEnd) -> None:
             self.presence.release(pair, self.clock.monotonic_s())
+            if end is CallEnd.NOT_PLACED and order.tries < TRIES:
+                self._intend(order.intended_at_s, order.talk_s, order.tries + 1)
+            elif end in (CallEnd.NOT_PLACED, CallEnd.REFUSED):
+                self.tally.starts_dropped += 1
+
+        try:
+            self.bridge.place_call(order, on_over)
+        except EngineLost:
+            on_over(CallEnd.REFUSED)
 
     def place_probe(self, pair: tuple[Account, Account], intended_at_s: float, talk_s: float) -> None:
         """Places one probe call and waits for its end."""
@@ -193,11 +207,8 @@ class WorkerRun:
         over = Event()
         order = CallOrder(pair[0], pair[1], intended_at_s, talk_s, Tier.MEDIA)
 
-        def on_over(_leg: LegRecord | None) -> None:
-            over.set()
-
         try:
-            self.bridge.place_call(order, on_over)
+            self.bridge.place_call(order, lambda _end: over.set())
         except EngineLost:
             return
         over.wait()
@@ -229,19 +240,20 @@ class WorkerRun:
         while not self._ending.is_set():
             elapsed_s = self.clock.unix_s() - started_at_s
             for arrival in arrivals.due(elapsed_s):
-                self._intend(started_at_s + arrival.at_s, arrival.talk_s)
+                self.tally.starts_planned += 1
+                self._intend(started_at_s + arrival.at_s, arrival.talk_s, 0)
             elapsed_s = self.clock.unix_s() - started_at_s
             self._ending.wait(max(0.0, arrivals.next_at_s(elapsed_s) - elapsed_s))
 
-    def _intend(self, at_s: float, talk_s: float) -> None:
-        self.tally.starts_planned += 1
+    def _intend(self, at_s: float, talk_s: float, tries: int) -> None:
+        """Gives a start to somebody who is free, or counts it as dropped."""
         pair = self.presence.pick(self._rng, self.clock.monotonic_s())
         if pair is None or self._bridge is None or self._bridge.is_lost:
             self.tally.starts_dropped += 1
             return
         self.presence.engage(pair)
         people = self.population.people
-        order = CallOrder(people[pair.caller], people[pair.callee], at_s, talk_s, Tier.PACKETS)
+        order = CallOrder(people[pair.caller], people[pair.callee], at_s, talk_s, Tier.PACKETS, tries)
         self._mailboxes[pair.caller].put(order)
 
     # -- the end
@@ -263,7 +275,7 @@ class WorkerRun:
                 return
             try:
                 if self._bridge is not None:
-                    self._bridge.close(handshake.CLOSE_S)
+                    self._bridge.close(0.0 if self._in_flight() else LAST_LEGS_S, handshake.CLOSE_S)
             except EngineLost as error:
                 if self.tally.engine:
                     self._say_fault("engine_not_closed", f"worker {self.slot}: {error}", "invalid")
@@ -299,10 +311,14 @@ class WorkerRun:
                 self._runner.quit()
 
     def _say_presence(self) -> None:
+        told, told_at_s = (b"", b""), 0.0
         while not self._closed:
-            online, engaged = self.presence.to_wire(self.clock.monotonic_s())
-            self._send(handshake.PRESENCE, {"slot": self.slot, "online": online, "engaged": engaged})
-            gevent.sleep(0.5)
+            now_s = self.clock.monotonic_s()
+            known = self.presence.to_wire(now_s)
+            if known != told or now_s - told_at_s >= PRESENCE_AT_LEAST_S:
+                told, told_at_s = known, now_s
+                self._send(handshake.PRESENCE, {"slot": self.slot, "online": known[0], "engaged": known[1]})
+            gevent.sleep(PRESENCE_S)
 
     def _on_trouble(self, what: str, detail: str, severity: str) -> None:
         if what == "engine_lost":
