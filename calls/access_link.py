@@ -7,11 +7,12 @@ methods send a lost segment again after a timeout and keep the order, as RFC 629
 from __future__ import annotations
 
 import asyncio
-import random
 from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from network_profiles.plain_profile import Side, plain_profile
 
 if TYPE_CHECKING:
     from calls.media.ticker import Ticker
@@ -45,18 +46,22 @@ class _Message:
     segments_left: int
 
 
+def _direction(profile: NetworkProfile, side: Side, seed: int, now_s: float) -> LinkDirection:
+    numbers = plain_profile(profile)
+    direction = numbers.direction(side, seed)
+    direction.follow(numbers.timeline(side, seed, now_s))
+    return direction
+
+
 class AccessLink:
     """Both directions of one person's link. ``close`` silences what is under way."""
 
     def __init__(self, profile: NetworkProfile, seed: int, loop: asyncio.AbstractEventLoop, ticker: Ticker) -> None:
-        from network_profiles.link import LinkDirection
-
         self.profile = profile
         self.counters = LinkCounters()
-        self._loop = loop
         self._ticker = ticker
-        self._up = LinkDirection(profile.up, random.Random(f"{seed}/up"))
-        self._down = LinkDirection(profile.down, random.Random(f"{seed}/down"))
+        self._up = _direction(profile, "up", seed, ticker.now_s())
+        self._down = _direction(profile, "down", seed, ticker.now_s())
         self._streams: dict[LinkDirection, deque[_Message]] = {self._up: deque(), self._down: deque()}
         self._first_rto_s = _RTO_FLOOR_S + 2 * (profile.up.owd_ms + profile.down.owd_ms) / 1000.0
         self._closed = False

@@ -7,6 +7,7 @@ What is said at a moment of the monotonic clock is known to every process of the
 from __future__ import annotations
 
 import asyncio
+import functools
 import statistics
 from collections.abc import Callable
 
@@ -61,6 +62,11 @@ def judge(heard: Envelope, heard_from_s: float, said: Envelope) -> tuple[float, 
     return float(np.clip(likeness[best], 0.0, 1.0)), (heard_from_s - said_at_s) % LOOP_S * 1000
 
 
+@functools.cache
+def _said() -> Envelope:
+    return envelope(speech_pcm())
+
+
 class LiveSource:
     """Encodes the voice as it is spoken. The next frame is encoded after the last was sent, off the critical tick."""
 
@@ -102,12 +108,13 @@ class ProbeListener:
         self._ticker = ticker
         self._target_ms = target_ms
         self._decoder = OpusDecoder()
-        self._said = envelope(speech_pcm())
+        self._said = _said()
         self._waiting: dict[int, bytes] = {}
         self._expected: int | None = None
         self._highest = 0
         self._ptime_ms = 20.0
-        self._played = bytearray()
+        self._played: list[Envelope] = []
+        self._played_steps = 0
         self._played_from_s = 0.0
         self._closed = False
         self.scores: list[float] = []
@@ -141,7 +148,7 @@ class ProbeListener:
         """Judges the rest and frees the decoder. Safe to call twice."""
         if not self._closed:
             self._closed = True
-            if len(self._played) >= 2 * _STEP * _SHORTEST_STEPS:
+            if self._played_steps >= _SHORTEST_STEPS:
                 self._judge()
             self._decoder.close()
 
@@ -149,8 +156,10 @@ class ProbeListener:
         if self._closed or self._expected is None:
             return
         samples = int(48 * self._ptime_ms)
-        self._played += self._next_frame(self._expected, samples)
-        if len(self._played) >= 2 * _STEP * _WINDOW_STEPS:
+        loudness = envelope(self._next_frame(self._expected, samples))
+        self._played.append(loudness)
+        self._played_steps += len(loudness)
+        if self._played_steps >= _WINDOW_STEPS:
             self._judge()
         self._ticker.call_at(due_s + self._ptime_ms / 1000, self._play)
 
@@ -179,10 +188,11 @@ class ProbeListener:
         return self._decoder.recover(following, samples) if following else self._decoder.conceal(samples)
 
     def _judge(self) -> None:
-        heard = envelope(bytes(self._played))[:_WINDOW_STEPS]
+        heard = np.concatenate(self._played)
         score, delay_ms = judge(heard, self._played_from_s, self._said)
         self.scores.append(score)
         if score >= _PLAUSIBLE_SCORE:
             self.delays_ms.append(delay_ms)
         self._played_from_s += len(heard) / _STEPS_A_S
-        del self._played[: 2 * _STEP * len(heard)]
+        self._played.clear()
+        self._played_steps = 0

@@ -44,9 +44,11 @@ class PlayoutBuffer:
         self._mean_ms = _SMOOTHING * self._mean_ms + (1 - _SMOOTHING) * over_ms
         self._deviation_ms = _SMOOTHING * self._deviation_ms + (1 - _SMOOTHING) * abs(over_ms - self._mean_ms)
         if over_ms > self.delay_ms:
-            late_packets = (over_ms - self.delay_ms) / ptime_ms
-            self.delay_ms = min(over_ms, CEILING_MS)
-            return late_packets
+            grown_ms = min(over_ms, CEILING_MS)
+            late_packets = (grown_ms - self.delay_ms) / ptime_ms
+            self.delay_ms = grown_ms
+            # Beyond the ceiling the buffer does not follow, and the packet itself is thrown away.
+            return late_packets + 1.0 if over_ms > CEILING_MS else late_packets
         target_ms = max(FLOOR_MS, self._mean_ms + _DEVIATIONS * self._deviation_ms)
         if target_ms < self.delay_ms:
             self.delay_ms = max(target_ms, self.delay_ms - _SHRINK * ptime_ms)

@@ -84,9 +84,7 @@ class LegStreams:
         """RTP payload, audio and video."""
         return sum(stream.payload_bytes for stream in (self.audio_receiver, self.video_receiver) if stream is not None)
 
-    def agree(
-        self, audio: StreamPlan, video: StreamPlan | None, asked: Wishes, *, sender_clock_s: float = 0.0
-    ) -> None:
+    def agree(self, audio: StreamPlan, video: StreamPlan | None, asked: Wishes, *, sender_clock_s: float = 0.0) -> None:
         """Takes what was negotiated, before the start or in a running call.
 
         ``sender_clock_s``: how far the clock in the far end's abs-send-time is ahead of our monotonic one.
