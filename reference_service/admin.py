@@ -70,6 +70,8 @@ class Admin:
             web.post("/admin/faults", self._guard(self._set_faults)),
             web.get("/admin/faults", self._guard(self._get_faults)),
             web.get("/admin/calls", self._guard(self._calls)),
+            web.post("/admin/calls/{call_id:.+}/end", self._guard(self._end_call)),
+            web.get("/admin/reports", self._guard(self._reports)),
             web.get("/admin/stats", self._guard(self._stats)),
         ]
 
@@ -121,6 +123,15 @@ class Admin:
             return problem(400, "bad_request", "limit and after are whole numbers")
         calls = await self._service.log.page(limit=limit, after=after, call_id=request.query.get("call_id"))
         return json_response({"calls": calls, "next": calls[-1]["row"] if len(calls) == limit else None})
+
+    async def _end_call(self, request: web.Request) -> web.Response:
+        """The operator stops a call; both people are told, ``by`` nobody."""
+        if not self._service.switchboard.end_by_operator(request.match_info["call_id"]):
+            return problem(404, "unknown_call", "no such call is on")
+        return json_response({"ended": True})
+
+    async def _reports(self, _request: web.Request) -> web.Response:
+        return json_response({"reports": await self._service.controls.all_reports()})
 
     async def _stats(self, _request: web.Request) -> web.Response:
         service = self._service

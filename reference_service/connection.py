@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import deque
+from collections.abc import Callable
 
 from aiohttp import WSCloseCode, WSMsgType, web
 
@@ -13,21 +14,27 @@ from reference_service.settings import RATE_BURST, RATE_PER_S
 MAX_UNSENT_BYTES = 4 * 1024 * 1024
 """More than this waiting for one socket means that nobody reads it."""
 
+CLOSE_WITHIN_S = 5.0
+"""How long a socket that is to be closed may take to drain."""
+
 
 class Connection:
     """A signed-in socket of ``user``. Messages leave in the order of ``send``."""
 
-    def __init__(self, socket: web.WebSocketResponse[bool], user: str, client: str) -> None:
+    def __init__(self, socket: web.WebSocketResponse[bool], user: str, client: str, abort: Callable[[], None]) -> None:
+        """``abort`` drops the TCP connection at once, for a peer that takes nothing any more."""
         self.user = user
         self.client = client
         self.calls: set[str] = set()
         """Ids of the live calls that this socket takes part in or rings for."""
         self.is_gone = False
         self._socket = socket
+        self._abort = abort
         self._unsent: deque[bytes] = deque()
         self._unsent_bytes = 0
         self._wake = asyncio.Event()
         self._closing: tuple[int, str] | None = None
+        self._last_resort: asyncio.TimerHandle | None = None
         self._tokens = RATE_BURST
         self._tokens_at_s = asyncio.get_running_loop().time()
         self._task = asyncio.create_task(self._pump())
@@ -38,17 +45,19 @@ class Connection:
             return
         self._unsent_bytes += len(message)
         if self._unsent_bytes > MAX_UNSENT_BYTES:
+            self._closing = (WSCloseCode.ABNORMAL_CLOSURE, "")
             self._unsent.clear()
-            self.close(WSCloseCode.TRY_AGAIN_LATER, "you do not read what is sent to you")
+            self._abort()
             return
         self._unsent.append(message)
         self._wake.set()
 
     def close(self, code: int, reason: str) -> None:
-        """Sends what is queued, then closes the socket."""
+        """Sends what is queued, then closes the socket; one that takes nothing is dropped after a while."""
         if self._closing is None:
             self._closing = (code, reason)
             self._wake.set()
+            self._last_resort = asyncio.get_running_loop().call_later(CLOSE_WITHIN_S, self._abort)
 
     def takes_one(self) -> bool:
         """Says whether the socket may have one more message handled (a token bucket)."""
@@ -62,6 +71,8 @@ class Connection:
 
     async def finish(self) -> None:
         """Stops sending, after the socket has gone."""
+        if self._last_resort is not None:
+            self._last_resort.cancel()
         self._task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await self._task

@@ -72,6 +72,13 @@ class Controls:
         self.reports += 1
         device.send(encode("control.reported", ref=request.ref, name=request.name))
 
+    async def all_reports(self) -> list[dict[str, object]]:
+        """Every report, oldest first."""
+        columns = ("at_ms", "reporter", "name", "call_id", "reason")
+        statement = f"SELECT {', '.join(columns)} FROM reports ORDER BY rowid LIMIT 10000"
+        rows = await self._store.read(lambda db: db.execute(statement).fetchall())
+        return [dict(zip(columns, row, strict=True)) for row in rows]
+
     def _known(self, device: Connection, name: str, ref: Ref) -> None:
         if name not in self._directory.users or name == device.user:
             raise Rejected("unknown_user", f"there is nobody called {name!r}", ref=ref)

@@ -48,9 +48,9 @@ class Messaging:
         def job(db: sqlite3.Connection) -> None:
             db.execute("INSERT INTO messages VALUES (?, ?, ?, ?, ?)", (seq, pair, author, text, at_ms))
             db.executemany(
-                "INSERT INTO threads VALUES (?, ?, ?, ?, ?) ON CONFLICT (owner, other) DO UPDATE SET"
-                " last_seq = excluded.last_seq, last_at_ms = excluded.last_at_ms, unread = unread + excluded.unread",
-                [(author, to, seq, at_ms, 0), (to, author, seq, at_ms, 1)],
+                "INSERT INTO threads VALUES (?, ?, ?, ?) ON CONFLICT (owner, other) DO UPDATE SET"
+                " last_seq = excluded.last_seq, unread = unread + excluded.unread",
+                [(author, to, seq, 0), (to, author, seq, 1)],
             )
 
         await self._store.write(job)
@@ -64,8 +64,9 @@ class Messaging:
         """Answers with one page of the user's threads, latest first."""
         before = request.before if request.before is not None else FAR_FUTURE
         statement = (
-            "SELECT t.other, t.unread, m.sender, m.text, m.at_ms FROM threads t JOIN messages m ON m.seq = t.last_seq"
-            " WHERE t.owner = ? AND t.last_at_ms < ? ORDER BY t.last_at_ms DESC LIMIT ?"
+            "SELECT t.other, t.unread, m.seq, m.sender, m.text, m.at_ms FROM threads t"
+            " JOIN messages m ON m.seq = t.last_seq WHERE t.owner = ? AND t.last_seq < ?"
+            " ORDER BY t.last_seq DESC LIMIT ?"
         )
         values = (device.user, before, request.limit)
         rows = await self._store.read(lambda db: db.execute(statement, values).fetchall())
@@ -74,10 +75,10 @@ class Messaging:
                 "with": other,
                 "display_name": self._directory.users[other].display_name,
                 "online": self._presence.is_online(other),
-                "last": {"from": sender, "text": text, "at_ms": at_ms},
+                "last": {"seq": seq, "from": sender, "text": text, "at_ms": at_ms},
                 "unread": unread,
             }
-            for other, unread, sender, text, at_ms in rows
+            for other, unread, seq, sender, text, at_ms in rows
         ]
         device.send(encode("thread.list", ref=request.ref, threads=threads))
 
@@ -100,11 +101,11 @@ class Messaging:
         messages, before_ms = await self._store.read(page)
         from_ms = messages[0]["at_ms"] if len(messages) == limit else 0
         calls = await self._log.between(user, other, from_ms=from_ms, before_ms=before_ms, limit=limit)
-        fields = {"with": other, "messages": messages, "calls": calls}
-        device.send(encode("thread.messages", ref=request.ref, **fields))
         if request.before is None:
             statement = "UPDATE threads SET unread = 0 WHERE owner = ? AND other = ? AND unread > 0"
-            self._store.log(lambda db: _mark(db, statement, user, other))
+            await self._store.write(lambda db: _mark(db, statement, user, other))
+        fields = {"with": other, "messages": messages, "calls": calls}
+        device.send(encode("thread.messages", ref=request.ref, **fields))
 
 
 def _mark(db: sqlite3.Connection, statement: str, user: str, other: str) -> None:

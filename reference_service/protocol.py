@@ -16,6 +16,9 @@ from reference_service.settings import MAX_SDP_CHARS, MAX_TEXT_CHARS
 Ref = Annotated[str, Meta(max_length=128)] | int | None
 """The client's own mark on a request, echoed in the reply."""
 
+Moment = Annotated[int, Meta(ge=0, le=1 << 62)]
+"""A place in time or in a thread: ``at_ms`` or ``seq``."""
+
 Name = Annotated[str, Meta(min_length=1, max_length=64)]
 CallId = Annotated[str, Meta(min_length=1, max_length=128)]
 Sdp = Annotated[str, Meta(max_length=MAX_SDP_CHARS)]
@@ -50,10 +53,10 @@ class MessageSend(Incoming, frozen=True, tag="message.send"):
 
 
 class ThreadList(Incoming, frozen=True, tag="thread.list"):
-    """The user's threads, latest first; ``before`` (``at_ms`` of the last one seen) asks for the next page."""
+    """The user's threads, latest first; ``before`` (``last.seq`` of the last one seen) asks for the next page."""
 
     ref: Ref = None
-    before: int | None = None
+    before: Moment | None = None
     limit: Annotated[int, Meta(ge=1, le=500)] = 100
 
 
@@ -62,7 +65,7 @@ class ThreadRead(Incoming, frozen=True, tag="thread.read"):
 
     with_: Name = msgspec.field(name="with")
     ref: Ref = None
-    before: int | None = None
+    before: Moment | None = None
     limit: Annotated[int, Meta(ge=1, le=200)] = 50
 
 
@@ -76,7 +79,7 @@ class CallHistory(Incoming, frozen=True, tag="call.history"):
     """Who called, when and how long: the user's own calls, latest first."""
 
     ref: Ref = None
-    before: int | None = None
+    before: Moment | None = None
     limit: Annotated[int, Meta(ge=1, le=500)] = 50
 
 
@@ -257,7 +260,10 @@ def decode(data: str | bytes) -> AnyMessage:
 
 
 def _explain(data: str | bytes, problem: str) -> Rejected:
-    raw = msgspec.json.decode(data)
+    try:
+        raw = msgspec.json.decode(data)
+    except (msgspec.DecodeError, RecursionError):  # the first fault found was not the worst
+        raw = None
     if not isinstance(raw, dict):
         return Rejected("bad_json", "a message must be one JSON object")
     kind, ref, call_id = raw.get("type"), raw.get("ref"), raw.get("call_id")

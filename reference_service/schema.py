@@ -21,10 +21,10 @@ CREATE TABLE IF NOT EXISTS messages (
 CREATE INDEX IF NOT EXISTS messages_of_pair ON messages (pair, seq);
 
 CREATE TABLE IF NOT EXISTS threads (
-    owner TEXT NOT NULL, other TEXT NOT NULL, last_seq INTEGER NOT NULL, last_at_ms INTEGER NOT NULL,
-    unread INTEGER NOT NULL, PRIMARY KEY (owner, other)
+    owner TEXT NOT NULL, other TEXT NOT NULL, last_seq INTEGER NOT NULL, unread INTEGER NOT NULL,
+    PRIMARY KEY (owner, other)
 ) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS threads_by_time ON threads (owner, last_at_ms DESC);
+CREATE INDEX IF NOT EXISTS threads_by_time ON threads (owner, last_seq DESC);
 
 CREATE TABLE IF NOT EXISTS calls (
     row INTEGER PRIMARY KEY, call_id TEXT NOT NULL, pair TEXT NOT NULL, caller TEXT NOT NULL, callee TEXT NOT NULL,

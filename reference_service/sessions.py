@@ -100,7 +100,8 @@ class Sessions:
         if hello is None:
             return socket
         user, client = hello
-        device = Connection(socket, user, client)
+        transport = request.transport
+        device = Connection(socket, user, client, transport.abort if transport is not None else lambda: None)
         presence, switchboard = self._service.presence, self._service.switchboard
         presence.add(device)
         try:

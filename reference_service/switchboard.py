@@ -143,6 +143,14 @@ class Switchboard:
         call.written = self.log.ended(call)
         call.written.add_done_callback(lambda _: self._announce_end(call))
 
+    def end_by_operator(self, call_id: str) -> bool:
+        """Hangs a call up for both sides; says whether there was one."""
+        call = self._live.get(call_id)
+        if call is None or call.state is State.ENDED:
+            return False
+        self.end(call, "hangup", None)
+        return True
+
     def engaged(self, user: str) -> Call | None:
         """The call that ``user`` is in, ringing included."""
         return self._engaged.get(user)

@@ -70,6 +70,7 @@ class RunningService:
         self.process = process
         self.url = url
         self.http = http
+        self._sockets: list[aiohttp.ClientWebSocketResponse] = []
         self._call_ids = itertools.count(1)
 
     def new_call_id(self) -> str:
@@ -93,9 +94,19 @@ class RunningService:
             assert response.status == 200, await response.text()
             return str((await response.json())["token"])
 
-    async def connect(self, name: str, base: str | None = None, **options: Any) -> Client:
+    async def open_socket(self, base: str | None = None) -> aiohttp.ClientWebSocketResponse:
+        """A bare WebSocket that has not said hello."""
+        patience = aiohttp.ClientWSTimeout(ws_close=0.2)
+        socket = await self.http.ws_connect(f"{base or self.url}/ws", timeout=patience)
+        self._sockets.append(socket)
+        return socket
+
+    async def close_sockets(self) -> None:
+        await asyncio.gather(*(socket.close() for socket in self._sockets))
+
+    async def connect(self, name: str, base: str | None = None) -> Client:
         token = await self.sign_in(name, base)
-        client = Client(name, await self.http.ws_connect(f"{base or self.url}/ws", **options))
+        client = Client(name, await self.open_socket(base))
         await client.say("hello", token=token, client="test")
         client.welcome = await client.expect("welcome")
         return client
@@ -172,8 +183,11 @@ async def running(database: Path, *arguments: str, token: str = TOKEN) -> AsyncI
             raise AssertionError((await process.stderr.read()).decode())
         async with aiohttp.ClientSession() as http:
             service = RunningService(process, json.loads(line)["url"], http)
-            yield service
-            await service.stop()
+            try:
+                yield service
+                await service.stop()
+            finally:
+                await service.close_sockets()
             complaints = (await process.stderr.read()).decode()
             assert complaints == "", complaints
     finally:

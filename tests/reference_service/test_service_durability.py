@@ -1,0 +1,130 @@
+"""What a ``kill -9``, a stop and a restart leave: every acknowledged message and every call."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from pathlib import Path
+
+import pytest
+from conftest import Start
+from service_process import PATIENCE_S, SDP, RunningService, launch, running
+
+pytestmark = pytest.mark.integration
+
+
+async def flood(service: RunningService, acknowledged: list[str], enough: asyncio.Event) -> None:
+    ann = await service.connect("ann")
+    for number in range(100_000):
+        await ann.say("message.send", ref=str(number), to="bob", text=f"text {number}")
+        if number >= 30:
+            heard = await ann.hear()
+            if heard["type"] == "message.ack":
+                acknowledged.append(f"text {heard['ref']}")
+        if len(acknowledged) == 200:
+            enough.set()
+
+
+async def test_kill_loses_no_acknowledged_message(tmp_path: Path) -> None:
+    database, acknowledged, enough = tmp_path / "service.sqlite", [], asyncio.Event()
+    async with running(database) as service:
+        await service.seed("ann", "bob")
+        flooding = asyncio.create_task(flood(service, acknowledged, enough))
+        await asyncio.wait_for(enough.wait(), PATIENCE_S)
+        await service.kill()
+        with pytest.raises((AssertionError, ConnectionError)):
+            await flooding
+    async with running(database) as service:
+        bob = await service.connect("bob")
+        kept, before = set(), None
+        while True:
+            await bob.say("thread.read", ref=1, limit=200, before=before, **{"with": "ann"})
+            page = (await bob.expect("thread.messages"))["messages"]
+            kept |= {message["text"] for message in page}
+            if not page:
+                break
+            before = page[0]["seq"]
+        assert len(acknowledged) >= 200
+        assert set(acknowledged) <= kept
+        ann = await service.connect("ann")
+        await ann.say("message.send", ref="x", to="bob", text="after")
+        assert (await ann.expect("message.ack"))["seq"] > len(acknowledged)
+
+
+async def test_kill_loses_no_call_that_anybody_heard_of(tmp_path: Path) -> None:
+    database = tmp_path / "service.sqlite"
+    async with running(database) as service:
+        await service.seed("ann", "bob", "cat", "dan")
+        ann, bob = await service.connect("ann"), await service.connect("bob")
+        cat, dan = await service.connect("cat"), await service.connect("dan")
+        ended = await service.talk(ann, bob)
+        open_call = await service.talk(cat, dan)
+        await ann.say("call.hangup", call_id=ended)
+        await ann.expect("call.ended")
+        await ann.say("call.invite", call_id="just-begun", to="bob", media="audio", sdp=SDP)
+        await ann.expect("call.trying")
+        await service.kill()
+    async with running(database) as service:
+        assert (await service.logged(ended))["outcome"] == "hangup"
+        assert (await service.logged("just-begun"))["outcome"] == "interrupted"
+        interrupted = await service.logged(open_call)
+        assert interrupted["outcome"] == "interrupted"
+        assert interrupted["ended_at_ms"] >= interrupted["answered_at_ms"]
+        cat = await service.connect("cat")
+        await cat.say("call.resume", call_id=open_call)
+        await service.hear_end(open_call, "peer_lost", None, cat)
+
+
+async def test_tokens_people_and_controls_outlive_a_restart(tmp_path: Path) -> None:
+    database = tmp_path / "service.sqlite"
+    async with running(database) as service:
+        await service.seed("ann", "bob")
+        ann = await service.connect("ann")
+        await ann.say("control.set", who="nobody")
+        await ann.expect("control.state")
+        await ann.say("control.block", name="bob")
+        await ann.expect("control.state")
+        token = await service.sign_in("ann")
+    async with running(database) as service:
+        socket = await service.open_socket()
+        await socket.send_json({"type": "hello", "token": token, "client": "test"})
+        assert (await socket.receive_json())["type"] == "welcome"
+        await socket.send_json({"type": "control.get", "ref": 1})
+        state = await socket.receive_json()
+        assert (state["who"], state["blocked"]) == ("nobody", ["bob"])
+
+
+async def test_stop_ends_calls_and_closes_sockets_cleanly(start: Start, tmp_path: Path) -> None:
+    service = await start()
+    await service.seed("ann", "bob")
+    ann, bob = await service.connect("ann"), await service.connect("bob")
+    call_id = await service.talk(ann, bob)
+    service.process.terminate()
+    await service.hear_end(call_id, "peer_lost", None, ann, bob)
+    assert (await ann.expect_close(), await bob.expect_close()) == (1001, 1001)
+    assert await service.stop() == 0
+    with sqlite3.connect(tmp_path / "service.sqlite") as database:
+        assert database.execute("SELECT outcome FROM calls").fetchall() == [("peer_lost",)]
+    database.close()
+
+
+async def test_stop_does_not_wait_for_a_client_that_reads_nothing(service: RunningService) -> None:
+    ann = await service.connect("ann")
+    assert ann.socket._writer is not None
+    ann.socket._writer.transport.pause_reading()  # type: ignore[attr-defined]
+    assert await service.stop() == 0
+
+
+async def test_ends_with_its_parent_when_asked_to(start: Start, tmp_path: Path) -> None:
+    service = await start("--exit-on-stdin-eof")
+    assert service.process.stdin is not None
+    service.process.stdin.close()
+    assert await asyncio.wait_for(service.process.wait(), PATIENCE_S) == 0
+
+
+async def test_second_service_on_the_same_database_is_refused(service: RunningService, tmp_path: Path) -> None:
+    second = await launch("--database", tmp_path / "service.sqlite")
+    _, complaint = await second.communicate()
+    assert second.returncode == 5
+    assert "in use by another service process" in complaint.decode()
+    assert len(complaint.decode().splitlines()) == 1
