@@ -57,6 +57,10 @@ class LinkDirection:
         self.dropped = dict.fromkeys(DropCause, 0)
         self.reshape(direction)
 
+    def follow(self, timeline: Timeline | None) -> None:
+        """Takes the shape from ``timeline`` from now on; with None the shape stays as it is."""
+        self._timeline = timeline
+
     def reshape(self, direction: Shape) -> None:
         """Goes on as ``direction``. What is on its way keeps its time; what comes after it stays after it."""
         self._shape = direction

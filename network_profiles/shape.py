@@ -44,6 +44,6 @@ class PlainShape(NamedTuple):
     queue_ms: float
 
 
-def plain(shape: Shape) -> PlainShape:
+def plain_shape(shape: Shape) -> PlainShape:
     """Returns ``shape`` as plain numbers."""
     return PlainShape(*(getattr(shape, name) for name in PlainShape._fields))

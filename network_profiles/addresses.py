@@ -1,0 +1,112 @@
+"""Which /30 of our range a link uses, so that two runs on one machine never collide.
+
+A claim is a locked file: the kernel frees the lock however its owner dies, and what the file says then tells the
+sweeper what that owner left.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import ipaddress
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from network_profiles.errors import LinkCannotBeBuilt
+
+LINK_RANGE = "10.213.0.0/16"
+_INDEXES = 2**14
+_FIRST = int(ipaddress.ip_network(LINK_RANGE).network_address)
+
+
+def claims_folder() -> Path:
+    """Returns the folder of the claims, made when it is missing: under /run, else under the temporary folder."""
+    for folder in (Path("/run/ringfence"), Path(tempfile.gettempdir()) / "ringfence"):
+        with contextlib.suppress(OSError):
+            folder.mkdir(mode=0o700, exist_ok=True)
+            if os.access(folder, os.W_OK):
+                return folder
+    raise LinkCannotBeBuilt("no folder for the claims of addresses", hint="make /run or the temporary folder writable")
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """One /30, ours until ``release``."""
+
+    index: int
+    path: Path
+    descriptor: int
+
+    @property
+    def device(self) -> str:
+        """Name of the link's device in the host namespace."""
+        return f"rf{self.index}"
+
+    @property
+    def host_address(self) -> str:
+        return str(ipaddress.ip_address(_FIRST + 4 * self.index + 1))
+
+    @property
+    def device_address(self) -> str:
+        return str(ipaddress.ip_address(_FIRST + 4 * self.index + 2))
+
+    def note(self, facts: dict[str, Any]) -> None:
+        """Writes down what a sweeper must know should we die."""
+        os.ftruncate(self.descriptor, 0)
+        os.pwrite(self.descriptor, json.dumps(facts).encode(), 0)
+
+    def release(self) -> None:
+        """Gives the addresses back."""
+        self.path.unlink(missing_ok=True)
+        os.close(self.descriptor)
+
+
+def claim_free(skip: frozenset[int] = frozenset()) -> Claim:
+    """Returns the lowest free /30 that is not in ``skip``. Raises LinkCannotBeBuilt when all are taken."""
+    folder = claims_folder()
+    for index in range(_INDEXES):
+        if index not in skip:
+            claim = _try_claim(folder / f"link-{index}.json", index)
+            if claim is not None:
+                return claim
+    raise LinkCannotBeBuilt(f"every address of {LINK_RANGE} is in use", hint="end other runs on this machine")
+
+
+def abandoned() -> Iterator[tuple[Claim, dict[str, Any]]]:
+    """Yields each claim whose owner is dead, now ours, with what its owner noted. The caller releases it."""
+    for path in sorted(claims_folder().glob("link-*.json")):
+        claim = _try_claim(path, int(path.stem.removeprefix("link-")), create=False)
+        if claim is not None:
+            yield claim, _facts(path)
+
+
+def live_notes() -> list[dict[str, Any]]:
+    """Returns what every claim, live or not, has noted."""
+    return [_facts(path) for path in claims_folder().glob("link-*.json")]
+
+
+def _try_claim(path: Path, index: int, *, create: bool = True) -> Claim | None:
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC | (os.O_CREAT if create else 0), 0o600)
+    except FileNotFoundError:
+        return None
+    with contextlib.suppress(OSError):
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # The one who held it may have unlinked it between our open and our lock: then the lock is on nothing.
+        if os.stat(path).st_ino == os.fstat(descriptor).st_ino:
+            return Claim(index, path, descriptor)
+    os.close(descriptor)
+    return None
+
+
+def _facts(path: Path) -> dict[str, Any]:
+    with contextlib.suppress(OSError, ValueError):
+        facts = json.loads(path.read_text())
+        if isinstance(facts, dict):
+            return facts
+    return {}

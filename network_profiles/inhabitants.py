@@ -1,0 +1,49 @@
+"""The processes inside a network namespace, found by the namespace's inode."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+from pathlib import Path
+
+
+def namespace_inode(pid: int | str) -> int:
+    """Returns the inode of the network namespace of ``pid``. Raises OSError when there is no such process."""
+    return os.stat(f"/proc/{pid}/ns/net").st_ino
+
+
+def inhabitants(inode: int) -> list[int]:
+    """Returns the processes in that namespace, ours never among them."""
+    if inode == namespace_inode("self"):
+        return []
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdecimal():
+            with contextlib.suppress(OSError):
+                if namespace_inode(entry.name) == inode:
+                    found.append(int(entry.name))
+    return found
+
+
+def cut_off(pids: list[int]) -> list[int]:
+    """Returns those whose namespace has no device but loopback: a link's namespace whose link has gone.
+
+    An inode is used again once its namespace is gone, so it alone does not prove that a process was ours.
+    """
+    return [pid for pid in pids if _devices(pid) <= {"lo"}]
+
+
+def kill(pids: list[int]) -> None:
+    """Kills each, at once."""
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.kill(pid, signal.SIGKILL)
+
+
+def _devices(pid: int) -> set[str]:
+    try:
+        lines = Path(f"/proc/{pid}/net/dev").read_text().splitlines()[2:]
+    except OSError:
+        return {"unknown"}
+    return {line.partition(":")[0].strip() for line in lines}
