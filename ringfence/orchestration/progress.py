@@ -8,6 +8,8 @@ from typing import Any
 
 from reports.live import LiveReader
 
+CELL_NAMES = ("cell", "device", "network", "scenario", "driver")
+
 
 @dataclass(slots=True)
 class CellProgress:
@@ -60,8 +62,8 @@ class Progress:
         event = line.get("event")
         if event == "plan":
             for cell in line["cells"]:
-                names = {key: str(cell.get(key, "")) for key in ("cell", "device", "network", "scenario", "driver")}
-                self.cells.setdefault(names["cell"], CellProgress(**names))
+                name, device, network, scenario, driver = (str(cell.get(key, "")) for key in CELL_NAMES)
+                self.cells.setdefault(name, CellProgress(name, device, network, scenario, driver))
             return
         known = self.cells.get(str(line.get("cell")))
         if known is None:
