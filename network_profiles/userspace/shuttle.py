@@ -100,6 +100,7 @@ def _build(device: str, host_address: str, device_address: str) -> tuple[int, in
     host = tun.open_tun(device)
     tun.bring_up(device, host_address)
     tun.enter_new_network_namespace()
+    tun.forbid_ipv6()
     inner = tun.open_tun(INNER_DEVICE)
     tun.bring_loopback_up()
     tun.bring_up(INNER_DEVICE, device_address)

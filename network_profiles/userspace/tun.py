@@ -67,6 +67,14 @@ def bring_up(name: str, address: str) -> None:
         _up(control, name)
 
 
+def forbid_ipv6() -> None:
+    """Takes IPv6 away from every device of this namespace, present and future."""
+    for scope in ("all", "default"):
+        switch = Path(f"/proc/sys/net/ipv6/conf/{scope}/disable_ipv6")
+        if switch.exists():
+            switch.write_text("1")
+
+
 def bring_loopback_up() -> None:
     """Brings ``lo`` up in this namespace."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:

@@ -1,0 +1,78 @@
+"""The proof's result: what was wanted of a link and what it gave, a figure a line, for each direction."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+EVIDENCE_FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One figure of one direction: ``goodput_kbit``, ``owd_ms``, ``loss_ratio``, ``queue_ms`` …"""
+
+    side: str
+    """``down`` or ``up``."""
+    name: str
+    wanted: float
+    """What the profile says."""
+    got: float | None
+    """None when too few packets came to tell."""
+    low: float
+    """Least and most that a link which is what the profile says shows, given these very packets."""
+    high: float
+    samples: int
+    """Packets that the figure was read from."""
+
+    @property
+    def ok(self) -> bool:
+        return self.got is not None and self.low <= self.got <= self.high
+
+    def __str__(self) -> str:
+        got = "unknown (too few packets came through)" if self.got is None else f"{self.got:.5g}"
+        return f"{self.side} {self.name} {got}, wanted {self.low:.5g} to {self.high:.5g} ({self.samples} packets)"
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What one probe of one link showed. Rates count whole IP packets."""
+
+    profile_id: str
+    backend: str
+    at_s: float
+    """Unix seconds at the probe's start."""
+    duration_s: float
+    figures: tuple[Figure, ...]
+
+    @property
+    def ok(self) -> bool:
+        return not self.misses
+
+    @property
+    def misses(self) -> list[str]:
+        """A sentence for each figure outside its bounds."""
+        return [str(figure) for figure in self.figures if not figure.ok]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns the evidence as JSON-ready tables: ``down`` and ``up`` hold a table for each figure."""
+        directions: dict[str, dict[str, Any]] = {}
+        for figure in self.figures:
+            directions.setdefault(figure.side, {})[figure.name] = {
+                "wanted": figure.wanted,
+                "got": figure.got,
+                "low": figure.low,
+                "high": figure.high,
+                "samples": figure.samples,
+                "ok": figure.ok,
+            }
+        return {
+            "format": EVIDENCE_FORMAT,
+            "profile": self.profile_id,
+            "backend": self.backend,
+            "ok": self.ok,
+            "misses": self.misses,
+            "at_s": self.at_s,
+            "duration_s": self.duration_s,
+            **directions,
+        }

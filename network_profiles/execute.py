@@ -1,0 +1,56 @@
+"""Runs any command behind a link, as if it stood at the far end of that network."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Sequence
+
+from bedrock.errors import EnvironmentLacks, InputError, Problem
+from network_profiles.lab import open_link
+from network_profiles.profile import NetworkProfile
+
+FAR_END = "RINGFENCE_FAR_END"
+"""Environment variable of the command: the address at the link's other end, which answers pings and any server."""
+_INTERRUPT_GRACE_S = 2.0
+
+
+def run_behind(profile: NetworkProfile, argv: Sequence[str], seed: int) -> int:
+    """Runs ``argv`` behind ``profile`` with our own terminal, and returns its exit code (128 + signal when killed).
+
+    A Ctrl-C is the command's to answer; a second one kills it. Raises InputError without a command, EnvironmentLacks
+    when there is no such command, LinkCannotBeBuilt when there is no link to be had.
+    """
+    if not argv:
+        raise InputError([Problem("command line", "command", "is missing: write it after the profile and --")])
+    if shutil.which(argv[0]) is None:
+        raise EnvironmentLacks(f"there is no command '{argv[0]}' on this machine")
+    with open_link(profile, seed=seed, name=f"exec-{os.path.basename(argv[0])}") as link:
+        command = subprocess.Popen(
+            ["setpriv", "--pdeathsig", "KILL", "--", *link.exec_prefix, *argv],
+            env={**os.environ, FAR_END: link.host_address},
+        )
+        try:
+            code = _wait(command)
+        finally:
+            if command.poll() is None:
+                command.kill()
+                command.wait()
+    return code if code >= 0 else 128 - code
+
+
+def _wait(command: subprocess.Popen[bytes]) -> int:
+    try:
+        return command.wait()
+    except KeyboardInterrupt:
+        # A terminal has sent the signal to the command too; whoever signals us alone has not.
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return command.wait(_INTERRUPT_GRACE_S)
+        command.send_signal(signal.SIGINT)
+        with contextlib.suppress(KeyboardInterrupt):
+            return command.wait()
+        command.kill()
+        return command.wait()
