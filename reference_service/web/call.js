@@ -23,8 +23,7 @@ export class Call {
   endReason = "";
   quality = "good";
   muted = false;
-  cap = "video"; // The most that our own network is trusted with…
-  farCap = "video"; // …and the far end's, as it told us.
+  cap = "video"; // The most that our own network is trusted with.
   wantsVideo;
   camera = null;
   remoteTracks = {};
@@ -33,7 +32,10 @@ export class Call {
   endedAtMs = null;
   mediaLost = false;
   notice = "";
+  read = null;
   #farPaused = false;
+  #farLow = false;
+  #farLimit = "video";
   #peer;
   #policy = null;
   #microphone = null;
@@ -71,6 +73,11 @@ export class Call {
 
   get farVideo() {
     return !this.#farPaused && this.#peer.agreed("video", "recv");
+  }
+
+  /** The most that the far end's network is trusted with, as its descriptions and its messages say. */
+  get farCap() {
+    return this.#farLow ? "low-audio" : this.#farLimit;
   }
 
   get media() {
@@ -139,7 +146,7 @@ export class Call {
   ring() {
     this.#send("call.ringing");
     this.#signaling.measure().catch(() => {});
-    if (audioWish(this.#invite.sdp).ptimeMs >= LOW_AUDIO.ptimeMs) this.farCap = "low-audio";
+    this.#noteWish(this.#invite.sdp);
   }
 
   async answer({ audioOnly = false } = {}) {
@@ -209,10 +216,8 @@ export class Call {
 
   /** A far end that asks for low audio has no room for video either. */
   #noteWish(sdp) {
-    const low = audioWish(sdp).ptimeMs >= LOW_AUDIO.ptimeMs;
-    if (low) this.farCap = "low-audio";
-    else if (this.farCap === "low-audio") this.farCap = "audio";
-    if (low && this.camera) this.#pauseVideo();
+    this.#farLow = audioWish(sdp).ptimeMs >= LOW_AUDIO.ptimeMs;
+    if (this.#farLow) this.#pauseVideo();
   }
 
   #reoffered({ sdp, reason }) {
@@ -244,7 +249,7 @@ export class Call {
 
   #farMedia({ media, reason }) {
     this.#farPaused = media !== "video";
-    if (reason !== "camera") this.farCap = reason === "network" ? media.replace("_", "-") : "video";
+    if (reason !== "camera") this.#farLimit = reason === "network" ? media.replace("_", "-") : "video";
     if (this.farCap !== "video") this.#pauseVideo();
     else this.#resumeVideo();
     this.#changed();
@@ -306,6 +311,7 @@ export class Call {
   #judge(sample) {
     this.#policy = judge(this.#policy, sample);
     this.quality = this.#policy.quality;
+    this.read = this.#policy.read;
     if (this.#policy.cap !== this.cap) this.#moveTo(this.#policy.cap);
     this.#changed();
     if (sample.atMs - this.#reportedAtMs >= REPORT_EVERY_MS) this.#report(sample.atMs);
@@ -415,10 +421,11 @@ export class Call {
   end(reason) {
     if (this.over) return;
     this.endReason = reason;
-    this.#enter("ended");
+    this.state = "ended";
     for (const timer of Object.values(this.#timers)) clearTimeout(timer);
     this.#stopTracks();
     this.#peer.close();
+    this.#changed();
   }
 
   /** The socket is back: claim the call before the service gives it up. */

@@ -37,16 +37,16 @@ export function startCap({ enabled, rttMs, effectiveType }) {
 export function openPolicy({ enabled, cap, atMs }) {
   return {
     enabled, cap, samples: [], rtts: [], baseRttMs: null, strained: 0, calmSinceMs: null,
-    settledAtMs: atMs + SETTLE_MS, holdMs: FIRST_HOLD_MS, raisedAtMs: null, cause: "",
+    settledAtMs: atMs + SETTLE_MS, holdMs: FIRST_HOLD_MS, raisedAtMs: null,
   };
 }
 
-const median = (values) => [...values].sort((a, b) => a - b)[values.length >> 1];
 const mean = (values) => (values.length ? values.reduce((sum, value) => sum + value, 0) / values.length : 0);
 
 function readings(state) {
   const loss = Math.max(mean(state.samples.map((s) => s.lossIn)), mean(state.samples.map((s) => s.lossOut)));
-  const rttMs = state.rtts.length ? median(state.rtts.slice(-3)) : null;
+  // The lesser of the last two: one late packet is not a late network.
+  const rttMs = state.rtts.length ? Math.min(...state.rtts) : null;
   return { loss, rttMs, growthMs: rttMs === null ? 0 : rttMs - state.baseRttMs };
 }
 
@@ -57,12 +57,11 @@ export function quality({ rttMs, loss }, silentMs = 0) {
 }
 
 function strain(state, sample, { rttMs, loss, growthMs }) {
-  if (growthMs > GROWTH_MS) return "queue";
-  if (rttMs !== null && rttMs > POOR_RTT_MS) return "rtt";
+  if (state.rtts.length > 1 && (growthMs > GROWTH_MS || rttMs > POOR_RTT_MS)) return "rtt";
   if (loss > STRAINED_LOSS && state.samples.length >= 3) return "loss";
   if (!sample.sendsVideo) return "";
   if (sample.availableKbit !== null && sample.availableKbit < VIDEO_FLOOR_KBIT) return "bandwidth";
-  return sample.sendQueueMs > SEND_QUEUE_MS ? "queue" : "";
+  return sample.sendQueueMs > SEND_QUEUE_MS ? "bandwidth" : "";
 }
 
 function lowerCap(state, sample, { rttMs }) {
@@ -70,18 +69,18 @@ function lowerCap(state, sample, { rttMs }) {
   return (rttMs ?? 0) > HOPELESS_RTT_MS || state.baseRttMs > POOR_RTT_MS ? "low-audio" : "audio";
 }
 
-function stepDown(state, sample, read, cause) {
+function stepDown(state, sample, read) {
   // A raise that had to be taken back at once was a mistake: wait twice as long before the next.
   const regretted = state.raisedAtMs !== null && sample.atMs - state.raisedAtMs < 2 * FIRST_HOLD_MS;
   return {
-    ...state, cap: lowerCap(state, sample, read), cause, rtts: [], strained: 0, calmSinceMs: null, settledAtMs: sample.atMs + SETTLE_MS,
+    ...state, cap: lowerCap(state, sample, read), rtts: [], strained: 0, calmSinceMs: null, settledAtMs: sample.atMs + SETTLE_MS,
     holdMs: regretted ? Math.min(2 * state.holdMs, LONGEST_HOLD_MS) : state.holdMs, raisedAtMs: null,
   };
 }
 
 function stepUp(state, sample) {
   const cap = state.cap === "low-audio" && sample.wantsVideo ? "audio" : "video";
-  return { ...state, cap, cause: "restore", calmSinceMs: null, strained: 0, settledAtMs: sample.atMs + SETTLE_MS, raisedAtMs: sample.atMs };
+  return { ...state, cap, calmSinceMs: null, strained: 0, settledAtMs: sample.atMs + SETTLE_MS, raisedAtMs: sample.atMs };
 }
 
 /**
@@ -90,9 +89,8 @@ function stepUp(state, sample) {
  */
 export function judge(previous, sample) {
   const state = { ...previous, samples: [...previous.samples, sample].slice(-WINDOW) };
-  const fresh = sample.rttMs !== null;
-  if (fresh) {
-    state.rtts = [...previous.rtts, sample.rttMs].slice(-WINDOW);
+  if (sample.rttMs !== null) {
+    state.rtts = [...previous.rtts, sample.rttMs].slice(-2);
     state.baseRttMs = previous.baseRttMs === null ? sample.rttMs : Math.min(previous.baseRttMs, sample.rttMs);
   }
   const read = readings(state);
@@ -102,11 +100,10 @@ export function judge(previous, sample) {
 
   const cause = strain(state, sample, read);
   if (cause) {
-    const counts = fresh || cause === "bandwidth" || cause === "loss";
-    state.strained = previous.strained + (counts ? 1 : 0);
+    state.strained = previous.strained + 1;
     state.calmSinceMs = null;
-    const mayStep = state.cap !== "low-audio" && sample.atMs >= state.settledAtMs;
-    return mayStep && state.strained >= STRAIN_SAMPLES ? stepDown(state, sample, read, cause) : state;
+    const sure = cause === "rtt" || state.strained >= STRAIN_SAMPLES;
+    return sure && state.cap !== "low-audio" && sample.atMs >= state.settledAtMs ? stepDown(state, sample, read) : state;
   }
   state.strained = 0;
   const calm = read.rttMs !== null && read.rttMs < CALM_RTT_MS && read.growthMs < CALM_GROWTH_MS && read.loss < CALM_LOSS;

@@ -49,11 +49,13 @@ export function sync(parent, items, { key, make, update }) {
   }
 }
 
+const HUES = [222, 248, 272, 312, 336, 356, 16, 168, 190, 204];
+
 /** A colour of one's own, the same on every device. */
 export function hueOf(name) {
   let hash = 7;
-  for (const char of name) hash = (hash * 31 + char.codePointAt(0)) % 3600;
-  return hash / 10;
+  for (const char of name) hash = (hash * 31 + char.codePointAt(0)) % 9973;
+  return HUES[hash % HUES.length];
 }
 
 export function initials(displayName) {

@@ -3,7 +3,7 @@
 import { counters, sampleOf } from "./degradation.js";
 import { compactCandidate, fromWire, toWire } from "./sdp.js";
 
-const GATHER_MS = 80; // Host candidates come within this; in the description they cost no message of their own.
+const GATHER_MS = 80; // The longest that an offer waits for candidates: inside it they cost no message of their own.
 const CAPTURE = { width: { ideal: 320 }, height: { ideal: 240 }, frameRate: { ideal: 15 }, facingMode: { ideal: "user" } };
 const VIDEO_ENCODING = { maxBitrate: 200_000, maxFramerate: 15 };
 
@@ -133,8 +133,9 @@ export class Peer extends EventTarget {
     const complete = () => pc.iceGatheringState === "complete";
     if (!complete()) {
       await new Promise((resolve) => {
-        const timer = setTimeout(resolve, GATHER_MS);
-        pc.addEventListener("icegatheringstatechange", () => complete() && (clearTimeout(timer), resolve()));
+        setTimeout(resolve, GATHER_MS);
+        // Host candidates come together: the first one says that the others are there too.
+        pc.addEventListener("icecandidate", () => setTimeout(resolve, 10), { once: true });
       });
     }
     this.#trickles = !complete();

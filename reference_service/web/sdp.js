@@ -11,7 +11,7 @@ const AUDIO_CODEC = /^opus\/48000/i;
 const VIDEO_CODEC = /^vp8\/90000/i;
 const VIDEO_EXTENSIONS = /abs-send-time|transport-wide-cc/;
 const SESSION_NOISE = /^a=(extmap-allow-mixed|msid-semantic)/;
-const MEDIA_NOISE = /^a=(rtcp:|rtcp-fb:\S+ rrtr|ssrc:\d+ (msid|mslabel|label):|extmap-allow-mixed)/;
+const MEDIA_NOISE = /^a=(rtcp:|rtcp-xr:|rtcp-fb:\S+ rrtr|ssrc:\d+ (msid|mslabel|label):|extmap-allow-mixed)/;
 
 function split(sdp) {
   const parts = sdp.split(/\r?\n(?=m=)/).map((part) => part.split(/\r?\n/).filter(Boolean));

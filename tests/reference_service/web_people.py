@@ -1,0 +1,223 @@
+"""People with the web client open in real, headless Chromium, and a slow road to the service."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+from playwright.async_api import Browser, BrowserContext, Page, async_playwright
+from service_process import RunningService
+
+CHROMIUM = Path("/usr/bin/chromium")
+PATIENCE_MS = 12_000
+ARGUMENTS = [
+    "--no-sandbox",
+    "--use-fake-ui-for-media-stream",
+    "--use-fake-device-for-media-stream",
+    "--autoplay-policy=no-user-gesture-required",
+    "--disable-features=WebRtcHideLocalIpsWithMdns",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+    "--disable-quic",
+]
+REMEMBER_CONNECTIONS = """
+window.connections = [];
+window.RTCPeerConnection = class extends RTCPeerConnection {
+  constructor(...parameters) { super(...parameters); window.connections.push(this); }
+};
+window.said = [];
+const send = WebSocket.prototype.send;
+WebSocket.prototype.send = function (data) { window.said.push(JSON.parse(data)); return send.call(this, data); };
+"""
+READ_COUNTERS = """async () => {
+  const found = {};
+  for (const [, s] of await window.connections.at(-1).getStats()) {
+    if (s.type === "inbound-rtp") found[`${s.kind} in`] = s;
+    if (s.type === "outbound-rtp") found[`${s.kind} out`] = s;
+  }
+  return found;
+}"""
+
+
+class Person:
+    """One signed-in page. ``trouble`` gathers what the console complains of."""
+
+    def __init__(self, name: str, context: BrowserContext, page: Page) -> None:
+        self.name = name
+        self.context = context
+        self.page = page
+        self.trouble: list[str] = []
+        page.set_default_timeout(PATIENCE_MS)
+        page.on("pageerror", lambda error: self.trouble.append(f"{name}: {error}"))
+        page.on("console", lambda said: said.type in ("error", "warning") and self.trouble.append(f"{name}: {said.text}"))
+
+    async def sign_in(self, password: str | None = None) -> None:
+        await self.page.fill("#name", self.name)
+        await self.page.fill("#password", password or self.name)
+        await self.tap("sign-in")
+
+    async def tap(self, testid: str) -> None:
+        await self.page.click(f"[data-testid={testid}]")
+
+    async def open_thread(self, name: str) -> None:
+        await self.page.click(f"[data-testid=contact][data-name={name}]")
+
+    async def write(self, words: str) -> None:
+        await self.page.fill("[data-testid=message-input]", words)
+        await self.tap("message-send")
+
+    async def sees(self, selector: str) -> None:
+        await self.page.wait_for_selector(selector)
+
+    async def sees_text(self, selector: str, words: str) -> None:
+        await self.page.locator(selector, has_text=words).first.wait_for()
+
+    async def sees_call(self, state: str, **also: str) -> None:
+        more = "".join(f"[data-{key.replace('_', '-')}={value!r}]" for key, value in also.items())
+        await self.sees(f"[data-testid=call-screen][data-state={state!r}]{more}")
+
+    async def banner(self) -> str:
+        return await self.page.locator("[data-testid=call-banner]").inner_text()
+
+    async def counters(self) -> dict[str, Any]:
+        found: dict[str, Any] = await self.page.evaluate(READ_COUNTERS)
+        return found
+
+    async def said(self, kind: str) -> list[dict[str, Any]]:
+        """Messages of ``kind`` that this page has sent."""
+        everything: list[dict[str, Any]] = await self.page.evaluate("window.said")
+        return [message for message in everything if message["type"] == kind]
+
+    async def hears_audio(self) -> None:
+        """Waits until sound, not only packets, has come from the far end."""
+        await self.page.wait_for_function(
+            f"async () => {{ const s = (await ({READ_COUNTERS})())['audio in']; return s?.packetsReceived > 10 && s.totalAudioEnergy > 0.01; }}"
+        )
+
+    async def sees_frames(self) -> None:
+        """Waits until pictures have come from the far end."""
+        await self.page.wait_for_function(
+            f"async () => (await ({READ_COUNTERS})())['video in']?.framesDecoded > 3"
+        )
+
+    async def sent_per_s(self, kind: str, over_s: float = 2.0) -> tuple[float, float]:
+        """Returns (packets, payload kbit) a second that leave now."""
+        before = (await self.counters())[f"{kind} out"]
+        await asyncio.sleep(over_s)  # the span that is measured, not a wait for something
+        now = (await self.counters())[f"{kind} out"]
+        span_s = (now["timestamp"] - before["timestamp"]) / 1000
+        packets, sent_bytes = (now[key] - before[key] for key in ("packetsSent", "bytesSent"))
+        return packets / span_s, sent_bytes * 8 / 1000 / span_s
+
+
+class People:
+    """Opens pages in one browser."""
+
+    def __init__(self, browser: Browser, service: RunningService) -> None:
+        self._browser = browser
+        self._service = service
+        self.all: list[Person] = []
+
+    async def visit(self, name: str, *, url: str | None = None, **context: Any) -> Person:
+        """A person with the sign-in page open."""
+        opened = await self._browser.new_context(**{"viewport": {"width": 360, "height": 640}, **context})
+        await opened.add_init_script(REMEMBER_CONNECTIONS)
+        person = Person(name, opened, await opened.new_page())
+        self.all.append(person)
+        await person.page.goto(url or self._service.url)
+        return person
+
+    async def join(self, name: str, *, url: str | None = None, **context: Any) -> Person:
+        """A person who is signed in and online."""
+        person = await self.visit(name, url=url, **context)
+        await person.sign_in()
+        await person.sees("body[data-signaling=online]")
+        return person
+
+    async def in_call(self, caller: Person, callee: Person, media: str = "audio") -> None:
+        """Places a call that is answered."""
+        await caller.open_thread(callee.name)
+        await caller.tap(f"call-{media}")
+        await callee.sees_call("incoming", media=media)
+        await callee.tap("answer")
+        await asyncio.gather(caller.sees_call("in-call"), callee.sees_call("in-call"))
+
+
+@contextlib.asynccontextmanager
+async def people_of(service: RunningService) -> AsyncIterator[People]:
+    """A browser for the people of ``service``; at the end no page may have complained."""
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        try:
+            people = People(browser, service)
+            yield people
+            assert [line for person in people.all for line in person.trouble] == []
+        finally:
+            await browser.close()
+
+
+class Road:
+    """A TCP way to the service that takes ``delay_s`` in each direction, and that can be cut."""
+
+    def __init__(self, service_url: str, delay_s: float) -> None:
+        self.delay_s = delay_s
+        self.is_open = True
+        self.url = ""
+        self._port = int(service_url.rsplit(":", 1)[1])
+        self._writers: set[asyncio.StreamWriter] = set()
+
+    def cut(self, *, for_good: bool) -> None:
+        """Breaks every connection; ``for_good`` lets no new one through either."""
+        self.is_open = not for_good
+        for writer in self._writers:
+            writer.transport.abort()
+
+    async def carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """One connection, until either end closes it."""
+        if not self.is_open:
+            writer.transport.abort()
+            return
+        far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._port)
+        self._writers |= {writer, far_writer}
+        try:
+            async with asyncio.TaskGroup() as ways:
+                ways.create_task(self._one_way(reader, far_writer))
+                ways.create_task(self._one_way(far_reader, writer))
+        finally:
+            self._writers -= {writer, far_writer}
+            writer.transport.abort()
+            far_writer.transport.abort()
+
+    async def _one_way(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        loop = asyncio.get_running_loop()
+        with contextlib.suppress(ConnectionError):
+            while data := await reader.read(65536):
+                loop.call_later(self.delay_s, writer.write, data)
+        loop.call_later(self.delay_s, writer.transport.abort)
+
+
+@contextlib.asynccontextmanager
+async def road_to(service: RunningService, delay_s: float) -> AsyncIterator[Road]:
+    """Opens a road to ``service``."""
+    road = Road(service.url, delay_s)
+    carrying: set[asyncio.Task[None]] = set()
+
+    async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        carrying.add(task)
+        await road.carry(reader, writer)
+
+    server = await asyncio.start_server(accept, "127.0.0.1", 0)
+    road.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    try:
+        yield road
+    finally:
+        server.close()
+        road.cut(for_good=True)
+        await asyncio.gather(*carrying, return_exceptions=True)
