@@ -1,0 +1,378 @@
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from calls.blame import Evidence
+from calls.record import Blame, Outcome, Side, Stage
+from calls.state_machine import LEGAL, Action, CallMachine, CallState, Decision, Ending, Limits, Told
+
+LIMITS = Limits(setup_s=10.0, ring_s=45.0, gap_ms=2000.0, confirm_s=5.0, call_s=600.0)
+FINE = Evidence(max_gap_ms=60.0)
+
+
+def caller(talk_s: float = 30.0) -> CallMachine:
+    return CallMachine(Side.CALLER, LIMITS, 100.0, talk_s=talk_s)
+
+
+def callee() -> CallMachine:
+    return CallMachine(Side.CALLEE, LIMITS, 100.0)
+
+
+def answered_callee(at_s: float = 101.0) -> CallMachine:
+    machine = callee()
+    machine.will(Decision.ANSWER, at_s)
+    assert machine.overdue(at_s) is Action.ANSWER
+    machine.answered(at_s)
+    return machine
+
+
+def in_state(side: Side, state: CallState) -> CallMachine:
+    """A machine that was led to ``state`` by legal steps."""
+    if side is Side.CALLEE:
+        machine = callee() if state is CallState.RINGING else answered_callee()
+    else:
+        machine = caller()
+        steps = {
+            CallState.INVITING: [],
+            CallState.PROCEEDING: [Told.TRYING],
+            CallState.RINGING: [Told.TRYING, Told.RINGING],
+        }.get(state, [Told.TRYING, Told.RINGING, Told.ANSWERED])
+        for step in steps:
+            machine.told(step, 101.0)
+    if state in {CallState.TALKING, CallState.LEAVING}:
+        hear(machine, 102.0)
+    if state is CallState.LEAVING:
+        machine.leave(103.0, "")
+    assert machine.state is state
+    return machine
+
+
+def hear(machine: CallMachine, now_s: float) -> None:
+    for stage in (Stage.ICE, Stage.DTLS, Stage.MEDIA_BOTH_WAYS):
+        machine.media(stage, now_s)
+
+
+def settle(machine: CallMachine, evidence: Evidence = FINE) -> Ending:
+    assert machine.state is CallState.ENDED
+    return machine.settle(evidence)
+
+
+def test_a_call_that_goes_well_for_the_caller() -> None:
+    machine = caller(talk_s=30.0)
+    assert machine.deadline_s == 110.0
+    machine.told(Told.TRYING, 100.1)
+    machine.told(Told.RINGING, 101.0)
+    assert machine.deadline_s == 146.0
+    machine.told(Told.ANSWERED, 105.0)
+    assert machine.deadline_s == pytest.approx(105.0 + 10.0 - 1.0)
+    hear(machine, 106.0)
+    assert machine.deadline_s == 136.0
+    assert machine.overdue(136.0) is Action.HANG_UP
+    assert machine.deadline_s == 141.0
+    assert machine.told(Told.ENDED, 136.1, "hangup") is Action.STOP
+    assert settle(machine) == Ending(Outcome.COMPLETED, Blame.NOBODY, "", Stage.ENDED, True)
+
+
+def test_a_call_that_goes_well_for_the_callee() -> None:
+    machine = callee()
+    machine.will(Decision.ANSWER, 103.0)
+    assert machine.deadline_s == 103.0
+    assert machine.overdue(103.0) is Action.ANSWER
+    machine.answered(103.05)
+    hear(machine, 104.0)
+    machine.told(Told.ENDED, 140.0, "hangup")
+    assert settle(machine) == Ending(Outcome.COMPLETED, Blame.NOBODY, "", Stage.ENDED, True)
+
+
+@pytest.mark.parametrize(
+    ("code", "outcome", "reason", "blame"),
+    [
+        ("busy", Outcome.BUSY, "", Blame.NOBODY),
+        ("blocked", Outcome.BLOCKED, "", Blame.NOBODY),
+        ("offline", Outcome.FAILED, "refused_offline", Blame.UNKNOWN),
+        ("unknown_user", Outcome.FAILED, "refused_unknown_user", Blame.GENERATOR),
+        ("duplicate", Outcome.FAILED, "refused_duplicate", Blame.TARGET),
+        ("overloaded", Outcome.FAILED, "refused_overloaded", Blame.TARGET),
+    ],
+)
+def test_refusals(code: str, outcome: Outcome, reason: str, blame: Blame) -> None:
+    machine = caller()
+    assert machine.told(Told.REFUSED, 100.1, code) is Action.STOP
+    ending = settle(machine)
+    assert (ending.outcome, ending.reason, ending.blame) == (outcome, reason, blame)
+
+
+@pytest.mark.parametrize(
+    ("side", "state", "code", "outcome", "reason"),
+    [
+        (Side.CALLER, CallState.RINGING, "declined", Outcome.DECLINED, ""),
+        (Side.CALLER, CallState.RINGING, "no_answer", Outcome.NO_ANSWER, ""),
+        (Side.CALLER, CallState.RINGING, "hangup", Outcome.FAILED, "answer_lost"),
+        (Side.CALLER, CallState.RINGING, "canceled", Outcome.FAILED, "illegal_ended"),
+        (Side.CALLER, CallState.CONNECTING, "hangup", Outcome.FAILED, "peer_gave_up"),
+        (Side.CALLER, CallState.CONNECTING, "no_answer", Outcome.FAILED, "illegal_ended"),
+        (Side.CALLER, CallState.TALKING, "hangup", Outcome.COMPLETED, "peer_hung_up"),
+        (Side.CALLER, CallState.TALKING, "declined", Outcome.FAILED, "illegal_ended"),
+        (Side.CALLER, CallState.TALKING, "peer_lost", Outcome.FAILED, "peer_lost"),
+        (Side.CALLER, CallState.TALKING, "dropped_by_service", Outcome.FAILED, "dropped_by_service"),
+        (Side.CALLER, CallState.LEAVING, "hangup", Outcome.COMPLETED, ""),
+        (Side.CALLER, CallState.LEAVING, "peer_lost", Outcome.FAILED, "peer_lost"),
+        (Side.CALLEE, CallState.RINGING, "canceled", Outcome.CANCELED, ""),
+        (Side.CALLEE, CallState.RINGING, "no_answer", Outcome.NO_ANSWER, ""),
+        (Side.CALLEE, CallState.RINGING, "answered_elsewhere", Outcome.CANCELED, ""),
+        (Side.CALLEE, CallState.RINGING, "hangup", Outcome.FAILED, "illegal_ended"),
+        (Side.CALLEE, CallState.CONNECTING, "canceled", Outcome.CANCELED, ""),
+        (Side.CALLEE, CallState.CONNECTING, "hangup", Outcome.FAILED, "peer_gave_up"),
+        (Side.CALLEE, CallState.TALKING, "hangup", Outcome.COMPLETED, ""),
+        (Side.CALLEE, CallState.TALKING, "canceled", Outcome.FAILED, "illegal_ended"),
+    ],
+)
+def test_ends_that_the_service_tells(side: Side, state: CallState, code: str, outcome: Outcome, reason: str) -> None:
+    machine = in_state(side, state)
+    assert machine.told(Told.ENDED, 104.0, code) is Action.STOP
+    ending = settle(machine)
+    assert (ending.outcome, ending.reason) == (outcome, reason)
+    assert ending.hung_up_cleanly is (
+        code not in {"peer_lost", "dropped_by_service"} and reason[:7] not in {"illegal", "answer_"}
+    )
+
+
+@pytest.mark.parametrize(
+    ("side", "state", "action", "reason"),
+    [
+        (Side.CALLER, CallState.INVITING, Action.CANCEL, "invite_timeout"),
+        (Side.CALLER, CallState.PROCEEDING, Action.CANCEL, "no_ringing"),
+        (Side.CALLER, CallState.RINGING, Action.CANCEL, "ring_timeout"),
+        (Side.CALLER, CallState.CONNECTING, Action.HANG_UP, "ice_timeout"),
+        (Side.CALLEE, CallState.RINGING, Action.DECLINE, "ring_timeout"),
+        (Side.CALLEE, CallState.CONNECTING, Action.HANG_UP, "ice_timeout"),
+    ],
+)
+def test_every_state_gives_up_in_time_and_ends_even_when_nobody_confirms(
+    side: Side, state: CallState, action: Action, reason: str
+) -> None:
+    machine = in_state(side, state)
+    assert machine.overdue(machine.deadline_s) is action
+    assert machine.state is CallState.LEAVING
+    assert machine.overdue(machine.deadline_s) is Action.STOP
+    ending = settle(machine)
+    assert (ending.outcome, ending.reason, ending.hung_up_cleanly) == (Outcome.FAILED, reason, False)
+
+
+@pytest.mark.parametrize(
+    ("stages", "reason"),
+    [
+        ([], "ice_timeout"),
+        ([Stage.ICE], "dtls_timeout"),
+        ([Stage.ICE, Stage.DTLS], "no_audio"),
+    ],
+)
+def test_a_call_that_is_never_heard_says_how_far_it_came(stages: list[Stage], reason: str) -> None:
+    machine = in_state(Side.CALLER, CallState.CONNECTING)
+    for stage in stages:
+        machine.media(stage, 103.0)
+    machine.overdue(machine.deadline_s)
+    machine.told(Told.ENDED, 115.0, "hangup")
+    ending = settle(machine)
+    assert ending.reason == reason
+    assert ending.stage is (stages[-1] if stages else Stage.ANSWERED)
+
+
+def test_an_unconfirmed_hang_up_is_a_failure_of_the_target() -> None:
+    machine = in_state(Side.CALLER, CallState.LEAVING)
+    machine.overdue(machine.deadline_s)
+    ending = settle(machine)
+    assert (ending.outcome, ending.reason, ending.blame) == (Outcome.FAILED, "hangup_unconfirmed", Blame.TARGET)
+    assert not ending.hung_up_cleanly
+
+
+def test_an_impatient_caller_cancels() -> None:
+    machine = caller()
+    machine.will_wait(4.0)
+    machine.told(Told.TRYING, 100.1)
+    machine.told(Told.RINGING, 101.0)
+    assert machine.deadline_s == 105.0
+    assert machine.overdue(105.0) is Action.CANCEL
+    machine.told(Told.ENDED, 105.1, "canceled")
+    assert settle(machine).outcome is Outcome.CANCELED
+
+
+@pytest.mark.parametrize(
+    ("crossing", "outcome"),
+    [("declined", Outcome.DECLINED), ("no_answer", Outcome.NO_ANSWER), ("hangup", Outcome.CANCELED)],
+)
+def test_messages_that_cross_a_cancel_are_no_findings(crossing: str, outcome: Outcome) -> None:
+    machine = caller()
+    machine.will_wait(1.0)
+    machine.told(Told.RINGING, 101.0)
+    machine.overdue(102.0)
+    machine.told(Told.ANSWERED, 102.01)
+    assert machine.state is CallState.LEAVING
+    machine.told(Told.ENDED, 102.1, crossing)
+    assert machine.findings == []
+    assert settle(machine).outcome is outcome
+
+
+def test_patience_beyond_the_ring_limit_leaves_the_failure_with_the_service() -> None:
+    machine = caller()
+    machine.will_wait(500.0)
+    machine.told(Told.RINGING, 101.0)
+    assert machine.deadline_s == 101.0 + LIMITS.ring_s
+    machine.overdue(machine.deadline_s)
+    machine.overdue(machine.deadline_s)
+    assert settle(machine).reason == "ring_timeout"
+
+
+@pytest.mark.parametrize(
+    ("decision", "action", "outcome"),
+    [(Decision.DECLINE, Action.DECLINE, Outcome.DECLINED), (Decision.ANSWER, Action.ANSWER, Outcome.CANCELED)],
+)
+def test_a_called_person_decides_in_time(decision: Decision, action: Action, outcome: Outcome) -> None:
+    machine = callee()
+    machine.will(decision, 102.0)
+    assert machine.overdue(102.0) is action
+    machine.told(Told.ENDED, 102.1, "declined" if decision is Decision.DECLINE else "canceled")
+    assert settle(machine).outcome is outcome
+
+
+def test_one_who_ignores_the_call_waits_for_the_service_to_end_it() -> None:
+    machine = callee()
+    machine.will(Decision.IGNORE, 102.0)
+    assert machine.deadline_s == 100.0 + LIMITS.ring_s
+    machine.told(Told.ENDED, 130.0, "no_answer")
+    assert settle(machine).outcome is Outcome.NO_ANSWER
+
+
+def test_an_answer_that_cannot_be_made_is_our_fault() -> None:
+    machine = callee()
+    machine.will(Decision.ANSWER, 101.0)
+    machine.overdue(101.0)
+    assert machine.overdue(machine.deadline_s) is Action.DECLINE
+    machine.told(Told.ENDED, 120.0, "declined")
+    ending = settle(machine)
+    assert (ending.outcome, ending.reason, ending.blame) == (Outcome.FAILED, "answer_timeout", Blame.GENERATOR)
+
+
+def test_a_gap_beyond_the_limit_fails_a_call_that_ended_well() -> None:
+    machine = in_state(Side.CALLER, CallState.LEAVING)
+    machine.told(Told.ENDED, 104.0, "hangup")
+    ending = machine.settle(Evidence(max_gap_ms=2001.0, link_lost=9))
+    assert (ending.outcome, ending.reason, ending.blame) == (Outcome.FAILED, "gap", Blame.NETWORK)
+    assert ending.stage is Stage.MEDIA_BOTH_WAYS
+    assert machine.settle(Evidence(max_gap_ms=2000.0)).outcome is Outcome.COMPLETED
+
+
+ILLEGAL = [(side, state, what) for (side, state), legal in LEGAL.items() for what in Told if what not in legal]
+
+
+@pytest.mark.parametrize(("side", "state", "what"), ILLEGAL)
+def test_an_illegal_message_is_a_finding_and_changes_nothing_else(side: Side, state: CallState, what: Told) -> None:
+    machine = in_state(side, state)
+    deadline_s = machine.deadline_s
+    assert machine.told(what, 103.5) is Action.NONE
+    assert machine.state is state
+    assert machine.deadline_s == deadline_s
+    assert machine.findings == [f"illegal_{what}"]
+
+
+def test_a_finding_fails_the_call_at_its_end() -> None:
+    machine = in_state(Side.CALLER, CallState.TALKING)
+    machine.told(Told.ANSWERED, 103.0)
+    machine.leave(104.0, "")
+    machine.told(Told.ENDED, 104.1, "hangup")
+    ending = settle(machine)
+    assert (ending.outcome, ending.reason, ending.blame) == (Outcome.FAILED, "illegal_answered", Blame.TARGET)
+    assert ending.hung_up_cleanly
+
+
+def test_both_sides_have_a_row_for_each_of_their_states() -> None:
+    states = set(CallState) - {CallState.ENDED}
+    assert {state for side, state in LEGAL if side is Side.CALLER} == states
+    assert {state for side, state in LEGAL if side is Side.CALLEE} == states - {
+        CallState.INVITING,
+        CallState.PROCEEDING,
+    }
+
+
+@pytest.mark.parametrize("side", list(Side))
+def test_whatever_happens_in_whatever_order_the_call_ends_in_bounded_time(side: Side) -> None:
+    for order in itertools.product([Told.TRYING, Told.RINGING, Told.ANSWERED, Told.MEDIA, None], repeat=4):
+        machine = CallMachine(side, LIMITS, 0.0, talk_s=5.0)
+        now_s = 0.0
+        for what in order:
+            now_s += 0.1
+            if what is None:
+                hear(machine, now_s)
+            else:
+                machine.told(what, now_s)
+        for _ in range(6):
+            if machine.state is CallState.ENDED:
+                break
+            assert machine.deadline_s >= now_s
+            now_s = machine.deadline_s
+            if machine.overdue(now_s) is Action.ANSWER:
+                machine.answered(now_s)
+        assert machine.state is CallState.ENDED
+        assert now_s <= LIMITS.setup_s + LIMITS.ring_s + LIMITS.call_s + LIMITS.confirm_s
+
+
+@pytest.mark.parametrize(
+    ("state", "code", "action", "ends"),
+    [
+        (CallState.INVITING, "rate_limited", Action.STOP, True),
+        (CallState.RINGING, "internal", Action.CANCEL, False),
+        (CallState.TALKING, "illegal_transition", Action.HANG_UP, False),
+        (CallState.TALKING, "unknown_call", Action.STOP, True),
+    ],
+)
+def test_an_error_of_the_service_ends_the_call(state: CallState, code: str, action: Action, ends: bool) -> None:
+    machine = in_state(Side.CALLER, state)
+    assert machine.told(Told.ERROR, 103.0, code) is action
+    assert (machine.state is CallState.ENDED) is ends
+    if not ends:
+        machine.told(Told.ENDED, 103.1, "hangup")
+    ending = settle(machine)
+    assert (ending.outcome, ending.reason, ending.blame) == (Outcome.FAILED, f"error_{code}", Blame.TARGET)
+
+
+def test_leaving_twice_says_goodbye_once() -> None:
+    machine = in_state(Side.CALLER, CallState.TALKING)
+    assert machine.leave(103.0, "drained") is Action.HANG_UP
+    assert machine.leave(103.1, "other") is Action.NONE
+    machine.told(Told.ENDED, 103.2, "hangup")
+    assert settle(machine).reason == "drained"
+
+
+def test_a_call_that_is_on_cannot_be_settled() -> None:
+    with pytest.raises(ValueError, match="ringing"):
+        callee().settle(FINE)
+
+
+@pytest.mark.parametrize(
+    ("reason", "evidence", "blame"),
+    [
+        ("ice_timeout", Evidence(), Blame.UNKNOWN),
+        ("ice_timeout", Evidence(link_outage_dropped=3), Blame.NETWORK),
+        ("dtls_failed", Evidence(link_lost=1), Blame.NETWORK),
+        ("dtls_failed", Evidence(link_lost=1, send_errors=1), Blame.GENERATOR),
+        ("gap", Evidence(link_queue_dropped=4), Blame.NETWORK),
+        ("gap", Evidence(send_late_p99_ms=41.0), Blame.GENERATOR),
+        ("gap", Evidence(), Blame.UNKNOWN),
+        ("signaling_lost", Evidence(), Blame.TARGET),
+        ("signaling_lost", Evidence(link_outage_dropped=1), Blame.NETWORK),
+        ("peer_lost", Evidence(peer_is_ours=True), Blame.GENERATOR),
+        ("peer_lost", Evidence(), Blame.UNKNOWN),
+        ("dropped_by_service", Evidence(peer_is_ours=True), Blame.TARGET),
+        ("no_ringing", Evidence(), Blame.UNKNOWN),
+        ("no_ringing", Evidence(link_outage_dropped=1), Blame.NETWORK),
+        ("engine_stopped", Evidence(), Blame.GENERATOR),
+        ("bad_answer", Evidence(), Blame.TARGET),
+        ("peer_gave_up", Evidence(link_lost=5), Blame.UNKNOWN),
+    ],
+)
+def test_blame(reason: str, evidence: Evidence, blame: Blame) -> None:
+    machine = in_state(Side.CALLER, CallState.TALKING)
+    machine.stop(reason)
+    assert machine.settle(evidence).blame is blame
