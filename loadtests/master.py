@@ -37,6 +37,8 @@ logger = logging.getLogger(__name__)
 SIGN_IN_S = 20.0
 """How long the load waits for the last people to sign in; who is not online then is simply not called."""
 ALMOST_ALL = 0.98
+SILENT_S = 2.5
+"""A worker says at least once a second who is online. Silent for longer, its people are not called any more."""
 ENGINE_NOT_STARTED = "engine_not_started"
 """A fault that ends the run: the plan cannot be carried out, and nothing is lost yet."""
 LOCAL = "local"
@@ -74,6 +76,7 @@ class SwarmMaster:
         self._drained = RollCall(())
         self._final = RollCall(())
         self._presence: dict[int, tuple[bytes, bytes]] = {}
+        self._heard_at_s: dict[int, float] = {}
         for message, listener in (
             (handshake.SECOND, self._on_second),
             (handshake.PRESENCE, self._on_presence),
@@ -198,7 +201,9 @@ class SwarmMaster:
 
     def _on_presence(self, environment: Environment, msg: Any, **_kwargs: Any) -> None:
         """Passes on at once who of one worker is online and busy: an old answer is a call to a busy person."""
-        self._presence[msg.data["slot"]] = (msg.data["online"], msg.data["engaged"])
+        slot = msg.data["slot"]
+        self._heard_at_s[slot] = self._clock.monotonic_s()
+        self._presence[slot] = (msg.data["online"], msg.data["engaged"])
         self._tell_presence()
 
     def _on_fault(self, environment: Environment, msg: Any, **_kwargs: Any) -> None:
@@ -237,6 +242,7 @@ class SwarmMaster:
     def _every_second(self) -> None:
         while self.phase is not Phase.ENDED:
             gevent.sleep(1.0)
+            self._forget_the_silent()
             self._look_for_lost_workers()
             if self._live is not None:
                 self._live.second(self._clock.unix_s(), self.stage)
@@ -265,6 +271,12 @@ class SwarmMaster:
                 others = [state for other, state in self._presence.items() if other != slot]
                 data = {"online": union([one[0] for one in others]), "engaged": union([one[1] for one in others])}
                 self._runner.send_message(handshake.OTHERS, data, client_id)
+
+    def _forget_the_silent(self) -> None:
+        """Takes the people of a silent worker offline, seconds before Locust misses its heartbeats."""
+        for slot, heard_at_s in self._heard_at_s.items():
+            if self._clock.monotonic_s() - heard_at_s > SILENT_S and self._presence.pop(slot, None) is not None:
+                self._tell_presence()
 
     def _look_for_lost_workers(self) -> None:
         runner = self._runner

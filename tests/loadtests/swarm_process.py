@@ -1,0 +1,142 @@
+"""Runs a real swarm for the tests: Locust master and workers as processes, against the real service and engines."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import psutil
+
+PROJECT = Path(__file__).parent.parent.parent
+PLAN = """
+name = "test"
+seed = 11
+[swarm]
+workers = 2
+people = {people}
+spawn_rate_per_s = 60
+mix = "{mix}"
+talk_s = {{ median = 3, sigma = 0.2, min = 2, max = 4 }}
+messages_per_person_per_min = 20
+probe_calls = {probes}
+drain_s = 25
+[[swarm.stages]]
+name = "ramp"
+duration_s = 1
+concurrent_calls = {calls}
+[[swarm.stages]]
+name = "hold"
+duration_s = {hold_s}
+concurrent_calls = {calls}
+"""
+
+
+def write_plan(folder: Path, *, people: int = 40, calls: int = 6, probes: int = 0, hold_s: float = 0) -> Path:
+    """Writes a small plan; ``hold_s`` 0 stands for until told to end."""
+    path = folder / "plan.toml"
+    path.write_text(PLAN.format(people=people, calls=calls, probes=probes, hold_s=hold_s, mix="good_networks"))
+    return path
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@dataclass
+class Swarm:
+    """The processes of one swarm, and its run folder."""
+
+    folder: Path
+    run: Path
+    processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
+
+    def start(self, *arguments: str, env: dict[str, str] | None = None) -> subprocess.Popen[bytes]:
+        log = (self.folder / f"locust-{len(self.processes)}.log").open("wb")
+        with log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "locust", "-f", str(PROJECT / "loadtests" / "locustfile.py"), *arguments],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd=self.folder,
+                env={**os.environ, **(env or {})},
+            )  # fmt: skip
+        self.processes.append(process)
+        return process
+
+    def start_distributed(self, plan: Path, workers: int = 2) -> None:
+        port = str(free_port())
+        self.start(
+            "--master", "--headless", "--only-summary", "--expect-workers", str(workers), "--master-bind-port", port,
+            "--plan", str(plan), "--run-folder", str(self.run),
+        )  # fmt: skip
+        for _ in range(workers):
+            self.start("--worker", "--master-port", port)
+
+    @property
+    def master(self) -> subprocess.Popen[bytes]:
+        return self.processes[0]
+
+    def log(self, index: int = 0) -> str:
+        return (self.folder / f"locust-{index}.log").read_text()
+
+    def seconds(self) -> list[dict[str, Any]]:
+        live = self.run / "live" / "swarm.jsonl"
+        return [json.loads(line) for line in live.read_text().splitlines()] if live.exists() else []
+
+    def wait_for(self, condition: Callable[[dict[str, Any]], bool], timeout_s: float = 40) -> dict[str, Any]:
+        """Returns the first second of the live file for which ``condition`` holds."""
+        deadline_s = time.monotonic() + timeout_s
+        while time.monotonic() < deadline_s:
+            for second in self.seconds():
+                if condition(second):
+                    return second
+            if self.master.poll() is not None:
+                break
+            time.sleep(0.1)
+        raise AssertionError(f"never seen in the live file; last: {self.seconds()[-1:]}\n{self.log()[-3000:]}")
+
+    def wait(self, timeout_s: float = 40) -> int:
+        return self.master.wait(timeout_s)
+
+    def faults(self) -> list[dict[str, Any]]:
+        file = self.run / "faults.jsonl"
+        return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+
+    def legs(self) -> list[dict[str, Any]]:
+        if not list((self.run / "calls").glob("*.parquet")):
+            return []
+        query = f"select * from read_parquet('{self.run}/calls/*.parquet')"
+        with duckdb.connect() as connection:
+            table = connection.sql(query)
+            return [dict(zip(table.columns, row, strict=True)) for row in table.fetchall()]
+
+    def engine_of(self, worker: subprocess.Popen[bytes]) -> psutil.Process:
+        for child in psutil.Process(worker.pid).children(recursive=True):
+            if "calls.engine" in child.cmdline():
+                return child
+        raise AssertionError("the worker has no engine")
+
+
+@contextlib.contextmanager
+def swarm_in(folder: Path) -> Iterator[Swarm]:
+    """A swarm whose processes are gone afterwards, whatever happened."""
+    swarm = Swarm(folder, folder / "run")
+    try:
+        yield swarm
+    finally:
+        for process in swarm.processes:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait(10)

@@ -1,0 +1,135 @@
+"""The swarm for real: Locust processes, engines, the reference service, and the records they leave."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+from pathlib import Path
+
+import pytest
+from swarm_process import Swarm, free_port, swarm_in, write_plan
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
+
+
+def calls_without_both_legs(swarm: Swarm) -> list[str]:
+    """Calls that rang somebody and of which a leg is missing."""
+    sides: dict[str, set[str]] = {}
+    for leg in swarm.legs():
+        sides.setdefault(leg["call_id"], set()).add(leg["side"])
+    unanswered = {leg["call_id"] for leg in swarm.legs() if leg["outcome"] in ("busy", "blocked")}
+    return [call_id for call_id, seen in sides.items() if seen != {"caller", "callee"} and call_id not in unanswered]
+
+
+def test_a_drain_keeps_every_record_of_two_workers(tmp_path: Path) -> None:
+    with swarm_in(tmp_path) as swarm:
+        swarm.start_distributed(write_plan(tmp_path, calls=8, people=60))
+        swarm.wait_for(lambda second: second["stage"] == "hold" and second["completed"] >= 4)
+        swarm.master.send_signal(signal.SIGUSR1)
+        assert swarm.wait() == 0
+        assert [worker.wait(10) for worker in swarm.processes[1:]] == [0, 0]
+        end = swarm.seconds()[-1]
+        assert end["event"] == "end"
+        assert end["interrupted"] is False
+        assert end["calls_active"] == 0
+        legs = swarm.legs()
+        assert len([leg for leg in legs if leg["side"] == "caller"]) == end["started"] > 8
+        assert calls_without_both_legs(swarm) == []
+        assert {leg["writer"] for leg in legs} == {"swarm-0", "swarm-1"}
+        across = {(leg["call_id"], leg["writer"]) for leg in legs}
+        assert len(across) > end["started"], "no call went from one worker's people to the other's"
+        assert end["messages_ok"] > 0
+        assert swarm.faults() == []
+        manifest = json.loads((swarm.run / "manifest.json").read_text())
+        assert manifest["ended_at_s"] > manifest["started_at_s"]
+
+
+def test_a_killed_worker_is_counted_and_the_rest_carries_on(tmp_path: Path) -> None:
+    with swarm_in(tmp_path) as swarm:
+        swarm.start_distributed(write_plan(tmp_path, calls=8, people=60))
+        swarm.wait_for(lambda second: second["stage"] == "hold" and second["completed"] >= 2)
+        engine = swarm.engine_of(swarm.processes[1])
+        os.kill(swarm.processes[1].pid, signal.SIGKILL)
+        lost = swarm.wait_for(lambda second: second["workers_lost"] == 1)
+        engine.wait(5)
+        swarm.wait_for(lambda second: second["started"] > lost["started"])
+        swarm.master.send_signal(signal.SIGUSR1)
+        assert swarm.wait() == 0
+        (fault,) = swarm.faults()
+        assert (fault["what"], fault["severity"]) == ("worker_lost", "invalid")
+        assert swarm.seconds()[-1]["event"] == "end"
+        recorded = len({leg["call_id"] for leg in swarm.legs() if leg["side"] == "caller"})
+        assert 0 < recorded <= swarm.seconds()[-1]["started"]
+
+
+def test_a_killed_engine_is_counted_and_an_interrupt_keeps_the_data(tmp_path: Path) -> None:
+    with swarm_in(tmp_path) as swarm:
+        swarm.start_distributed(write_plan(tmp_path, calls=8, people=60, probes=1))
+        swarm.wait_for(lambda second: second["stage"] == "hold" and second["completed"] >= 2)
+        swarm.engine_of(swarm.processes[2]).kill()
+        dropping = swarm.wait_for(lambda second: second["starts_dropped"] > 0)
+        swarm.wait_for(lambda second: second["started"] > dropping["started"])
+        swarm.master.send_signal(signal.SIGINT)
+        assert swarm.wait() == 130
+        assert [fault["what"] for fault in swarm.faults()] == ["engine_lost"]
+        end = swarm.seconds()[-1]
+        assert (end["event"], end["interrupted"]) == ("end", True)
+        recorded = len([leg for leg in swarm.legs() if leg["side"] == "caller"])
+        lost = end["failed"] - sum(leg["outcome"] == "failed" and leg["side"] == "caller" for leg in swarm.legs())
+        assert recorded <= end["started"] <= recorded + max(lost, 0)
+
+
+def test_one_process_alone_runs_a_plan_to_its_end(tmp_path: Path) -> None:
+    with swarm_in(tmp_path) as swarm:
+        plan = write_plan(tmp_path, people=20, calls=4, hold_s=6)
+        swarm.start("--headless", "--only-summary", "--plan", str(plan), "--run-folder", str(swarm.run))
+        assert swarm.wait(60) == 0
+        end = swarm.seconds()[-1]
+        assert end["completed"] > 0
+        assert len([leg for leg in swarm.legs() if leg["side"] == "caller"]) == end["started"]
+        assert calls_without_both_legs(swarm) == []
+        assert (swarm.run / "health").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "env", "code", "sentence"),
+    [
+        (["--plan", "smokee"], {}, 2, "did you mean 'smoke'?"),
+        (["--plan", "default", "--target", "http://127.0.0.1:{closed}"], {"RINGFENCE_ADMIN_TOKEN": "x"}, 5,
+         "does not answer: [Errno 111] Connection refused"),
+        (["--plan", "default", "--target", "http://127.0.0.1:{closed}"], {"RINGFENCE_ADMIN_TOKEN": ""}, 5,
+         "no admin token"),
+    ],
+)  # fmt: skip
+def test_what_cannot_start_says_why(
+    tmp_path: Path, arguments: list[str], env: dict[str, str], code: int, sentence: str
+) -> None:
+    with swarm_in(tmp_path) as swarm, socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        port = closed.getsockname()[1]
+        filled = [argument.format(closed=port) for argument in arguments]
+        swarm.start("--headless", "--run-folder", str(swarm.run), *filled, env=env)
+        assert swarm.wait() == code
+        assert sentence in swarm.log()
+        assert "Traceback" not in swarm.log()
+        assert not (swarm.run / "calls").exists()
+
+
+def test_the_ports_are_bound_to_loopback_only(tmp_path: Path) -> None:
+    import psutil
+
+    with swarm_in(tmp_path) as swarm:
+        web, bridge = free_port(), free_port()
+        swarm.start("--master", "--web-port", str(web), "--master-bind-port", str(bridge))
+        worker = swarm.start("--worker", "--master-port", str(bridge))
+        listening: set[tuple[str, int]] = set()
+        for _ in range(200):
+            connections = psutil.Process(swarm.master.pid).net_connections()
+            listening = {one.laddr for one in connections if one.status == psutil.CONN_LISTEN}
+            if len(listening) == 2:
+                break
+            with pytest.raises(psutil.TimeoutExpired):
+                psutil.Process(worker.pid).wait(0.1)
+        assert listening == {("127.0.0.1", web), ("127.0.0.1", bridge)}
