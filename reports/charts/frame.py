@@ -1,4 +1,4 @@
-"""The plot area that every chart shares: scales, grid lines, axis labels, and the invisible columns that carry tooltips."""
+"""The plot area that every chart shares: scales, grid, axis labels, and the invisible columns that carry tooltips."""
 
 from __future__ import annotations
 
@@ -85,9 +85,8 @@ class Frame:
         at = self.x.px(value)
         anchor, shift = ("end", -4) if at > WIDTH / 2 else ("start", 4)
         self.marks.append(f'<line class="limit" x1="{at}" x2="{at}" y1="{TOP}" y2="{HEIGHT - BOTTOM}"/>')
-        self.marks.append(
-            f'<text class="limit" x="{at + shift}" y="{HEIGHT - BOTTOM - 6}" text-anchor="{anchor}">{escape(label)}</text>'
-        )
+        where = f'x="{at + shift}" y="{HEIGHT - BOTTOM - 6}" text-anchor="{anchor}"'
+        self.marks.append(f'<text class="limit" {where}>{escape(label)}</text>')
 
     def moment(self, value: float, what: str) -> None:
         """An upright mark at a moment when something happened."""

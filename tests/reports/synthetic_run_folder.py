@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -70,6 +70,9 @@ class SyntheticRun:
     manifest: dict[str, Any] = field(default_factory=dict)
     """Overrides."""
     talk_s: float = 25.0
+    edit_leg: Callable[[LegRecord], LegRecord] | None = None
+    edit_message: Callable[[MessageRow], MessageRow] | None = None
+    edit_cell: Callable[[CellResult], CellResult] | None = None
 
     def write(self, path: Path) -> Path:
         rng = random.Random(self.seed)
@@ -109,7 +112,8 @@ class SyntheticRun:
             legs.extend(self._call(rng, number, at_s))
         callees = [leg for leg in legs if leg.side is Side.CALLEE and leg.outcome is Outcome.COMPLETED]
         lost = {leg.call_id for leg in callees[: self.lost_callees]}
-        return [leg for leg in legs if leg.side is Side.CALLER or leg.call_id not in lost]
+        legs = [leg for leg in legs if leg.side is Side.CALLER or leg.call_id not in lost]
+        return [self.edit_leg(leg) for leg in legs] if self.edit_leg else legs
 
     def _call(self, rng: random.Random, number: int, at_s: float) -> list[LegRecord]:
         networks = rng.choices(list(SHARES), list(SHARES.values()), k=2)
@@ -186,7 +190,7 @@ class SyntheticRun:
                     ack_ms=owd_ms * 2 + rng.uniform(1, 15) if ok else None,
                 )
             )  # fmt: skip
-        return rows
+        return [self.edit_message(row) for row in rows] if self.edit_message else rows
 
     def _health(self, rng: random.Random, legs: Sequence[LegRecord]) -> list[HealthRow]:
         rows: list[HealthRow] = []
@@ -234,7 +238,7 @@ class SyntheticRun:
             if index >= len(planned) - self.missing_cells:
                 continue
             result = self._cell(rng, index, device, title, device_class, network, scenario)
-            for attempt in self._attempts(index, result):
+            for attempt in self._attempts(index, self.edit_cell(result) if self.edit_cell else result):
                 write_cell(path, attempt)
 
     def _attempts(self, index: int, result: CellResult) -> list[CellResult]:

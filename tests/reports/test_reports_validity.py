@@ -1,0 +1,116 @@
+"""For every rule of a valid run a run that breaks it, and who and when the reason names."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from synthetic_run_folder import STARTED_AT_S, healthy
+
+from bedrock.exit_codes import ExitCode
+from calls.record import LegRecord
+from reports.build import summarize
+from reports.slo import ValidityBounds, load_slo
+from reports.summary import RuleKind, Summary, Verdict
+
+SMOKE = load_slo("smoke")
+
+
+def _early(leg: LegRecord) -> LegRecord:
+    return msgspec.structs.replace(leg, owd_p50_ms=-3.0) if leg.call_id.endswith("7") and leg.owd_p50_ms else leg
+
+
+def _late(leg: LegRecord) -> LegRecord:
+    return msgspec.structs.replace(leg, send_late_p99_ms=44.0) if leg.writer == "swarm-1" else leg
+
+
+def _strange(leg: LegRecord) -> LegRecord:
+    return msgspec.structs.replace(leg, writer="swarm-7") if leg.call_id == "call-0000005" else leg
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "told"),
+    [
+        ("send_late_seconds", {"late_writers": ["swarm-1"]},
+         r"swarm-1 sent late: in \d\d(\.\d)? % of its active seconds .* first in second 31, worst in second \d+ \(\d+ ms\)"),
+        ("send_late_legs", {"edit_leg": _late}, r"sent 1 % of their packets more than 10 ms late; .* swarm-1's.* \(44 ms\)"),
+        ("datagrams_dropped", {"datagrams_dropped_at_s": 42}, r"swarm-1 lost 17 datagrams of its own, first in second 42$"),
+        ("engine_health_gap", {"health_gap": ("swarm-0", 50, 64)}, r"swarm-0 fell silent in second 49 for 16 s"),
+        ("engine_health_gap", {"health_gap": ("swarm-0", 50, 9999)}, r"swarm-0 fell silent in second 49 for \d\d+ s"),
+        ("engine_health_gap", {"edit_leg": _strange}, r"no health was ever recorded by swarm-7"),
+        ("lost_call_halves", {"lost_callees": 20}, r"20 calls \(2\.\d %\) lost the record of one side.*second \d+"),
+        ("clock_agreement", {"edit_leg": _early}, r"\d+ legs heard packets before they were sent, mostly swarm-\d's"),
+        ("harness_faults", {"manifest": {"faults": [
+            {"at_s": STARTED_AT_S + 30, "what": "engine_died", "detail": "engine swarm-1 died", "severity": "invalid"}]}},
+         r"engine swarm-1 died \(second 30\)"),
+        ("run_complete", {"manifest": {"ended_at_s": None}}, "the run never came to its end"),
+        ("run_complete", {"manifest": {"interrupted": True}}, "the run was interrupted"),
+        ("swarm_ran", {"calls": 0, "manifest": {"plan": {"swarm": {"workers": 2}}}}, "a swarm was planned"),
+        ("matrix_ran", {"environment_errors": 7}, r"7 cells ended in an environment error, e\.g\. .*--"),
+        ("matrix_ran", {"missing_cells": 6}, r"6 planned cells left no result, e\.g\. .*--"),
+        ("matrix_ran", {"cells": False, "manifest": {"plan": {"matrix": {"workers": 4}}}}, "a device matrix was planned"),
+        ("starts_dropped", {"starts_dropped_ratio": 0.2}, r"planned starts \(19\.\d %\) could not happen.*swarm-\d, first in second"),
+        ("something_recorded", {"calls": 0, "cells": False}, "nothing was recorded"),
+    ],
+)  # fmt: skip
+def test_a_run_that_the_harness_cannot_vouch_for_is_invalid(
+    tmp_path: Path, name: str, changes: dict[str, Any], told: str
+) -> None:
+    summary = summarize(healthy(**changes).write(tmp_path), SMOKE)
+    rule = next(rule for rule in summary.rules if rule.name == name)
+    assert rule.verdict is Verdict.INVALID
+    assert re.search(told, rule.reason), rule.reason
+    assert (summary.verdict, summary.exit_code) == (Verdict.INVALID, ExitCode.INVALID)
+    assert rule.reason in summary.reasons
+
+
+def test_a_torn_segment_makes_the_run_invalid_and_is_named(tmp_path: Path) -> None:
+    run = healthy().write(tmp_path)
+    torn = sorted((run / "calls").glob("*.parquet"))[0]
+    torn.write_bytes(torn.read_bytes()[:900])
+    summary = summarize(run, SMOKE)
+    rule = next(rule for rule in summary.rules if rule.name == "files_readable")
+    assert summary.verdict is Verdict.INVALID
+    assert f"1 file cannot be read: calls/{torn.name}" in rule.reason
+    assert summary.swarm.calls > 0
+
+
+def test_a_folder_without_a_manifest_is_judged_and_invalid(tmp_path: Path) -> None:
+    run = healthy().write(tmp_path)
+    (run / "manifest.json").unlink()
+    summary = summarize(run, SMOKE)
+    assert summary.verdict is Verdict.INVALID
+    assert "manifest.json is missing" in summary.reasons[0]
+    assert summary.duration_s is not None
+
+
+def test_a_bad_second_now_and_then_is_forgiven(tmp_path: Path) -> None:
+    def sometimes(leg: LegRecord) -> LegRecord:
+        return msgspec.structs.replace(leg, send_late_p99_ms=30.0) if leg.call_id.endswith("42") else leg
+
+    assert summarize(healthy(edit_leg=sometimes).write(tmp_path), SMOKE).verdict is Verdict.PASS
+
+
+def test_retried_environment_errors_and_a_missing_cell_within_bounds_are_shown_and_forgiven(tmp_path: Path) -> None:
+    summary = summarize(healthy(retried=3, environment_errors=0).write(tmp_path), SMOKE)
+    assert summary.verdict is Verdict.PASS
+    assert [cell.attempts for cell in summary.matrix.grid].count(2) == 3
+
+
+def test_the_bounds_are_the_slo_files_own(tmp_path: Path) -> None:
+    loose = SMOKE.model_copy(update={"validity": ValidityBounds(starts_dropped_ratio_max=0.5)})
+    summary: Summary = summarize(healthy(starts_dropped_ratio=0.2).write(tmp_path), loose)
+    assert summary.verdict is Verdict.PASS
+    assert summary.swarm.health.starts_dropped > 0
+
+
+def test_every_validity_rule_is_broken_somewhere_above(tmp_path: Path) -> None:
+    rules = summarize(healthy(calls=30, messages=5).write(tmp_path), SMOKE).rules_of(RuleKind.TRUST, RuleKind.EVIDENCE)
+    assert {rule.name for rule in rules} == {
+        "harness_faults", "send_late_seconds", "send_late_legs", "datagrams_dropped", "engine_health_gap",
+        "lost_call_halves", "clock_agreement", "files_readable", "run_complete", "something_recorded", "swarm_ran",
+        "matrix_ran", "starts_dropped",
+    }  # fmt: skip
