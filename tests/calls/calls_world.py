@@ -1,0 +1,123 @@
+"""A real service process, real engine processes, and people who call each other."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from bedrock.child_process import ChildProcess, spawn
+from calls.bridge.client import EngineClient
+from calls.bridge.messages import (
+    AnswerHabit,
+    CallFinished,
+    Configure,
+    LegFinished,
+    PersonSpec,
+    PlaceCall,
+    SignedIn,
+    SignIn,
+    TargetSpec,
+)
+from calls.record import LegRecord
+
+TOKEN = "token-of-the-calls-tests"
+PASSWORD = "open sesame"
+
+
+class Service:
+    """The reference service as its own process."""
+
+    def __init__(self, folder: Path, *options: str) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        argv = [sys.executable, "-m", "reference_service", "--port", "0", "--database", str(folder / "service.db")]
+        self.process: ChildProcess = spawn(
+            "the service",
+            [*argv, *options],
+            log_path=folder / "service.log",
+            env={**os.environ, "RINGFENCE_ADMIN_TOKEN": TOKEN},
+            pipe_stdout=True,
+        )
+        self.url: str = self.process.wait_ready(15.0)["url"]
+
+    def admin(self, path: str, body: object) -> Any:
+        request = urllib.request.Request(
+            self.url + path,
+            data=json.dumps(body).encode(),
+            headers={"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json"},
+        )
+        with urllib.request.urlopen(request, timeout=10) as response:
+            return json.load(response)
+
+    def seed(self, *names: str, controls: str = "everyone") -> None:
+        users = [{"name": name, "display_name": name, "password": PASSWORD, "controls": controls} for name in names]
+        self.admin("/admin/seed", {"users": users, "follows": []})
+
+
+class Driver:
+    """One engine and its client; callee legs are kept as they are told."""
+
+    def __init__(self, folder: Path, writer: str, url: str, **configure: Any) -> None:
+        self.folder = folder
+        self.callee_legs: list[LegRecord] = []
+        self.client = EngineClient.spawn(folder, "run-1", writer, "engine", on_event=self._on_event)
+        limits = {"setup_limit_s": 10.0, "ring_limit_s": 20.0, "seed": 7, **configure}
+        self.client.request(Configure(target=TargetSpec(kind="reference", url=url), **limits), 10.0)
+
+    def sign_in(self, name: str, **spec: Any) -> SignedIn:
+        answers = spec.pop("answers", AnswerHabit(answer_after_s=0.2))
+        person = PersonSpec(name=name, password=PASSWORD, answers=answers, **spec)
+        signed_in: SignedIn = self.client.request(SignIn(person=person), 30.0)
+        return signed_in
+
+    def start_call(self, caller: str, callee: str, talk_s: float = 1.0, **order: Any) -> Callable[[], LegRecord]:
+        """Places a call; the function that it returns waits for the caller's leg."""
+        command = PlaceCall(caller=caller, callee=callee, intended_at_s=time.time(), talk_s=talk_s, **order)
+        future = self.client.submit(command)
+
+        def leg() -> LegRecord:
+            finished = future.result(40.0)
+            assert isinstance(finished, CallFinished)
+            return finished.leg
+
+        return leg
+
+    def call(self, caller: str, callee: str, talk_s: float = 1.0, **order: Any) -> LegRecord:
+        return self.start_call(caller, callee, talk_s, **order)()
+
+    def callee_leg(self, call_id: str) -> LegRecord:
+        """The leg of a call that one of this engine's people got."""
+        return wait_for(lambda: next((leg for leg in self.callee_legs if leg.call_id == call_id), None))
+
+    def close(self) -> None:
+        self.client.close()
+
+    def _on_event(self, event: object) -> None:
+        if isinstance(event, LegFinished):
+            self.callee_legs.append(event.leg)
+
+
+def wait_for(found: Callable[[], Any], timeout_s: float = 15.0) -> Any:
+    """Asks again until there is something, and fails when there is nothing for too long."""
+    deadline_s = time.monotonic() + timeout_s
+    while time.monotonic() < deadline_s:
+        if (value := found()) is not None:
+            return value
+        time.sleep(0.02)
+    raise AssertionError("it did not happen in time")
+
+
+def rows(folder: Path, what: str, columns: str) -> list[tuple[Any, ...]]:
+    """Reads back what is on disk."""
+    with duckdb.connect() as database:
+        found: list[tuple[Any, ...]] = database.execute(
+            f"SELECT {columns} FROM '{folder}/{what}/*.parquet' ORDER BY ALL"
+        ).fetchall()
+    return found
