@@ -148,19 +148,17 @@ class Conductor:
         assert self.swarm is not None
         matrix_over = not self.with_matrix or self._matrix_done
         now_s = self.clock.monotonic_s()
-        if matrix_over and self._swarm_told_to_end_at_s is None and self._swarm_has_only_open_stages_left():
-            self.screen.say("the matrix has ended: the swarm hangs up")
+        if matrix_over and self._swarm_told_to_end_at_s is None and self._swarm_is_in_its_open_stage():
+            self.screen.say("nothing else is running: the swarm hangs up")
             self.swarm.master.signal(signal.SIGUSR1)
             self._swarm_told_to_end_at_s = now_s
         elif self._swarm_told_to_end_at_s is not None and now_s - self._swarm_told_to_end_at_s > SWARM_DRAIN_S:
             self._stop("swarm_drain", f"the swarm did not end within {SWARM_DRAIN_S:.0f} s of being told", "invalid")
 
-    def _swarm_has_only_open_stages_left(self) -> bool:
+    def _swarm_is_in_its_open_stage(self) -> bool:
         section = self.plan.written.swarm
-        if section is None:
-            return True
-        bounded = [stage.name for stage in section.stages if stage.duration_s > 0]
-        return self.progress.swarm_stage not in bounded
+        stages = section.stages if section is not None else ()
+        return self.progress.swarm_stage in [stage.name for stage in stages if stage.duration_s == 0]
 
     def _child_ended(self, child: ChildProcess) -> None:
         code = child.popen.wait()
@@ -180,9 +178,8 @@ class Conductor:
                     "swarm_master_died", f"the Locust master ended with exit code {code}", "invalid"
                 )
             return
-        ending = self._swarm_told_to_end_at_s is not None or (
-            self.swarm is not None and not self.swarm.master.is_running()
-        )
+        self.progress.read()
+        ending = self.progress.swarm_ended or self.progress.swarm_stage == "drain"
         if code != 0 or not ending:
             self.folder.record_fault("swarm_worker_died", f"{child.name} ended with exit code {code}", "invalid")
 

@@ -58,7 +58,7 @@ class Screen:
         """Shows the state of the run: redraws the live screen, or prints a line now and then."""
         if self._live is not None:
             self._live.update(self._screen(progress, elapsed_s))
-        elif elapsed_s - self._last_plain_s >= PLAIN_LINE_EVERY_S:
+        elif elapsed_s - self._last_plain_s >= PLAIN_LINE_EVERY_S and (progress.second or progress.cells):
             self._last_plain_s = elapsed_s
             self.console.print(self._plain_line(progress, elapsed_s), highlight=False, soft_wrap=True)
 
