@@ -40,7 +40,7 @@ class _Protocol(StunProtocol):
 class IcePath(aioice.Connection):
     """One ICE component over one socket."""
 
-    def __init__(self, address: tuple[str, int], send: Send, on_lost: Callable[[], None]) -> None:
+    def __init__(self, address: tuple[str, int], send: Send, on_lost: Callable[[IcePath], None]) -> None:
         super().__init__(ice_controlling=False)
         self._on_lost = on_lost
         self._protocol = _Protocol(self, send)
@@ -60,6 +60,10 @@ class IcePath(aioice.Connection):
     def local_candidate_sdp(self) -> str:
         """Returns the candidate as it stands in a description after ``a=candidate:``."""
         return str(self._protocol.local_candidate.to_sdp())
+
+    def is_asked(self, datagram: bytes) -> bool:
+        """Returns whether a STUN request names this path (USERNAME starts with our fragment); responses name none."""
+        return datagram[0] != 0 or f"{self.local_username}:".encode() in datagram
 
     def received(self, datagram: bytes, address: tuple[str, int]) -> bool:
         """Takes one STUN datagram; returns False when it is malformed in a way that aioice does not expect."""
@@ -99,4 +103,4 @@ class IcePath(aioice.Connection):
             await self.add_remote_candidate(None)
 
     def _emit_event(self, event: object) -> None:
-        self._on_lost()
+        self._on_lost(self)

@@ -157,7 +157,7 @@ class MediaLeg(Protocol):
 
     failure: str
     """Short reason code of a FAILED event: ice_timeout, ice_failed, dtls_timeout, dtls_failed, bind_failed,
-    consent_lost, peer_closed; empty while fine."""
+    consent_lost, ice_restart_failed; empty while fine."""
 
     async def create_offer(self) -> str:
         """Returns our offer with all candidates in it."""
@@ -172,7 +172,10 @@ class MediaLeg(Protocol):
         """Takes a trickled candidate in the browser's form, or None for the last."""
 
     async def reaccept_offer(self, sdp: str) -> str:
-        """Returns the answer to an offer inside a running call: directions, media, wishes. Raises BadDescription."""
+        """Returns the answer to an offer inside a running call: directions, media, wishes, ICE restart.
+
+        Raises BadDescription.
+        """
 
     def set_video_sending(self, on: bool) -> None:
         """Starts or stops our video without renegotiation."""

@@ -96,10 +96,21 @@ class Leg:
     async def reaccept_offer(self, offer: str) -> str:
         """Returns the answer to an offer inside a running call. Raises BadDescription."""
         remote = sdp.parse(offer)
-        if remote.transport().ice_ufrag != self.transport.ice.remote_username:
-            raise BadDescription("the offer restarts ICE, which needs a new leg")
-        self._agree(remote, negotiation.audio_plan(remote), negotiation.video_plan(remote))
-        return self._answer(remote)
+        transport = remote.transport()
+        audio = negotiation.audio_plan(remote)
+        if self.state not in ("connecting", "connected"):
+            raise MediaError("this leg is in no call")
+        restarts = transport.ice_ufrag != self.transport.ice.remote_username
+        if restarts and self.state != "connected":
+            raise BadDescription("the offer restarts ICE before the first connection stands")
+        if restarts:
+            await self.transport.restart_ice(transport)
+        self._agree(remote, audio, negotiation.video_plan(remote))
+        answer = self._answer(remote)
+        await self._take_candidates(remote)
+        if restarts:
+            self.transport.reconnect()
+        return answer
 
     def set_video_sending(self, on: bool) -> None:
         """Starts or stops our video without renegotiation."""

@@ -80,6 +80,7 @@ class LegTransport:
         self._now_s = now_s
         self._socket: HubSocket = hub.open(bind_address, self._arrived if link is None else self._arrived_at_link)
         self.ice = IcePath(self._socket.address, self._send, self._ice_lost)
+        self._former_ice: IcePath | None = None
         self.dtls = DtlsSession(certificate, self._send_to_peer, self._peer_said_goodbye)
         self._tx: SrtpContext | None = None
         self._rx: SrtpContext | None = None
@@ -103,11 +104,24 @@ class LegTransport:
 
     def connect(self, remote: RemoteTransport, *, controlling: bool, dtls_role: str) -> None:
         """Starts ICE, then DTLS, in the background. The outcome is a milestone."""
-        self.ice.ice_controlling = controlling
-        self.ice.remote_is_lite = remote.ice_lite
-        self.ice.remote_username = remote.ice_ufrag
-        self.ice.remote_password = remote.ice_pwd
+        self._point_ice(remote, controlling)
         self._connecting = asyncio.get_running_loop().create_task(self._connect(dtls_role, remote.fingerprints))
+
+    async def restart_ice(self, remote: RemoteTransport) -> None:
+        """Prepares a new path on the same socket (RFC 8445, 9); the keys and the streams live on.
+
+        The new path's credentials are in ``ice`` at once; ``reconnect`` starts its checks.
+        """
+        if self._former_ice is not None:
+            await self._end_connecting()
+            await self._former_ice.close()
+        self._former_ice = self.ice
+        self.ice = IcePath(self._socket.address, self._send, self._ice_lost)
+        self._point_ice(remote, self._former_ice.ice_controlling)
+
+    def reconnect(self) -> None:
+        """Starts the checks of the new path in the background; packets take the old one until it stands."""
+        self._connecting = asyncio.get_running_loop().create_task(self._reconnect())
 
     def send_rtp(self, length: int) -> None:
         """Encrypts and sends the RTP packet in the first ``length`` bytes of the out buffer."""
@@ -129,11 +143,11 @@ class LegTransport:
         if self._closing:
             return
         self._closing = True
-        if self._connecting is not None:
-            self._connecting.cancel()
-            await asyncio.gather(self._connecting, return_exceptions=True)
+        await self._end_connecting()
         await _bounded(self.dtls.close())
-        await _bounded(self.ice.close())
+        for path in (self.ice, self._former_ice):
+            if path is not None:
+                await _bounded(path.close())
         self._socket.close()
         self._tx = self._rx = None
 
@@ -158,13 +172,37 @@ class LegTransport:
             self._tx, self._rx = self.dtls.tx, self.dtls.rx
             self._user.on_milestone(MediaEvent.DTLS, "")
 
+    async def _reconnect(self) -> None:
+        try:
+            async with asyncio.timeout(self._limits.ice_s):
+                await self.ice.connect()
+        except (TimeoutError, ConnectionError, OSError):
+            self._fail("ice_restart_failed")
+            return
+        self._peer = self.ice.remote_address() or self._peer
+        former, self._former_ice = self._former_ice, None
+        if former is not None:
+            await former.close()
+
+    def _point_ice(self, remote: RemoteTransport, controlling: bool) -> None:
+        self.ice.ice_controlling = controlling
+        self.ice.remote_is_lite = remote.ice_lite
+        self.ice.remote_username = remote.ice_ufrag
+        self.ice.remote_password = remote.ice_pwd
+
+    async def _end_connecting(self) -> None:
+        if self._connecting is not None:
+            self._connecting.cancel()
+            await asyncio.gather(self._connecting, return_exceptions=True)
+
     def _fail(self, reason: str) -> None:
         if not self._failed and not self._closing:
             self._failed = True
             self._user.on_milestone(MediaEvent.FAILED, reason)
 
-    def _ice_lost(self) -> None:
-        self._fail("consent_lost")
+    def _ice_lost(self, path: IcePath) -> None:
+        if path is self.ice:
+            self._fail("consent_lost")
 
     def _peer_said_goodbye(self) -> None:
         self.peer_left = True
@@ -209,8 +247,14 @@ class LegTransport:
                 self._count_refused()
         elif 20 <= first <= 63:
             self.dtls.received(bytes(data[:length]))
-        elif first > 3 or not self.ice.received(bytes(data[:length]), address):
+        elif first > 3 or not self._take_stun(bytes(data[:length]), address):
             self.garbage += 1
+
+    def _take_stun(self, datagram: bytes, address: tuple[str, int]) -> bool:
+        if self._former_ice is None:
+            return self.ice.received(datagram, address)
+        takers = [path for path in (self.ice, self._former_ice) if path.is_asked(datagram)]
+        return any([path.received(datagram, address) for path in takers])
 
     def _count_refused(self) -> None:
         if self._in.refusal() is Refusal.REPLAYED:
