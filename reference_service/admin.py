@@ -104,7 +104,12 @@ class Admin:
         return json_response({"url": url})
 
     async def _unlisten(self, request: web.Request) -> web.Response:
-        was_listening = await self._listeners.remove((await read_body(request, Listen)).address)
+        """Also drops who came in by the address: its link goes, and no close frame would get through."""
+        address = (await read_body(request, Listen)).address
+        was_listening = await self._listeners.remove(address)
+        gone = [device for device in self._service.presence.everyone() if device.local_address == address]
+        for device in gone if was_listening else ():
+            device.drop()
         return json_response({"was_listening": was_listening})
 
     async def _set_faults(self, request: web.Request) -> web.Response:

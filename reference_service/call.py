@@ -13,7 +13,13 @@ from reference_service.protocol import Media
 EndReason = Literal["hangup", "declined", "canceled", "no_answer", "peer_lost", "answered_elsewhere"]
 
 MAX_HELD = 500
-"""Messages kept for a side that is away; more than a few seconds of a call can hold."""
+"""Messages kept for somebody who cannot take them yet; more than a few seconds of a call bring."""
+
+
+def hold(messages: list[bytes], message: bytes) -> None:
+    """Keeps ``message`` for later; what comes after ``MAX_HELD`` is dropped."""
+    if len(messages) < MAX_HELD:
+        messages.append(message)
 
 
 class State(StrEnum):
@@ -38,8 +44,8 @@ class Side:
         """Sends to this side's device, or keeps the message until it is back."""
         if self.connection is not None:
             self.connection.send(message)
-        elif len(self.held) < MAX_HELD:
-            self.held.append(message)
+        else:
+            hold(self.held, message)
 
     def bind(self, connection: Connection) -> None:
         """This device has the call now; it gets what was kept."""
@@ -114,8 +120,7 @@ class Call:
     def send_to_caller(self, message: bytes) -> None:
         """To the caller, never ahead of the answer."""
         if self.state is State.ANSWERED and not self.answer_relayed:
-            if len(self.held_behind_answer) < MAX_HELD:
-                self.held_behind_answer.append(message)
+            hold(self.held_behind_answer, message)
         else:
             self.caller.send(message)
 

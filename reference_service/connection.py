@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import Callable
 
 from aiohttp import WSCloseCode, WSMsgType, web
 
@@ -21,15 +20,18 @@ CLOSE_WITHIN_S = 5.0
 class Connection:
     """A signed-in socket of ``user``. Messages leave in the order of ``send``."""
 
-    def __init__(self, socket: web.WebSocketResponse[bool], user: str, client: str, abort: Callable[[], None]) -> None:
-        """``abort`` drops the TCP connection at once, for a peer that takes nothing any more."""
+    def __init__(
+        self, socket: web.WebSocketResponse[bool], user: str, client: str, transport: asyncio.Transport
+    ) -> None:
         self.user = user
         self.client = client
         self.calls: set[str] = set()
         """Ids of the live calls that this socket takes part in or rings for."""
         self.is_gone = False
         self._socket = socket
-        self._abort = abort
+        self._transport = transport
+        self.local_address = str((transport.get_extra_info("sockname") or ("",))[0])
+        """The address of ours that the client came in by."""
         self._unsent: deque[bytes] = deque()
         self._unsent_bytes = 0
         self._wake = asyncio.Event()
@@ -45,9 +47,7 @@ class Connection:
             return
         self._unsent_bytes += len(message)
         if self._unsent_bytes > MAX_UNSENT_BYTES:
-            self._closing = (WSCloseCode.ABNORMAL_CLOSURE, "")
-            self._unsent.clear()
-            self._abort()
+            self.drop()
             return
         self._unsent.append(message)
         self._wake.set()
@@ -57,7 +57,13 @@ class Connection:
         if self._closing is None:
             self._closing = (code, reason)
             self._wake.set()
-            self._last_resort = asyncio.get_running_loop().call_later(CLOSE_WITHIN_S, self._abort)
+            self._last_resort = asyncio.get_running_loop().call_later(CLOSE_WITHIN_S, self.drop)
+
+    def drop(self) -> None:
+        """Cuts the TCP connection at once, for a peer that takes nothing any more."""
+        self._closing = (WSCloseCode.ABNORMAL_CLOSURE, "")
+        self._unsent.clear()
+        self._transport.abort()
 
     def takes_one(self) -> bool:
         """Says whether the socket may have one more message handled (a token bucket)."""

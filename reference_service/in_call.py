@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from reference_service.call import Call, Side, State
+from reference_service.call import Call, Side, State, hold
 from reference_service.connection import Connection
 from reference_service.protocol import (
     CallCancel,
@@ -36,10 +36,10 @@ class InCall:
         if not call.is_before_answer:
             self._say(call, self._mine(call, side, device, message), relayed)
         elif side is call.caller:
-            call.before_answer.append(relayed)
+            hold(call.before_answer, relayed)
             call.send_to_callee(relayed)
         else:
-            call.early.setdefault(device, []).append(relayed)
+            hold(call.early.setdefault(device, []), relayed)
 
     def reoffer(self, device: Connection, message: CallReoffer) -> None:
         """Relays; when both offer at once the clients settle it (the caller's offer stands), so both pass."""
@@ -70,7 +70,7 @@ class InCall:
             return
         relayed = encode("call.media", call_id=call.call_id, media=message.media, reason=message.reason)
         if side is call.caller and call.is_before_answer:
-            call.on_answer.append(relayed)
+            hold(call.on_answer, relayed)
         else:
             self._say(call, self._mine(call, side, device, message), relayed)
         self._switchboard.log.event(call, "media", side.user, media=message.media, reason=message.reason)

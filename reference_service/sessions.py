@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
+import sqlite3
 import sys
 import traceback
 from collections import Counter
@@ -100,8 +100,9 @@ class Sessions:
         if hello is None:
             return socket
         user, client = hello
-        transport = request.transport
-        device = Connection(socket, user, client, transport.abort if transport is not None else lambda: None)
+        if request.transport is None:
+            return socket
+        device = Connection(socket, user, client, request.transport)
         presence, switchboard = self._service.presence, self._service.switchboard
         presence.add(device)
         try:
@@ -147,13 +148,20 @@ class Sessions:
                 continue
             try:
                 message = decode(frame.data)
+            except Rejected as refusal:
+                self._tell(device, refusal)
+                continue
+            try:
                 waiting = self._handlers[type(message)](device, message)
                 if waiting is not None:
                     await waiting
             except Rejected as refusal:
                 self._tell(device, refusal)
-            except asyncio.CancelledError:
-                raise
+            except sqlite3.Error as problem:
+                print(f"a message was not stored: {problem}", file=sys.stderr, flush=True)
+                self._tell(
+                    device, Rejected("storage", "the service cannot store this now", ref=getattr(message, "ref", None))
+                )
             except Exception:  # a fault of ours in one message must not cost the person the session
                 traceback.print_exc(file=sys.stderr)
                 self._tell(device, Rejected("internal", "the service failed on this message"))

@@ -17,6 +17,7 @@ import aiohttp
 REPOSITORY = Path(__file__).parents[2]
 TOKEN = "admin-token-of-the-tests"
 PATIENCE_S = 5.0
+START_S = 20.0
 SDP = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\n"
 
 
@@ -43,6 +44,11 @@ class Client:
         assert heard["type"] == kind, f"{self.name} expected {kind}, heard {heard}"
         assert {key: heard.get(key) for key in fields} == fields
         return heard
+
+    async def who_is_online(self) -> set[str]:
+        await self.say("contacts.list", ref=1)
+        contacts = (await self.expect("contacts", ref=1))["contacts"]
+        return {contact["name"] for contact in contacts if contact["online"]}
 
     async def expect_silence(self) -> None:
         """Nothing that was sent before this reaches the client: its own ping comes back first."""
@@ -94,19 +100,19 @@ class RunningService:
             assert response.status == 200, await response.text()
             return str((await response.json())["token"])
 
-    async def open_socket(self, base: str | None = None) -> aiohttp.ClientWebSocketResponse:
+    async def open_socket(self, base: str | None = None, **options: Any) -> aiohttp.ClientWebSocketResponse:
         """A bare WebSocket that has not said hello."""
         patience = aiohttp.ClientWSTimeout(ws_close=0.2)
-        socket = await self.http.ws_connect(f"{base or self.url}/ws", timeout=patience)
+        socket = await self.http.ws_connect(f"{base or self.url}/ws", timeout=patience, **options)
         self._sockets.append(socket)
         return socket
 
     async def close_sockets(self) -> None:
         await asyncio.gather(*(socket.close() for socket in self._sockets))
 
-    async def connect(self, name: str, base: str | None = None) -> Client:
+    async def connect(self, name: str, base: str | None = None, **options: Any) -> Client:
         token = await self.sign_in(name, base)
-        client = Client(name, await self.open_socket(base))
+        client = Client(name, await self.open_socket(base, **options))
         await client.say("hello", token=token, client="test")
         client.welcome = await client.expect("welcome")
         return client
@@ -146,6 +152,13 @@ class RunningService:
             while event not in [entry["event"] for entry in (await self.logged(call_id))["events"]]:  # noqa: ASYNC110 - another process
                 await asyncio.sleep(0.02)
 
+    async def wait_offline(self, name: str) -> None:
+        """Waits until the service has noticed that ``name`` has no socket any more."""
+        watcher = await self.connect("bob")
+        async with asyncio.timeout(PATIENCE_S):
+            while name in await watcher.who_is_online():  # noqa: ASYNC110 - another process
+                await asyncio.sleep(0.02)
+
     async def stop(self) -> int:
         """Asks the service to end; returns its exit code."""
         if self.process.returncode is None:
@@ -173,24 +186,33 @@ async def launch(*arguments: str | Path, token: str = TOKEN) -> asyncio.subproce
 
 
 @contextlib.asynccontextmanager
-async def running(database: Path, *arguments: str, token: str = TOKEN) -> AsyncIterator[RunningService]:
-    process = await launch("--database", database, *arguments, token=token)
+async def adopt(process: asyncio.subprocess.Process) -> AsyncIterator[RunningService]:
+    """Waits until the process is ready; it and every client socket are gone at the end."""
     assert process.stdout is not None
     assert process.stderr is not None
-    line = await asyncio.wait_for(process.stdout.readline(), 20)
     try:
+        line = await asyncio.wait_for(process.stdout.readline(), START_S)
         if not line:
             raise AssertionError((await process.stderr.read()).decode())
         async with aiohttp.ClientSession() as http:
             service = RunningService(process, json.loads(line)["url"], http)
             try:
                 yield service
-                await service.stop()
             finally:
                 await service.close_sockets()
-            complaints = (await process.stderr.read()).decode()
-            assert complaints == "", complaints
     finally:
         if process.returncode is None:
             process.kill()
         await process.communicate()
+
+
+@contextlib.asynccontextmanager
+async def running(database: Path, *arguments: str, token: str = TOKEN) -> AsyncIterator[RunningService]:
+    """A service on ``database`` that stops cleanly and has nothing to complain about."""
+    process = await launch("--database", database, *arguments, token=token)
+    async with adopt(process) as service:
+        yield service
+        await service.stop()
+        assert process.stderr is not None
+        complaints = (await process.stderr.read()).decode()
+        assert complaints == "", complaints

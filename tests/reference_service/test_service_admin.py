@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import subprocess
 import time
 
 import aiohttp
@@ -151,14 +153,32 @@ async def test_listens_on_link_addresses_only(start: Start) -> None:
         url = (await service.admin("POST", "/admin/listen", {"address": "127.9.0.1"}))["url"]
     assert url == service.url.replace("127.0.0.1", "127.9.0.1")
     ann, bob = await service.connect("ann", base=url), await service.connect("bob")
-    call_id = await service.talk(ann, bob)
+    await service.talk(ann, bob)
     assert (await service.admin("GET", "/admin/stats"))["links"] == ["127.9.0.1"]
     removed = [await service.admin("DELETE", "/admin/listen", {"address": "127.9.0.1"}) for _ in range(2)]
     assert [answer["was_listening"] for answer in removed] == [True, False]
     with pytest.raises(aiohttp.ClientConnectorError):
         await service.sign_in("ann", base=url)
-    await ann.say("call.hangup", call_id=call_id)
-    await service.hear_end(call_id, "hangup", "ann", ann, bob)
+    await ann.expect_close()
+    await bob.expect_silence()
+    await service.wait_offline("ann")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="adds an address to the loopback interface")
+async def test_link_that_died_is_given_up_without_a_fuss(start: Start) -> None:
+    service = await start()
+    await service.seed("ann", "bob")
+    address = "10.213.255.246"
+    await asyncio.to_thread(subprocess.run, ["ip", "address", "replace", f"{address}/32", "dev", "lo"], check=True)
+    try:
+        url = (await service.admin("POST", "/admin/listen", {"address": address}))["url"]
+        await service.connect("ann", base=url)
+    finally:
+        await asyncio.to_thread(subprocess.run, ["ip", "address", "delete", f"{address}/32", "dev", "lo"], check=True)
+    assert await service.admin("DELETE", "/admin/listen", {"address": address}) == {"was_listening": True}
+    await service.wait_offline("ann")
+    answer = await service.admin("POST", "/admin/listen", {"address": address}, status=409)
+    assert "cannot listen" in answer["message"]
 
 
 async def test_link_address_that_is_not_on_this_machine(service: RunningService) -> None:

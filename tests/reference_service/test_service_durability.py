@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import resource
 import sqlite3
 from pathlib import Path
 
 import pytest
 from conftest import Start
-from service_process import PATIENCE_S, SDP, RunningService, launch, running
+from service_process import PATIENCE_S, SDP, RunningService, adopt, launch, running
 
 pytestmark = pytest.mark.integration
 
@@ -128,3 +130,30 @@ async def test_second_service_on_the_same_database_is_refused(service: RunningSe
     assert second.returncode == 5
     assert "in use by another service process" in complaint.decode()
     assert len(complaint.decode().splitlines()) == 1
+
+
+async def test_full_disk_refuses_messages_and_loses_none(tmp_path: Path) -> None:
+    database = tmp_path / "full.sqlite"
+    process = await launch("--database", database)
+    async with adopt(process) as service:
+        await service.seed("ann", "bob")
+        ann, bob = await service.connect("ann"), await service.connect("bob")
+        limits = resource.prlimit(process.pid, resource.RLIMIT_FSIZE)
+        used_bytes = os.stat(f"{database}-wal").st_size
+        resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (used_bytes + 100_000, limits[1]))
+        acknowledged = set()
+        for number in range(200):
+            await ann.say("message.send", ref=number, to="bob", text="x" * 3000)
+            heard = await ann.hear()
+            if heard["type"] == "error":
+                break
+            acknowledged.add(heard["seq"])
+        assert (heard["code"], heard["ref"]) == ("storage", number)
+        resource.prlimit(process.pid, resource.RLIMIT_FSIZE, limits)
+        await ann.say("message.send", ref="again", to="bob", text="room again")
+        acknowledged.add((await ann.expect("message.ack", ref="again"))["seq"])
+        delivered = {(await bob.expect("message.new"))["seq"] for _ in acknowledged}
+        assert delivered == acknowledged
+        assert await service.stop() == 0
+        assert process.stderr is not None
+        assert "a message was not stored" in (await process.stderr.read()).decode()

@@ -125,6 +125,19 @@ async def test_sign_in_needs_name_and_password(service: RunningService) -> None:
             assert response.status == 400
 
 
+async def test_browser_that_offers_compression_gets_it(service: RunningService) -> None:
+    """On a 2G link a description of 3 kB is most of a second."""
+    ann, bob = await service.connect("ann", compress=15), await service.connect("bob")
+    assert ann.socket.compress == 15
+    assert bob.socket.compress == 0
+    for _ in range(3):
+        call_id = await service.ring(ann, bob, sdp=SDP * 500)
+        await bob.say("call.answer", call_id=call_id, media="audio", sdp=SDP * 500)
+        await ann.expect("call.answered", sdp=SDP * 500)
+        await ann.say("call.hangup", call_id=call_id)
+        await service.hear_end(call_id, "hangup", "ann", ann, bob)
+
+
 async def test_web_client_is_compressed_and_revalidated(service: RunningService) -> None:
     headers = {"Accept-Encoding": "gzip"}
     async with service.http.get(service.url, headers=headers) as response:
