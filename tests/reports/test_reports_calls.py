@@ -6,7 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
 from synthetic_run_folder import write_segments
 
@@ -196,16 +195,11 @@ def test_a_leg_written_twice_counts_once(call_of: Callable[..., dict[str, Any]])
 
 
 def test_concurrency_counts_media_both_ways_second_by_second(tmp_path: Path) -> None:
-    legs = []
+    legs: list[LegRecord] = []
     for number in range(100):
         start_s, tier = 1000.0 + number, Tier.MEDIA if number % 10 == 0 else Tier.PACKETS
-        for side in Side:
-            legs.append(
-                msgspec.structs.replace(
-                    _leg(side, f"c{number}"), intended_at_s=start_s, started_at_s=start_s, tier=tier,
-                    first_audio_at_s=start_s + 1, ended_at_s=start_s + 41,
-                )
-            )  # fmt: skip
+        times = {"intended_at_s": start_s, "started_at_s": start_s, "first_audio_at_s": start_s + 1}
+        legs += [_leg(side, f"c{number}", tier=tier, ended_at_s=start_s + 41, **times) for side in Side]
     write_segments(tmp_path / "calls", legs)
     with RunStore(find_run(tmp_path)) as store:
         make_calls(store, LIMITS)

@@ -65,7 +65,7 @@ def test_two_rules_of_one_name_and_a_where_on_the_whole_run_are_refused() -> Non
 
 def test_an_slo_without_rules_and_an_unknown_built_in_are_refused() -> None:
     assert any("rule" in problem for problem in _problems())
-    with pytest.raises(InputError, match="unknown SLO file 'smok'.*did you mean 'smoke'"):
+    with pytest.raises(InputError, match=r"unknown SLO file 'smok'.*did you mean 'smoke'"):
         load_slo("smok")
 
 

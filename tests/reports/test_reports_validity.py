@@ -17,6 +17,9 @@ from reports.slo import ValidityBounds, load_slo
 from reports.summary import RuleKind, Summary, Verdict
 
 SMOKE = load_slo("smoke")
+_ENGINE_DIED = {
+    "at_s": STARTED_AT_S + 30, "what": "engine_died", "detail": "engine swarm-1 died", "severity": "invalid",
+}  # fmt: skip
 
 
 def _early(leg: LegRecord) -> LegRecord:
@@ -35,24 +38,22 @@ def _strange(leg: LegRecord) -> LegRecord:
     ("name", "changes", "told"),
     [
         ("send_late_seconds", {"late_writers": ["swarm-1"]},
-         r"swarm-1 sent late: in \d\d(\.\d)? % of its active seconds .* first in second 31, worst in second \d+ \(\d+ ms\)"),
-        ("send_late_legs", {"edit_leg": _late}, r"sent 1 % of their packets more than 10 ms late; .* swarm-1's.* \(44 ms\)"),
-        ("datagrams_dropped", {"datagrams_dropped_at_s": 42}, r"swarm-1 lost 17 datagrams of its own, first in second 42$"),
+         r"swarm-1 sent late: in \d\d(\.\d)? % of its active seconds .* first in second 31, worst in second \d+ "),
+        ("send_late_legs", {"edit_leg": _late}, r"sent 1 % of their packets .* swarm-1's.* \(44 ms\)"),
+        ("datagrams_dropped", {"datagrams_dropped_at_s": 42}, r"swarm-1 lost 17 datagrams .* first in second 42$"),
         ("engine_health_gap", {"health_gap": ("swarm-0", 50, 64)}, r"swarm-0 fell silent in second 49 for 16 s"),
         ("engine_health_gap", {"health_gap": ("swarm-0", 50, 9999)}, r"swarm-0 fell silent in second 49 for \d\d+ s"),
         ("engine_health_gap", {"edit_leg": _strange}, r"no health was ever recorded by swarm-7"),
         ("lost_call_halves", {"lost_callees": 20}, r"20 calls \(2\.\d %\) lost the record of one side.*second \d+"),
         ("clock_agreement", {"edit_leg": _early}, r"\d+ legs heard packets before they were sent, mostly swarm-\d's"),
-        ("harness_faults", {"manifest": {"faults": [
-            {"at_s": STARTED_AT_S + 30, "what": "engine_died", "detail": "engine swarm-1 died", "severity": "invalid"}]}},
-         r"engine swarm-1 died \(second 30\)"),
+        ("harness_faults", {"manifest": {"faults": [_ENGINE_DIED]}}, r"engine swarm-1 died \(second 30\)"),
         ("run_complete", {"manifest": {"ended_at_s": None}}, "the run never came to its end"),
         ("run_complete", {"manifest": {"interrupted": True}}, "the run was interrupted"),
         ("swarm_ran", {"calls": 0, "manifest": {"plan": {"swarm": {"workers": 2}}}}, "a swarm was planned"),
         ("matrix_ran", {"environment_errors": 7}, r"7 cells ended in an environment error, e\.g\. .*--"),
         ("matrix_ran", {"missing_cells": 6}, r"6 planned cells left no result, e\.g\. .*--"),
-        ("matrix_ran", {"cells": False, "manifest": {"plan": {"matrix": {"workers": 4}}}}, "a device matrix was planned"),
-        ("starts_dropped", {"starts_dropped_ratio": 0.2}, r"planned starts \(19\.\d %\) could not happen.*swarm-\d, first in second"),
+        ("matrix_ran", {"cells": False, "manifest": {"plan": {"matrix": {"workers": 4}}}}, "a device matrix was"),
+        ("starts_dropped", {"starts_dropped_ratio": 0.2}, r"\(19\.\d %\) could not happen.*swarm-\d, first in second"),
         ("something_recorded", {"calls": 0, "cells": False}, "nothing was recorded"),
     ],
 )  # fmt: skip
