@@ -89,6 +89,8 @@ class EngineBridge:
         self._tally = tally
         self._request: Any = events.request
         self._on_trouble = on_trouble
+        self.messages_in_flight = 0
+        """Not yet acknowledged, and not yet given up."""
         self._gone_told = False
         self._closing = False
         name = f"swarm-{slot}"
@@ -171,6 +173,7 @@ class EngineBridge:
     def send_message(self, sender: Person, receiver: Person, text: str, intended_at_s: float) -> None:
         """Sends a text message, and counts its acknowledgement when it comes."""
         command = SendMessage(sender=sender.name, to=receiver.name, text=text, intended_at_s=intended_at_s)
+        self.messages_in_flight += 1
         self._client.submit(command).add_done_callback(self._count_message)
 
     def close(self, grace_s: float, timeout_s: float) -> None:
@@ -214,6 +217,7 @@ class EngineBridge:
         return CallEnd.RECORDED
 
     def _count_message(self, future: Future[Any]) -> None:
+        self.messages_in_flight -= 1
         error = future.exception()
         if error is not None:
             self._tally.messages_failed += 1

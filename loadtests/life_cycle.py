@@ -18,6 +18,9 @@ from loadtests.users import Member
 from loadtests.web_tab import CallsTab
 from loadtests.worker import SwarmWorker
 
+EMBEDDED = "a reference service of our own"
+"""What Locust's web UI shows as its host until the address is known."""
+
 
 def install() -> None:
     """Adds our listeners. Called once, when the locustfile is imported."""
@@ -44,7 +47,13 @@ def _on_init(environment: Environment, **_kwargs: Any) -> None:
         events.spawning_complete.add_listener(lambda **_kw: master.on_spawning_complete())
         events.test_stopping.add_listener(lambda **_kw: master.on_test_stopping())
         events.test_stop.add_listener(lambda **_kw: master.on_test_stop())
+        # After the worker's own, so before it: in one process, the master asks its worker to end, and hears of it.
+        events.quitting.add_listener(lambda **_kw: master.on_test_stopping())
         events.quit.add_listener(lambda **_kw: master.close())
+        Member.host = getattr(environment.parsed_options, "target", "") or EMBEDDED
         gevent.signal_handler(signal.SIGUSR1, master.end)
+        if master.is_headless:
+            # Locust's own handler comes only after a headless run has ended; until then SIGTERM would just kill us.
+            gevent.signal_handler(signal.SIGTERM, master.terminate)
         if environment.web_ui is not None:
             CallsTab(environment, master).install()

@@ -67,7 +67,6 @@ class SwarmMaster:
         self._clock = clock
         self._lock = RLock()
         self._target: Target | None = None
-        self._plan: LoadPlan | None = None
         self._job: SwarmJob | None = None
         self._folder: SwarmFolder | None = None
         self._live: LiveView | None = None
@@ -77,6 +76,8 @@ class SwarmMaster:
         self._final = RollCall(())
         self._presence: dict[int, tuple[bytes, bytes]] = {}
         self._heard_at_s: dict[int, float] = {}
+        self._reported: set[int] = set()
+        """Workers whose final report is here."""
         for message, listener in (
             (handshake.SECOND, self._on_second),
             (handshake.PRESENCE, self._on_presence),
@@ -103,7 +104,8 @@ class SwarmMaster:
         plan = load_plan(options.plan)
         limits = limits_of(plan, find_plan(options.plan))
         path = Path(options.run_folder) if options.run_folder else default_path(now_s)
-        self._plan, self.view, self._presence, self.problem = plan, SwarmView(), {}, ""
+        self.view, self.problem = SwarmView(), ""
+        self._presence, self._heard_at_s, self._reported = {}, {}, set()
         target = self._find_target(options.target, path, plan)
         folder = open_folder(path, plan, plan.name, target.url, now_s)
         job = SwarmJob(
@@ -169,7 +171,7 @@ class SwarmMaster:
             self.phase = Phase.ENDING
             drain_s = self._job.plan.effective_drain_s if drain_s is None else drain_s
             logger.info("The load ends: waiting up to %.0f s for calls to end by themselves", drain_s)
-            slots = [slot for slot in self._job.slots.values() if slot not in self.view.lost_workers]
+            slots = set(self._job.slots.values()) - self.view.lost_workers - self._reported
             self._drained, self._final = RollCall(slots), RollCall(slots)
             self._runner.send_message(handshake.END, {"drain_s": drain_s})
             self._drained.wait(drain_s + handshake.DRAIN_MARGIN_S)
@@ -183,6 +185,12 @@ class SwarmMaster:
         if self.phase in (Phase.READY, Phase.LOADING, Phase.ENDING):
             self.exit_with(ExitCode.INTERRUPTED)
             self.end(0, interrupted=True)
+
+    def terminate(self) -> None:
+        """SIGTERM in a headless run: once the run has ended, its shape lets Locust leave. Before, there is no shape."""
+        if self.phase is Phase.IDLE:
+            raise SystemExit(int(ExitCode.INTERRUPTED))
+        self.on_test_stopping()
 
     def on_test_stop(self) -> None:
         """The users are gone: the next start prepares anew."""
@@ -219,6 +227,7 @@ class SwarmMaster:
     def _on_final(self, environment: Environment, msg: Any, **_kwargs: Any) -> None:
         slot = msg.data["slot"]
         self.view.take(slot, msg.data["second"], self._clock.unix_s())
+        self._reported.add(slot)
         self._drained.give_up(slot)
         self._final.answer(slot)
         client_id = None if msg.node_id == LOCAL else msg.node_id
@@ -284,19 +293,16 @@ class SwarmMaster:
             return
         present = {node.id for node in runner.clients.values() if node.state != "missing"}
         for client_id, slot in self._job.slots.items():
-            if client_id not in present and slot not in self.view.lost_workers and slot in self._final_missing():
-                lost = self.view.lose(slot)
-                self._presence.pop(slot, None)
-                detail = f"worker {slot} is gone, with {lost} calls of its people in progress"
-                self._fault("worker_lost", detail, "invalid")
-                self._drained.give_up(slot)
-                self._final.give_up(slot)
-
-    def _final_missing(self) -> list[int]:
-        """Returns the workers whose data are not safe yet: one that has sent its final report may go."""
-        if self.phase is Phase.ENDING:
-            return self._final.missing
-        return list(self._job.slots.values()) if self._job else []
+            # At the end, a worker whose data are safe may go.
+            may_go = self.phase is Phase.ENDING and slot in self._reported
+            if client_id in present or slot in self.view.lost_workers or may_go:
+                continue
+            lost = self.view.lose(slot)
+            self._presence.pop(slot, None)
+            self._tell_presence()
+            self._fault("worker_lost", f"worker {slot} is gone, with {lost} calls of its people in progress", "invalid")
+            self._drained.give_up(slot)
+            self._final.give_up(slot)
 
     def _finish(self, interrupted: bool) -> None:
         now_s = self._clock.unix_s()

@@ -26,8 +26,6 @@ class Member(User):
 
     abstract = True
     worker: ClassVar[SwarmWorker | None] = None
-    host = "the target below"
-    """What Locust's start form shows as its host; the address is told once the target is known."""
 
     def join(self) -> WorkerRun:
         """Returns our worker's run. Raises GreenletExit, which Locust takes as a quiet leave, when it has none."""

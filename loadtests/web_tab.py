@@ -68,7 +68,7 @@ def rows(view: SwarmView, problem: str, now_s: float) -> list[dict[str, str]]:
     table += [
         _row("In progress", str(load.active), str(probes.active), "ringing included"),
         _row("Started", str(load.started), str(probes.started), "since the run began"),
-        _row("Completion", _completion(load), _completion(probes), "with its exact 95 % interval; human ends left out"),
+        _row("Completion", _completion(load), _completion(probes), "exact bounds, 95 % each; human ends left out"),
     ]
     for name in [*(outcome.value for outcome in Outcome), "lost"]:
         if load.by_outcome[name] or probes.by_outcome[name] or name == Outcome.FAILED.value:

@@ -262,7 +262,7 @@ class WorkerRun:
         """Starts nothing new, waits until our callers' calls are over or ``drain_s`` has passed, and says so."""
         self._ending.set()
         deadline_s = self.clock.monotonic_s() + drain_s
-        while self._in_flight() and self.clock.monotonic_s() < deadline_s and not self._closing.is_set():
+        while self._anything_in_flight() and self.clock.monotonic_s() < deadline_s and not self._closing.is_set():
             self._closing.wait(0.1)
         self._send(handshake.DRAINED, {"slot": self.slot, "in_flight": self._in_flight()})
 
@@ -293,6 +293,10 @@ class WorkerRun:
         if self._bridge is None or self._bridge.is_lost:
             return 0
         return sum(tally.active for tally in self.tally.tiers.values())
+
+    def _anything_in_flight(self) -> bool:
+        messages = self._bridge.messages_in_flight if self._bridge is not None and not self._bridge.is_lost else 0
+        return bool(self._in_flight() or messages)
 
     # -- what we say
 
