@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -94,6 +94,12 @@ def load_plan(name_or_path: str, overrides: list[str] | None = None) -> Plan:
     if problems or written is None or slo is None:
         raise InputError(problems)
     return Plan(path, written, slo, tables)
+
+
+def without(plan: Plan, section: str) -> Plan:
+    """Returns the plan without its ``swarm`` or ``matrix`` section: half a run is recorded as what it was."""
+    tables = {key: value for key, value in plan.tables.items() if key != section}
+    return replace(plan, written=plan.written.model_copy(update={section: None}), tables=tables)
 
 
 def _section(tables: dict[str, Any], name: str) -> dict[str, Any] | None:

@@ -11,14 +11,18 @@ from cyclopts import Parameter
 from rich.console import Console
 
 from bedrock.clock import SystemClock
+from bedrock.errors import InputError, Problem
 from bedrock.exit_codes import ExitCode
+from device_matrix.devices import catalogue
+from device_matrix.planner import Filters, narrow, plan_cells
+from network_profiles import load_catalogue
 from ringfence.cli.verdict import judge
 from ringfence.doctor.preflight import require
 from ringfence.orchestration.conductor import Conductor
 from ringfence.orchestration.leftovers import sweep_leftovers
 from ringfence.orchestration.run_folder import create_run_folder
 from ringfence.orchestration.screen import Screen
-from ringfence.plan import Plan, load_plan
+from ringfence.plan import Plan, load_plan, without
 
 PlanOption = Annotated[str, Parameter(name=["--plan", "-p"])]
 SetOption = Annotated[list[str], Parameter(name="--set", negative="")]
@@ -67,7 +71,7 @@ def swarm(
     json
         Print summary.json instead of the rich summary.
     """
-    return conduct(load_plan(plan, set_), runs, json=json, with_matrix=False)
+    return conduct(without(load_plan(plan, set_), "matrix"), runs, json=json)
 
 
 def matrix(
@@ -106,7 +110,9 @@ def matrix(
         Print summary.json instead of the rich summary.
     """
     filters = {"cell": cell, "devices": devices, "networks": networks, "scenarios": scenarios, "drivers": drivers}
-    return conduct(load_plan(plan, set_), runs, json=json, with_swarm=False, matrix_filters=filters)
+    loaded = without(load_plan(plan, set_), "swarm")
+    _check_filters(loaded, filters)
+    return conduct(loaded, runs, json=json, matrix_filters=filters)
 
 
 def conduct(
@@ -114,13 +120,11 @@ def conduct(
     runs: Path,
     *,
     json: bool,
-    with_swarm: bool = True,
-    with_matrix: bool = True,
     matrix_filters: dict[str, str] | None = None,
 ) -> int:
     """Runs ``plan`` and returns the verdict's exit code. Ctrl-C ends the run, keeps the folder, and returns 130."""
     console = Console(stderr=json)
-    require(plan, with_swarm=with_swarm, with_matrix=with_matrix)
+    require(plan)
     for leftover in sweep_leftovers():
         console.print(f"[dim]ringfence:[/] removed what an earlier run left: {leftover}", highlight=False)
     clock = SystemClock()
@@ -129,10 +133,7 @@ def conduct(
     interrupted = False
     with Screen(console, f"ringfence {plan.written.name}", plan.written.expected_duration_s) as screen:
         screen.say(f"run folder {folder.path}")
-        conductor = Conductor(
-            plan, folder, clock, screen,
-            matrix_filters=matrix_filters or {}, with_swarm=with_swarm, with_matrix=with_matrix,
-        )  # fmt: skip
+        conductor = Conductor(plan, folder, clock, screen, matrix_filters=matrix_filters or {})
         try:
             conductor.run()
         except KeyboardInterrupt:
@@ -140,6 +141,15 @@ def conduct(
         screen.say("reading the records and judging")
     code = judge(folder.path, plan.slo, json=json)
     return ExitCode.INTERRUPTED if interrupted else code
+
+
+def _check_filters(plan: Plan, filters: dict[str, str]) -> None:
+    """Raises InputError when a filter names no cell of the plan."""
+    if plan.written.matrix is None:
+        raise InputError([Problem(str(plan.file), "matrix", "is missing: this plan has no device matrix")])
+    cells = plan_cells(plan.written.matrix, catalogue(), load_catalogue(), file=str(plan.file))
+    names = {key: tuple(name.strip() for name in value.split(",") if name.strip()) for key, value in filters.items()}
+    narrow(cells, Filters(names["cell"], names["devices"], names["networks"], names["scenarios"], names["drivers"]))
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:

@@ -8,12 +8,12 @@ from ringfence.doctor.checks import Finding, examine
 from ringfence.plan import Plan
 
 
-def require(plan: Plan, *, with_swarm: bool, with_matrix: bool) -> None:
+def require(plan: Plan) -> None:
     """Raises EnvironmentLacks when a tier that the plan needs cannot run here."""
     needed: set[Tier] = set()
-    if with_swarm and plan.written.swarm is not None:
+    if plan.written.swarm is not None:
         needed |= {Tier.PACKETS, Tier.MEDIA}
-    if with_matrix and plan.written.matrix is not None:
+    if plan.written.matrix is not None:
         needed.add(Tier.BROWSER)
     missing = missing_for(needed, examine())
     if not missing:

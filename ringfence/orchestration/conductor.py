@@ -40,8 +40,6 @@ class Conductor:
     clock: Clock
     screen: Screen
     matrix_filters: Mapping[str, str] = field(default_factory=dict)
-    with_swarm: bool = True
-    with_matrix: bool = True
 
     target: Target | None = None
     swarm: SwarmProcesses | None = None
@@ -55,8 +53,6 @@ class Conductor:
 
     def __post_init__(self) -> None:
         self.progress = Progress(self.folder.path / "live")
-        self.with_swarm = self.with_swarm and self.plan.written.swarm is not None
-        self.with_matrix = self.with_matrix and self.plan.written.matrix is not None
 
     def run(self) -> None:
         """Starts and watches everything to its end. Raises KeyboardInterrupt after cleaning up on Ctrl-C."""
@@ -64,7 +60,7 @@ class Conductor:
         try:
             self._start_target()
             self._start_swarm()
-            if not self.with_swarm:
+            if self.swarm is None:
                 self._start_matrix()
             self._watch()
         except KeyboardInterrupt:
@@ -89,7 +85,7 @@ class Conductor:
 
     def _start_swarm(self) -> None:
         section = self.plan.written.swarm
-        if not self.with_swarm or section is None or self.target is None:
+        if section is None or self.target is None:
             return
         self.screen.say(f"starting the swarm: {section.people} people over {section.workers} workers")
         self.swarm = start_swarm(section.workers, self.target, self.folder)
@@ -98,7 +94,7 @@ class Conductor:
 
     def _start_matrix(self) -> None:
         section = self.plan.written.matrix
-        if not self.with_matrix or section is None or self.target is None or self.matrix is not None:
+        if section is None or self.target is None or self.matrix is not None:
             return
         self.screen.say("starting the device matrix")
         self.matrix = start_matrix(section.workers, self.target, self.folder, self.matrix_filters)
@@ -126,12 +122,12 @@ class Conductor:
         if self._stop_reason:
             return True
         swarm_over = self.swarm is None or not self.swarm.master.is_running()
-        matrix_over = not self.with_matrix or self._matrix_done
+        matrix_over = self.plan.written.matrix is None or self._matrix_done
         return swarm_over and matrix_over
 
     def _advance(self, elapsed_s: float) -> None:
         matrix = self.plan.written.matrix
-        if self.matrix is None and matrix is not None and self.with_matrix:
+        if self.matrix is None and matrix is not None:
             swarm_gone = self.swarm is None or not self.swarm.master.is_running()
             if elapsed_s >= matrix.start_after_s or swarm_gone:
                 self._start_matrix()
@@ -146,7 +142,7 @@ class Conductor:
 
     def _end_swarm_in_time(self) -> None:
         assert self.swarm is not None
-        matrix_over = not self.with_matrix or self._matrix_done
+        matrix_over = self.plan.written.matrix is None or self._matrix_done
         now_s = self.clock.monotonic_s()
         if matrix_over and self._swarm_told_to_end_at_s is None and self._swarm_is_in_its_open_stage():
             self.screen.say("nothing else is running: the swarm hangs up")
