@@ -132,6 +132,7 @@ class AppiumServer:
             "--log-level",
             "info",
             "--log-no-colors",
+            "--log-timestamp",
         ]
         return spawn(
             "the Appium server",

@@ -17,7 +17,7 @@ from device_matrix.errors import CellEnvironmentError
 from device_matrix.evidence import CallEvidence, collect, device_leg, write_samples
 from device_matrix.figures import Figures, figures, setup_ms
 from device_matrix.hook.probe import PageProbe
-from device_matrix.judging import STARVED_RATIO, MediaEvidence, judge_media, require_through_link
+from device_matrix.judging import STARVED_RATIO, MediaEvidence, judge_media, require_link_kept, require_through_link
 from device_matrix.pages.app_page import AppPage
 from device_matrix.scenarios import SCENARIOS
 from device_matrix.scenarios.call_flow import CallContext
@@ -121,6 +121,7 @@ class Attempt:
                     device_address=scene.link.device_address,
                     host_address=scene.link.host_address,
                 )
+                require_link_kept(evidence.drops)
                 judge_media(self._media(context, scene, evidence), context.limits)
         if context.placed_at_s is None:
             return

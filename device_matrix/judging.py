@@ -7,11 +7,15 @@ from dataclasses import dataclass
 from calls.record import Blame
 from device_matrix.errors import LinkOff
 from device_matrix.hook.samples import Connection
+from device_matrix.link_drops import LinkDrops
 from device_matrix.scenarios.judgement import Limits, ProductFailure
 from device_matrix.stats import AudioBothWays
 
 STARVED_RATIO = 0.5
 """A browser whose group stood still for half of the call, its quota spent, is a device at its end."""
+
+LINK_LATE_LIMIT_MS = 50.0
+"""A link this late adds more delay than the profiles with the shortest one have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +44,17 @@ def require_through_link(connection: Connection | None, *, device_address: str, 
             raise LinkOff(f"media took {way}, not the link {device_address} -> {host_address}", reason="link_bypassed")
     if not pairs:
         raise LinkOff("the browser never named the pair of addresses that media took", reason="link_unproven")
+
+
+def require_link_kept(drops: LinkDrops) -> None:
+    """Checks that the link did during the call what it was measured to do before. Raises LinkOff when it did not."""
+    if drops.harness:
+        raise LinkOff(f"{drops.harness} packets were lost beside the link's model", reason="link_overrun")
+    if drops.late_p99_ms > LINK_LATE_LIMIT_MS:
+        detail = (
+            f"packets left the link {drops.late_p99_ms:.0f} ms late (99th percentile), {LINK_LATE_LIMIT_MS:.0f} allowed"
+        )
+        raise LinkOff(detail, reason="link_late")
 
 
 def judge_media(evidence: MediaEvidence, limits: Limits) -> None:

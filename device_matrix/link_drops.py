@@ -14,9 +14,14 @@ class LinkDrops:
     lost: int = 0
     queue: int = 0
     outage: int = 0
+    harness: int = 0
+    """Packets that the kernel or the link's own process mislaid: nothing that the profile asks for."""
+    late_p99_ms: float = 0.0
+    """How late packets left the link against the model's moment, the worse direction."""
 
     @property
     def total(self) -> int:
+        """What the profile itself took."""
         return self.lost + self.queue + self.outage
 
 
@@ -27,4 +32,11 @@ def link_drops(counters: LinkCounters, before: LinkCounters) -> LinkDrops:
         now = counters.up.drops.get(cause, 0) + counters.down.drops.get(cause, 0)
         return now - before.up.drops.get(cause, 0) - before.down.drops.get(cause, 0)
 
-    return LinkDrops(lost=of("loss"), queue=of("queue"), outage=of("outage"))
+    now, then = (counters.up, counters.down), (before.up, before.down)
+    return LinkDrops(
+        lost=of("loss"),
+        queue=of("queue"),
+        outage=of("outage"),
+        harness=sum(one.refused + one.overrun for one in now) - sum(one.refused + one.overrun for one in then),
+        late_p99_ms=max(one.late_p99_ms for one in now),
+    )

@@ -18,8 +18,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
-import psutil
-
 from device_matrix.errors import LinkOff
 
 SNAP_BYTES = 96
@@ -75,12 +73,12 @@ class Tap:
 class LinkCapture:
     """Captures both ends from ``start`` to ``stop``; a thread of its own does the reading."""
 
-    def __init__(self, *, link_pid: int, host_address: str) -> None:
+    def __init__(self, *, link_pid: int, host_device: str) -> None:
         """Raises LinkOff when an end cannot be listened to."""
         self._waker, self._wake_end = socket.socketpair()
         self._thread = threading.Thread(target=self._run, name="rtp-capture", daemon=True)
         try:
-            host = _open_socket(_device_with(host_address))
+            host = _open_socket(host_device)
             try:
                 device = _in_namespace(link_pid)
             except OSError:
@@ -127,20 +125,16 @@ class LinkCapture:
                     key.data.read_all()
 
 
-def _device_with(address: str) -> str:
-    for name, addresses in psutil.net_if_addrs().items():
-        if any(one.address == address for one in addresses):
-            return name
-    raise OSError(f"no network device has the address {address}")
-
-
 def _open_socket(device: str | None) -> socket.socket:
+    """Listens on one device, or on every device of this namespace."""
     # Protocol 0 receives nothing until bind: nothing of another device slips in before.
-    opened = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK, 0)
+    protocol = 0 if device is not None else socket.htons(_ETH_P_ALL)
+    opened = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK, protocol)
     try:
         opened.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
         opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
-        opened.bind((device or "", _ETH_P_ALL))
+        if device is not None:
+            opened.bind((device, _ETH_P_ALL))
     except OSError:
         opened.close()
         raise

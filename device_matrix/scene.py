@@ -105,7 +105,7 @@ def open_scene(
     if not shaping.ok:
         raise LinkOff(f"the link is not what '{profile.id}' says: {'; '.join(shaping.misses)}")
 
-    capture = LinkCapture(link_pid=link.pid, host_address=link.host_address)
+    capture = LinkCapture(link_pid=link.pid, host_device=link.device)
     stack.callback(capture.stop)
     capture.start()
     # Only now: starting a desktop browser is nothing that a phone's user waits for in a call.

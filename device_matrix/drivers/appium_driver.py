@@ -142,6 +142,8 @@ class AppiumDriver:
             exec_prefix=spec.exec_prefix,
             join_paths=spec.group.join_paths,
             environment=spec.environment,
+            # chromedriver passes no address on; the new-tab page would wait for the internet that is not there.
+            first_page="about:blank",
         )
         capabilities = chromium_capabilities(
             spec.device,

@@ -22,11 +22,13 @@ def write_browser_wrapper(
     exec_prefix: Sequence[str],
     join_paths: Sequence[Path],
     environment: Mapping[str, str],
+    first_page: str = "",
 ) -> Path:
-    """Writes the wrapper of one device's browser. Returns its path."""
+    """Writes the wrapper of one device's browser, which opens ``first_page`` if given. Returns its path."""
     joins = "".join(f"echo 0 > {shlex.quote(str(path))} || exit 126\n" for path in join_paths)
     command = shlex.join(["setpriv", "--pdeathsig", "KILL", "--", *exec_prefix, browser])
-    return _write(folder / BROWSER_WRAPPER, f'{joins}{_exports(environment)}exec {command} "$@"\n')
+    page = f" {shlex.quote(first_page)}" if first_page else ""
+    return _write(folder / BROWSER_WRAPPER, f'{joins}{_exports(environment)}exec {command} "$@"{page}\n')
 
 
 def write_chromedriver_wrapper(folder: Path, *, chromedriver: str, environment: Mapping[str, str]) -> Path:

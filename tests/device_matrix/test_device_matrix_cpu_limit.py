@@ -1,0 +1,148 @@
+"""Control groups: the files of both versions, and on this machine's own tree the real thing."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from device_matrix import cpu_limit
+from device_matrix.cpu_limit import PERIOD_US, CpuGroup
+from device_matrix.errors import DeviceUnavailable
+from device_matrix.owner import new_name, owner_is_gone
+
+needs_groups = pytest.mark.skipif(bool(cpu_limit.lacks()), reason="no control groups that are ours to write")
+
+
+def tree_v1(root: Path) -> Path:
+    for name in ("cpu", "cpuacct"):
+        (root / name).mkdir(parents=True)
+        (root / name / "cgroup.procs").touch()
+    return root
+
+
+def tree_v2(root: Path) -> Path:
+    root.mkdir()
+    (root / "cgroup.controllers").write_text("cpuset cpu io memory\n")
+    (root / "cgroup.subtree_control").write_text("")
+    (root / "cgroup.procs").touch()
+    return root
+
+
+def test_version_1_takes_quota_and_period_and_has_two_trees_to_join(tmp_path: Path) -> None:
+    group = CpuGroup(root=tree_v1(tmp_path / "v1"))
+    group.limit(0.5)
+    folder = tmp_path / "v1" / "cpu" / group.name
+    assert (folder / "cpu.cfs_period_us").read_text() == str(PERIOD_US)
+    assert (folder / "cpu.cfs_quota_us").read_text() == str(PERIOD_US // 2)
+    assert [path.parent.parent.name for path in group.join_paths] == ["cpu", "cpuacct"]
+    group.limit(None)
+    assert (folder / "cpu.cfs_quota_us").read_text() == "-1"
+
+
+def test_version_2_takes_both_in_one_file_and_is_switched_on_for_children(tmp_path: Path) -> None:
+    root = tree_v2(tmp_path / "v2")
+    group = CpuGroup(root=root)
+    assert (root / "cgroup.subtree_control").read_text() == "+cpu"
+    group.limit(2.0)
+    assert (root / group.name / "cpu.max").read_text() == f"{2 * PERIOD_US} {PERIOD_US}"
+    group.limit(None)
+    assert (root / group.name / "cpu.max").read_text() == f"max {PERIOD_US}"
+    (root / group.name / "cpu.stat").write_text("usage_usec 1500000\nthrottled_usec 250000\n")
+    assert (group.used_s(), group.throttled_s()) == (1.5, 0.25)
+
+
+def test_a_machine_without_groups_says_so(tmp_path: Path) -> None:
+    assert cpu_limit.cpu_controller(tmp_path) == ""
+    assert "no control group" in cpu_limit.lacks(tmp_path)[0]
+    with pytest.raises(DeviceUnavailable) as caught:
+        CpuGroup(root=tmp_path)
+    assert caught.value.reason == "no_cpu_group"
+
+
+def test_a_name_tells_a_dead_owner_from_a_living_one() -> None:
+    assert not owner_is_gone(new_name())
+    assert owner_is_gone("ringfence-1.999999999-1"), "the pid lives, but its process is not the one that made the name"
+    assert not owner_is_gone("ringfence-k3j2"), "not a name of ours"
+    child = subprocess.Popen(["sleep", "60"])
+    started = Path(f"/proc/{child.pid}/stat").read_text().rpartition(")")[2].split()[19]
+    name = f"ringfence-{child.pid}.{started}-1"
+    assert not owner_is_gone(name)
+    child.kill()
+    child.wait()
+    assert owner_is_gone(name)
+
+
+@pytest.fixture
+def group() -> Iterator[CpuGroup]:
+    made = CpuGroup()
+    yield made
+    made.release()
+
+
+def start_inside(group: CpuGroup, command: str) -> subprocess.Popen[bytes]:
+    joins = "".join(f"echo 0 > {path}; " for path in group.join_paths)
+    return subprocess.Popen(["sh", "-c", f"{joins}{command}"])
+
+
+@needs_groups
+@pytest.mark.integration
+def test_the_quota_holds_a_busy_program_and_its_children(group: CpuGroup) -> None:
+    group.limit(0.25)
+    busy = start_inside(group, "while :; do :; done & while :; do :; done")
+    time.sleep(0.3)
+    before_s, started_s = group.used_s(), time.monotonic()
+    time.sleep(1.0)
+    share = (group.used_s() - before_s) / (time.monotonic() - started_s)
+    group.release()
+    busy.wait()
+    assert 0.15 < share < 0.35
+
+
+@needs_groups
+@pytest.mark.integration
+def test_release_kills_all_that_is_inside_and_removes_the_group(group: CpuGroup) -> None:
+    parent = start_inside(group, "setsid sleep 60 & sleep 60")
+    while len(group.pids()) < 3:
+        time.sleep(0.01)
+    inside = group.pids()
+    group.release()
+    parent.wait()
+    assert not any(Path(f"/proc/{pid}").exists() and _runs(pid) for pid in inside)
+    assert not any(path.parent.exists() for path in group.join_paths)
+    group.release()
+
+
+@needs_groups
+@pytest.mark.integration
+def test_the_sweep_removes_groups_of_dead_owners_only(group: CpuGroup) -> None:
+    tree = group.join_paths[0].parent.parent
+    stale = tree / "ringfence-1.999999999-7"
+    stale.mkdir()
+    left = subprocess.Popen(["sh", "-c", f"echo 0 > {stale}/cgroup.procs; exec sleep 60"])
+    while str(left.pid) not in (stale / "cgroup.procs").read_text().split():
+        time.sleep(0.01)
+    swept = cpu_limit.sweep()
+    left.wait()
+    assert stale.name in swept
+    assert group.name not in swept
+    assert not stale.exists()
+    assert (tree / group.name).exists()
+
+
+def _runs(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in {"Z", "X"}
+    except OSError:
+        return False
+
+
+def test_groups_are_made_by_root_only() -> None:
+    if os.geteuid() == 0:
+        assert cpu_limit.lacks() == []
+    else:
+        assert "root is needed" in cpu_limit.lacks()[0]
