@@ -34,22 +34,21 @@ def list_devices(*, json: bool = False) -> int:
             json_format.dumps([device.model_dump(mode="json", by_alias=True) for device in devices.values()], indent=1)
         )
         return ExitCode.PASS
-    table = Table("id", "title", "class", "os", "screen", "RAM", "CPU", box=None, header_style="dim")
+    table = Table("id", "class", "os", "CSS pixels", "DPR", "RAM MB", "CPU cores", box=None, header_style="dim")
     for device in devices.values():
         table.add_row(
             device.id,
-            device.title,
             device.device_class,
             device.os,
-            f"{device.viewport.width_px}x{device.viewport.height_px} @{device.device_pixel_ratio:g}",
-            f"{device.ram_mb} MB",
-            f"{quota_cores(device, DESKTOP_CORES):.2f} desktop cores",
+            f"{device.viewport.width_px}x{device.viewport.height_px}",
+            f"{device.device_pixel_ratio:.3g}",
+            str(device.ram_mb),
+            f"{quota_cores(device, DESKTOP_CORES):.2f}",
         )
     console = Console()
     console.print(table)
-    console.print(
-        "[dim]All are emulated in desktop Chromium (tier browser): screen, user agent, touch and CPU quota.[/]"
-    )
+    console.print("[dim]CPU cores: of a desktop, what the browser's control group is held to.[/]")
+    console.print("[dim]All are emulated in desktop Chromium (tier browser).[/]")
     return ExitCode.PASS
 
 
