@@ -170,7 +170,9 @@ class Leg:
         self.peer_clock, self.peer_voice = remote.clock, remote.voice
         # Our own peers stamp with the monotonic clock, browsers with the wall clock (Chromium 156, measured).
         ahead_s = 0.0 if remote.clock else self.process.unix_of(0.0)
-        self.streams.agree(audio, video, negotiation.wishes(remote), sender_clock_s=ahead_s)
+        self.streams.agree(
+            audio, video, negotiation.wishes(remote), peer_is_ours=bool(remote.clock), sender_clock_s=ahead_s
+        )
 
     def _connect(self, transport: RemoteTransport, *, controlling: bool) -> None:
         self.state = "connecting"

@@ -52,7 +52,7 @@ def media_stats(leg: Leg) -> MediaStats:
     receiver, sender, reporter = streams.audio_receiver, streams.audio_sender, streams.reporter
     heard = receiver if receiver is not None and receiver.first_at_s is not None else None
     clock = owd_clock(leg)
-    owd = heard.owd if heard is not None and clock and heard.owd.count else None
+    owd = heard.owd if heard is not None and clock else None
     windows = tuple(_dated(leg, window) for window in heard.windows()) if heard is not None else ()
     late = round(heard.late_packets) if heard is not None else 0
     return MediaStats(
@@ -95,7 +95,7 @@ def owd_clock(leg: Leg) -> str:
     longer than a round trip, which a clock of another machine would satisfy only by chance (64 s wrap).
     """
     receiver = leg.streams.audio_receiver
-    if receiver is None or not receiver.owd.count:
+    if receiver is None or receiver.last_owd_ms is None:
         return ""
     if leg.peer_clock:
         return "same_clock" if leg.peer_clock == leg.process.clock_id else ""

@@ -80,7 +80,7 @@ class MediaProcess:
         lateness = self.lateness
         health = MediaHealth(
             send_late_p99_ms=lateness.quantile_ms(0.99) or 0.0,
-            send_late_max_ms=max(0.0, lateness.max_ms) if lateness.count else 0.0,
+            send_late_max_ms=max(0.0, lateness.max_ms),
             packets_sent=self._closed_sent + _total(leg.streams.packets_sent for leg in self.legs),
             packets_received=self._closed_received + _total(leg.streams.packets_received for leg in self.legs),
             datagrams_dropped=self._closed_dropped + _total(leg.transport.send_errors for leg in self.legs),

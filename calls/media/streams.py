@@ -84,7 +84,15 @@ class LegStreams:
         """RTP payload, audio and video."""
         return sum(stream.payload_bytes for stream in (self.audio_receiver, self.video_receiver) if stream is not None)
 
-    def agree(self, audio: StreamPlan, video: StreamPlan | None, asked: Wishes, *, sender_clock_s: float = 0.0) -> None:
+    def agree(
+        self,
+        audio: StreamPlan,
+        video: StreamPlan | None,
+        asked: Wishes,
+        *,
+        peer_is_ours: bool,
+        sender_clock_s: float,
+    ) -> None:
         """Takes what was negotiated, before the start or in a running call.
 
         ``sender_clock_s``: how far the clock in the far end's abs-send-time is ahead of our monotonic one.
@@ -92,7 +100,8 @@ class LegStreams:
         self._audio, self._video, self.asked = audio, video, asked
         self._audio_payload_type = audio.payload_type
         self._video_payload_type = video.payload_type if video is not None else -1
-        self._transport_cc_id = audio.extensions.get(TRANSPORT_CC, 0)
+        # A peer of ours sends pre-encoded media at a fixed rate and has no use for feedback.
+        self._transport_cc_id = 0 if peer_is_ours else audio.extensions.get(TRANSPORT_CC, 0)
         if self.audio_receiver is None:
             self.audio_receiver = AudioReceiver(
                 audio.extensions.get(ABS_SEND_TIME), self._on_first_audio, sender_clock_s=sender_clock_s

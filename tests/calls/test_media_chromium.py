@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -76,6 +77,13 @@ async def negotiate(page: Page, leg: Leg, *, first: bool, options: dict[str, Any
     return str(answer)
 
 
+async def until_seen(page: Page, condition: str) -> None:
+    """Waits until the JavaScript ``condition`` holds of the browser's statistics ``seen``."""
+    async with asyncio.timeout(10):
+        while not await page.evaluate(f"stats().then(seen => Boolean({condition}))"):  # noqa: ASYNC110 -- getStats tells no event
+            await asyncio.sleep(0.1)
+
+
 async def connect(page: Page, leg: Leg, ear: Ear) -> None:
     await page.evaluate("add({audio: true})")
     await negotiate(page, leg, first=True)
@@ -90,7 +98,7 @@ async def test_audio_flows_both_ways_at_the_asked_rate(kbit: int, ptime_ms: int)
         leg = await open_leg(made, order, ear)
         await connect(page, leg, ear)
         await until(lambda: leg.live().packets_received >= 3000 / ptime_ms and leg.live().rtt_ms is not None)
-        await page.wait_for_function("stats().then(s => 'roundTripTime' in (s['remote-inbound-rtp audio'] || {}))")
+        await until_seen(page, "'roundTripTime' in (seen['remote-inbound-rtp audio'] || {})")
         seen = await page.evaluate("stats()")
         heard = seen["inbound-rtp audio"]
         assert heard["packetsReceived"] > 2000 / ptime_ms
@@ -118,7 +126,7 @@ async def test_video_joins_and_leaves_a_running_call_and_ice_restarts() -> None:
         answer = await negotiate(page, leg, first=False)
         assert "m=video 9" in answer
         await until(lambda: leg.live().video_frames_received >= 10)
-        await page.wait_for_function("stats().then(seen => seen['inbound-rtp video']?.framesDecoded >= 10)")
+        await until_seen(page, "seen['inbound-rtp video']?.framesDecoded >= 10")
         await page.evaluate(
             "pc.getSenders().filter(one => one.track?.kind === 'video').map(one => pc.removeTrack(one))"
         )
@@ -133,9 +141,7 @@ async def test_video_joins_and_leaves_a_running_call_and_ice_restarts() -> None:
         assert seen["inbound-rtp audio"]["packetsLost"] == 0
         frames = seen["inbound-rtp video"]["framesDecoded"]
         assert seen["inbound-rtp video"]["frameWidth"] == 160
-        await page.wait_for_function(
-            "before => stats().then(s => s['inbound-rtp video'].framesDecoded > before)", arg=frames
-        )
+        await until_seen(page, f"seen['inbound-rtp video'].framesDecoded > {frames}")
         assert leg.failure == ""
         stats = await leg.close()
         assert stats.packets_lost == 0
