@@ -204,6 +204,7 @@ class CallLeg:
             ptime_ms=LOW_AUDIO_PTIME_MS if low else AUDIO_PTIME_MS,
             seed=self.context.random_of("media", self.facts.call_id, self.facts.side).getrandbits(32),
         )
+        self.facts.asked_audio_kbit = order.audio_kbit
         if low:
             self.facts.fall_back("low_audio", self.context.clock.unix_s())
         self.media = await self._step(self.context.media.open_leg(order, self._on_media), "bind_failed")

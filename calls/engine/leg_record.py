@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import msgspec
+
 from calls.blame import Evidence
 from calls.bridge.messages import PersonSpec
 from calls.engine.context import Identity
-from calls.media.interface import MediaStats
+from calls.media.interface import AudioWindow, MediaStats
 from calls.quality import CallScore, Heard, score_call
+from calls.quality.opus import bandwidth_of
 from calls.record import LegRecord, Side
 from calls.state_machine import Ending
 
@@ -31,6 +34,8 @@ class LegFacts:
     talk_end_at_s: float | None = None
     ended_at_s: float = 0.0
     answer_wait_ms: float = 0.0
+    asked_audio_kbit: float = 0.0
+    """What this leg asked the far end to send."""
     fell_back_to: str = ""
     fell_back_at_s: float | None = None
 
@@ -54,21 +59,21 @@ def evidence_of(stats: MediaStats | None, link_drops: Mapping[str, int], *, peer
     )
 
 
-def score_of(stats: MediaStats) -> CallScore | None:
-    """Returns the E-model's scores over the windows in which anything was expected."""
-    return score_call(
-        [
-            Heard(
-                loss_ratio=window.effective_loss_ratio,
-                burst_ratio=window.burst_ratio,
-                kbit=window.audio_kbit,
-                ptime_ms=window.ptime_ms,
-                mouth_to_ear_ms=window.mouth_to_ear_ms,
-            )
-            for window in stats.windows
-            if window.expected
-        ]
+def heard_in(window: AudioWindow, asked_audio_kbit: float) -> Heard:
+    """Returns a window as the quality model takes it; the far end encodes for the rate that this leg asked for."""
+    return Heard(
+        loss_ratio=window.effective_loss_ratio,
+        burst_ratio=window.burst_ratio,
+        kbit=window.audio_kbit,
+        ptime_ms=window.ptime_ms,
+        mouth_to_ear_ms=window.mouth_to_ear_ms,
+        bandwidth=bandwidth_of(asked_audio_kbit),
     )
+
+
+def score_of(stats: MediaStats, asked_audio_kbit: float) -> CallScore | None:
+    """Returns the E-model's scores over the windows in which anything was expected."""
+    return score_call([heard_in(window, asked_audio_kbit) for window in stats.windows if window.expected])
 
 
 def leg_record(
@@ -120,9 +125,7 @@ def leg_record(
 
 
 def _with_media(record: LegRecord, facts: LegFacts, stats: MediaStats) -> LegRecord:
-    import msgspec
-
-    score = score_of(stats)
+    score = score_of(stats, facts.asked_audio_kbit)
     talk_end_at_s = facts.talk_end_at_s or facts.ended_at_s
     talked_s = max(0.0, talk_end_at_s - stats.first_audio_at_s) if stats.first_audio_at_s is not None else 0.0
     same_name = {

@@ -12,8 +12,9 @@ from calls.bridge.messages import AnyEvent, EngineHealth, EngineTrouble
 from calls.engine.context import Context
 from calls.engine.health import CpuMeter, LoopLag, rss_mb
 from calls.engine.leg import CallLeg
+from calls.engine.leg_record import heard_in
 from calls.media.interface import LiveStats
-from calls.quality import Heard, score_window
+from calls.quality import score_window
 from calls.record import HealthRow, SampleRow, Tier
 
 logger = logging.getLogger(__name__)
@@ -108,7 +109,7 @@ class SecondHand:
                 owd_ms=live.owd_ms,
                 rtt_ms=live.rtt_ms,
                 jitter_ms=live.jitter_ms,
-                mos_lq=window_mos(live),
+                mos_lq=window_mos(leg, live),
                 media=live.media,
             )
         )
@@ -143,10 +144,9 @@ class SecondHand:
             self._tell(EngineTrouble(code="media_fault", message=f"{self._faults} faults of our own in the media path"))
 
 
-def window_mos(live: LiveStats) -> float | None:
+def window_mos(leg: CallLeg, live: LiveStats) -> float | None:
     """Returns MOS-LQ of the last finished window, None before there is one."""
     window = live.window
     if window is None or not window.expected:
         return None
-    heard = Heard(window.effective_loss_ratio, window.burst_ratio, window.audio_kbit, window.ptime_ms, None)
-    return score_window(heard).mos_lq
+    return score_window(heard_in(window, leg.facts.asked_audio_kbit)).mos_lq

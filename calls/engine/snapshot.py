@@ -42,4 +42,4 @@ def _with_media(snapshot: PersonSnapshot, leg: CallLeg) -> PersonSnapshot:
     if live is None:
         return snapshot
     figures = {name: getattr(live, name) for name in _OF_MEDIA}
-    return msgspec.structs.replace(snapshot, **figures, media_state=live.state, mos_lq=window_mos(live))
+    return msgspec.structs.replace(snapshot, **figures, media_state=live.state, mos_lq=window_mos(leg, live))

@@ -63,14 +63,13 @@ def is_bursty(burst_ratio: float) -> bool:
     return burst_ratio >= _BURSTY_FROM
 
 
-def impairment(kbit: float, *, ptime_ms: float, bursty: bool, mode: str = "vbr") -> Impairment:
+def impairment(kbit: float, *, ptime_ms: float, bursty: bool, bandwidth: str = "", mode: str = "vbr") -> Impairment:
     """Returns Ie and Bpl of Opus at ``kbit``, interpolated inside one (bandwidth, mode) row, clamped at its ends.
 
-    Raises KeyError for a mode that has no row.
+    Without a ``bandwidth`` it is that of ``kbit``. Raises KeyError for a bandwidth and mode that have no row.
     """
     table = _table()
-    bandwidth = bandwidth_of(kbit)
-    row = table.rows[bandwidth, mode]
+    row = table.rows[bandwidth or bandwidth_of(kbit), mode]
     point = _interpolate(row.points, kbit)
     shift = RO_FULL_BAND - row.scale_top_r
     inside = row.points[0].kbit <= kbit <= row.points[-1].kbit

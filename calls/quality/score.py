@@ -27,6 +27,9 @@ class Heard:
     ptime_ms: float
     mouth_to_ear_ms: float | None
     """None when the one-way delay is unknown: then there is no conversational score."""
+    bandwidth: str = ""
+    """Audio bandwidth of the encoder, ``nb``, ``wb`` or ``swb``: it follows the target rate, which variable-rate
+    speech stays below. Empty to go by ``kbit``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +58,13 @@ class CallScore:
 
 def score_window(heard: Heard, mode: str = "vbr") -> Score:
     """Returns the scores of one window."""
-    found = opus.impairment(heard.kbit, ptime_ms=heard.ptime_ms, bursty=opus.is_bursty(heard.burst_ratio), mode=mode)
+    found = opus.impairment(
+        heard.kbit,
+        ptime_ms=heard.ptime_ms,
+        bursty=opus.is_bursty(heard.burst_ratio),
+        bandwidth=heard.bandwidth,
+        mode=mode,
+    )
     ie_effective = emodel.effective_impairment(found.ie, found.bpl, heard.loss_ratio)
     mos_cq = None
     if heard.mouth_to_ear_ms is not None:

@@ -116,3 +116,10 @@ def test_one_ungrounded_window_makes_the_call_ungrounded() -> None:
 
 def test_nothing_heard_has_no_score() -> None:
     assert score_call([]) is None
+
+
+def test_the_encoder_s_bandwidth_follows_its_target_and_not_what_speech_happens_to_take() -> None:
+    by_rate = Heard(0.0, 1.0, kbit=9.8, ptime_ms=60, mouth_to_ear_ms=None)
+    by_target = Heard(0.0, 1.0, kbit=9.8, ptime_ms=60, mouth_to_ear_ms=None, bandwidth="wb")
+    assert score_window(by_rate).mos_lq < 2.9
+    assert score_window(by_target).mos_lq == pytest.approx(3.5, abs=0.1)
