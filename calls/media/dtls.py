@@ -34,6 +34,8 @@ class SharedCertificate(RTCCertificate):
     def _create_ssl_context(self, srtp_profiles: list[SRTPProtectionProfile]) -> SSL.Context:
         if self._context is None:
             self._context = super()._create_ssl_context(srtp_profiles)
+            # A shared context would remember every session for resumption, which no call does.
+            self._context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
         return self._context
 
     def sha256(self) -> str:
