@@ -52,7 +52,8 @@ confirms. Who acts on a call that has just ended hears ``call.ended`` again, nev
 The races: the first answer wins and the callee's other devices hear ``answered_elsewhere``; an answer that comes after
 the cancel loses; a cancel that comes after the answer hangs up; when two people call each other at once, the invite
 that was read first stands and the other is refused as busy; when both reoffer at once both pass, and the clients let
-the caller's stand. A caller who is in a call already is refused as busy, too.
+the caller's stand. A caller who is in a call already is refused as busy, too; one who is being called hears that
+``call.incoming`` again after the refusal.
 
 A socket lost in a call: the service keeps what is said to that side for 5 s. ``call.resume {call_id}`` on a new socket
 is answered with ``call.resumed {call_id, state, media}`` and then everything missed; it also takes a call over from

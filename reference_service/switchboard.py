@@ -249,6 +249,9 @@ class Switchboard:
     def _refuse(self, caller: Connection, call_id: str, code: str) -> None:
         self.counts[f"refused_{code}"] += 1
         caller.send(encode("call.refused", call_id=call_id, code=code))
+        being_called = self._engaged.get(caller.user)
+        if code == "busy" and being_called is not None and caller in being_called.ringing_on:
+            self._show(being_called, caller)  # the device was busy dialing when it came, and may have passed over it
 
     def _acknowledge(self, call: Call, device: Connection) -> None:
         """The call is on disk: the caller hears so, and whatever the callee's side has said since."""
@@ -263,6 +266,9 @@ class Switchboard:
     def _ring(self, call: Call, device: Connection) -> None:
         call.ringing_on.append(device)
         device.calls.add(call.call_id)
+        self._show(call, device)
+
+    def _show(self, call: Call, device: Connection) -> None:
         device.send(call.incoming)
         for message in call.before_answer:
             device.send(message)

@@ -162,6 +162,7 @@ async def test_two_people_calling_each_other_at_once_share_the_first_call(servic
     await bob.say("call.invite", call_id="second", to="ann", media="audio", sdp=SDP)
     await bob.expect("call.incoming", call_id="first")
     await bob.expect("call.refused", call_id="second", code="busy")
+    await bob.expect("call.incoming", call_id="first")
     await bob.say("call.answer", call_id="first", media="audio", sdp=SDP)
     await ann.expect("call.answered", call_id="first")
 
