@@ -60,7 +60,7 @@ def generator_health(store: RunStore, send_late_bound_ms: float) -> GeneratorHea
         send_late_bound_ms=send_late_bound_ms,
         starts_planned=int(planned),
         starts_dropped=int(dropped),
-        lost_halves=int(store.value("SELECT count(*) FILTER (half_lost) FROM calls")),
+        lost_halves=int(store.value("SELECT count(*) FILTER (half_lost) FROM calls WHERE source = 'swarm'")),
         segments_read=store.segments.read,
         segments_unreadable=[*store.segments.unreadable, *store.cells.unreadable],
     )
@@ -163,8 +163,8 @@ FROM messages
 """
 
 _WRITERS = f"""
-SELECT writer, any_value(role) AS role, count(*) AS seconds,
-    avg(cpu_ratio) AS cpu_ratio_mean, max(cpu_ratio) AS cpu_ratio_max, max(rss_mb) AS rss_mb_max,
+SELECT writer, min(role) AS role, count(*) AS seconds,
+    round(avg(cpu_ratio), 6) AS cpu_ratio_mean, max(cpu_ratio) AS cpu_ratio_max, max(rss_mb) AS rss_mb_max,
     quantile_disc(loop_lag_p99_ms, 0.5) AS loop_lag_p99_ms_median,
     quantile_disc(send_late_p99_ms, 0.5) FILTER (active_legs > 0) AS send_late_p99_ms_median,
     quantile_disc(send_late_p99_ms, 0.99) FILTER (active_legs > 0) AS send_late_p99_ms_p99,

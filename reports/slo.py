@@ -57,8 +57,13 @@ class ValidityBounds(Written):
     """How far the harness itself may stray before its figures are not worth judging. See validity.py."""
 
     send_late_p99_ms_max: float = Field(default=10.0, gt=0)
+    """For a second of a swarm engine, and for a leg of its own."""
+    matrix_send_late_p99_ms_max: float = Field(default=40.0, gt=0)
+    """For a second of the device matrix's far end: two frames of 20 ms. It carries one call, and no load figure."""
     send_late_seconds_ratio_max: float = Field(default=0.05, ge=0, le=1)
-    send_late_calls_ratio_max: float = Field(default=0.05, ge=0, le=1)
+    """Share of leg-seconds: a second at the peak weighs as many calls as it spoiled."""
+    send_late_legs_ratio_max: float = Field(default=0.25, ge=0, le=1)
+    """One bad second puts every leg of that second over the bound, so a few of them are forgiven."""
     datagrams_dropped_max: int = Field(default=0, ge=0)
     health_gap_s_max: float = Field(default=5.0, gt=0)
     lost_halves_ratio_max: float = Field(default=0.01, ge=0, le=1)

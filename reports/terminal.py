@@ -37,7 +37,7 @@ CELL_MARKS = {
     "missing": ("?", "magenta"),
 }
 WORST_CELLS = 8
-REASONS = 12
+REASONS = 6
 
 
 def render(summary: Summary, console: Console) -> None:
@@ -72,7 +72,7 @@ def _banner(summary: Summary) -> RenderableType:
         lines.append("")
         lines.extend(_bullet(reason) for reason in summary.reasons[:REASONS])
         if len(summary.reasons) > REASONS:
-            lines.append(Text(f"… and {len(summary.reasons) - REASONS} more, in summary.json", style="dim"))
+            lines.append(Text(f"… and {len(summary.reasons) - REASONS} more; the rules below tell", style="dim"))
     return Panel(Group(*lines), border_style=style.removeprefix("bold "), box=box.HEAVY, padding=(0, 1))
 
 
@@ -89,9 +89,9 @@ def _rules(summary: Summary) -> RenderableType:
     checks = summary.rules_of(RuleKind.TRUST, RuleKind.EVIDENCE)
     broken = [check for check in checks if check.verdict is not Verdict.PASS]
     told = f"harness: {len(checks) - len(broken)} of {len(checks)} checks hold"
-    parts: list[RenderableType] = [table, "", Text(told, style="dim" if not broken else STYLES[Verdict.INVALID])]
-    parts += [Text(f"  ! {check.name}: {check.reason}", style=STYLES[Verdict.INVALID]) for check in broken]
-    return _section("rules", *parts)
+    if broken:
+        told += "; broken: " + ", ".join(check.name for check in broken)
+    return _section("rules", table, "", Text(told, style="dim" if not broken else STYLES[Verdict.INVALID]))
 
 
 def _rule_row(rule: RuleResult) -> Iterable[RenderableType]:

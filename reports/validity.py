@@ -69,44 +69,49 @@ def _second(store: RunStore, at_s: float) -> str:
 
 
 def _send_late_seconds(store: RunStore, bounds: ValidityBounds) -> Check:
-    bound_ms, limit = bounds.send_late_p99_ms_max, bounds.send_late_seconds_ratio_max
+    limit = bounds.send_late_seconds_ratio_max
     rows = store.rows(
-        f"""SELECT writer, count(*), count(*) FILTER (send_late_p99_ms > ?), max(send_late_p99_ms),
-            arg_max(at_s, send_late_p99_ms), min(at_s) FILTER (send_late_p99_ms > ?)
-        FROM health WHERE {ENGINES} AND active_legs > 0 GROUP BY writer ORDER BY writer""",
-        [bound_ms, bound_ms],
+        f"""SELECT writer, bound_ms, sum(active_legs), coalesce(sum(active_legs) FILTER (late), 0), count(*),
+            max(send_late_p99_ms), arg_max(at_s, (send_late_p99_ms, -at_s)), min(at_s) FILTER (late)
+        FROM (
+            SELECT *, CASE role WHEN 'engine' THEN ? ELSE ? END AS bound_ms, send_late_p99_ms > bound_ms AS late
+            FROM health WHERE {ENGINES} AND active_legs > 0
+        ) GROUP BY writer, bound_ms ORDER BY writer""",
+        [bounds.send_late_p99_ms_max, bounds.matrix_send_late_p99_ms_max],
     )
-    n = sum(row[1] for row in rows)
-    pooled = sum(row[2] for row in rows) / n if n else None
-    shares = [(late / seconds, writer, worst_ms, worst_at_s, first_at_s)
-              for writer, seconds, late, worst_ms, worst_at_s, first_at_s in rows
-              if seconds >= MIN_ACTIVE_SECONDS or (pooled or 0) > limit]  # fmt: skip
-    if not shares:
+    n = int(sum(row[2] for row in rows))
+    pooled = sum(row[3] for row in rows) / n if n else None
+    judged = [row for row in rows if row[4] >= MIN_ACTIVE_SECONDS or (pooled or 0) > limit]
+    if not judged:
         return Check(pooled, limit, n, "", "ratio")
-    share, writer, worst_ms, worst_at_s, first_at_s = max(shares, key=lambda found: found[0])
+    writer, bound_ms, leg_seconds, late, _seconds, worst_ms, worst_at_s, first_at_s = max(
+        judged, key=lambda row: row[3] / row[2]
+    )
+    share = late / leg_seconds
     if share <= limit:
         return Check(share, limit, n, "", "ratio")
     reason = (
-        f"{writer} sent late: in {percent(share)} % of its active seconds 1 % of its packets left more than "
+        f"{writer} sent late: in {percent(share)} % of its legs' seconds 1 % of its packets left more than "
         f"{bound_ms:g} ms late, first in {_second(store, first_at_s)}, worst in {_second(store, worst_at_s)} "
         f"({worst_ms:.0f} ms)"
     )
     return Check(share, limit, n, reason, "ratio")
 
 
-def _send_late_calls(store: RunStore, bounds: ValidityBounds) -> Check:
-    bound_ms, limit = bounds.send_late_p99_ms_max, bounds.send_late_calls_ratio_max
+def _send_late_legs(store: RunStore, bounds: ValidityBounds) -> Check:
+    bound_ms, limit = bounds.send_late_p99_ms_max, bounds.send_late_legs_ratio_max
     late, n, worst_ms, worst_writer, worst_at_s = store.rows(
         """SELECT count(*) FILTER (send_late_p99_ms > ?), count(send_late_p99_ms), max(send_late_p99_ms),
-            arg_max(writer, send_late_p99_ms), arg_max(started_at_s, send_late_p99_ms) FROM sides""",
+            arg_max(writer, (send_late_p99_ms, call_id)), arg_max(started_at_s, (send_late_p99_ms, call_id))
+        FROM sides WHERE source = 'swarm'""",
         [bound_ms],
     )[0]
     share = late / n if n else None
     if share is None or share <= limit:
         return Check(share, limit, n, "", "ratio")
     reason = (
-        f"{percent(share)} % of all legs sent 1 % of their packets more than {bound_ms:g} ms late; the worst one was "
-        f"{worst_writer}'s, begun in {_second(store, worst_at_s)} ({worst_ms:.0f} ms)"
+        f"{percent(share)} % of the swarm's legs sent 1 % of their packets more than {bound_ms:g} ms late; the worst "
+        f"one was {worst_writer}'s, begun in {_second(store, worst_at_s)} ({worst_ms:.0f} ms)"
     )
     return Check(share, limit, n, reason, "ratio")
 
@@ -151,10 +156,11 @@ def _health_gap(store: RunStore, bounds: ValidityBounds) -> Check:
 
 
 def _lost_halves(store: RunStore, bounds: ValidityBounds) -> Check:
+    """Of the swarm alone: a cell that loses a half is an environment error, and counted as that."""
     limit = bounds.lost_halves_ratio_max
     lost, n, writer, at_s = store.rows(
         """SELECT count(*) FILTER (half_lost), count(*), mode(writer) FILTER (half_lost),
-            min(started_at_s) FILTER (half_lost) FROM calls"""
+            min(started_at_s) FILTER (half_lost) FROM calls WHERE source = 'swarm'"""
     )[0]
     share = lost / n if n else None
     if share is None or share <= limit:
@@ -259,7 +265,7 @@ def _anything(store: RunStore, _bounds: ValidityBounds) -> Check:
 _RULES: tuple[tuple[str, RuleKind, Callable[[RunStore, ValidityBounds], Check]], ...] = (
     ("harness_faults", RuleKind.TRUST, _harness_faults),
     ("send_late_seconds", RuleKind.TRUST, _send_late_seconds),
-    ("send_late_legs", RuleKind.TRUST, _send_late_calls),
+    ("send_late_legs", RuleKind.TRUST, _send_late_legs),
     ("datagrams_dropped", RuleKind.TRUST, _datagrams_dropped),
     ("engine_health_gap", RuleKind.TRUST, _health_gap),
     ("lost_call_halves", RuleKind.TRUST, _lost_halves),

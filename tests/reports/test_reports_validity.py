@@ -38,7 +38,7 @@ def _strange(leg: LegRecord) -> LegRecord:
     ("name", "changes", "told"),
     [
         ("send_late_seconds", {"late_writers": ["swarm-1"]},
-         r"swarm-1 sent late: in \d\d(\.\d)? % of its active seconds .* first in second 31, worst in second \d+ "),
+         r"swarm-1 sent late: in \d\d(\.\d)? % of its legs' seconds .* first in second 31, worst in second \d+ "),
         ("send_late_legs", {"edit_leg": _late}, r"sent 1 % of their packets .* swarm-1's.* \(44 ms\)"),
         ("datagrams_dropped", {"datagrams_dropped_at_s": 42}, r"swarm-1 lost 17 datagrams .* first in second 42$"),
         ("engine_health_gap", {"health_gap": ("swarm-0", 50, 64)}, r"swarm-0 fell silent in second 49 for 16 s"),
