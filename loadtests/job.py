@@ -12,6 +12,8 @@ from loadtests.personas import load_personas
 from loadtests.plan import SwarmPlan
 from loadtests.population import Population, populate
 
+LOCAL = "local"
+"""Client id of the one worker of a run without workers."""
 OPTION = "ringfence_job"
 """Key of the job among Locust's parsed options: keys that Locust does not know are sent to the workers as they are."""
 

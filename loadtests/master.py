@@ -10,13 +10,12 @@ from __future__ import annotations
 
 import logging
 from enum import Enum
-from pathlib import Path
 from typing import Any
 
 import gevent
 from gevent.lock import RLock
 from locust.env import Environment
-from locust.runners import MasterRunner, WorkerNode
+from locust.runners import MasterRunner
 
 from bedrock.clock import Clock
 from bedrock.errors import RingfenceError
@@ -24,13 +23,12 @@ from bedrock.exit_codes import ExitCode
 from loadtests import handshake
 from loadtests.aggregate import SwarmView
 from loadtests.handshake import RollCall
-from loadtests.job import OPTION, SwarmJob
+from loadtests.job import LOCAL, OPTION, SwarmJob
 from loadtests.live_view import LiveView
-from loadtests.plan import LoadPlan, find_plan, limits_of, load_plan
-from loadtests.population import accounts
+from loadtests.preparation import prepare_run
 from loadtests.presence import union
-from loadtests.run_folder import SwarmFolder, default_path, open_folder
-from loadtests.service import Target, named_target, start_reference_service
+from loadtests.run_folder import SwarmFolder
+from loadtests.service import Target
 
 logger = logging.getLogger(__name__)
 
@@ -41,8 +39,6 @@ SILENT_S = 2.5
 """A worker says at least once a second who is online. Silent for longer, its people are not called any more."""
 ENGINE_NOT_STARTED = "engine_not_started"
 """A fault that ends the run: the plan cannot be carried out, and nothing is lost yet."""
-LOCAL = "local"
-"""The one worker of a run without workers."""
 
 
 class Phase(Enum):
@@ -100,35 +96,19 @@ class SwarmMaster:
         RingfenceError with the sentence for the user.
         """
         options: Any = self.environment.parsed_options
-        now_s = self._clock.unix_s()
-        plan = load_plan(options.plan)
-        limits = limits_of(plan, find_plan(options.plan))
-        path = Path(options.run_folder) if options.run_folder else default_path(now_s)
+        ready = prepare_run(options.plan, options.target, options.run_folder, self._runner, self._target, self._clock)
+        if ready.target.is_ours:
+            self._target = ready.target
         self.view, self.problem = SwarmView(), ""
         self._presence, self._heard_at_s, self._reported = {}, {}, set()
-        target = self._find_target(options.target, path, plan)
-        folder = open_folder(path, plan, plan.name, target.url, now_s)
-        job = SwarmJob(
-            run_id=folder.run_id,
-            run_folder=folder.path.absolute(),
-            target_kind=target.kind,
-            target_url=target.url,
-            seed=plan.seed,
-            plan=plan.swarm,
-            no_answer_s=plan.service.no_answer_s,
-            setup_limit_s=limits.setup_limit_s,
-            gap_limit_ms=limits.gap_limit_ms,
-            slots=self._slots(),
-        )
-        target.seed(accounts(job.population()))
-        self._folder, self._job = folder, job
-        self._live = LiveView(folder.path, self.view)
-        vars(options)[OPTION] = job.to_wire()
-        self.environment.host = target.url
+        self._folder, self._job, plan = ready.folder, ready.job, ready.job.plan
+        self._live = LiveView(ready.folder.path, self.view)
+        vars(options)[OPTION] = ready.job.to_wire()
+        self.environment.host = ready.target.url
         self.phase = Phase.READY
-        logger.info("Run folder %s, target %s", folder.path, target.url)
+        logger.info("Run folder %s, target %s", ready.folder.path, ready.target.url)
         self._greenlets = [gevent.spawn(self._every_second)]
-        return plan.swarm.people + plan.swarm.probe_calls, plan.swarm.spawn_rate_per_s, plan.swarm.probe_calls
+        return plan.people + plan.probe_calls, plan.spawn_rate_per_s, plan.probe_calls
 
     @property
     def is_headless(self) -> bool:
@@ -317,33 +297,3 @@ class SwarmMaster:
     def _fault(self, what: str, detail: str, severity: Any) -> None:
         if self._live is not None:
             self._live.fault(self._clock.unix_s(), what, detail, severity)
-
-    def _find_target(self, url: str, run_folder: Path, plan: LoadPlan) -> Target:
-        if url:
-            target = named_target(url)
-            target.check_health()
-            return target
-        if self._target is None or not self._target.is_running():
-            self._target = start_reference_service(run_folder, plan.service)
-        return self._target
-
-    def _slots(self) -> dict[str, int]:
-        """Returns a slot for every worker, in the order in which Locust deals out users."""
-        runner = self._runner
-        if not isinstance(runner, MasterRunner):
-            return {LOCAL: 0}
-        nodes = [*runner.clients.ready, *runner.clients.running, *runner.clients.spawning]
-        if not nodes:
-            raise RingfenceError("no worker is connected", hint="start one with --worker")
-        return {node.id: slot for slot, node in enumerate(dealing_order(nodes))}
-
-
-def dealing_order(nodes: list[WorkerNode]) -> list[WorkerNode]:
-    """Returns workers as Locust's dispatcher goes round them: the first of every host, then the second."""
-    seen: dict[str, int] = {}
-    keyed = []
-    for node in sorted(nodes, key=lambda node: node.id):
-        host = node.id.split("_")[0]
-        keyed.append((seen.get(host, 0), node.id, node))
-        seen[host] = seen.get(host, 0) + 1
-    return [node for _rank, _id, node in sorted(keyed, key=lambda item: item[:2])]

@@ -16,7 +16,8 @@ from loadtests.errors import EngineLost, NobodyLeft, SignInFailed
 from loadtests.population import Person as Account
 
 if TYPE_CHECKING:
-    from loadtests.worker import SwarmWorker, WorkerRun
+    from loadtests.worker import SwarmWorker
+    from loadtests.worker_run import WorkerRun
 
 _WORDS = ("hey", "are", "you", "there", "call", "me", "later", "ok", "tomorrow", "home", "lovely", "picture", "thanks")
 

@@ -27,7 +27,7 @@ workers = 2
 people = {people}
 spawn_rate_per_s = 60
 mix = "{mix}"
-talk_s = {{ median = 3, sigma = 0.2, min = 2, max = 4 }}
+talk_s = {{ median = 2, sigma = 0.2, min = 1, max = 3 }}
 messages_per_person_per_min = 20
 probe_calls = {probes}
 drain_s = 25

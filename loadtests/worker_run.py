@@ -1,0 +1,273 @@
+"""One run on one worker: its engine, its people, the calls they intend, and what it tells the master."""
+
+from __future__ import annotations
+
+import logging
+import random
+from typing import Any
+
+import gevent
+from gevent.event import Event
+from gevent.lock import RLock
+from locust.env import Environment
+
+from bedrock.clock import Clock
+from bedrock.errors import RingfenceError
+from calls.record import Tier
+from loadtests import handshake
+from loadtests.aggregate import Tally
+from loadtests.arrivals import Arrivals
+from loadtests.engine_bridge import CallEnd, CallOrder, EngineBridge
+from loadtests.errors import EngineLost, NobodyLeft
+from loadtests.health import WorkerHealth
+from loadtests.job import SwarmJob
+from loadtests.population import Person as Account
+from loadtests.population import Population
+from loadtests.presence import Pair, Presence
+from loadtests.probes import ProbeSchedule
+
+logger = logging.getLogger(__name__)
+
+MASTER_SILENT_S = 15.0
+"""A master says who is online twice a second. This long without a word, and there is none."""
+TRIES = 3
+"""How many other people a start is given to when its caller was rung in the same moment."""
+PRESENCE_S = 0.1
+PRESENCE_AT_LEAST_S = 1.0
+"""Who is online and busy is told when it changed, at most ten times a second and at least once."""
+LAST_LEGS_S = 5.0
+"""When all callers have hung up, how long the news may take to their callees' ends of slow links."""
+
+
+class WorkerRun:
+    """One run on one worker."""
+
+    def __init__(self, environment: Environment, clock: Clock, job: SwarmJob, slot: int) -> None:
+        self.environment = environment
+        self.clock = clock
+        self.job = job
+        self.slot = slot
+        self.tally = Tally()
+        self.acknowledged = Event()
+        self.population: Population = job.population()
+        self.presence = Presence(self.population, slot)
+        self._bridge: EngineBridge | None = None
+        self._people = self.population.of_slot(slot)
+        self._probes = self.population.probes_of_slot(slot)
+        self._mailboxes: dict[int, Any] = {}
+        self._claimed_probes = 0
+        self._loading_since_s: float | None = None
+        self._ending = Event()
+        self._closing = Event()
+        self._closed = False
+        self._lock = RLock()
+        self._heard_at_s = clock.monotonic_s()
+        self._rng = random.Random(f"calls {job.seed} {slot}")
+        self._health = WorkerHealth(job.run_folder, job.run_id, slot, clock)
+        self._greenlets: list[gevent.Greenlet] = []
+
+    @property
+    def _runner(self) -> Any:
+        return self.environment.runner
+
+    def start_engine(self) -> None:
+        """Spawns this worker's engine. A worker without one stays, and every start that it plans counts as dropped."""
+        try:
+            self._bridge = EngineBridge(self.job, self.slot, self.tally, self.environment.events, self._on_trouble)
+        except RingfenceError as error:
+            self._say_fault("engine_not_started", f"worker {self.slot}: {error}", "invalid")
+        self._greenlets = [gevent.spawn(self._every_second), gevent.spawn(self._say_presence)]
+
+    @property
+    def bridge(self) -> EngineBridge:
+        """The living engine. Raises EngineLost when there is none."""
+        if self._bridge is None or self._bridge.is_lost:
+            raise EngineLost(f"the engine of worker {self.slot} is gone")
+        return self._bridge
+
+    # -- what Locust's users ask for
+
+    def claim_person(self, mailbox: Any) -> Account:
+        """Returns the next of this worker's people; calls that they are to place go to ``mailbox``."""
+        if len(self._mailboxes) >= len(self._people) or self._ending.is_set():
+            raise NobodyLeft("every person of this worker is signed in")
+        account = self._people[len(self._mailboxes)]
+        self._mailboxes[account.index] = mailbox
+        return account
+
+    def claim_probe(self) -> tuple[ProbeSchedule, tuple[Account, Account]]:
+        """Returns the next of this worker's probe pairs and its turn among all pairs."""
+        if self._claimed_probes >= len(self._probes) or self._ending.is_set():
+            raise NobodyLeft("every probe of this worker is signed in")
+        pair = self._probes[self._claimed_probes]
+        phase = self._claimed_probes * len(self.job.slots) + self.slot
+        self._claimed_probes += 1
+        return ProbeSchedule(phase, self.job.plan.probe_calls), pair
+
+    def sign_in(self, account: Account, tier: Tier) -> None:
+        """Signs a person in. Raises SignInFailed or EngineLost."""
+        self.bridge.sign_in(account, tier)
+        self.tally.signed_in += 1
+        if tier is Tier.PACKETS:
+            self.presence.sign_in(account.index)
+
+    def sign_out(self, account: Account) -> None:
+        """Signs a person out; without waiting, since Locust ends all its users in one go."""
+        self.presence.sign_out(account.index)
+        if self._bridge is not None and not self._bridge.is_lost and not self._closing.is_set():
+            self._bridge.sign_out(account)
+
+    def place_call(self, order: CallOrder) -> None:
+        """Hands a call to the engine and returns; its end is counted when it comes."""
+        pair = Pair(order.caller.index, order.callee.index)
+
+        def on_over(end: CallEnd) -> None:
+            self.presence.release(pair, self.clock.monotonic_s())
+            if end is CallEnd.NOT_PLACED and order.tries < TRIES:
+                self._intend(order.intended_at_s, order.talk_s, order.tries + 1)
+            elif end in (CallEnd.NOT_PLACED, CallEnd.REFUSED):
+                self.tally.starts_dropped += 1
+
+        try:
+            self.bridge.place_call(order, on_over)
+        except EngineLost:
+            on_over(CallEnd.REFUSED)
+
+    def place_probe(self, pair: tuple[Account, Account], intended_at_s: float, talk_s: float) -> None:
+        """Places one probe call and waits for its end."""
+        if self._ending.is_set():
+            self._closing.wait()
+            return
+        over = Event()
+        order = CallOrder(pair[0], pair[1], intended_at_s, talk_s, Tier.MEDIA)
+
+        try:
+            self.bridge.place_call(order, lambda _end: over.set())
+        except EngineLost:
+            return
+        over.wait()
+
+    def send_message(self, sender: Account, text: str, intended_at_s: float, rng: random.Random) -> None:
+        """Sends a text message to one of the sender's contacts, without waiting for its acknowledgement."""
+        contacts = self.population.contacts[sender.index]
+        if contacts and not self._ending.is_set() and self._bridge is not None and not self._bridge.is_lost:
+            receiver = self.population.people[rng.choice(contacts)]
+            self._bridge.send_message(sender, receiver, text, intended_at_s)
+
+    # -- the load
+
+    def go(self) -> None:
+        """Starts the clock of the load. The master says it once to all workers."""
+        if self._loading_since_s is None:
+            self._loading_since_s = self.clock.unix_s()
+            self._greenlets.append(gevent.spawn(self._call_openly))
+
+    def hear_others(self, online: bytes, engaged: bytes) -> None:
+        """Takes in who is online and busy elsewhere."""
+        self._heard_at_s = self.clock.monotonic_s()
+        self.presence.hear(online, engaged)
+
+    def _call_openly(self) -> None:
+        started_at_s = self._loading_since_s or self.clock.unix_s()
+        rng = random.Random(f"arrivals {self.job.seed} {self.slot}")
+        arrivals = Arrivals(self.job.levels(), self.job.occupancy(), 1 / len(self.job.slots), rng)
+        while not self._ending.is_set():
+            elapsed_s = self.clock.unix_s() - started_at_s
+            for arrival in arrivals.due(elapsed_s):
+                self.tally.starts_planned += 1
+                self._intend(started_at_s + arrival.at_s, arrival.talk_s, 0)
+            elapsed_s = self.clock.unix_s() - started_at_s
+            self._ending.wait(max(0.0, arrivals.next_at_s(elapsed_s) - elapsed_s))
+
+    def _intend(self, at_s: float, talk_s: float, tries: int) -> None:
+        """Gives a start to somebody who is free, or counts it as dropped."""
+        pair = self.presence.pick(self._rng, self.clock.monotonic_s())
+        if pair is None or self._bridge is None or self._bridge.is_lost:
+            self.tally.starts_dropped += 1
+            return
+        self.presence.engage(pair)
+        people = self.population.people
+        order = CallOrder(people[pair.caller], people[pair.callee], at_s, talk_s, Tier.PACKETS, tries)
+        self._mailboxes[pair.caller].put(order)
+
+    # -- the end
+
+    def end(self, drain_s: float) -> None:
+        """Starts nothing new, waits until our callers' calls are over or ``drain_s`` has passed, and says so."""
+        self._ending.set()
+        deadline_s = self.clock.monotonic_s() + drain_s
+        while self._anything_in_flight() and self.clock.monotonic_s() < deadline_s and not self._closing.is_set():
+            self._closing.wait(0.1)
+        self._send(handshake.DRAINED, {"slot": self.slot, "in_flight": self._in_flight()})
+
+    def close(self) -> None:
+        """Hangs up what is left, lets the engine write its last segment, and reports until the master acknowledges."""
+        self._ending.set()
+        self._closing.set()
+        with self._lock:
+            if self._closed:
+                return
+            try:
+                if self._bridge is not None:
+                    self._bridge.close(0.0 if self._in_flight() else LAST_LEGS_S, handshake.CLOSE_S)
+            except EngineLost as error:
+                if self.tally.engine:
+                    self._say_fault("engine_not_closed", f"worker {self.slot}: {error}", "invalid")
+            self._health.close(self.tally)
+            self._closed = True
+            final = {"slot": self.slot, "second": self.tally.take_second()}
+            said = handshake.repeat_until(
+                self.acknowledged, lambda: self._send(handshake.FINAL, final), every_s=1.0, timeout_s=handshake.CLOSE_S
+            )
+            if not said:
+                logger.warning("The master has not acknowledged this worker's final report")
+            gevent.killall([one for one in self._greenlets if one is not gevent.getcurrent()], block=False)
+
+    def _in_flight(self) -> int:
+        if self._bridge is None or self._bridge.is_lost:
+            return 0
+        return sum(tally.active for tally in self.tally.tiers.values())
+
+    def _anything_in_flight(self) -> bool:
+        messages = self._bridge.messages_in_flight if self._bridge is not None and not self._bridge.is_lost else 0
+        return bool(self._in_flight() or messages)
+
+    # -- what we say
+
+    def _every_second(self) -> None:
+        while not self._closed:
+            gevent.sleep(1.0)
+            self._health.second(self.tally)
+            if self._bridge is not None:
+                self._bridge.check_alive()
+            self._send(handshake.SECOND, {"slot": self.slot, "second": self.tally.take_second()})
+            if self.clock.monotonic_s() - self._heard_at_s > MASTER_SILENT_S and not self._ending.is_set():
+                logger.error("The master has been silent for %.0f s: this worker ends its run", MASTER_SILENT_S)
+                self.end(0)
+                self.acknowledged.set()
+                self.close()
+                self._runner.quit()
+
+    def _say_presence(self) -> None:
+        told, told_at_s = (b"", b""), 0.0
+        while not self._closed:
+            now_s = self.clock.monotonic_s()
+            known = self.presence.to_wire(now_s)
+            if known != told or now_s - told_at_s >= PRESENCE_AT_LEAST_S:
+                told, told_at_s = known, now_s
+                self._send(handshake.PRESENCE, {"slot": self.slot, "online": known[0], "engaged": known[1]})
+            gevent.sleep(PRESENCE_S)
+
+    def _on_trouble(self, what: str, detail: str, severity: str) -> None:
+        if what == "engine_lost":
+            self.tally.signed_in = 0
+            self.tally.engine = {}
+            self.presence.sign_out_all()
+        self._say_fault(what, f"worker {self.slot}: {detail}", severity)
+
+    def _say_fault(self, what: str, detail: str, severity: str) -> None:
+        logger.error("%s: %s", what, detail)
+        self._send(handshake.FAULT, {"slot": self.slot, "what": what, "detail": detail, "severity": severity})
+
+    def _send(self, message: str, data: dict[str, Any]) -> None:
+        self._runner.send_message(message, data)
