@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import random
 import statistics
+import tomllib
+from pathlib import Path
 
 import pytest
 
@@ -36,6 +38,12 @@ def test_the_smoke_mix_is_an_emerging_market() -> None:
     for persona_id, share in shares(MIX).items():
         by_generation[generation.get(BOOK.personas[persona_id].network, "4g")] += share
     assert by_generation == pytest.approx({"2g": 0.2, "3g": 0.3, "4g": 0.4, "": 0.1})
+
+
+def test_every_persona_has_a_device_of_the_matrix() -> None:
+    devices = tomllib.loads((Path(__file__).parent.parent.parent / "device_matrix" / "devices.toml").read_text())
+    known = {device["id"] for device in devices["devices"]}
+    assert {persona.device for persona in BOOK.personas.values()} <= known
 
 
 def test_followers_have_a_heavy_tail_and_nobody_is_alone() -> None:
