@@ -74,6 +74,7 @@ class CallLeg:
         self.media: MediaLeg | None = None
         self.stats: MediaStats | None = None
         self.peer_media = ""
+        self._asks_kbit = 0
         self._inbox: asyncio.Queue[Signal | _Milestone | _Leave | _Stop] = asyncio.Queue()
         self._early_candidates: list[Signal] = []
         self._drops_before = person.link_drops()
@@ -95,6 +96,10 @@ class CallLeg:
     def live(self) -> LiveStats | None:
         """Returns the media's figures of this moment; None before there is media."""
         return self.media.live() if self.media is not None else None
+
+    def audio_target_kbit(self, live: LiveStats) -> float:
+        """Returns the rate that the far end encodes for: what we ask for, or less when it is poor itself."""
+        return min(self._asks_kbit, live.asked_audio_kbit or self._asks_kbit)
 
     def check_silence(self, live: LiveStats) -> None:
         """Leaves a call that has gone silent for longer than a person waits."""
@@ -204,7 +209,7 @@ class CallLeg:
             ptime_ms=LOW_AUDIO_PTIME_MS if low else AUDIO_PTIME_MS,
             seed=self.context.random_of("media", self.facts.call_id, self.facts.side).getrandbits(32),
         )
-        self.facts.asked_audio_kbit = order.audio_kbit
+        self._asks_kbit = order.audio_kbit
         if low:
             self.facts.fall_back("low_audio", self.context.clock.unix_s())
         self.media = await self._step(self.context.media.open_leg(order, self._on_media), "bind_failed")
@@ -272,6 +277,7 @@ class CallLeg:
     async def _finish(self) -> LegRecord:
         self.facts.ended_at_s = self.context.clock.unix_s()
         if self.media is not None:
+            self.facts.audio_target_kbit = self.audio_target_kbit(self.media.live())
             self.stats = await self.media.close()
         drops = Counter(self.person.link_drops())
         drops.subtract(self._drops_before)

@@ -34,8 +34,8 @@ class LegFacts:
     talk_end_at_s: float | None = None
     ended_at_s: float = 0.0
     answer_wait_ms: float = 0.0
-    asked_audio_kbit: float = 0.0
-    """What this leg asked the far end to send."""
+    audio_target_kbit: float = 0.0
+    """The rate that the far end encodes for: what this leg asked for, or less where the far end is poor itself."""
     fell_back_to: str = ""
     fell_back_at_s: float | None = None
 
@@ -59,21 +59,21 @@ def evidence_of(stats: MediaStats | None, link_drops: Mapping[str, int], *, peer
     )
 
 
-def heard_in(window: AudioWindow, asked_audio_kbit: float) -> Heard:
-    """Returns a window as the quality model takes it; the far end encodes for the rate that this leg asked for."""
+def heard_in(window: AudioWindow, audio_target_kbit: float) -> Heard:
+    """Returns a window as the quality model takes it."""
     return Heard(
         loss_ratio=window.effective_loss_ratio,
         burst_ratio=window.burst_ratio,
         kbit=window.audio_kbit,
         ptime_ms=window.ptime_ms,
         mouth_to_ear_ms=window.mouth_to_ear_ms,
-        bandwidth=bandwidth_of(asked_audio_kbit),
+        bandwidth=bandwidth_of(audio_target_kbit),
     )
 
 
-def score_of(stats: MediaStats, asked_audio_kbit: float) -> CallScore | None:
+def score_of(stats: MediaStats, audio_target_kbit: float) -> CallScore | None:
     """Returns the E-model's scores over the windows in which anything was expected."""
-    return score_call([heard_in(window, asked_audio_kbit) for window in stats.windows if window.expected])
+    return score_call([heard_in(window, audio_target_kbit) for window in stats.windows if window.expected])
 
 
 def leg_record(
@@ -125,7 +125,7 @@ def leg_record(
 
 
 def _with_media(record: LegRecord, facts: LegFacts, stats: MediaStats) -> LegRecord:
-    score = score_of(stats, facts.asked_audio_kbit)
+    score = score_of(stats, facts.audio_target_kbit)
     talk_end_at_s = facts.talk_end_at_s or facts.ended_at_s
     talked_s = max(0.0, talk_end_at_s - stats.first_audio_at_s) if stats.first_audio_at_s is not None else 0.0
     same_name = {

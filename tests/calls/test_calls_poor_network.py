@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from calls_world import Driver, Service
+
+from calls.record import LegRecord, Outcome
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture
+def service(tmp_path: Path) -> Iterator[Service]:
+    service = Service(tmp_path)
+    yield service
+    service.process.stop()
+
+
+@pytest.fixture
+def engine(tmp_path: Path, service: Service) -> Iterator[Driver]:
+    driver = Driver(tmp_path, "swarm-0", service.url, setup_limit_s=20.0)
+    yield driver
+    driver.close()
+
+
+def both_legs(engine: Driver, caller: LegRecord) -> tuple[LegRecord, LegRecord]:
+    return caller, engine.callee_leg(caller.call_id)
+
+
+def test_on_gprs_degradation_is_what_makes_a_call_bearable(service: Service, engine: Driver) -> None:
+    """Two calls from the same 2G link at the same time; only one client is told to degrade."""
+    service.seed("ann", "bob", "cid", "dan")
+    engine.sign_in("bob")
+    engine.sign_in("dan")
+    ann = engine.sign_in("ann", network="gprs_2g")
+    service.admin("/admin/faults", {"degradation": False})
+    cid = engine.sign_in("cid", network="gprs_2g")
+    assert (ann.degradation, ann.low_audio) == (True, True)
+    assert (cid.degradation, cid.low_audio) == (False, False)
+    for person in (ann, cid):
+        assert person.rtt_ms is not None
+        assert 650 <= person.rtt_ms < 1500
+
+    degraded, stubborn = engine.start_call("ann", "bob", talk_s=9.0), engine.start_call("cid", "dan", talk_s=9.0)
+    ann_leg, bob_leg = both_legs(engine, degraded())
+    cid_leg, dan_leg = both_legs(engine, stubborn())
+
+    for leg in (ann_leg, bob_leg):
+        assert (leg.outcome, leg.ptime_ms) == (Outcome.COMPLETED, 60.0)
+        assert leg.effective_loss_ratio is not None
+        assert leg.effective_loss_ratio < 0.15
+        assert leg.owd_p95_ms is not None
+        assert leg.owd_p95_ms < 800
+        assert not leg.mos_grounded
+    assert (ann_leg.network, ann_leg.generation, ann_leg.fell_back_to) == ("gprs_2g", "2g", "low_audio")
+    assert (bob_leg.network, bob_leg.generation, bob_leg.fell_back_to) == ("", "", "")
+    assert ann_leg.link_queue_dropped == 0
+    assert ann_leg.first_audio_at_s is not None
+    assert ann_leg.first_audio_at_s - ann_leg.intended_at_s > 1.5
+
+    assert cid_leg.ptime_ms == 20.0
+    assert cid_leg.link_queue_dropped > 50
+    assert dan_leg.owd_p95_ms is not None
+    assert dan_leg.owd_p95_ms > 1500
+    assert dan_leg.mos_lq is not None
+    assert bob_leg.mos_lq is not None
+    assert dan_leg.mos_lq < min(2.0, bob_leg.mos_lq - 0.3)
+
+
+def test_the_same_seed_gives_the_same_link(service: Service, engine: Driver, tmp_path: Path) -> None:
+    again = Driver(tmp_path / "again", "swarm-1", service.url)
+    try:
+        service.seed("eve")
+        first, second = engine.sign_in("eve", network="umts_r99"), again.sign_in("eve", network="umts_r99")
+        assert first.rtt_ms is not None
+        assert second.rtt_ms is not None
+        assert first.rtt_ms == pytest.approx(second.rtt_ms, abs=30.0)
+        assert first.rtt_ms > 190
+    finally:
+        again.close()
