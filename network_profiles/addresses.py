@@ -20,18 +20,20 @@ from typing import Any
 from network_profiles.errors import LinkCannotBeBuilt
 
 LINK_RANGE = "10.213.0.0/16"
+CLAIMS_FOLDERS = (Path("/run/ringfence"), Path(tempfile.gettempdir()) / "ringfence")
+"""Where claims are kept: the first of these that can be had."""
 _INDEXES = 2**14
 _FIRST = int(ipaddress.ip_network(LINK_RANGE).network_address)
 
 
 def claims_folder() -> Path:
-    """Returns the folder of the claims, made when it is missing: under /run, else under the temporary folder."""
-    for folder in (Path("/run/ringfence"), Path(tempfile.gettempdir()) / "ringfence"):
+    """Returns the folder of the claims, made when it is missing. Raises LinkCannotBeBuilt when none can be written."""
+    for folder in CLAIMS_FOLDERS:
         with contextlib.suppress(OSError):
             folder.mkdir(mode=0o700, exist_ok=True)
             if os.access(folder, os.W_OK):
                 return folder
-    raise LinkCannotBeBuilt("no folder for the claims of addresses", hint="make /run or the temporary folder writable")
+    raise LinkCannotBeBuilt("no folder for the claims of addresses", hint=f"make {CLAIMS_FOLDERS[0].parent} writable")
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,7 +44,11 @@ def measure(link: ShapedLink, profile: NetworkProfile, *, budget_s: float = 3.0)
     if profile.changes_with_time:
         link.hold_timeline()
     before = link.counters()
-    reports = _run(link, plans)
+    try:
+        reports = _run(link, plans)
+    except LinkLost:
+        link.counters()  # says so when it is the daemon that died
+        raise
     after = link.counters()
     if profile.changes_with_time:
         link.restart_timeline()

@@ -82,11 +82,9 @@ class ShapedLink:
             return
         self._closed = True
         behind = inhabitants.inhabitants(self.namespace)
-        if self._child.is_running():
-            behind.remove(self.pid)
-        else:
+        if self.pid not in behind:  # the daemon is dead, and the inode may be another namespace's by now
             behind = inhabitants.cut_off(behind)
-        inhabitants.kill(behind)
+        inhabitants.kill([pid for pid in behind if pid != self.pid])
         self._child.stop()
 
     def _ask(self, command: dict[str, Any]) -> dict[str, Any]:

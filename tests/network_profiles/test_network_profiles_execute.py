@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+
+import pytest
+from real_links import link_devices, needs_links
+
+from bedrock.errors import EnvironmentLacks, InputError
+from network_profiles.catalogue import load_catalogue
+from network_profiles.execute import run_behind
+
+pytestmark = [needs_links, pytest.mark.integration]
+LTE = load_catalogue()["lte_good"]
+
+
+@pytest.mark.parametrize(("script", "code"), [("exit 0", 0), ("exit 7", 7), ("kill -TERM $$", 128 + 15)])
+def test_the_commands_exit_code_is_passed_on(script: str, code: int) -> None:
+    assert run_behind(LTE, ["sh", "-c", script], 1) == code
+
+
+def test_the_far_end_is_named_and_answers(capfd: pytest.CaptureFixture[str]) -> None:
+    assert run_behind(LTE, ["sh", "-c", "ping -n -c 1 $RINGFENCE_FAR_END"], 1) == 0
+    shown = capfd.readouterr().out
+    time_ms = float(shown.partition("time=")[2].partition(" ms")[0])
+    assert LTE.rtt_ms - 25 < time_ms < LTE.rtt_ms + 25
+
+
+def test_no_command_is_an_input_error() -> None:
+    with pytest.raises(InputError, match="is missing"):
+        run_behind(LTE, [], 1)
+
+
+def test_an_unknown_command_is_told_before_a_link_is_built() -> None:
+    with pytest.raises(EnvironmentLacks, match="no command 'no-such-command'"):
+        run_behind(LTE, ["no-such-command"], 1)
+
+
+INTERRUPTED = """
+    import sys
+    from network_profiles import load_catalogue
+    from network_profiles.execute import run_behind
+    script = "trap 'exit 42' INT; echo up; while :; do sleep 0.05; done"
+    sys.exit(run_behind(load_catalogue()["lte_good"], ["sh", "-c", script], 1))
+"""
+
+
+@pytest.mark.parametrize("to_the_whole_group", [True, False])
+def test_an_interrupt_is_the_commands_to_answer(to_the_whole_group: bool) -> None:
+    before = link_devices()
+    with subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(INTERRUPTED)], stdout=subprocess.PIPE, text=True, start_new_session=True
+    ) as runner:
+        assert runner.stdout is not None
+        assert runner.stdout.readline() == "up\n"
+        began_s = time.monotonic()
+        if to_the_whole_group:
+            subprocess.run(["kill", "-INT", "--", f"-{runner.pid}"], check=True)
+        else:
+            runner.send_signal(signal.SIGINT)
+        assert runner.wait(10) == 42
+        assert time.monotonic() - began_s < 8
+    assert link_devices() <= before

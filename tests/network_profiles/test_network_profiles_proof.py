@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import os
+import signal
+import threading
+
+import pytest
+from real_links import eventually, needs_links, round_trips_ms
+
+from network_profiles.catalogue import load_catalogue
+from network_profiles.errors import LinkLost
+from network_profiles.lab import open_link
+from network_profiles.proof import measure
+from network_profiles.verify import verify
+
+pytestmark = [needs_links, pytest.mark.integration]
+
+
+def test_links_of_every_kind_are_what_they_say() -> None:
+    told: list[str] = []
+    wanted = ["gprs_2g", "edge_275g", "hspa_35g", "lte_good", "handover_lte_3g", "sat_leo"]
+    evidence = verify(wanted, 2.0, on_evidence=lambda one: told.append(one.profile_id))
+    assert [one.profile_id for one in evidence] == wanted
+    assert {one.profile_id: one.misses for one in evidence if not one.ok} == {}
+    assert sorted(told) == sorted(wanted)
+    assert all(one.duration_s < 8 for one in evidence)
+
+
+def test_a_link_of_another_profile_is_caught() -> None:
+    catalogue = load_catalogue()
+    with open_link(catalogue["hspa_35g"], seed=1, name="test") as link:
+        evidence = measure(link, catalogue["umts_r99"], budget_s=2.0)
+    assert not evidence.ok
+    missed = {(figure.side, figure.name) for figure in evidence.figures if not figure.ok}
+    assert {("down", "owd_ms"), ("down", "goodput_kbit"), ("up", "goodput_kbit")} <= missed
+
+
+def test_an_unshaped_direction_is_caught() -> None:
+    catalogue = load_catalogue()
+    half = catalogue["hspa_35g"].model_copy(update={"up": catalogue["wifi_good"].up})
+    with open_link(half, seed=1, name="test") as link:
+        evidence = measure(link, catalogue["hspa_35g"], budget_s=2.0)
+    assert {figure.side for figure in evidence.figures if not figure.ok} == {"up"}
+
+
+def test_the_queue_is_empty_after_the_proof() -> None:
+    profile = load_catalogue()["edge_275g"]
+    with open_link(profile, seed=1, name="test") as link:
+        assert measure(link, profile, budget_s=2.0).ok
+        times_ms = round_trips_ms(link.exec_prefix, link.host_address, 3)
+    on_wire_ms = 84 * 8 / 240 + 84 * 8 / 200
+    assert len(times_ms) == 3
+    assert times_ms[0] <= profile.rtt_ms + on_wire_ms + 4 * profile.down.jitter_ms + 5
+
+
+def test_a_daemon_that_dies_during_the_proof_is_no_evidence() -> None:
+    profile = load_catalogue()["lte_good"]
+    with open_link(profile, seed=1, name="test") as link:
+        killer = threading.Thread(
+            target=lambda: (eventually(lambda: _probed(link.device)), os.kill(link.pid, signal.SIGKILL))
+        )
+        killer.start()
+        with pytest.raises(LinkLost, match="is dead"):
+            measure(link, profile, budget_s=1.5)
+        killer.join()
+
+
+def _probed(device: str) -> bool:
+    with open(f"/sys/class/net/{device}/statistics/tx_packets") as count:
+        return int(count.read()) > 20
