@@ -82,6 +82,10 @@ class IcePath(aioice.Connection):
         pair = self._nominated.get(1)
         return pair.remote_addr if pair is not None else None
 
+    def knows(self, address: tuple[str, int]) -> bool:
+        """Returns whether ``address`` was described, or has proven by a check that it holds our credentials."""
+        return any((one._network_host, one.port) == address for one in self._remote_candidates)
+
     async def add_remote_sdp(self, candidate_sdp: str) -> bool:
         """Takes a remote candidate; returns whether it is of use (UDP, a numeric address of our family)."""
         try:

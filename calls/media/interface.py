@@ -156,7 +156,7 @@ class MediaLeg(Protocol):
     """One side of a call's media. Every method belongs on the loop; none raises for what the network does."""
 
     failure: str
-    """Short reason code of a FAILED event: ice_timeout, ice_failed, dtls_timeout, dtls_failed, bind_failed,
+    """Short reason code of a FAILED event: ice_timeout, ice_failed, ice_error, dtls_timeout, dtls_failed, dtls_error,
     consent_lost, ice_restart_failed; empty while fine."""
 
     async def create_offer(self) -> str:

@@ -17,8 +17,7 @@ from calls.media.rtp_header import ABS_SEND_TIME, MID, TRANSPORT_CC, RtpHeader, 
 from calls.media.rtp_receiver import AudioReceiver
 from calls.media.rtp_sender import AudioSender, AudioSource, ClipSource
 from calls.media.transport import LegTransport
-from calls.media.transport_feedback import INTERVAL_S as FEEDBACK_INTERVAL_S
-from calls.media.transport_feedback import TransportFeedback
+from calls.media.transport_feedback import AUDIO_INTERVAL_S, VIDEO_INTERVAL_S, TransportFeedback
 from calls.media.video_clip import video_clip
 from calls.media.video_receiver import VideoReceiver
 from calls.media.video_sender import VideoSender
@@ -135,7 +134,7 @@ class LegStreams:
         self.reporter.start(self._rng.random())
         if self._transport_cc_id:
             self._feedback = TransportFeedback(self.audio_ssrc)
-            process.ticker.call_at(process.ticker.now_s() + FEEDBACK_INTERVAL_S, self._send_feedback)
+            process.ticker.call_at(process.ticker.now_s() + VIDEO_INTERVAL_S, self._send_feedback)
 
     def stop_sending(self) -> None:
         """Nobody listens any more."""
@@ -261,4 +260,5 @@ class LegStreams:
         packet = self._feedback.take()
         if packet is not None:
             self._transport.send_rtcp(packet)
-        self._process.ticker.call_at(due_s + FEEDBACK_INTERVAL_S, self._send_feedback)
+        interval_s = AUDIO_INTERVAL_S if self._video is None else VIDEO_INTERVAL_S
+        self._process.ticker.call_at(due_s + interval_s, self._send_feedback)

@@ -7,6 +7,7 @@ socket and back; aioice keeps answering and sending consent checks (RFC 7675) on
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -17,6 +18,8 @@ from calls.media.ice_path import IcePath
 from calls.media.interface import MediaEvent
 from calls.media.socket_hub import HubSocket, SocketHub
 from calls.media.srtp import PacketBuffer, Refusal, SrtpContext
+
+logger = logging.getLogger(__name__)
 
 CLOSE_LIMIT_S = 2.0
 
@@ -165,6 +168,9 @@ class LegTransport:
             self._fail(f"{stage}_timeout")
         except (ConnectionError, OSError):
             self._fail(f"{stage}_failed")
+        except Exception:
+            logger.exception("connecting a leg failed in a way that nobody foresaw")
+            self._fail(f"{stage}_error")
         else:
             if not connected:
                 self._fail("dtls_failed")
@@ -245,7 +251,7 @@ class LegTransport:
                     self._user.on_rtp(data, plain, now_s)
             if not plain:
                 self._count_refused()
-        elif 20 <= first <= 63:
+        elif 20 <= first <= 63 and self.ice.knows(address[:2]):
             self.dtls.received(bytes(data[:length]))
         elif first > 3 or not self._take_stun(bytes(data[:length]), address):
             self.garbage += 1

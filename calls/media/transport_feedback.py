@@ -9,7 +9,9 @@ import struct
 
 from calls.media.rtcp import TRANSPORT_FEEDBACK
 
-INTERVAL_S = 0.1
+VIDEO_INTERVAL_S = 0.1
+AUDIO_INTERVAL_S = 0.25
+"""Audio alone tells its sender little, and on a thin link every packet counts."""
 _FORMAT = 15
 _DELTA_S = 0.000_25
 _REFERENCE_S = 0.064
