@@ -106,6 +106,8 @@ class ReferenceSession:
         self._token = ""
         self._socket: aiohttp.ClientWebSocketResponse | None = None
         self._unsent: asyncio.Queue[str] = asyncio.Queue()
+        self._in_hand: str | None = None
+        """Taken from the queue and not known to be sent: the next socket tries again."""
         self._calls: set[str] = set()
         self._acks: dict[int, asyncio.Future[None]] = {}
         self._refs = 0
@@ -240,10 +242,17 @@ class ReferenceSession:
     async def _write(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         try:
             while True:
-                await socket.send_str(await self._unsent.get())
-                self._unsent.task_done()
+                if self._in_hand is None:
+                    self._in_hand = await self._unsent.get()
+                await socket.send_str(self._in_hand)
+                self._put_down()
         except (aiohttp.ClientError, OSError):
             await socket.close()
+
+    def _put_down(self) -> None:
+        if self._in_hand is not None:
+            self._in_hand = None
+            self._unsent.task_done()
 
     async def _keep_pinging(self) -> None:
         while True:
@@ -268,6 +277,7 @@ class ReferenceSession:
         """Gives up the calls that were on, then keeps trying to come back online."""
         self._calls.clear()
         self._fail_acks()
+        self._put_down()
         while not self._unsent.empty():
             self._unsent.get_nowait()
             self._unsent.task_done()

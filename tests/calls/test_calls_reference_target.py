@@ -1,0 +1,337 @@
+"""The adapter against a service that misbehaves on command, in this process."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import pytest
+from aiohttp import WSCloseCode, WSMsgType, web
+
+import calls.targets.reference as adapter
+from bedrock.clock import SystemClock
+from bedrock.errors import TargetUnreachable
+from calls.errors import NotDelivered, SignInRefused, UnknownTarget
+from calls.state_machine import Told
+from calls.targets import open_target
+from calls.targets.protocol import Signal
+from calls.targets.reference import ReferenceSession, ReferenceTarget
+
+WELCOME = {"type": "welcome", "user": {}, "contacts": [], "policy": {"degradation": True, "no_answer_s": 30}}
+
+
+class Person:
+    """Listens, and lets a test wait for what it hears."""
+
+    def __init__(self) -> None:
+        self.signals: asyncio.Queue[Signal] = asyncio.Queue()
+        self.lost = asyncio.Event()
+
+    def on_signal(self, signal: Signal) -> None:
+        self.signals.put_nowait(signal)
+
+    def on_lost(self) -> None:
+        self.lost.set()
+
+    async def hears(self, what: Told) -> Signal:
+        signal = await asyncio.wait_for(self.signals.get(), 3.0)
+        assert signal.what is what
+        return signal
+
+
+class Service:
+    """Speaks the protocol by rote; ``said`` is what clients said, ``replies`` what it answers to a type."""
+
+    def __init__(self) -> None:
+        self.sign_in: Callable[[], web.Response] = lambda: web.json_response({"token": "t", "user": {}})
+        self.greeting: dict[str, Any] | str | None = WELCOME
+        self.replies: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {}
+        self.said: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        self.socket: web.WebSocketResponse | None = None
+        self.url = ""
+        self._runner: web.AppRunner | None = None
+
+    async def start(self, port: int = 0) -> None:
+        app = web.Application()
+        app.router.add_post("/api/sign-in", self._sign_in)
+        app.router.add_get("/ws", self._serve)
+        self._runner = web.AppRunner(app, shutdown_timeout=0.1)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, "127.0.0.1", port)
+        await site.start()
+        self.url = f"http://127.0.0.1:{self._runner.addresses[0][1]}"
+
+    async def stop(self) -> None:
+        runner, self._runner = self._runner, None
+        if runner is not None:
+            if self.socket is not None:
+                await self.socket.close(code=WSCloseCode.GOING_AWAY)
+            await runner.cleanup()
+
+    async def say(self, kind: str, **fields: Any) -> None:
+        assert self.socket is not None
+        await self.socket.send_str(json.dumps({"type": kind, **fields}))
+
+    async def heard(self, kind: str) -> dict[str, Any]:
+        while True:
+            message = await asyncio.wait_for(self.said.get(), 5.0)
+            if message["type"] == kind:
+                return message
+
+    def cut(self) -> None:
+        """The TCP connection dies without a word."""
+        assert self.socket is not None
+        transport = self.socket._req.transport  # type: ignore[union-attr]
+        assert transport is not None
+        transport.abort()
+
+    async def _sign_in(self, _request: web.Request) -> web.Response:
+        return self.sign_in()
+
+    async def _serve(self, request: web.Request) -> web.WebSocketResponse:
+        socket = web.WebSocketResponse()
+        await socket.prepare(request)
+        self.said.put_nowait(json.loads((await socket.receive()).data))
+        if self.greeting is None:
+            await socket.close()
+            return socket
+        await socket.send_str(self.greeting if isinstance(self.greeting, str) else json.dumps(self.greeting))
+        self.socket = socket
+        async for frame in socket:
+            if frame.type is WSMsgType.TEXT:
+                message = json.loads(frame.data)
+                if message["type"] == "ping":
+                    await socket.send_str(json.dumps({"type": "pong", "n": message["n"]}))
+                elif reply := self.replies.get(message["type"]):
+                    await socket.send_str(json.dumps(reply(message)))
+                self.said.put_nowait(message)
+        return socket
+
+
+@pytest.fixture
+async def service() -> AsyncIterator[Service]:
+    service = Service()
+    await service.start()
+    yield service
+    await service.stop()
+
+
+@pytest.fixture
+async def target(service: Service) -> AsyncIterator[ReferenceTarget]:
+    target = ReferenceTarget(service.url, SystemClock())
+    yield target
+    await target.close()
+
+
+@pytest.fixture
+async def signed_in(service: Service, target: ReferenceTarget) -> AsyncIterator[tuple[Person, ReferenceSession]]:
+    person = Person()
+    session = await target.sign_in("ann", "x", person, None, 5.0)
+    await service.heard("hello")
+    await service.heard("ping")
+    yield person, session
+    await session.close()
+
+
+async def test_signs_in_and_measures_the_round_trip(signed_in: tuple[Person, ReferenceSession]) -> None:
+    _, session = signed_in
+    assert session.is_up
+    assert session.policy.degradation
+    assert session.policy.no_answer_s == 30
+    assert session.rtt_ms is not None
+    assert 0 < session.rtt_ms < 2000
+
+
+async def test_says_what_messages_mean(service: Service, signed_in: tuple[Person, ReferenceSession]) -> None:
+    person, _ = signed_in
+    await service.say("call.incoming", call_id="c", **{"from": "bob"}, media="video", sdp="v=0", extra=[1])
+    assert await person.hears(Told.INCOMING) == Signal(Told.INCOMING, "c", peer="bob", media="video", sdp="v=0")
+    await service.say("call.candidate", call_id="c", candidate={"candidate": "x", "sdpMid": "0"})
+    assert (await person.hears(Told.CANDIDATE)).candidate == {"candidate": "x", "sdpMid": "0"}
+    await service.say("call.candidate", call_id="c", candidate=None)
+    assert (await person.hears(Told.CANDIDATE)).candidate is None
+    await service.say("error", call_id="c", code="illegal_transition", message="no")
+    assert (await person.hears(Told.ERROR)).code == "illegal_transition"
+
+
+@pytest.mark.parametrize(
+    ("by", "code"),
+    [("bob", "peer_lost"), ("ann", "signaling_lost"), (None, "dropped_by_service")],
+)
+async def test_a_lost_peer_is_one_of_three_things(
+    service: Service, signed_in: tuple[Person, ReferenceSession], by: str | None, code: str
+) -> None:
+    await service.say("call.ended", call_id="c", reason="peer_lost", by=by)
+    assert (await signed_in[0].hears(Told.ENDED)).code == code
+
+
+async def test_a_broken_connection_is_taken_up_with_its_call(
+    service: Service, signed_in: tuple[Person, ReferenceSession]
+) -> None:
+    person, session = signed_in
+    session.invite("c-1", "bob", "audio", "v=0")
+    await service.heard("call.invite")
+    service.cut()
+    assert (await service.heard("call.resume"))["call_id"] == "c-1"
+    await service.say("call.ringing", call_id="c-1")
+    await person.hears(Told.RINGING)
+    assert not person.lost.is_set()
+    session.hang_up("c-1")
+    assert (await service.heard("call.hangup"))["call_id"] == "c-1"
+
+
+async def test_a_call_that_is_over_is_not_resumed(service: Service, signed_in: tuple[Person, ReferenceSession]) -> None:
+    person, session = signed_in
+    session.invite("c-1", "bob", "audio", "v=0")
+    await service.say("call.ended", call_id="c-1", reason="declined", by="bob")
+    await person.hears(Told.ENDED)
+    await service.heard("call.invite")
+    service.cut()
+    await service.heard("hello")
+    session.invite("c-2", "bob", "audio", "v=0")
+    assert (await asyncio.wait_for(service.said.get(), 5.0))["call_id"] == "c-2"
+
+
+async def test_a_service_that_is_gone_is_told_once_and_found_again(
+    service: Service, signed_in: tuple[Person, ReferenceSession], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(adapter, "BACKOFF_S", (0.05,))
+    person, session = signed_in
+    port = int(service.url.rsplit(":", 1)[1])
+    waiting = asyncio.create_task(session.send_text("bob", "hi", 30.0))
+    await service.heard("message.send")
+    await service.stop()
+    await asyncio.wait_for(person.lost.wait(), 5.0)
+    with pytest.raises(NotDelivered) as lost:
+        await waiting
+    assert lost.value.code == "signaling_lost"
+    assert not session.is_up
+    await service.start(port)
+    await service.heard("hello")
+    session.invite("c", "bob", "audio", "v=0")
+    assert (await service.heard("call.invite"))["call_id"] == "c"
+    assert session.is_up
+
+
+async def test_an_acknowledgement_that_does_not_come_is_timed_out(
+    signed_in: tuple[Person, ReferenceSession],
+) -> None:
+    with pytest.raises(NotDelivered) as silent:
+        await signed_in[1].send_text("bob", "hi", 0.05)
+    assert silent.value.code == "ack_timeout"
+
+
+async def test_a_refused_message_says_why(service: Service, signed_in: tuple[Person, ReferenceSession]) -> None:
+    service.replies["message.send"] = lambda message: {
+        "type": "error",
+        "ref": message["ref"],
+        "code": "blocked",
+        "message": "no",
+    }
+    with pytest.raises(NotDelivered) as refused:
+        await signed_in[1].send_text("bob", "hi", 5.0)
+    assert refused.value.code == "error_blocked"
+    service.replies["message.send"] = lambda message: {"type": "message.ack", "ref": message["ref"], "seq": 1}
+    await signed_in[1].send_text("bob", "hi", 5.0)
+
+
+async def test_garbage_on_the_socket_is_skipped(service: Service, signed_in: tuple[Person, ReferenceSession]) -> None:
+    assert service.socket is not None
+    for garbage in ("{", "[]", '"x"', '{"type": 7}', '{"no": "type"}', '{"type":"call.ended","call_id":["c"]}'):
+        await service.socket.send_str(garbage)
+    await service.socket.send_bytes(b"\xff\xfe")
+    await service.say("call.trying", call_id="c")
+    await signed_in[0].hears(Told.TRYING)
+
+
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        (lambda: web.json_response({"error": "bad_credentials"}, status=401), SignInRefused),
+        (lambda: web.json_response({"error": "slow_down"}, status=429), SignInRefused),
+        (lambda: web.Response(text="<html>hello</html>"), TargetUnreachable),
+        (lambda: web.json_response(["a", "list"]), TargetUnreachable),
+        (lambda: web.json_response({"token": 7}), TargetUnreachable),
+        (lambda: web.Response(status=302, headers={"Location": "http://127.0.0.1:9/"}), TargetUnreachable),
+    ],
+)
+async def test_sign_ins_that_fail(
+    service: Service, target: ReferenceTarget, answer: Callable[[], web.Response], error: type[Exception]
+) -> None:
+    service.sign_in = answer
+    with pytest.raises(error):
+        await target.sign_in("ann", "x", Person(), None, 5.0)
+
+
+@pytest.mark.parametrize(
+    ("greeting", "error"),
+    [
+        (None, TargetUnreachable),
+        ("not json", TargetUnreachable),
+        ({"type": "hello yourself"}, TargetUnreachable),
+        ({"type": "error", "code": "bad_token", "message": "no"}, SignInRefused),
+    ],
+)
+async def test_greetings_that_fail(
+    service: Service, target: ReferenceTarget, greeting: Any, error: type[Exception]
+) -> None:
+    service.greeting = greeting
+    with pytest.raises(error):
+        await target.sign_in("ann", "x", Person(), None, 5.0)
+
+
+async def test_a_service_that_accepts_and_says_nothing_is_unreachable(target: ReferenceTarget) -> None:
+    held: list[asyncio.StreamWriter] = []
+    silent = await asyncio.start_server(lambda _reader, writer: held.append(writer), "127.0.0.1", 0)
+    other = ReferenceTarget(f"http://127.0.0.1:{silent.sockets[0].getsockname()[1]}", SystemClock())
+    try:
+        with pytest.raises(TargetUnreachable, match=r"within 0 s"):
+            await other.sign_in("ann", "x", Person(), None, 0.2)
+    finally:
+        await other.close()
+        for writer in held:
+            writer.close()
+        silent.close()
+        await silent.wait_closed()
+
+
+async def test_a_socket_that_has_gone_silent_is_taken_for_dead(
+    service: Service, signed_in: tuple[Person, ReferenceSession], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(adapter, "SILENT_S", 0.2)
+    await service.say("call.trying", call_id="c")
+    await service.heard("hello")
+    assert not signed_in[0].lost.is_set()
+
+
+async def test_closing_says_the_last_word_first(service: Service, target: ReferenceTarget) -> None:
+    session = await target.sign_in("ann", "x", Person(), None, 5.0)
+    session.hang_up("c")
+    await session.close()
+    await session.close()
+    assert (await service.heard("call.hangup"))["call_id"] == "c"
+    session.ring("c")
+
+
+class OwnTarget:
+    """What a team would write."""
+
+    def __init__(self, url: str, clock: object) -> None:
+        self.url = url
+
+
+def test_a_target_is_chosen_by_name() -> None:
+    clock = SystemClock()
+    assert isinstance(open_target("reference", "http://127.0.0.1:1", clock), ReferenceTarget)
+    own = open_target(f"{__name__}:OwnTarget", "http://127.0.0.1:2", clock)
+    assert isinstance(own, OwnTarget)
+    assert own.url == "http://127.0.0.1:2"
+    for kind, words in (
+        ("janus", "unknown kind"),
+        ("nowhere:Target", "cannot be loaded"),
+        (f"{__name__}:No", "cannot"),
+    ):
+        with pytest.raises(UnknownTarget, match=words):
+            open_target(kind, "http://127.0.0.1:1", clock)
