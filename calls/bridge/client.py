@@ -35,6 +35,7 @@ from calls.bridge.messages import (
     AnyCommand,
     AnyEvent,
     AnyReply,
+    EngineHealth,
     Event,
     FromEngine,
     Refused,
@@ -48,7 +49,7 @@ logger = logging.getLogger(__name__)
 
 READY_S = 30.0
 SILENT_S = 15.0
-"""An engine that lives but says nothing for so long, a health row every second, is stuck."""
+"""A configured engine writes a health row every second; one that says nothing for so long is stuck."""
 EVENTS_KEPT = 20_000
 STOP_S = 8.0
 
@@ -72,6 +73,7 @@ class EngineClient:
         self._unsent: deque[bytes] = deque()
         self._guard = threading.Lock()
         self._closing = False
+        self._beats = False
         self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._encoder = msgspec.msgpack.Encoder()
         self._decoder = msgspec.msgpack.Decoder(FromEngine)
@@ -193,7 +195,7 @@ class EngineClient:
         heard_at_s = time.monotonic()
         while True:
             left_s = heard_at_s + SILENT_S - time.monotonic()
-            ready = dict(poller.poll(max(0.0, left_s) * 1000.0))
+            ready = dict(poller.poll(max(0.0, left_s) * 1000.0 if self._beats else None))
             if self._wake in ready:
                 os.eventfd_read(self._wake)
             while self._unsent:
@@ -205,7 +207,7 @@ class EngineClient:
                 return f"it ended with exit code {self.child.popen.wait()}"
             if self._closing:
                 return "it was closed"
-            if not ready and time.monotonic() >= heard_at_s + SILENT_S:
+            if not ready and self._beats and time.monotonic() >= heard_at_s + SILENT_S:
                 return f"it said nothing for {SILENT_S:.0f} s"
 
     def _drain_socket(self, socket: Any) -> bool:
@@ -223,6 +225,7 @@ class EngineClient:
                 self._resolve(message.request_id, message.body)
 
     def _tell(self, event: AnyEvent) -> None:
+        self._beats = self._beats or isinstance(event, EngineHealth)
         if self._on_event is not None:
             try:
                 self._on_event(event)

@@ -225,6 +225,24 @@ def test_a_stuck_engine_is_silent_for_a_request_and_alive(tmp_path: Path) -> Non
         engine.close()
 
 
+def test_an_engine_that_falls_silent_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("calls.bridge.client.SILENT_S", 2.0)
+    events: list[object] = []
+    client = EngineClient.spawn(tmp_path, "r", "swarm-0", "engine", on_event=events.append)
+    try:
+        time.sleep(2.5)
+        with pytest.raises(EngineRefused):  # nobody has configured it, so it had nothing to tell
+            client.request(Snapshot(name="ann"), 5.0)
+        client.request(Configure(target=TargetSpec(kind="reference", url="http://127.0.0.1:9")), 5.0)
+        wait_for(lambda: events or None)
+        os.kill(client.pid, signal.SIGSTOP)
+        waiting = client.submit(Snapshot(name="ann"))
+        with pytest.raises(EngineGone, match="said nothing for 2 s"):
+            waiting.result(10.0)
+    finally:
+        client.close(timeout_s=1.0)
+
+
 def test_events_wait_in_a_queue_when_nobody_listens(tmp_path: Path) -> None:
     client = EngineClient.spawn(tmp_path, "r", "swarm-0", "engine")
     try:
