@@ -152,7 +152,10 @@ def _fail(sentence: str) -> int:
 
 def main() -> None:
     """The program."""
-    sys.exit(uvloop.run(run(parse())))
+    code = uvloop.run(run(parse()))
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)  # everything is on disk: a second order to stop must not spoil the code
+    sys.exit(code)
 
 
 if __name__ == "__main__":

@@ -104,7 +104,7 @@ async def test_stop_ends_calls_and_closes_sockets_cleanly(start: Start, tmp_path
     service.process.terminate()
     await service.hear_end(call_id, "peer_lost", None, ann, bob)
     assert (await ann.expect_close(), await bob.expect_close()) == (1001, 1001)
-    assert await service.stop() == 0
+    assert await asyncio.wait_for(service.process.wait(), PATIENCE_S) == 0
     with sqlite3.connect(tmp_path / "service.sqlite") as database:
         assert database.execute("SELECT outcome FROM calls").fetchall() == [("peer_lost",)]
     database.close()
