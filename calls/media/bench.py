@@ -38,7 +38,7 @@ class BenchResult:
     """Extrapolated from ``cpu_ratio``."""
     cpu_ms_per_call_second: float
     setup_cpu_ms: float
-    """CPU time to set up one call, both legs: ICE, DTLS, keys."""
+    """CPU time to set up one call, both legs: ICE, DTLS, keys; and the talk of the calls that stood already."""
     setup_calls_per_s: float
     send_late_p99_ms: float
     send_late_max_ms: float
