@@ -103,7 +103,7 @@ def _send_late_legs(store: RunStore, bounds: ValidityBounds) -> Check:
     late, n, worst_ms, worst_writer, worst_at_s = store.rows(
         """SELECT count(*) FILTER (send_late_p99_ms > ?), count(send_late_p99_ms), max(send_late_p99_ms),
             arg_max(writer, (send_late_p99_ms, call_id)), arg_max(started_at_s, (send_late_p99_ms, call_id))
-        FROM sides WHERE source = 'swarm'""",
+        FROM sides WHERE source = 'swarm' AND send_late_p99_ms IS NOT NULL""",
         [bound_ms],
     )[0]
     share = late / n if n else None
