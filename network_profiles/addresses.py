@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import ipaddress
+import itertools
 import json
 import os
 import tempfile
@@ -23,6 +24,9 @@ LINK_RANGE = "10.213.0.0/16"
 CLAIMS_FOLDERS = (Path("/run/ringfence"), Path(tempfile.gettempdir()) / "ringfence")
 """Where claims are kept: the first of these that can be had."""
 _INDEXES = 2**14
+_turn = itertools.count(os.getpid() * 61)
+"""Each link gets addresses of its own for long, not those of the one before it: late packets and closed connections of
+that one stay out of it."""
 _FIRST = int(ipaddress.ip_network(LINK_RANGE).network_address)
 
 
@@ -68,14 +72,14 @@ class Claim:
         os.close(self.descriptor)
 
 
-def claim_free(skip: frozenset[int] = frozenset()) -> Claim:
-    """Returns the lowest free /30 that is not in ``skip``. Raises LinkCannotBeBuilt when all are taken."""
+def claim_free() -> Claim:
+    """Returns the next free /30, another one at every call. Raises LinkCannotBeBuilt when all are taken."""
     folder = claims_folder()
-    for index in range(_INDEXES):
-        if index not in skip:
-            claim = _try_claim(folder / f"link-{index}.json", index)
-            if claim is not None:
-                return claim
+    for _ in range(_INDEXES):
+        index = next(_turn) % _INDEXES
+        claim = _try_claim(folder / f"link-{index}.json", index)
+        if claim is not None:
+            return claim
     raise LinkCannotBeBuilt(f"every address of {LINK_RANGE} is in use", hint="end other runs on this machine")
 
 

@@ -89,9 +89,8 @@ def sweep() -> list[str]:
 
 def _build(profile: NetworkProfile, seed: int, name: str) -> tuple[Claim, ChildProcess]:
     """Starts a daemon on the first addresses whose device name nobody else uses."""
-    taken: frozenset[int] = frozenset()
     while True:
-        claim = claim_free(taken)
+        claim = claim_free()
         try:
             child = _start_daemon(claim, profile, seed, name)
             if child is not None:
@@ -100,7 +99,6 @@ def _build(profile: NetworkProfile, seed: int, name: str) -> tuple[Claim, ChildP
             claim.release()
             raise
         claim.release()
-        taken |= {claim.index}
 
 
 def _start_daemon(claim: Claim, profile: NetworkProfile, seed: int, name: str) -> ChildProcess | None:

@@ -33,7 +33,7 @@ def test_a_right_link_is_found_right(profile_id: str) -> None:
     direction = load_catalogue()[profile_id].up
     missed = [
         str(figure)
-        for seed in range(6)
+        for seed in range(3)
         for figure in judge("up", direction, simulate(direction, direction, seed), 0, QUIET)
         if not figure.ok and figure.name != "loss_ratio"
     ]

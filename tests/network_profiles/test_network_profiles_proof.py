@@ -23,7 +23,6 @@ def test_links_of_every_kind_are_what_they_say() -> None:
     assert [one.profile_id for one in evidence] == wanted
     assert {one.profile_id: one.misses for one in evidence if not one.ok} == {}
     assert sorted(told) == sorted(wanted)
-    assert all(one.duration_s < 8 for one in evidence)
 
 
 def test_a_link_of_another_profile_is_caught() -> None:
