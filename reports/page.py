@@ -157,8 +157,11 @@ def _by_generation(store: RunStore, column: str, title: str, note: str, label: s
         (
             curve.colour,
             curve.name,
-            f"{counted(curve.n, 'call')}, median {figure(curve.quantiles[CURVE_STEPS // 2], 'ms')}, "
-            f"p95 {figure(curve.quantiles[round(CURVE_STEPS * 0.95)], 'ms')}",
+            _unbroken(
+                counted(curve.n, "call"),
+                f"median {figure(curve.quantiles[CURVE_STEPS // 2], 'ms')}",
+                f"p95 {figure(curve.quantiles[round(CURVE_STEPS * 0.95)], 'ms')}",
+            ),
         )
         for curve in curves
     ]
@@ -184,6 +187,11 @@ def _mos(store: RunStore) -> Chart:
         note += f"; {counted(ungrounded, 'call')} left out: the model's tables do not cover them"
     legend = [(stack.colour, stack.name, counted(sum(stack.counts), "call")) for stack in stacks]
     return Chart("Listening quality", note, columns("Listening quality", MOS_LOW, MOS_WIDTH, stacks, "MOS-LQ"), legend)
+
+
+def _unbroken(*parts: str) -> str:
+    """Joins figures so that a narrow screen breaks the line between them, never inside one."""
+    return ", ".join(part.replace(" ", "\u00a0") for part in parts)
 
 
 def _network_name(generation: str) -> str:

@@ -48,6 +48,7 @@ def render(summary: Summary, console: Console) -> None:
         console.print(_swarm(summary.swarm))
     if summary.matrix.cells:
         console.print(_matrix(summary.matrix))
+        _print_worst_cells(summary.matrix.grid, console)
     if summary.swarm.health.writers:
         console.print(_health(summary))
 
@@ -167,9 +168,9 @@ def _matrix(matrix: MatrixFigures) -> RenderableType:
     told = ", ".join(f"{count} {status.replace('_', ' ')}" for status, count in matrix.by_status.items())
     heading = f"{counted(matrix.devices, 'device')}, {counted(matrix.networks, 'network')}, "
     heading += f"{counted(matrix.cells, 'cell')}: {told}"
-    parts: list[RenderableType] = [Text(heading), "", _grid(matrix), _legend()]
+    parts: list[RenderableType] = [Text(heading), "", _grid(matrix), "", _legend()]
     parts += [Text(line, style="yellow") for line in outlier_lines(matrix)]
-    return _section("device matrix", *parts, *_worst_cells(matrix.grid))
+    return _section("device matrix", *parts)
 
 
 def _grid(matrix: MatrixFigures) -> Table:
@@ -201,21 +202,21 @@ def _legend() -> Text:
     return Text("   ").join([*parts, Text("x2 attempts", style="dim")])
 
 
-def _worst_cells(grid: list[GridCell]) -> list[RenderableType]:
+def _print_worst_cells(grid: list[GridCell], console: Console) -> None:
     order = ("failed", "missing", "environment_error")
     worst = sorted((cell for cell in grid if cell.status in order), key=lambda cell: order.index(cell.status))
-    lines: list[RenderableType] = []
     for cell in worst[:WORST_CELLS]:
         mark, style = CELL_MARKS[cell.status]
         blame = f", blame {cell.blame}" if cell.blame else ""
-        lines.append(Text.assemble("\n", (f"{mark} {cell.cell}", style), f"  {cell.reason}{blame}"))
+        console.print(Text.assemble(" ", (f"{mark} {cell.cell}", style), f"  {cell.reason}{blame}"))
         if cell.detail:
-            lines.append(Text(f"  {cell.detail}", overflow="fold"))
+            console.print(Padding(Text(cell.detail), (0, 0, 0, 3)))
         if cell.replay:
-            lines.append(Text(f"  $ {cell.replay}", style="cyan", overflow="fold"))
+            # Never broken by us, so that it can be copied whole.
+            console.print(Text(f"   $ {cell.replay}", style="cyan"), soft_wrap=True)
+        console.print()
     if len(worst) > WORST_CELLS:
-        lines.append(Text(f"\n… and {len(worst) - WORST_CELLS} more, in report.html", style="dim"))
-    return lines
+        console.print(Text(f" … and {len(worst) - WORST_CELLS} more, in report.html\n", style="dim"))
 
 
 def _health(summary: Summary) -> RenderableType:
