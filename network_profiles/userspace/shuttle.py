@@ -26,6 +26,7 @@ from typing import Any
 
 from network_profiles import plain_profile
 from network_profiles.plain_profile import PlainProfile, Side
+from network_profiles.shape import PlainShape
 from network_profiles.userspace import tun
 from network_profiles.userspace.passage import Passage
 
@@ -68,7 +69,10 @@ class Shuttle:
         *lines, self._half_line = (self._half_line + chunk).split(b"\n")
         for line in lines:
             command = json.loads(line)
+            answer: dict[str, Any] = {}
             match command["do"]:
+                case "counters":
+                    answer = {side: passage.counters() for side, passage in self._passages.items()}
                 case "set_profile":
                     self._profile = plain_profile.from_json(command["profile"])
                     self._reshape()
@@ -77,23 +81,20 @@ class Shuttle:
                     self._reshape()
                 case "restart":
                     self._follow_timeline()
-            _say({side: passage.counters() for side, passage in self._passages.items()} if _reads(command) else {})
+            _say(answer)
         return bool(chunk)
 
     def _reshape(self) -> None:
-        self._passages["down"].link.follow(None)
-        self._passages["up"].link.follow(None)
-        self._passages["down"].link.reshape(self._profile.down)
-        self._passages["up"].link.reshape(self._profile.up)
+        shapes: dict[Side, PlainShape] = {"down": self._profile.down, "up": self._profile.up}
+        for side, shape in shapes.items():
+            link = self._passages[side].link
+            link.follow(None)
+            link.reshape(shape)
 
     def _follow_timeline(self) -> None:
         now_s = time.monotonic()
         for side in _SIDES:
             self._passages[side].link.follow(self._profile.timeline(side, self._seed, now_s))
-
-
-def _reads(command: dict[str, Any]) -> bool:
-    return bool(command["do"] == "counters")
 
 
 def _build(device: str, host_address: str, device_address: str) -> tuple[int, int]:
