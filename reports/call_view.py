@@ -23,6 +23,9 @@ ANSWER_GLARE_S = 5.0
 EARLY_HANG_UP_S = 1.0
 """A call that the far end or the service ended by so much before the caller's intended end was cut short."""
 
+ECHO = "peer_gave_up"
+"""The reason of a side that only saw the other one hang up before there was media: the other one knows why."""
+
 BLAME_ORDER = (Blame.GENERATOR, Blame.TARGET, Blame.DEVICE, Blame.NETWORK, Blame.UNKNOWN)
 """When the two sides blame different parties, the first of these counts."""
 
@@ -50,6 +53,12 @@ def _rank(column: str, order: tuple[str, ...]) -> str:
     """A CASE that turns a name into its place in ``order``; an unknown name comes last."""
     whens = " ".join(f"WHEN '{name}' THEN {place}" for place, name in enumerate(order))
     return f"CASE {column} {whens} ELSE {len(order)} END"
+
+
+def _culprit_rank(side: str) -> str:
+    """How much a side's own account of a failure counts: less is more; an echo of the other side's counts least."""
+    rank = _rank(f"CASE WHEN {side}.outcome = 'failed' THEN {side}.blame END", _BLAMES)
+    return f"({rank}) * 2 + CAST({side}.reason = '{ECHO}' AS INT)"
 
 
 _HUMAN = "(" + ", ".join(f"'{outcome}'" for outcome in sorted(HUMAN_OUTCOMES)) + ")"
@@ -115,8 +124,8 @@ SELECT
     media_both_ways AND setup_ms <= $setup_limit_ms AS set_up_in_time,
     set_up_in_time AND coalesce(longest_gap_ms, 0) <= $gap_limit_ms AS sustained,
     coalesce(r.reason = 'peer_hung_up' AND r.talked_s < r.planned_talk_s - $early_s, false) AS cut_short,
-    {_rank("CASE WHEN r.outcome = 'failed' THEN r.blame END", _BLAMES)} AS caller_blame_rank,
-    {_rank("CASE WHEN e.outcome = 'failed' THEN e.blame END", _BLAMES)} AS callee_blame_rank,
+    {_culprit_rank("r")} AS caller_blame_rank,
+    {_culprit_rank("e")} AS callee_blame_rank,
     CASE WHEN callee_blame_rank < caller_blame_rank THEN e.blame
          WHEN r.outcome = 'failed' THEN r.blame WHEN e.outcome = 'failed' THEN e.blame END AS said_blame,
     CASE WHEN callee_blame_rank < caller_blame_rank THEN e.reason

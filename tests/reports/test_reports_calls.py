@@ -156,6 +156,13 @@ def test_the_side_that_knows_names_the_culprit(call_of: Callable[..., dict[str, 
     assert (call["reason"], call["blame"]) == ("ice_timeout", "generator")
 
 
+def test_a_side_that_was_hung_up_on_leaves_the_reason_to_the_other(call_of: Callable[..., dict[str, Any]]) -> None:
+    caller = _unheard(outcome=Outcome.FAILED, reason="peer_gave_up", blame=Blame.UNKNOWN, answered_at_s=103.0)
+    callee = _unheard(outcome=Outcome.FAILED, reason="dtls_timeout", blame=Blame.UNKNOWN, answered_at_s=103.0)
+    assert call_of(_caller(**caller), _callee(**callee))["reason"] == "dtls_timeout"
+    assert call_of(_caller(**callee), _callee(**caller))["reason"] == "dtls_timeout"
+
+
 @pytest.mark.parametrize(
     ("caller", "callee", "network", "generation"),
     [
