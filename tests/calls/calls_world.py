@@ -64,10 +64,10 @@ class Service:
 class Driver:
     """One engine and its client; callee legs are kept as they are told."""
 
-    def __init__(self, folder: Path, writer: str, url: str, **configure: Any) -> None:
+    def __init__(self, folder: Path, writer: str, url: str, role: str = "engine", **configure: Any) -> None:
         self.folder = folder
         self.callee_legs: list[LegRecord] = []
-        self.client = EngineClient.spawn(folder, "run-1", writer, "engine", on_event=self._on_event)
+        self.client = EngineClient.spawn(folder, "run-1", writer, role, on_event=self._on_event)
         limits = {"setup_limit_s": 10.0, "ring_limit_s": 20.0, "seed": 7, **configure}
         self.client.request(Configure(target=TargetSpec(kind="reference", url=url), **limits), 10.0)
 

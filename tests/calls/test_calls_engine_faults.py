@@ -206,7 +206,7 @@ def test_an_engine_ends_at_the_end_of_its_stdin(tmp_path: Path) -> None:
 
 
 def test_an_engine_that_cannot_start_says_why(tmp_path: Path) -> None:
-    with pytest.raises(EnvironmentLacks, match="exit code 2") as lacks:
+    with pytest.raises(EnvironmentLacks, match="engine swarm-0") as lacks:
         EngineClient.spawn(tmp_path, "r", "swarm-0", "no_such_role")
     assert "invalid choice" in lacks.value.hint
 
