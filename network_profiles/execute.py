@@ -7,7 +7,9 @@ import os
 import shutil
 import signal
 import subprocess
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from types import FrameType
 
 from bedrock.errors import EnvironmentLacks, InputError, Problem
 from network_profiles.lab import open_link
@@ -28,13 +30,14 @@ def run_behind(profile: NetworkProfile, argv: Sequence[str], seed: int) -> int:
         raise InputError([Problem("command line", "command", "is missing: write it after the profile and --")])
     if shutil.which(argv[0]) is None:
         raise EnvironmentLacks(f"there is no command '{argv[0]}' on this machine")
-    with open_link(profile, seed=seed, name=f"exec-{os.path.basename(argv[0])}") as link:
+    name = f"exec-{os.path.basename(argv[0])}"
+    with open_link(profile, seed=seed, name=name) as link, _postponed_interrupt() as interrupt:
         command = subprocess.Popen(
             ["setpriv", "--pdeathsig", "KILL", "--", *link.exec_prefix, *argv],
             env={**os.environ, FAR_END: link.host_address},
         )
         try:
-            code = _wait(command)
+            code = _wait(command, interrupt)
         finally:
             if command.poll() is None:
                 command.kill()
@@ -42,8 +45,42 @@ def run_behind(profile: NetworkProfile, argv: Sequence[str], seed: int) -> int:
     return code if code >= 0 else 128 - code
 
 
-def _wait(command: subprocess.Popen[bytes]) -> int:
+class _Interrupt:
+    """Answers Ctrl-C: remembers it until somebody is ready for it, then raises KeyboardInterrupt as ever."""
+
+    def __init__(self) -> None:
+        self._ready = False
+        self._came = False
+
+    def __call__(self, _number: int, _frame: FrameType | None) -> None:
+        self._came = True
+        if self._ready:
+            raise KeyboardInterrupt
+
+    def be_ready(self) -> None:
+        """Raises KeyboardInterrupt now if it came before, else from now on."""
+        self._ready = True
+        if self._came:
+            raise KeyboardInterrupt
+
+
+@contextlib.contextmanager
+def _postponed_interrupt() -> Iterator[_Interrupt]:
+    """Keeps a Ctrl-C from falling between the command's start and the moment that we can answer for it."""
+    interrupt = _Interrupt()
+    if threading.current_thread() is not threading.main_thread():
+        yield interrupt
+        return
+    before = signal.signal(signal.SIGINT, interrupt)
     try:
+        yield interrupt
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _wait(command: subprocess.Popen[bytes], interrupt: _Interrupt) -> int:
+    try:
+        interrupt.be_ready()
         return command.wait()
     except KeyboardInterrupt:
         # A terminal has sent the signal to the command too; whoever signals us alone has not.

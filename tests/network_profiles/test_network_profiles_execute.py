@@ -4,12 +4,14 @@ import signal
 import subprocess
 import sys
 import textwrap
+import types
 
 import psutil
 import pytest
 from real_links import eventually, is_running, needs_links
 
 from bedrock.errors import EnvironmentLacks, InputError
+from network_profiles import execute
 from network_profiles.catalogue import load_catalogue
 from network_profiles.execute import run_behind
 
@@ -63,3 +65,22 @@ def test_an_interrupt_is_the_commands_to_answer(to_the_whole_group: bool) -> Non
             runner.send_signal(signal.SIGINT)
         assert runner.wait(20) == 42
     assert eventually(lambda: not any(is_running(pid) for pid in family))
+
+
+def test_an_interrupt_while_the_command_is_being_started_still_reaches_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    class InterruptedWhileStarting(subprocess.Popen[bytes]):
+        def __init__(self, argv: list[str], *, env: dict[str, str]) -> None:
+            super().__init__(argv, env=env, stdout=subprocess.PIPE)
+            assert self.stdout is not None
+            assert self.stdout.readline() == b"up\n"
+            self.stdout.close()
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(execute, "_INTERRUPT_GRACE_S", 0.2)
+    with monkeypatch.context() as patched:
+        # Only the command's own start is interrupted; the link's daemon has been started by then.
+        patched.setattr(
+            execute, "subprocess", types.SimpleNamespace(**vars(subprocess) | {"Popen": InterruptedWhileStarting})
+        )
+        assert run_behind(LTE, ["sh", "-c", "trap 'exit 42' INT; echo up; while :; do sleep 0.05; done"], 1) == 42
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
