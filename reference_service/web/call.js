@@ -1,30 +1,22 @@
-// One call, from the tap to the goodbye: its state, its messages, its media. Draws nothing; `onChange` says when to look.
+// One call: its state, its messages, its media. Draws nothing.
 
 import { LOW_AUDIO, audioWish } from "./sdp.js";
-import { CAPS, counters, isPoor, judge, openPolicy, sampleOf, startCap } from "./degradation.js";
+import { CAPS, judge, openPolicy, startCap } from "./degradation.js";
 import { Peer, openCamera, openMedia } from "./peer.js";
 
 const PROBE_MS = 600;
-const CONNECT_WITHIN_MS = 30000;
-const REOFFER_WITHIN_MS = 15000;
-const RESTART_WITHIN_MS = 15000;
-const REPORT_EVERY_MS = 15000;
+const CONNECT_MS = 30000;
+const REPAIR_MS = 15000;
+const REPORT_MS = 15000;
 const NOTICE_MS = 6000;
-
-const rank = (cap) => CAPS.indexOf(cap);
-
-/** 96 random bits; `crypto.randomUUID` is missing on plain http. */
-function freshCallId() {
-  return Array.from(crypto.getRandomValues(new Uint8Array(12)), (byte) => byte.toString(16).padStart(2, "0")).join("");
-}
+const KEEP = { keep: true };
 
 export class Call {
-  state;
   endReason = "";
   quality = "good";
+  read = null;
   muted = false;
   cap = "video"; // The most that our own network is trusted with.
-  wantsVideo;
   camera = null;
   remoteTracks = {};
   placedAtMs = Date.now();
@@ -32,39 +24,42 @@ export class Call {
   endedAtMs = null;
   mediaLost = false;
   notice = "";
-  read = null;
   #farPaused = false;
   #farLow = false;
   #farLimit = "video";
-  #peer;
-  #policy = null;
-  #microphone = null;
-  #invite = null;
-  #signaling;
-  #settings;
-  #onChange;
+  #signaling; #settings; #invite; #changed; #peer; #policy; #microphone;
   #timers = {};
   #chain = Promise.resolve();
+  #offering = "";
   #again = "";
-  #sentInvite = false;
+  #invited = false;
   #reportedAtMs = 0;
 
-  /** `settings`: the welcome's `{degradation, iceServers}`. `invite` for an incoming call. */
-  constructor({ signaling, settings, name, displayName, video, invite = null, onChange }) {
-    Object.assign(this, { name, displayName, wantsVideo: video, outgoing: !invite, id: invite?.call_id ?? freshCallId() });
+  /** `invite`: the `call.incoming`, if it is one. */
+  constructor({ signaling, settings, id, name, displayName, video, invite, onChange }) {
+    Object.assign(this, { id, name, displayName, wantsVideo: video, outgoing: !invite });
     this.state = invite ? "incoming" : "calling";
-    this.#invite = invite;
-    this.#signaling = signaling;
-    this.#settings = settings;
-    this.#onChange = onChange;
+    [this.#invite, this.#signaling, this.#settings] = [invite, signaling, settings];
+    this.#changed = () => onChange(this);
     this.#peer = new Peer(settings.iceServers);
     this.#peer.addEventListener("candidate", ({ detail }) => this.#send("call.candidate", { candidate: detail }));
     this.#peer.addEventListener("state", ({ detail }) => this.#connection(detail));
-    this.#peer.addEventListener("track", ({ detail }) => this.#remoteTrack(detail));
+    this.#peer.addEventListener("track", ({ detail }) => {
+      this.remoteTracks[detail.kind] = detail;
+      this.#changed();
+    });
   }
 
   get over() {
     return this.state === "ended";
+  }
+
+  get #low() {
+    return this.cap === "low-audio";
+  }
+
+  get #ownMedia() {
+    return this.camera ? "video" : "audio";
   }
 
   get sendsVideo() {
@@ -75,7 +70,7 @@ export class Call {
     return !this.#farPaused && this.#peer.agreed("video", "recv");
   }
 
-  /** The most that the far end's network is trusted with, as its descriptions and its messages say. */
+  /** The same of the far end, as its descriptions and its messages say. */
   get farCap() {
     return this.#farLow ? "low-audio" : this.#farLimit;
   }
@@ -83,21 +78,13 @@ export class Call {
   get media() {
     if (this.over) return "audio";
     if (["in-call", "connecting"].includes(this.state)) return this.sendsVideo || this.farVideo ? "video" : "audio";
-    return this.outgoing ? (this.wantsVideo && this.cap === "video" ? "video" : "audio") : this.#invite.media;
+    return this.#invite?.media ?? (this.wantsVideo && this.cap === "video" ? "video" : "audio");
   }
 
-  /** How far below what people asked for the call runs, for either end's sake. */
+  /** How far below what was asked the call runs, for either end's sake. */
   get fallback() {
-    const worst = CAPS[Math.max(rank(this.cap), rank(this.farCap))];
+    const worst = CAPS[Math.max(CAPS.indexOf(this.cap), CAPS.indexOf(this.farCap))];
     return worst === "video" || (worst === "audio" && !this.wantsVideo) ? "none" : worst;
-  }
-
-  get #low() {
-    return this.cap === "low-audio";
-  }
-
-  #changed() {
-    this.#onChange(this);
   }
 
   #send(type, fields = {}, options = {}) {
@@ -107,29 +94,26 @@ export class Call {
   #enter(state) {
     this.state = state;
     this.#changed();
+    if (state === "connecting") this.#after(CONNECT_MS, "connect", () => this.hangUp("no_media"));
   }
 
-  /** Descriptions are exchanged one at a time; a failure of one never blocks the next. */
+  /** One description at a time; a failure never blocks the next. */
   #queue(job) {
     this.#chain = this.#chain.then(() => (this.over ? undefined : job())).catch((error) => console.warn("call:", error.message));
     return this.#chain;
   }
 
-  #network(rttMs) {
-    return { enabled: this.#settings.degradation, rttMs, effectiveType: navigator.connection?.effectiveType };
+  #capFor(rttMs) {
+    return startCap({ enabled: this.#settings.degradation, rttMs, effectiveType: navigator.connection?.effectiveType });
   }
-
-  // ---- placing and answering
 
   async place() {
     if (!this.#signaling.online) return this.end("no_connection");
-    const known = this.#network(this.#signaling.rttMs);
-    const expectPoor = known.enabled && isPoor(known);
     const probe = this.#signaling.probe(PROBE_MS);
-    if (!(await this.#open(this.wantsVideo && !expectPoor))) return;
-    const rttMs = await probe;
-    if (this.over) return;
-    this.cap = startCap(this.#network(rttMs));
+    // A network that is known to be poor does not even open the camera.
+    const hopeful = this.#capFor(this.#signaling.rttMs) === "video";
+    if (!(await this.#open(this.wantsVideo && hopeful))) return;
+    this.cap = this.#capFor(await probe);
     if (this.cap !== "video") this.#dropCamera();
     this.#changed();
     await this.#queue(async () => {
@@ -137,12 +121,12 @@ export class Call {
       if (this.camera) await this.#peer.setTrack("video", this.camera);
       const sdp = await this.#peer.offer({ low: this.#low });
       if (this.over) return;
-      this.#sentInvite = this.#send("call.invite", { to: this.name, media: this.camera ? "video" : "audio", sdp });
-      if (!this.#sentInvite) this.end("no_connection");
+      this.#invited = this.#send("call.invite", { to: this.name, media: this.#ownMedia, sdp });
+      if (!this.#invited) this.end("no_connection");
     });
   }
 
-  /** An incoming call rings: tell the caller, and look at the network while the person decides. */
+  /** While the person decides, the network is measured. */
   ring() {
     this.#send("call.ringing");
     this.#signaling.measure().catch(() => {});
@@ -152,24 +136,25 @@ export class Call {
   async answer({ audioOnly = false } = {}) {
     if (this.state !== "incoming") return;
     this.wantsVideo = this.#invite.media === "video" && !audioOnly;
-    this.cap = startCap(this.#network(this.#signaling.rttMs));
+    this.cap = this.#capFor(this.#signaling.rttMs);
     this.#enter("connecting");
-    this.#startTimer("connect", CONNECT_WITHIN_MS, () => this.hangUp("no_media"));
     if (!(await this.#open(this.wantsVideo && this.cap === "video" && this.farCap === "video"))) return;
     await this.#queue(async () => {
       await this.#peer.apply("offer", this.#invite.sdp, { low: this.#low });
       await this.#peer.setTrack("audio", this.#microphone);
-      const refusesVideo = audioOnly || this.cap !== "video";
-      if (this.#invite.media === "video") {
-        await this.#peer.setTrack("video", this.camera, this.camera ? "sendrecv" : refusesVideo ? "inactive" : "recvonly");
-      }
+      await this.#answerVideo(audioOnly);
       const sdp = await this.#peer.answer({ low: this.#low });
-      if (!this.over) this.#send("call.answer", { media: this.camera ? "video" : "audio", sdp }, { keep: true });
+      if (!this.over) this.#send("call.answer", { media: this.#ownMedia, sdp }, KEEP);
     });
     this.#changed();
   }
 
-  /** Opens the microphone (and camera). False when the call is over or cannot be without one. */
+  #answerVideo(refused = false) {
+    const without = refused || this.cap !== "video" ? "inactive" : "recvonly";
+    return this.#peer.setTrack("video", this.camera, this.camera ? "sendrecv" : without);
+  }
+
+  /** False when the call is over, or cannot be: no microphone. */
   async #open(video) {
     try {
       const { microphone, camera, cameraError } = await openMedia({ video });
@@ -179,17 +164,11 @@ export class Call {
       if (cameraError) this.#cameraFailed();
       microphone.enabled = !this.muted;
     } catch (error) {
-      if (!this.over) this.#noMicrophone(error);
+      if (this.#invite && !this.over) this.#send("call.decline", {}, KEEP);
+      this.end({ SecurityError: "insecure_page", NotAllowedError: "microphone_denied" }[error.name] ?? "no_microphone");
     }
     return !this.over;
   }
-
-  #noMicrophone(error) {
-    if (!this.outgoing) this.#send("call.decline", {}, { keep: true });
-    this.end(error.name === "SecurityError" ? "insecure_page" : error.name === "NotAllowedError" ? "microphone_denied" : "no_microphone");
-  }
-
-  // ---- messages of the far end
 
   handle(message) {
     if (this.over) return;
@@ -202,16 +181,19 @@ export class Call {
       case "call.reanswer": return this.#reanswered(message);
       case "call.media": return this.#farMedia(message);
       case "call.ended": return this.end(message.reason);
-      case "error": return ["unknown_call", "no_such_call", "not_in_call"].includes(message.code) && this.end("peer_lost");
+      case "error": return message.code === "unknown_call" && this.end("peer_lost");
     }
   }
 
   #answered({ sdp }) {
     if (!this.outgoing || !["calling", "ringing"].includes(this.state)) return;
     this.#enter("connecting");
-    this.#startTimer("connect", CONNECT_WITHIN_MS, () => this.hangUp("no_media"));
     this.#noteWish(sdp);
-    this.#queue(() => this.#peer.apply("answer", sdp, { low: this.#low }));
+    this.#queue(async () => {
+      await this.#peer.apply("answer", sdp, { low: this.#low });
+      if (!this.sendsVideo) this.#dropCamera(); // They answered with audio only.
+      this.#changed();
+    });
   }
 
   /** A far end that asks for low audio has no room for video either. */
@@ -222,17 +204,17 @@ export class Call {
 
   #reoffered({ sdp, reason }) {
     this.#queue(async () => {
-      // Both at once: the service let the other's through and refused ours, which is taken back and repeated later.
-      if (!this.#peer.settled) this.#again = this.#again || "network";
+      // Both at once: the caller's offer stands, the callee takes its own back and repeats it later.
+      if (!this.#peer.settled && this.outgoing) return;
+      if (!this.#peer.settled) this.#again = this.#offering;
+      await this.#peer.rollback();
       await this.#peer.apply("offer", sdp, { low: this.#low });
       this.#noteWish(sdp);
       if (reason === "upgrade") this.#farPaused = false;
-      const refusesVideo = this.cap !== "video";
-      await this.#peer.setTrack("video", this.camera, this.camera ? "sendrecv" : refusesVideo ? "inactive" : "recvonly");
+      await this.#answerVideo();
       const answer = await this.#peer.answer({ low: this.#low });
-      this.#send("call.reanswer", { media: this.camera ? "video" : "audio", sdp: answer }, { keep: true });
-      this.#changed();
-      this.#renegotiateAgain();
+      this.#send("call.reanswer", { media: this.#ownMedia, sdp: answer }, KEEP);
+      this.#settled();
     });
   }
 
@@ -242,8 +224,7 @@ export class Call {
       if (this.#peer.settled) return; // An answer to an offer that was taken back.
       await this.#peer.apply("answer", sdp, { low: this.#low });
       this.#noteWish(sdp);
-      this.#changed();
-      this.#renegotiateAgain();
+      this.#settled();
     });
   }
 
@@ -255,27 +236,21 @@ export class Call {
     this.#changed();
   }
 
-  // ---- descriptions in the call
-
   #renegotiate(reason, { iceRestart = false } = {}) {
     return this.#queue(async () => {
-      if (!this.#peer.settled) {
-        this.#again = reason;
-        return;
-      }
+      if (!this.#peer.settled) return void (this.#again = reason);
+      this.#offering = reason;
       const sdp = await this.#peer.offer({ low: this.#low, iceRestart });
-      this.#send("call.reoffer", { media: this.camera ? "video" : "audio", sdp, reason }, { keep: true });
-      this.#startTimer("reoffer", REOFFER_WITHIN_MS, () => this.#queue(() => this.#peer.rollback()));
+      this.#send("call.reoffer", { media: this.#ownMedia, sdp, reason }, KEEP);
+      this.#after(REPAIR_MS, "reoffer", () => this.#queue(() => this.#peer.rollback()));
     });
   }
 
-  #renegotiateAgain() {
-    const reason = this.#again;
+  #settled() {
+    if (this.#again && !(this.#again === "upgrade" && this.sendsVideo)) this.#renegotiate(this.#again);
     this.#again = "";
-    if (reason) this.#renegotiate(reason);
+    this.#changed();
   }
-
-  // ---- the connection and its quality
 
   #connection(state) {
     if (this.over) return;
@@ -293,37 +268,28 @@ export class Call {
     this.#enter("in-call");
     if (this.#low) this.#peer.limitAudio(LOW_AUDIO.maxAverageBitrate);
     if (this.cap !== "video") this.#tellCap();
-    this.#watch();
+    this.#policy = openPolicy({ enabled: this.#settings.degradation, cap: this.cap, atMs: performance.now() });
+    const flags = () => ({ sendsVideo: this.sendsVideo, wantsVideo: this.wantsVideo, farIsLow: this.#farLow });
+    this.#peer.watch(flags, (sample) => !this.over && this.#judge(sample));
   }
 
   #failed() {
     if (this.state !== "in-call") return this.hangUp("no_media");
     if (this.outgoing) this.#renegotiate("network", { iceRestart: true });
-    this.#startTimer("restart", RESTART_WITHIN_MS, () => this.hangUp("media_lost"));
-  }
-
-  #watch() {
-    const flags = () => ({ sendsVideo: this.sendsVideo, wantsVideo: this.wantsVideo });
-    this.#policy = openPolicy({ enabled: this.#settings.degradation, cap: this.cap, atMs: performance.now() });
-    this.#peer.watch(flags, (sample) => !this.over && this.#judge(sample));
+    this.#after(REPAIR_MS, "restart", () => this.hangUp("media_lost"));
   }
 
   #judge(sample) {
     this.#policy = judge(this.#policy, sample);
-    this.quality = this.#policy.quality;
-    this.read = this.#policy.read;
+    Object.assign(this, { quality: this.#policy.quality, read: this.#policy.read });
     if (this.#policy.cap !== this.cap) this.#moveTo(this.#policy.cap);
     this.#changed();
-    if (sample.atMs - this.#reportedAtMs >= REPORT_EVERY_MS) this.#report(sample.atMs);
+    if (sample.atMs - this.#reportedAtMs < REPORT_MS) return;
+    this.#reportedAtMs = sample.atMs;
+    const { rttMs, loss } = this.read;
+    this.#send("call.quality", { level: this.quality, rtt_ms: rttMs && Math.round(rttMs), loss_ratio: +loss.toFixed(3) });
   }
 
-  #report(atMs) {
-    this.#reportedAtMs = atMs;
-    const { rttMs, loss } = this.#policy.read;
-    this.#send("call.quality", { level: this.quality, rtt_ms: rttMs === null ? undefined : Math.round(rttMs), loss_ratio: Number(loss.toFixed(3)) });
-  }
-
-  /** Our network carries less, or more, than it did. */
   #moveTo(cap) {
     const wasLow = this.#low;
     this.cap = cap;
@@ -337,11 +303,9 @@ export class Call {
 
   #tellCap() {
     const limited = this.cap !== "video";
-    const media = !limited && this.wantsVideo ? "video" : this.cap === "low-audio" && !this.wantsVideo ? "low_audio" : "audio";
-    this.#send("call.media", { media, reason: limited ? "network" : "restore" }, { keep: true });
+    const media = this.wantsVideo ? (limited ? "audio" : "video") : this.#low ? "low_audio" : "audio";
+    this.#send("call.media", { media, reason: limited ? "network" : "restore" }, KEEP);
   }
-
-  // ---- microphone and camera
 
   toggleMute() {
     this.muted = !this.muted;
@@ -353,18 +317,13 @@ export class Call {
     if (this.camera) {
       this.wantsVideo = false;
       this.#pauseVideo();
-      this.#send("call.media", { media: "audio", reason: "camera" }, { keep: true });
+      this.#send("call.media", { media: "audio", reason: "camera" }, KEEP);
       return this.#changed();
     }
     if (this.cap !== "video") return this.say("Your connection is too weak for video right now.");
     if (this.farCap !== "video") return this.say(`${this.displayName}’s connection is too weak for video right now.`);
     this.wantsVideo = true;
     await this.#resumeVideo();
-  }
-
-  #dropCamera() {
-    this.camera?.stop();
-    this.camera = null;
   }
 
   #pauseVideo() {
@@ -382,7 +341,7 @@ export class Call {
     this.#changed();
     await this.#queue(async () => {
       if (await this.#peer.setTrack("video", camera)) this.#renegotiate("upgrade");
-      else this.#send("call.media", { media: "video", reason: "camera" }, { keep: true });
+      else this.#send("call.media", { media: "video", reason: "camera" }, KEEP);
       this.#changed();
     });
   }
@@ -392,30 +351,21 @@ export class Call {
     this.say("Your camera isn’t available: the call goes on with audio.");
   }
 
-  #remoteTrack(track) {
-    this.remoteTracks = { ...this.remoteTracks, [track.kind]: track };
-    this.#changed();
-  }
-
-  /** A sentence for a few seconds. */
   say(notice) {
     this.notice = notice;
-    this.#startTimer("notice", NOTICE_MS, () => {
+    this.#after(NOTICE_MS, "notice", () => {
       this.notice = "";
       this.#changed();
     });
     this.#changed();
   }
 
-  // ---- the end
-
-  /** The person's own end of it; shown at once, confirmed by the service later. */
+  /** Shown at once, confirmed by the service later. */
   hangUp(reason = "") {
     if (this.over) return;
-    if (this.state === "incoming") this.#send("call.decline", {}, { keep: true });
-    else if (["calling", "ringing"].includes(this.state)) this.#sentInvite && this.#send("call.cancel", {}, { keep: true });
-    else this.#send("call.hangup", {}, { keep: true });
-    this.end(reason || { incoming: "declined", calling: "canceled", ringing: "canceled" }[this.state] || "hangup");
+    const [message, word] = { incoming: ["decline", "declined"], calling: ["cancel", "canceled"], ringing: ["cancel", "canceled"] }[this.state] ?? ["hangup", "hangup"];
+    if (this.#invite || this.#invited) this.#send(`call.${message}`, {}, KEEP);
+    this.end(reason || word);
   }
 
   end(reason) {
@@ -428,9 +378,13 @@ export class Call {
     this.#changed();
   }
 
-  /** The socket is back: claim the call before the service gives it up. */
   resume() {
-    if (["connecting", "in-call"].includes(this.state)) this.#send("call.resume");
+    if (!this.over && (this.#invite || this.#invited)) this.#send("call.resume");
+  }
+
+  #dropCamera() {
+    this.camera?.stop();
+    this.camera = null;
   }
 
   #stopTracks() {
@@ -438,8 +392,8 @@ export class Call {
     this.#dropCamera();
   }
 
-  #startTimer(name, afterMs, act) {
+  #after(ms, name, act) {
     clearTimeout(this.#timers[name]);
-    this.#timers[name] = setTimeout(act, afterMs);
+    this.#timers[name] = setTimeout(act, ms);
   }
 }

@@ -1,11 +1,11 @@
-// The call as a person sees it: one screen for ringing, talking and the goodbye.
+// At most one call at a time, and its one screen.
 
+import { Call } from "./call.js";
 import { avatar, duration, h, hueOf, icon, set, text } from "./dom.js";
 
 const QUALITY = { good: "Good connection", fair: "Fair connection", poor: "Poor connection" };
 
-/** Why a call ended, in words for the person who reads them. */
-export function endWords({ endReason, displayName, outgoing, startedAtMs, endedAtMs }) {
+function endWords({ endReason, displayName, outgoing, startedAtMs, endedAtMs }) {
   const name = displayName;
   const words = {
     hangup: startedAtMs ? `Call ended · ${duration(endedAtMs - startedAtMs)}` : "Call ended",
@@ -15,22 +15,20 @@ export function endWords({ endReason, displayName, outgoing, startedAtMs, endedA
     blocked: `${name} only takes calls from people they follow`,
     busy: `${name} is on another call`,
     offline: `${name} is offline right now`,
-    unknown_user: "This account no longer exists",
-    duplicate: "The call couldn’t be started. Try again.",
     answered_elsewhere: "Answered on another device",
     peer_lost: `${name} lost the connection`,
     media_lost: "The connection was lost",
-    no_media: "Couldn’t connect. One of you may have a very weak connection.",
-    no_connection: "You’re offline. Check your network and try again.",
-    microphone_denied: "Ringline can’t use your microphone. Allow it in your browser’s settings to make calls.",
-    no_microphone: "No microphone found. Plug one in to make calls.",
+    no_media: "Couldn’t connect. One of you may have a weak connection.",
+    no_connection: "You’re offline",
+    microphone_denied: "Allow the microphone in your browser’s settings to make calls.",
+    no_microphone: "No microphone found",
     insecure_page: "Calls need a secure (https) page.",
   };
   return words[endReason] ?? "Call ended";
 }
 
-/** The one thing worth telling right now, most urgent first; empty when all is well. */
-export function bannerWords(call, signalingOnline) {
+/** The one thing worth telling right now, most urgent first. */
+function bannerWords(call, signalingOnline) {
   const { cap, farCap, displayName: name, wantsVideo } = call;
   if (call.state !== "in-call") return call.notice;
   if (call.mediaLost) return "Connection lost. Reconnecting…";
@@ -57,12 +55,13 @@ function statusWords(call) {
 function play(element, track) {
   if ((element.srcObject?.getTracks()[0] ?? null) === (track ?? null)) return;
   element.srcObject = track ? new MediaStream([track]) : null;
-  if (track) element.play().catch(() => {}); // Superseded by a newer track, or the page may not make sound yet.
+  if (track) element.play().catch(() => {});
 }
 
 /** `actions`: `{again(call), close()}`. */
-export class CallScreen {
+class CallScreen {
   #root = document.querySelector("#call-screen");
+  #app = document.querySelector("#app");
   #parts = null;
   #call = null;
   #clock = 0;
@@ -72,7 +71,6 @@ export class CallScreen {
 
   constructor(actions) {
     this.#actions = actions;
-    this.#root.addEventListener("keydown", (event) => this.#keepFocus(event));
   }
 
   #button(testid, name, label, onclick, extra = "") {
@@ -84,8 +82,8 @@ export class CallScreen {
     const on = (act) => () => act(this.#call);
     const face = avatar(call);
     const parts = {
-      remote: h("video", { class: "remote", autoplay: true, playsinline: true, "aria-label": `Video of ${call.displayName}` }),
-      local: h("video", { class: "local", autoplay: true, playsinline: true, "aria-label": "Your camera" }),
+      remote: h("video", { class: "remote", autoplay: true, playsinline: true }),
+      local: h("video", { class: "local", autoplay: true, playsinline: true }),
       audio: h("audio", { autoplay: true }),
       name: h("h2", { id: "call-name" }, call.displayName),
       status: h("p", { class: "call-status", "aria-live": "polite" }),
@@ -117,7 +115,7 @@ export class CallScreen {
       this.#call = call;
       this.#build(call);
       if (this.#root.hidden) this.#focusBack = document.activeElement;
-      this.#root.hidden = false;
+      this.#root.hidden = !(this.#app.inert = true);
       this.draw();
       this.#focus();
       clearInterval(this.#clock);
@@ -128,7 +126,7 @@ export class CallScreen {
   hide() {
     clearInterval(this.#clock);
     this.#call = this.#parts = null;
-    this.#root.hidden = true;
+    this.#root.hidden = !(this.#app.inert = false);
     this.#root.replaceChildren();
     for (const name of ["state", "callId", "media", "quality", "fallback", "endReason"]) delete this.#root.dataset[name];
     this.#focusBack?.focus?.();
@@ -146,7 +144,7 @@ export class CallScreen {
     for (const [name, value] of Object.entries({
       "data-state": call.state, "data-call-id": call.id, "data-media": call.media, "data-quality": call.quality,
       "data-fallback": call.fallback, "data-end-reason": call.endReason || null,
-      "data-remote-video": call.farVideo ? "true" : null, "data-local-video": call.camera ? "true" : null,
+      "data-remote-video": call.farVideo, "data-local-video": Boolean(call.camera),
     })) set(this.#root, name, value);
     this.#drawWords(call, parts);
     this.#drawButtons(call, parts);
@@ -185,21 +183,88 @@ export class CallScreen {
     if (this.#call?.state === "in-call") text(this.#parts.clock, statusWords(this.#call));
   }
 
-  #visibleButtons() {
-    return [...this.#root.querySelectorAll("button")].filter((button) => !button.hidden);
-  }
-
   #focus() {
     const main = { incoming: "answer", ended: "close" }[this.#call.state] ?? "hangUp";
     this.#parts[main].focus({ preventScroll: true });
   }
+}
 
-  /** The rest of the page is out of reach while a call is on the screen. */
-  #keepFocus(event) {
-    if (event.key !== "Tab") return;
-    const buttons = this.#visibleButtons();
-    const at = buttons.indexOf(document.activeElement) + (event.shiftKey ? -1 : 1);
-    buttons.at(at % buttons.length)?.focus();
-    event.preventDefault();
+/** 96 random bits; `crypto.randomUUID` is missing on plain http. */
+const freshId = () => Array.from(crypto.getRandomValues(new Uint8Array(12)), (byte) => byte.toString(16).padStart(2, "0")).join("");
+
+export class Calls {
+  #session;
+  #settings = { degradation: true, iceServers: [] };
+  #screen;
+  #call = null;
+
+  constructor(session) {
+    this.#session = session;
+    this.#screen = new CallScreen({
+      again: (call) => this.place(call.name, call.wantsVideo),
+      close: () => {
+        this.#call = null;
+        this.#screen.hide();
+      },
+    });
+    addEventListener("pagehide", () => this.#call?.hangUp());
+  }
+
+  get #busy() {
+    return this.#call && !this.#call.over;
+  }
+
+  signaling(online, welcome) {
+    if (welcome) {
+      this.#settings = { degradation: welcome.policy.degradation, iceServers: welcome.ice_servers };
+      this.#call?.resume();
+    }
+    this.#screen.signalingOnline = online;
+  }
+
+  place(name, video) {
+    if (this.#busy) return;
+    const { displayName } = this.#session.chats.person(name);
+    this.#open({ id: freshId(), name, displayName, video }).place();
+  }
+
+  receive(message) {
+    if (message.type === "call.incoming") this.#incoming(message);
+    else if (message.call_id === this.#call?.id) this.#call.handle(message);
+  }
+
+  #incoming(invite) {
+    if (this.#busy) return; // Rings here already: the service repeats itself after a lost socket.
+    const { from: name, display_name: displayName, media } = invite;
+    this.#session.chats.person(name).displayName = displayName;
+    this.#open({ id: invite.call_id, name, displayName, video: media === "video", invite }).ring();
+    navigator.vibrate?.([300, 200, 300]);
+  }
+
+  #open(whom) {
+    const { signaling } = this.#session;
+    const onChange = (call) => call === this.#call && this.#changed(call);
+    this.#call = new Call({ signaling, settings: this.#settings, onChange, ...whom });
+    this.#screen.show(this.#call);
+    return this.#call;
+  }
+
+  #changed(call) {
+    if (call.over && !call.endedAtMs) this.#ended(call);
+    this.#screen.show(call);
+  }
+
+  /** The thread shows the call without asking the service for it. */
+  #ended(call) {
+    call.endedAtMs = Date.now();
+    const { user, chats } = this.#session;
+    chats.addCall(call.name, {
+      call_id: call.id, from: call.outgoing ? user.name : call.name, media: call.wantsVideo ? "video" : "audio", at_ms: call.placedAtMs,
+      answered: Boolean(call.startedAtMs), duration_ms: call.startedAtMs && call.endedAtMs - call.startedAtMs, outcome: call.endReason,
+    });
+  }
+
+  state() {
+    return { settings: this.#settings, call: { ...this.#call } };
   }
 }

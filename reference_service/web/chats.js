@@ -1,4 +1,4 @@
-// People, threads and messages: what is known here, and what is on its way to the service. Draws nothing.
+// People, threads and messages: what is known here, and what is on its way. Draws nothing.
 
 const PAGE = 50;
 const THREADS = 100;
@@ -7,12 +7,9 @@ const SEEN_AFTER_MS = 1500;
 const freshRef = () => `r${Date.now().toString(36)}${Math.random().toString(36).slice(2, 8)}`;
 const textItem = (me, { seq, from, text, at_ms }) => ({ kind: "text", key: `m${seq}`, seq, mine: from === me, text, atMs: at_ms, status: "sent" });
 
-export function callItem(me, call) {
-  const { call_id, from, media, at_ms, answered, duration_ms, outcome } = call;
-  return { kind: "call", key: `c${call_id}`, mine: from === me, media, atMs: at_ms, answered, durationMs: duration_ms, outcome };
-}
+const callItem = (me, call) => ({ ...call, kind: "call", key: `c${call.call_id}`, mine: call.from === me, atMs: call.at_ms });
 
-/** Event `change`: something to draw (detail: the name of the person, or null for the list). */
+/** Event `change`; its detail is the person's name, or null for the list. */
 export class Chats extends EventTarget {
   people = new Map();
   threads = new Map();
@@ -45,7 +42,6 @@ export class Chats extends EventTarget {
     return thread;
   }
 
-  /** Latest conversation first; then who can be called, then who is here, then by name. */
   sorted(filter = "") {
     const wanted = filter.trim().toLowerCase();
     const found = [...this.people.values()].filter(
@@ -64,8 +60,6 @@ export class Chats extends EventTarget {
     return [...this.people.values()].reduce((total, { unread }) => total + unread, 0);
   }
 
-  // ---- from the service
-
   #takeContacts(contacts) {
     for (const { name, display_name, online, can_call } of contacts) {
       Object.assign(this.person(name), { displayName: display_name, online, canCall: can_call });
@@ -81,7 +75,6 @@ export class Chats extends EventTarget {
     await this.loadThreads();
   }
 
-  /** The latest threads, or with `more` the page after those that are known. */
   async loadThreads({ more = false } = {}) {
     const oldest = more ? Math.min(...[...this.people.values()].filter((p) => p.last).map((p) => p.last.atMs)) : null;
     const reply = await this.#ask({ type: "thread.list", limit: THREADS, ...(oldest && { before: oldest }) });
@@ -94,7 +87,7 @@ export class Chats extends EventTarget {
     this.#changed();
   }
 
-  /** Who is here now; the service does not push it, so it is asked when somebody looks. */
+  /** The service does not push presence: it is asked for when somebody looks. */
   async refreshPresence(olderThanMs) {
     if (performance.now() - (this.contactsAtMs ?? 0) < olderThanMs) return;
     this.contactsAtMs = performance.now();
@@ -108,7 +101,6 @@ export class Chats extends EventTarget {
     return this.#signaling.request(message).catch(() => null);
   }
 
-  /** The newest page of a thread, or with `older` the one before what is known. */
   async load(name, { older = false } = {}) {
     const thread = this.#thread(name);
     const first = older && thread.items.find((item) => item.seq);
@@ -128,7 +120,7 @@ export class Chats extends EventTarget {
     const all = new Map(thread.items.map((item) => [item.key, item]));
     const keyOf = new Map(thread.items.filter((item) => item.seq).map((item) => [item.seq, item.key]));
     for (const item of items) {
-      const key = keyOf.get(item.seq) ?? item.key; // A message of ours keeps the place that it was drawn in.
+      const key = keyOf.get(item.seq) ?? item.key;
       all.set(key, { ...all.get(key), ...item, key });
     }
     thread.items = [...all.values()].sort((a, b) => a.atMs - b.atMs || (a.seq ?? 0) - (b.seq ?? 0));
@@ -144,13 +136,11 @@ export class Chats extends EventTarget {
     this.#changed(message.from);
   }
 
-  /** Reading the newest page is what marks a thread as read; one small request serves a burst of messages. */
+  /** Reading is what marks a thread as read: one small request for a burst of messages. */
   #sawSoon(name) {
     clearTimeout(this.#seenTimer);
     this.#seenTimer = setTimeout(() => this.#ask({ type: "thread.read", with: name, limit: 1 }), SEEN_AFTER_MS);
   }
-
-  // ---- from the person
 
   enter(name) {
     this.open = name;
@@ -161,7 +151,6 @@ export class Chats extends EventTarget {
     this.#changed(name);
   }
 
-  /** Shows the message at once; it leaves when it can. */
   send(name, text) {
     const ref = freshRef();
     const lastSeq = this.#thread(name).items.findLast((item) => item.seq)?.seq ?? 0;
@@ -192,12 +181,12 @@ export class Chats extends EventTarget {
   #settle(name, item, { seq, atMs }) {
     const thread = this.#thread(name);
     thread.pending = thread.pending.filter((other) => other !== item);
-    thread.items = thread.items.filter((other) => other.seq !== seq); // Came with a page before its acknowledgement.
+    thread.items = thread.items.filter((other) => other.seq !== seq); // It may have come with a page.
     this.#merge(thread, [{ ...item, seq, atMs, status: "sent" }]);
     this.#changed(name);
   }
 
-  /** After a lost socket nobody knows whether the last message arrived: look first, so that none is sent twice. */
+  /** After a lost socket nobody knows what arrived: look first, so that nothing is sent twice. */
   async #deliver(name) {
     await this.load(name);
     const thread = this.#thread(name);

@@ -1,17 +1,17 @@
-// Making and updating elements, and the small words and pictures that every view uses.
+// Elements, and the small words and pictures that every view uses.
 
-/** `h("button", {class: "x", onclick}, "Text", child)`; a value of null or false leaves its attribute out. */
+/** `h("button", {class: "x", onclick}, "Text", child)` */
 export function h(tag, attributes = {}, ...children) {
   const element = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) {
     if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
     else set(element, name, value);
   }
-  element.append(...children.filter((child) => child !== null && child !== undefined));
+  element.append(...children);
   return element;
 }
 
-/** Sets an attribute only when it changes: no needless style work on a slow phone, no repeated announcement. */
+/** Only when it changes: no needless work on a slow phone, no repeated announcement. */
 export function set(element, name, value) {
   if (value === null || value === undefined || value === false) element.removeAttribute(name);
   else if (element.getAttribute(name) !== String(value)) element.setAttribute(name, value === true ? "" : value);
@@ -28,7 +28,7 @@ export function icon(name) {
   return svg;
 }
 
-/** Makes `parent` hold one element an item, in order, keeping the elements (and the focus) of those that stay. */
+/** Makes `parent` hold one element an item, in order; those that stay keep their element and the focus. */
 export function sync(parent, items, { key, make, update }) {
   const kept = (parent.keyed ??= new Map());
   const wanted = new Set();
@@ -49,24 +49,20 @@ export function sync(parent, items, { key, make, update }) {
   }
 }
 
-const HUES = [222, 248, 272, 312, 336, 356, 16, 168, 190, 204];
+const HUES = [222, 248, 272, 312, 336, 350, 200];
 
-/** A colour of one's own, the same on every device. */
 export function hueOf(name) {
-  let hash = 7;
-  for (const char of name) hash = (hash * 31 + char.codePointAt(0)) % 9973;
-  return HUES[hash % HUES.length];
+  return HUES[[...name].reduce((hash, char) => hash * 31 + char.codePointAt(0), 7) % 9973 % HUES.length];
 }
 
-export function initials(displayName) {
+function initials(displayName) {
   const words = displayName.trim().split(/\s+/);
   return ((words[0]?.[0] ?? "?") + (words.length > 1 ? words.at(-1)[0] : "")).toUpperCase();
 }
 
-export function avatar({ name, displayName, online = null }) {
-  const element = h("span", { class: "avatar", "aria-hidden": "true" }, initials(displayName));
+export function avatar({ name, displayName }) {
+  const element = h("span", { class: "avatar", "aria-hidden": "true" }, initials(displayName), h("i", { class: "presence" }));
   element.style.setProperty("--hue", hueOf(name));
-  if (online !== null) element.append(h("i", { class: "presence" }));
   return element;
 }
 
@@ -77,7 +73,6 @@ export function clockTime(atMs) {
   return new Date(atMs).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
 }
 
-/** "Today", "Yesterday", or the date. */
 export function dayName(atMs) {
   const days = Math.round((startOfDay(Date.now()) - startOfDay(atMs)) / DAY_MS);
   if (days <= 0) return "Today";
@@ -85,14 +80,12 @@ export function dayName(atMs) {
   return new Date(atMs).toLocaleDateString([], { day: "numeric", month: "long" });
 }
 
-/** For the list: the time of today, else how long ago. */
 export function shortTime(atMs) {
   const days = Math.round((startOfDay(Date.now()) - startOfDay(atMs)) / DAY_MS);
   if (days <= 0) return clockTime(atMs);
   return days < 7 ? `${days} d` : `${Math.floor(days / 7)} w`;
 }
 
-/** 75 s -> "1:15". */
 export function duration(ms) {
   const seconds = Math.max(0, Math.floor(ms / 1000));
   const hours = Math.floor(seconds / 3600);

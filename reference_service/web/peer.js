@@ -1,24 +1,23 @@
-// One RTCPeerConnection and its tracks. Knows nothing of calls; speaks in wire descriptions (sdp.js).
+// One RTCPeerConnection and its tracks; knows nothing of calls.
 
 import { counters, sampleOf } from "./degradation.js";
 import { compactCandidate, fromWire, toWire } from "./sdp.js";
 
-const GATHER_MS = 80; // The longest that an offer waits for candidates: inside it they cost no message of their own.
+const GATHER_MS = 80; // Inside the offer, candidates cost no message of their own.
 const CAPTURE = { width: { ideal: 320 }, height: { ideal: 240 }, frameRate: { ideal: 15 }, facingMode: { ideal: "user" } };
 const VIDEO_ENCODING = { maxBitrate: 200_000, maxFramerate: 15 };
 
-/** Microphone, and the camera when asked. A camera that fails never costs the call: `cameraError` says why. */
+/** A camera that fails never costs the call: `cameraError` says why. */
 export async function openMedia({ video }) {
   const devices = navigator.mediaDevices;
   if (!devices) throw new DOMException("needs a secure page", "SecurityError");
-  const audio = { echoCancellation: true, noiseSuppression: true, autoGainControl: true, channelCount: { ideal: 1 } };
   let camera = null;
   if (video) {
-    const both = await devices.getUserMedia({ audio, video: CAPTURE }).catch((error) => ({ cameraError: error }));
+    const both = await devices.getUserMedia({ audio: true, video: CAPTURE }).catch((error) => ({ cameraError: error }));
     if (!both.cameraError) return { microphone: both.getAudioTracks()[0], camera: both.getVideoTracks()[0], cameraError: null };
     camera = both.cameraError;
   }
-  const stream = await devices.getUserMedia({ audio });
+  const stream = await devices.getUserMedia({ audio: true });
   return { microphone: stream.getAudioTracks()[0], camera: null, cameraError: camera };
 }
 
@@ -26,7 +25,14 @@ export async function openCamera() {
   return (await navigator.mediaDevices.getUserMedia({ video: CAPTURE })).getVideoTracks()[0];
 }
 
-/** Events: `candidate` (detail: to send, null at the end), `state` (detail: connectionState), `track` (detail: the remote track). */
+/** Offers may cross: ends that offer the same few extensions give them the same numbers. */
+function dropExtensions(transceiver, kind) {
+  const keep = kind === "audio" ? /sdes:mid/ : /sdes:mid|abs-send-time|transport-wide-cc/;
+  const all = transceiver.getHeaderExtensionsToNegotiate?.().map((e) => (keep.test(e.uri) ? e : { ...e, direction: "stopped" }));
+  if (all) transceiver.setHeaderExtensionsToNegotiate(all);
+}
+
+/** Events: `candidate` (to send, null at the end), `state` (of the connection), `track` (from the far end). */
 export class Peer extends EventTarget {
   #pc;
   #early = [];
@@ -60,11 +66,7 @@ export class Peer extends EventTarget {
     return this.#pc.signalingState === "stable";
   }
 
-  get state() {
-    return this.#pc.connectionState;
-  }
-
-  /** Whether the two ends agreed that `kind` flows that way ("send" or "recv", seen from here). */
+  /** Whether both ends agreed that `kind` flows that way: "send" or "recv". */
   agreed(kind, way) {
     const direction = this.#transceiver(kind)?.currentDirection;
     return direction === "sendrecv" || direction === `${way}only`;
@@ -75,7 +77,8 @@ export class Peer extends EventTarget {
     const transceiver = this.#transceiver(kind);
     if (!transceiver) {
       if (!track) return false;
-      this.#pc.addTransceiver(track, kind === "video" ? { direction, sendEncodings: [VIDEO_ENCODING] } : { direction });
+      this.#pc.addTrack(track); // Not addTransceiver: when both add video at once it takes the far end's offer.
+      dropExtensions(this.#transceiver(kind), kind);
       return true;
     }
     await transceiver.sender.replaceTrack(track);
@@ -83,7 +86,7 @@ export class Peer extends EventTarget {
     return Boolean(track) && !this.agreed(kind, "send");
   }
 
-  /** Takes effect at once, before any description has crossed a jammed link. Null lifts the limit. */
+  /** At once, before a description has crossed a jammed link. */
   async limitAudio(bitsPerSecond) {
     await this.#encode("audio", (encoding) => {
       if (bitsPerSecond) encoding.maxBitrate = bitsPerSecond;
@@ -96,25 +99,22 @@ export class Peer extends EventTarget {
     const parameters = sender?.getParameters();
     if (!parameters?.encodings?.length) return;
     parameters.encodings.forEach(change);
-    await sender.setParameters(parameters).catch(() => {}); // Replaced by a newer negotiation: it brings its own limits.
+    await sender.setParameters(parameters).catch(() => {}); // A newer negotiation brings its own limits.
   }
 
-  /** A wire offer of everything that is set. */
   async offer({ low, iceRestart = false }) {
     await this.#pc.setLocalDescription(await this.#pc.createOffer({ iceRestart }));
     return this.#wire(low);
   }
 
-  /** A wire answer to the offer that was applied last. */
   async answer({ low }) {
     await this.#pc.setLocalDescription(await this.#pc.createAnswer());
-    await this.#encode("video", (encoding) => Object.assign(encoding, VIDEO_ENCODING));
     return this.#wire(low);
   }
 
-  /** Applies a far end's "offer" or "answer"; an offer in the middle of ours takes ours back. */
   async apply(type, sdp, { low }) {
     await this.#pc.setRemoteDescription({ type, sdp: fromWire(sdp, { low }) });
+    await this.#encode("video", (encoding) => Object.assign(encoding, VIDEO_ENCODING));
     for (const candidate of this.#early.splice(0)) await this.addCandidate(candidate);
   }
 
@@ -124,7 +124,7 @@ export class Peer extends EventTarget {
 
   async addCandidate(candidate) {
     if (!this.#pc.remoteDescription) this.#early.push(candidate);
-    // One that belongs to an earlier generation is refused; the others carry the call.
+    // One of an earlier generation is refused; the others carry the call.
     else await this.#pc.addIceCandidate(candidate ?? undefined).catch(() => {});
   }
 
@@ -134,7 +134,7 @@ export class Peer extends EventTarget {
     if (!complete()) {
       await new Promise((resolve) => {
         setTimeout(resolve, GATHER_MS);
-        // Host candidates come together: the first one says that the others are there too.
+        // Host candidates come together.
         pc.addEventListener("icecandidate", () => setTimeout(resolve, 10), { once: true });
       });
     }
@@ -142,14 +142,13 @@ export class Peer extends EventTarget {
     return toWire(pc.localDescription.sdp, { low, complete: complete() });
   }
 
-  /** Hands a sample of the last second to `onSample`, every second until closed. `flags` are asked for each time. */
   watch(flags, onSample) {
     let before = null;
-    let silentSinceMs = performance.now();
+    let heardAtMs = performance.now();
     this.#watching = setInterval(async () => {
       const now = counters(await this.#pc.getStats(), performance.now());
-      if (before && now.audioReceived > before.audioReceived) silentSinceMs = now.atMs;
-      if (before) onSample(sampleOf(before, now, { silentSinceMs, ...flags() }));
+      if (before && now.voice > before.voice) heardAtMs = now.atMs;
+      if (before) onSample(sampleOf(before, now, { silentMs: now.atMs - heardAtMs, ...flags() }));
       before = now;
     }, 1000);
   }

@@ -1,116 +1,68 @@
-// Session descriptions as text: what goes over the wire, and what is applied. Pure: no DOM, no WebRTC object.
-//
-// On a 30 kbit/s uplink a browser's own 5 kB offer takes 1.4 s to leave. The wire form keeps one audio codec (Opus),
-// one video codec (VP8 with its retransmission), and the lines that a far end needs: about 0.8 kB for an audio call.
-// The local description stays as the browser made it; an answer to a subset of an offer is a valid answer to the offer.
+// Descriptions as text. A browser's own 5 kB offer takes 1.4 s to leave at 30 kbit/s; on the wire go only Opus, VP8 and
+// what they need: 0.8 kB. The local description stays whole: an answer to a subset answers the whole. Pure.
 
-/** 60 ms frames at 12 kbit/s: 18.7 kbit/s on the wire (RFC 7587 names the parameters). Default Opus needs about 44. */
+/** RFC 7587. 18.7 kbit/s on the wire; default Opus needs 44. */
 export const LOW_AUDIO = { ptimeMs: 60, maxAverageBitrate: 12000 };
 
-const AUDIO_CODEC = /^opus\/48000/i;
-const VIDEO_CODEC = /^vp8\/90000/i;
-const VIDEO_EXTENSIONS = /abs-send-time|transport-wide-cc/;
-const SESSION_NOISE = /^a=(extmap-allow-mixed|msid-semantic)/;
-const MEDIA_NOISE = /^a=(rtcp:|rtcp-xr:|rtcp-fb:\S+ rrtr|ssrc:\d+ (msid|mslabel|label):|extmap-allow-mixed)/;
+const DROP = /^a=(extmap-allow-mixed|msid-semantic|rtcp:|rtcp-xr:|rtcp-fb:\d+ rrtr|ssrc:\d+ msid)/;
+const DROP_AUDIO = /^a=(extmap|rtcp-fb):/;
+const DROP_VIDEO = /^a=extmap:(?!.*(abs-send-time|transport-wide-cc))/;
 
-function split(sdp) {
+/** Edits each section's lines; the first is the session's. */
+function edit(sdp, change) {
   const parts = sdp.split(/\r?\n(?=m=)/).map((part) => part.split(/\r?\n/).filter(Boolean));
-  return { session: parts[0], media: parts.slice(1) };
+  return parts.map((lines, at) => `${change(lines, at).join("\r\n")}\r\n`).join("");
 }
 
-function join(session, media) {
-  return [session, ...media].map((lines) => lines.join("\r\n")).join("\r\n") + "\r\n";
-}
+const match = (lines, pattern) => lines.map((line) => pattern.exec(line)?.[1]).find(Boolean);
+const opusOf = (lines) => match(lines, /^a=rtpmap:(\d+) opus\/48000/i);
 
-const kindOf = (lines) => lines[0].slice(2).split(" ")[0];
-
-/** Payload types of one section, as [number, codec, fmtp]. */
-function codecsOf(lines) {
-  return lines
-    .map((line) => /^a=rtpmap:(\d+) (\S+)/.exec(line))
-    .filter(Boolean)
-    .map(([, number, codec]) => {
-      const fmtp = lines.find((line) => line.startsWith(`a=fmtp:${number} `));
-      return { number, codec, fmtp: fmtp ? fmtp.slice(fmtp.indexOf(" ") + 1) : "" };
-    });
-}
-
-function payloadsToKeep(kind, codecs) {
-  const wanted = kind === "audio" ? AUDIO_CODEC : VIDEO_CODEC;
-  const kept = codecs.filter(({ codec }) => wanted.test(codec)).slice(0, 1).map(({ number }) => number);
-  const repair = codecs.find(({ codec, fmtp }) => /^rtx\//i.test(codec) && fmtp === `apt=${kept[0]}`);
-  return repair ? [...kept, repair.number] : kept;
-}
-
-/** Drops `tcp` candidates (nobody listens on them) and the tail that only the local browser understands. */
+/** Null for `tcp`, where nobody listens; else without the tail that is the browser's own. */
 export function compactCandidate(candidate) {
-  if (/^(a=)?candidate:\S+ \d+ tcp /i.test(candidate)) return null;
-  return candidate.replace(/ generation .*$/, "");
+  return /^(a=)?candidate:\S+ \d tcp /i.test(candidate) ? null : candidate.replace(/ generation .*/, "");
 }
 
-function compactSection(lines) {
-  const kind = kindOf(lines);
-  const keep = payloadsToKeep(kind, codecsOf(lines));
-  if (!keep.length) return lines; // A codec we do not know: better a long description than a broken one.
-  const [mLine, port, protocol] = lines[0].split(" ");
-  const out = [`${mLine} ${port} ${protocol} ${keep.join(" ")}`];
-  for (const line of lines.slice(1)) {
-    const payload = /^a=(?:rtpmap|fmtp|rtcp-fb):(\d+)/.exec(line);
-    if (payload && !keep.includes(payload[1])) continue;
-    if (MEDIA_NOISE.test(line)) continue;
-    if (line.startsWith("a=extmap:") && (kind === "audio" || !VIDEO_EXTENSIONS.test(line))) continue;
-    if (kind === "audio" && line.startsWith("a=rtcp-fb:")) continue;
-    if (line.startsWith("a=candidate:")) {
-      const candidate = compactCandidate(line);
-      if (candidate) out.push(candidate);
-      continue;
-    }
-    out.push(line);
-  }
-  return out;
-}
-
-/** The same description with one codec a section and without what a call does not use. */
 export function compact(sdp) {
-  const { session, media } = split(sdp);
-  return join(session.filter((line) => !SESSION_NOISE.test(line)), media.map(compactSection));
+  return edit(sdp, (lines, at) => {
+    const audio = lines[0].startsWith("m=audio");
+    const main = audio ? opusOf(lines) : match(lines, /^a=rtpmap:(\d+) VP8\//i);
+    if (at && !main) return lines; // A codec we do not know: better a long description than a broken one.
+    const repair = match(lines, new RegExp(`^a=fmtp:(\\d+) apt=${main}$`));
+    const kept = lines.filter((line) => {
+      const payload = /^a=(?:rtpmap|fmtp|rtcp-fb):(\d+)/.exec(line)?.[1];
+      if (payload && payload !== main && payload !== repair) return false;
+      return !DROP.test(line) && !(audio ? DROP_AUDIO : DROP_VIDEO).test(line);
+    });
+    if (at) kept[0] = [...kept[0].split(" ").slice(0, 3), main, repair].join(" ").trim();
+    return kept.map((line) => (line.startsWith("a=candidate") ? compactCandidate(line) : line)).filter(Boolean);
+  });
 }
 
-/** Asks (or, on the far end's description, obeys) for long frames and a low rate in every audio section. */
 export function limitAudio(sdp, { ptimeMs, maxAverageBitrate }) {
-  const { session, media } = split(sdp);
-  return join(session, media.map((lines) => {
-    const opus = kindOf(lines) === "audio" && codecsOf(lines).find(({ codec }) => AUDIO_CODEC.test(codec));
+  return edit(sdp, (lines) => {
+    const opus = opusOf(lines);
     if (!opus) return lines;
-    const others = opus.fmtp.split(";").map((item) => item.trim()).filter((item) => item && !/^maxaveragebitrate=/.test(item));
-    const fmtp = `a=fmtp:${opus.number} ${[...others, `maxaveragebitrate=${maxAverageBitrate}`].join(";")}`;
-    const kept = lines.filter((line) => !/^a=(max)?ptime:/.test(line) && !line.startsWith(`a=fmtp:${opus.number} `));
-    const at = kept.findIndex((line) => line.startsWith(`a=rtpmap:${opus.number} `)) + 1;
-    return [...kept.slice(0, at), fmtp, `a=ptime:${ptimeMs}`, `a=maxptime:${ptimeMs}`, ...kept.slice(at)];
-  }));
+    const fmtp = (match(lines, new RegExp(`^a=fmtp:${opus} (.*)`)) ?? "").replace(/;?\s*maxaveragebitrate=\d+/, "");
+    const kept = lines.filter((line) => !/^a=(max)?ptime:/.test(line) && !line.startsWith(`a=fmtp:${opus} `));
+    const rate = `maxaveragebitrate=${maxAverageBitrate}`;
+    return [...kept, `a=fmtp:${opus} ${fmtp ? `${fmtp};` : ""}${rate}`, `a=ptime:${ptimeMs}`, `a=maxptime:${ptimeMs}`];
+  });
 }
 
-/** What the far end wants to receive: `{ptimeMs, maxAverageBitrate}`, null where it says nothing. */
+/** What the far end wants to receive. */
 export function audioWish(sdp) {
-  const audio = split(sdp).media.find((lines) => kindOf(lines) === "audio") || [];
-  const ptime = audio.map((line) => /^a=ptime:(\d+)/.exec(line)).find(Boolean);
-  const rate = audio.map((line) => /^a=fmtp:.*maxaveragebitrate=(\d+)/.exec(line)).find(Boolean);
-  return { ptimeMs: ptime ? Number(ptime[1]) : null, maxAverageBitrate: rate ? Number(rate[1]) : null };
+  const lines = (sdp.split(/\r?\n(?=m=)/).find((part) => part.startsWith("m=audio")) ?? "").split(/\r?\n/);
+  const number = (pattern) => Number(match(lines, pattern)) || null;
+  return { ptimeMs: number(/^a=ptime:(\d+)/), maxAverageBitrate: number(/^a=fmtp:.*maxaveragebitrate=(\d+)/) };
 }
 
-/** What leaves for the far end. `complete` when no further candidate will follow. */
+/** For the far end; `complete` when no candidate will follow. */
 export function toWire(sdp, { low = false, complete = false } = {}) {
-  let wire = compact(sdp);
-  if (low) wire = limitAudio(wire, LOW_AUDIO);
-  if (complete) {
-    const { session, media } = split(wire);
-    wire = join(session, media.map((lines, at) => (at === 0 ? [...lines, "a=end-of-candidates"] : lines)));
-  }
-  return wire;
+  const wire = edit(compact(sdp), (lines, at) => (complete && at === 1 ? [...lines, "a=end-of-candidates"] : lines));
+  return low ? limitAudio(wire, LOW_AUDIO) : wire;
 }
 
-/** What is applied of the far end's description. A poor uplink (`low`) sends low audio whatever the far end can take. */
+/** Of the far end. A poor uplink (`low`) sends low audio whatever the far end can take. */
 export function fromWire(sdp, { low = false } = {}) {
-  const applied = compact(sdp);
-  return low ? limitAudio(applied, LOW_AUDIO) : applied;
+  return low ? limitAudio(compact(sdp), LOW_AUDIO) : compact(sdp);
 }

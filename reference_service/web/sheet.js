@@ -10,6 +10,9 @@ const WHO = [
 ];
 
 const sheet = document.querySelector("#sheet");
+const style = h("link", { rel: "stylesheet", href: "/static/sheet.css" });
+const styled = new Promise((resolve) => (style.onload = style.onerror = resolve));
+document.head.append(style);
 
 function show(title, ...content) {
   const close = h("button", { class: "plain", onclick: () => sheet.close() }, "Done");
@@ -75,6 +78,7 @@ async function openPerson({ session, name }) {
   if (state) draw(state);
 }
 
-export function openSheet(what, context) {
+export async function openSheet(what, context) {
+  await styled;
   return what === "me" ? openMe(context) : openPerson(context);
 }

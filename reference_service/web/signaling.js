@@ -1,13 +1,13 @@
-// The one WebSocket of a signed-in person: requests with replies, reconnection with backoff, and the round trip.
+// The WebSocket of a signed-in person: requests, reconnection, the round trip.
 
 const FIRST_BACKOFF_MS = 500;
 const LONGEST_BACKOFF_MS = 15000;
 const PING_EVERY_MS = 15000;
-const PONG_WITHIN_MS = 12000; // 2G under load answers after seconds; a dead socket never does.
+const PONG_WITHIN_MS = 12000; // 2G answers after seconds, a dead socket never.
 const REPLY_WITHIN_MS = 20000;
 const RTT_KEEP_MS = 120000;
 
-/** Exchanges a name and a password for a token. Throws an Error whose message is for people. */
+/** The Error's message is for people. */
 export async function signIn(name, password) {
   let response;
   try {
@@ -22,12 +22,12 @@ export async function signIn(name, password) {
   return response.json();
 }
 
-/** Events: `online` (detail: the welcome), `offline` (detail: `{retryInMs}`), `denied`, and `message` for everything unasked. */
+/** Events: `online` (detail: the welcome), `offline`, `denied`, and `message` for what nobody asked for. */
 export class Signaling extends EventTarget {
   #socket = null;
   #token;
   #backoffMs = FIRST_BACKOFF_MS;
-  #timers = { retry: 0, ping: 0, pong: 0 };
+  #timers = {};
   #replies = new Map();
   #pings = new Map();
   #rtts = [];
@@ -66,10 +66,9 @@ export class Signaling extends EventTarget {
     this.#replies.clear();
     this.#pings.clear();
     if (this.#closed) return;
-    const retryInMs = this.#backoffMs * (0.75 + Math.random() / 2);
+    this.#timers.retry = setTimeout(() => this.#open(), this.#backoffMs * (0.75 + Math.random() / 2));
     this.#backoffMs = Math.min(2 * this.#backoffMs, LONGEST_BACKOFF_MS);
-    this.#timers.retry = setTimeout(() => this.#open(), retryInMs);
-    this.dispatchEvent(new CustomEvent("offline", { detail: { retryInMs } }));
+    this.#tell("offline");
   }
 
   #receive(message) {
@@ -83,25 +82,27 @@ export class Signaling extends EventTarget {
       else reply.resolve(message);
       return;
     }
-    if (message.type === "error" && !this.online) return this.#denied();
-    this.dispatchEvent(new CustomEvent("message", { detail: message }));
+    if (message.type === "error" && !this.online) {
+      this.#closed = true;
+      return this.#tell("denied");
+    }
+    this.#tell("message", message);
   }
 
   #welcomed(welcome) {
     this.online = true;
     this.#backoffMs = FIRST_BACKOFF_MS;
-    this.dispatchEvent(new CustomEvent("online", { detail: welcome }));
+    this.#tell("online", welcome);
     for (const message of this.#kept.splice(0)) this.send(message);
     this.measure().then(() => this.measure(), () => {});
-    this.#schedulePing();
+    this.#timers.ping = setInterval(() => this.measure().catch(() => {}), PING_EVERY_MS);
   }
 
-  #denied() {
-    this.close();
-    this.dispatchEvent(new Event("denied"));
+  #tell(type, detail) {
+    this.dispatchEvent(new CustomEvent(type, { detail }));
   }
 
-  /** Sends, or returns false when offline; with `keep` it then leaves as soon as the socket is back. */
+  /** Returns false when offline; with `keep` the message then leaves as soon as the socket is back. */
   send(message, { keep = false } = {}) {
     if (this.online && this.#socket?.readyState === WebSocket.OPEN) {
       this.#socket.send(JSON.stringify(message));
@@ -111,7 +112,7 @@ export class Signaling extends EventTarget {
     return false;
   }
 
-  /** Sends with a `ref` and resolves with the reply; rejects on `error`, loss of the socket, or silence. */
+  /** Resolves with the reply; rejects on `error`, loss of the socket, or silence. */
   request(message) {
     return new Promise((resolve, reject) => {
       const ref = message.ref ?? this.#next++;
@@ -124,7 +125,6 @@ export class Signaling extends EventTarget {
     });
   }
 
-  /** One ping. Resolves with its round trip in ms; rejects when the socket goes. */
   measure() {
     return new Promise((resolve, reject) => {
       const n = this.#next++;
@@ -145,32 +145,18 @@ export class Signaling extends EventTarget {
     ping.resolve(nowMs - ping.sentMs);
   }
 
-  #schedulePing() {
-    clearTimeout(this.#timers.ping);
-    this.#timers.ping = setTimeout(() => {
-      this.measure().catch(() => {});
-      this.#schedulePing();
-    }, PING_EVERY_MS);
-  }
-
-  /** The least of the recent round trips: what the network is, apart from what waited in its queue. Null: not known. */
+  /** The least of the recent round trips: the network without its queue. Null: not known. */
   get rttMs() {
     const since = performance.now() - RTT_KEEP_MS;
     const recent = this.#rtts.filter(({ atMs }) => atMs > since).map(({ rttMs }) => rttMs);
     return recent.length ? Math.min(...recent) : null;
   }
 
-  /** Asks the network once more, but no longer than `withinMs`: no answer by then is an answer. */
+  /** Measures once more, but no longer than `withinMs`: no answer by then is an answer. */
   async probe(withinMs) {
     const known = this.rttMs;
     const late = new Promise((resolve) => setTimeout(resolve, withinMs, Math.max(withinMs, known ?? 0)));
     const measured = await Promise.race([this.measure().catch(() => known), late]);
     return known === null ? measured : Math.min(known, measured ?? known);
-  }
-
-  close() {
-    this.#closed = true;
-    this.#socket?.close();
-    for (const timer of Object.values(this.#timers)) clearTimeout(timer);
   }
 }

@@ -2,24 +2,18 @@
 
 import { avatar, clockTime, dayName, duration, h, icon, set, shortTime, sync, text } from "./dom.js";
 
-const MISSED = new Set(["no_answer", "canceled", "offline", "busy", "declined", "blocked", "interrupted"]);
 const GROUP_MS = 5 * 60000;
 
-/** One line about a call in a thread. */
-export function callWords({ mine, media, answered, durationMs, outcome }) {
+function callWords({ mine, media, answered, duration_ms: ms, outcome }) {
   const what = media === "video" ? "Video call" : "Audio call";
-  if (answered) return durationMs === null ? what : `${what} · ${duration(durationMs)}`;
+  if (answered) return ms === null ? what : `${what} · ${duration(ms)}`;
   if (!mine) return outcome === "declined" ? `${what} · declined` : `Missed ${what.toLowerCase()}`;
-  const words = { declined: "declined", busy: "busy", offline: "offline", blocked: "not allowed", canceled: "canceled", no_answer: "no answer" };
-  return `${what} · ${words[outcome] ?? "not connected"}`;
+  return `${what} · ${{ blocked: "not allowed", no_answer: "no answer", no_media: "not connected" }[outcome] ?? outcome.replace("_", " ")}`;
 }
 
-// ---- the list
-
 function makeRow(person, onOpen) {
-  const face = avatar({ ...person, online: person.online });
   const row = h("button", { class: "contact", "data-testid": "contact", "data-name": person.name, onclick: () => onOpen(person.name) },
-    face,
+    avatar(person),
     h("span", { class: "contact-name" }), h("time", { class: "contact-time" }),
     h("span", { class: "contact-last" }), h("span", { class: "badge" }),
   );
@@ -28,20 +22,17 @@ function makeRow(person, onOpen) {
 
 function updateRow(li, person, { me, selected }) {
   const row = li.firstElementChild;
-  const [face, name, time, last, badge] = row.children;
-  set(row, "aria-current", person.name === selected ? "true" : null);
-  set(row, "data-online", person.online ? "true" : null);
+  const [, name, time, last, badge] = row.children;
+  set(row, "aria-current", person.name === selected && "true");
+  set(row, "data-online", person.online);
   set(row, "data-unread", person.unread || null);
   text(name, person.displayName);
   text(time, person.last ? shortTime(person.last.atMs) : "");
   text(last, person.last ? `${person.last.from === me ? "You: " : ""}${person.last.text}` : person.online ? "Online" : `@${person.name}`);
   text(badge, person.unread ? String(person.unread) : "");
-  set(face, "title", person.online ? "Online" : null);
-  const state = [person.displayName, person.online && "online", person.unread && `${person.unread} unread`, person.last?.text];
-  set(row, "aria-label", state.filter(Boolean).join(", "));
+  set(row, "title", person.online && "Online");
 }
 
-/** Draws the list into what index.html holds. */
 export class ListView {
   #chats;
   #onOpen;
@@ -72,9 +63,7 @@ export class ListView {
   }
 }
 
-// ---- one conversation
-
-/** Items with day lines between them, and with what groups bubbles: `first`/`last` of a run of one author. */
+/** Items with day lines between them; `last` ends a run of one author. */
 function layOut(items) {
   const laid = [];
   items.forEach((item, at) => {
@@ -105,16 +94,16 @@ function updateItem(element, item) {
   if (item.kind === "day") return;
   set(element, "data-mine", item.mine ? "true" : "false");
   if (item.kind === "call") {
-    set(element, "data-missed", !item.mine && !item.answered && MISSED.has(item.outcome) ? "true" : null);
+    set(element, "data-missed", !item.mine && !item.answered && item.outcome !== "declined");
     return text(element.children[1], callWords(item));
   }
   set(element, "data-status", item.mine ? item.status : null);
-  set(element, "data-last", item.last ? "true" : null);
+  set(element, "data-last", item.last);
   const status = item.status === "failed" ? `${item.item.why} Tap to try again.` : `${clockTime(item.atMs)}${item.mine ? ` · ${STATUS[item.status]}` : ""}`;
   text(element.lastElementChild, status);
 }
 
-/** Draws the open conversation. `actions`: `{back(), call(name, video), more(name)}`. */
+/** `actions`: `{back(), call(name, video), more(name)}`. */
 export class ThreadView {
   #chats;
   #root = document.querySelector("#thread");
@@ -129,11 +118,11 @@ export class ThreadView {
 
   #build(person) {
     const { back, call, more } = this.#actions;
-    const button = (label, name, testid, onclick) => h("button", { class: "icon", "aria-label": label, title: label, "data-testid": testid, onclick }, icon(name));
+    const button = (label, name, testid, onclick) => h("button", { class: "icon", "aria-label": label, "data-testid": testid, onclick }, icon(name));
     const title = h("h2", {});
     const presence = h("p", { class: "muted" });
     const unread = h("span", { class: "badge" });
-    const input = h("textarea", { "data-testid": "message-input", rows: 1, maxlength: 4000, placeholder: "Message", "aria-label": `Message to ${person.displayName}`, enterkeyhint: "send" });
+    const input = h("textarea", { "data-testid": "message-input", rows: 1, maxlength: 4000, placeholder: "Message", "aria-label": `Message to ${person.displayName}` });
     const send = h("button", { class: "icon send", type: "submit", "aria-label": "Send", "data-testid": "message-send" }, icon("send"));
     const log = h("div", { class: "messages", role: "log", "aria-live": "polite", "aria-label": "Messages", tabindex: 0 });
     const backButton = button("Back to chats", "back", "back", back);
@@ -148,7 +137,7 @@ export class ThreadView {
     });
     log.addEventListener("scroll", () => log.scrollTop < 60 && this.#older(log), { passive: true });
     this.#root.replaceChildren(
-      h("header", { class: "bar" }, backButton, avatar({ ...person, online: person.online }), h("div", { class: "who" }, title, presence),
+      h("header", { class: "bar" }, backButton, avatar(person), h("div", { class: "who" }, title, presence),
         button("Audio call", "phone", "call-audio", () => call(person.name, false)),
         button("Video call", "video", "call-video", () => call(person.name, true)),
         button("More", "more", "more", () => more(person.name))),
@@ -183,7 +172,7 @@ export class ThreadView {
     const { title, presence, unread, log } = this.#parts;
     text(title, person.displayName);
     text(presence, person.online ? "Online" : `@${person.name}`);
-    set(this.#root, "data-online", person.online ? "true" : null);
+    set(this.#root, "data-online", person.online);
     text(unread, this.#chats.unread ? String(this.#chats.unread) : "");
     const items = layOut(this.#chats.items(name));
     const atEnd = switched || items.at(-1)?.mine || log.scrollHeight - log.scrollTop - log.clientHeight < 120;
