@@ -61,9 +61,15 @@ class ChildProcess:
                         ready = json.loads(line)
                         if isinstance(ready, dict):
                             return ready
-        code = self.popen.poll()
+        code = self._ended_by(deadline_s)
         ended = f"ended with exit code {code}" if code is not None else f"was not ready within {timeout_s:.0f} s"
         raise EnvironmentLacks(f"{self.name} {ended}", hint=self.last_words())
+
+    def _ended_by(self, deadline_s: float) -> int | None:
+        # A closed stdout comes a moment before the child can be reaped.
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return self.popen.wait(max(0.0, min(1.0, deadline_s - time.monotonic())))
+        return None
 
     def last_words(self, lines: int = 8) -> str:
         """Returns the tail of the child's log, for an error message."""

@@ -171,7 +171,7 @@ class LegRecord(msgspec.Struct, frozen=True, kw_only=True):
     """``audio`` (video dropped) or ``low_audio`` (low bitrate, long frames), empty for none."""
     fell_back_at_s: float | None = None
     audio_score: float | None = None
-    """Media tier: likeness of decoded to sent audio, 0..1. See calls/media/probe_audio.py."""
+    """Media tier: likeness of decoded to sent audio, 0..1. See calls/media/audio_probe.py."""
 
 
 class HealthRow(msgspec.Struct, frozen=True, kw_only=True):
