@@ -1,0 +1,127 @@
+"""A small swarm run as a child process, for tests that do it harm."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+PLAN = """
+name = "small"
+seed = 3
+slo = "smoke"
+max_duration_s = 120
+[swarm]
+workers = 2
+people = 24
+spawn_rate_per_s = 30
+mix = "emerging_smoke"
+talk_s = { median = 6, sigma = 0.2, min = 4, max = 8 }
+messages_per_person_per_min = 4
+probe_calls = 1
+drain_s = 12
+stages = [{ name = "peak", duration_s = PEAK, concurrent_calls = 6 }]
+"""
+
+
+@dataclass
+class SmallRun:
+    """``ringfence swarm`` on the small plan."""
+
+    popen: subprocess.Popen[str]
+    runs: Path
+
+    @property
+    def folder(self) -> Path:
+        return (self.runs / "latest").resolve()
+
+    def last_second(self) -> dict[str, Any]:
+        live = self.folder / "live" / "swarm.jsonl"
+        lines = live.read_text().splitlines() if live.exists() else []
+        return json.loads(lines[-1]) if lines else {}
+
+    def wait_for_calls(self, at_least: int = 2) -> None:
+        self.wait_until(lambda: self.last_second().get("calls_active", 0) >= at_least, f"{at_least} calls")
+
+    def wait_until(self, holds: Callable[[], bool], what: str, within_s: float = 60) -> None:
+        deadline_s = time.monotonic() + within_s
+        while not holds():
+            assert self.popen.poll() is None, f"the run ended while waiting for {what}:\n{self.popen.communicate()[0]}"
+            assert time.monotonic() < deadline_s, f"no {what} within {within_s} s: {self.last_second()}"
+            time.sleep(0.2)
+
+    def children(self, *words: str) -> list[psutil.Process]:
+        """The processes of this run whose command line holds every word."""
+        found = []
+        for process in psutil.Process(self.popen.pid).children(recursive=True):
+            try:
+                line = " ".join(process.cmdline())
+            except psutil.NoSuchProcess:
+                continue
+            if all(word in line for word in words) and "setpriv" not in line.split(" ")[0]:
+                found.append(process)
+        return found
+
+    def ended(self, within_s: float = 100) -> tuple[int, dict[str, Any]]:
+        """Exit code and summary.json, once the run is over."""
+        output, _ = self.popen.communicate(timeout=within_s)
+        summary = self.folder / "summary.json"
+        assert summary.exists(), output
+        return self.popen.returncode, json.loads(summary.read_text())
+
+
+@contextmanager
+def small_run(tmp_path: Path, *overrides: str, peak_s: int = 12) -> Iterator[SmallRun]:
+    """Starts the run and, at the end, makes sure that nothing of it is left."""
+    plan = tmp_path / "small.toml"
+    plan.write_text(PLAN.replace("PEAK", str(peak_s)))
+    argv = [sys.executable, "-m", "ringfence", "swarm", "--plan", str(plan), "--runs", str(tmp_path / "runs")]
+    for override in overrides:
+        argv += ["--set", override]
+    popen = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True)
+    run = SmallRun(popen, tmp_path / "runs")
+    try:
+        deadline_s = time.monotonic() + 30
+        while not (run.runs / "latest").exists() and popen.poll() is None and time.monotonic() < deadline_s:
+            time.sleep(0.1)
+        yield run
+    finally:
+        if popen.poll() is None:
+            popen.send_signal(signal.SIGINT)
+            try:
+                popen.communicate(timeout=40)
+            except subprocess.TimeoutExpired:
+                popen.kill()
+        if popen.stdout is not None:
+            popen.stdout.close()
+        popen.wait()
+
+
+def processes_of(folder: Path) -> list[str]:
+    """Command lines, anywhere on this machine, that name the run's folder."""
+    found = []
+    for process in psutil.process_iter(["cmdline", "status"]):
+        line = " ".join(process.info["cmdline"] or [])
+        if str(folder) in line and process.pid != os.getpid() and process.info["status"] != psutil.STATUS_ZOMBIE:
+            found.append(line)
+    return found
+
+
+def nothing_left(folder: Path, within_s: float = 15) -> bool:
+    """Whether every process of the run is gone soon."""
+    deadline_s = time.monotonic() + within_s
+    while processes_of(folder):
+        if time.monotonic() > deadline_s:
+            return False
+        time.sleep(0.2)
+    return True
