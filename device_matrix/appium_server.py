@@ -53,6 +53,15 @@ def lacks() -> list[str]:
     return missing
 
 
+def server_is_ready(url: str) -> bool:
+    """Says whether an Appium server answers at ``url`` and takes sessions."""
+    try:
+        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(f"{url}/status", timeout=2) as reply:
+            return bool(json.load(reply)["value"]["ready"])
+    except (OSError, ValueError, KeyError):
+        return False
+
+
 class AppiumServer:
     """A server on a free port of 127.0.0.1. ``start`` returns its address; ``stop`` is safe to call twice."""
 
@@ -150,12 +159,9 @@ class AppiumServer:
     def _await_ready(self, child: ChildProcess) -> None:
         deadline_s = time.monotonic() + READY_TIMEOUT_S
         while time.monotonic() < deadline_s and child.is_running() and not self._stopping.is_set():
-            try:
-                with urllib.request.urlopen(f"{self.url}/status", timeout=2) as reply:
-                    if json.load(reply)["value"]["ready"]:
-                        return
-            except (OSError, ValueError, KeyError):
-                self._stopping.wait(0.1)
+            if server_is_ready(self.url):
+                return
+            self._stopping.wait(0.1)
         code = child.popen.poll()
         ended = f"ended with exit code {code}" if code is not None else f"did not answer within {READY_TIMEOUT_S:.0f} s"
         raise EnvironmentLacks(f"the Appium server {ended}", hint=child.last_words())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,13 +25,16 @@ ERROR = "error.txt"
 class StepLog:
     """When each step of an attempt began and how long it took: where a slow or stuck cell spent its time."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, on_begin: Callable[[], None]) -> None:
+        """``on_begin`` runs before every step and may end the attempt by raising."""
         self._clock = clock
+        self._on_begin = on_begin
         self._started_s = clock.monotonic_s()
         self._steps: list[tuple[str, float]] = []
 
     def begin(self, name: str) -> None:
         """A step begins; the one before has ended."""
+        self._on_begin()
         self._steps.append((name, self._clock.monotonic_s()))
 
     @property

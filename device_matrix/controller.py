@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
+
+import psutil
 
 import device_matrix.cpu_limit
 import network_profiles.lab
@@ -112,6 +115,14 @@ class Controller:
                 stack.callback(self._service.stop)
             if self._appium is not None:
                 stack.callback(self._appium.stop)
+
+    def interrupt_workers(self) -> None:
+        """Asks every worker that still runs to end orderly: whatever we started and is not one of our servers."""
+        servers = {self._appium.pid if self._appium is not None else None, self._service.pid if self._service else None}
+        for child in psutil.Process().children():
+            if child.pid not in servers:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    child.send_signal(signal.SIGTERM)
 
     def worker_died(self, worker: str, error: str) -> None:
         """Notes that an xdist worker ended by itself, and removes what it left."""

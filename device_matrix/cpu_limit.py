@@ -126,6 +126,12 @@ class CpuGroup:
         """Returns every process inside now."""
         return _pids(self._hierarchy.cpu / self.name)
 
+    def kill(self) -> None:
+        """Kills what is inside now."""
+        for pid in self.pids():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
     def release(self) -> None:
         """Kills what is inside and removes the group. Safe to call twice."""
         for tree in self._hierarchy.trees:

@@ -13,7 +13,7 @@ from bedrock.errors import RingfenceError
 from calls.record import Blame, LegRecord
 from device_matrix.artifacts import CONSOLE, HEADERS, LINK, STATISTICS, Artifacts
 from device_matrix.cells import Cell
-from device_matrix.errors import CellEnvironmentError, LinkOff
+from device_matrix.errors import CellEnvironmentError, FarEndLost, LinkOff
 from device_matrix.hook.probe import PageProbe
 from device_matrix.hook.samples import Connection, call_connection, read_connections
 from device_matrix.leg import LegFacts, build_leg
@@ -70,8 +70,7 @@ def collect(scene: Scene, probe: PageProbe, context: CallContext, worker: Worker
     context.call_id = context.call_id or next((shown.call_id for shown in evidence.timeline if shown.call_id), "")
     artifacts.json(STATISTICS, {"connections": taken, "call_screen": [_plain(shown) for shown in evidence.timeline]})
     if context.call_id:
-        with evidence.tolerated():
-            evidence.far_leg = scene.peer.finished_leg(context.call_id, FAR_LEG_TIMEOUT_S)
+        evidence.far_leg = scene.peer.finished_leg(context.call_id, FAR_LEG_TIMEOUT_S)
     scene.capture.stop()
     scene.capture.write_pcap(artifacts.path(HEADERS))
     until_s = context.intended_end_at_s or evidence.ended_at_s
@@ -87,6 +86,22 @@ def collect(scene: Scene, probe: PageProbe, context: CallContext, worker: Worker
     with contextlib.suppress(OSError):
         evidence.cpu_s, evidence.throttled_s = scene.group.used_s(), scene.group.throttled_s()
     return evidence
+
+
+def require_parts(scene: Scene, evidence: CallEvidence, *, whole_call: bool) -> None:
+    """Checks that everything of ours was whole to the end. Raises the CellEnvironmentError of what was not.
+
+    Of a ``whole_call`` the far end must have a record; one that failed may never have reached it.
+    """
+    if not scene.link.is_alive():
+        raise LinkOff("the process that carries the link's packets died", reason="link_died")
+    scene.peer.require_alive()
+    for trouble in evidence.troubles:
+        raise trouble
+    if whole_call and evidence.far_leg is None:
+        raise FarEndLost(
+            f"the far end wrote no record of the call within {FAR_LEG_TIMEOUT_S:.0f} s", reason="no_far_leg"
+        )
 
 
 def device_leg(

@@ -14,7 +14,7 @@ from device_matrix.cells import Cell
 from device_matrix.cpu_limit import quota_cores
 from device_matrix.drivers.protocol import PageTimeout
 from device_matrix.errors import CellEnvironmentError
-from device_matrix.evidence import CallEvidence, collect, device_leg, write_samples
+from device_matrix.evidence import CallEvidence, collect, device_leg, require_parts, write_samples
 from device_matrix.figures import Figures, figures, setup_ms
 from device_matrix.hook.probe import PageProbe
 from device_matrix.judging import STARVED_RATIO, MediaEvidence, judge_media, require_link_kept, require_through_link
@@ -62,7 +62,7 @@ class Attempt:
 
     def __post_init__(self) -> None:
         self.artifacts = Artifacts(self.worker.run_folder, self.cell.id, self.number)
-        self.steps = StepLog(self.worker.clock)
+        self.steps = StepLog(self.worker.clock, self.worker.stop.check)
 
     def run(self) -> CellResult:
         """Returns the attempt's result, written to its folder already."""
@@ -89,15 +89,18 @@ class Attempt:
             steps=self.steps,
             limits=scenario.limits(generation, self.worker.settings.sustain_s),
         )
+        failure: ProductFailure | None = None
         try:
             with self._troubles_noted():
                 self._open_app(scene, context)
                 scenario.run(context)
+        except ProductFailure as found:
+            failure = found
         finally:
             self.steps.begin("collect")
             evidence = collect(scene, probe, context, self.worker, self.artifacts)
             self.steps.begin("judge")
-            self._judge(scene, context, evidence)
+            self._judge(scene, context, evidence, failure)
 
     def _open_app(self, scene: Scene, context: CallContext) -> None:
         self.steps.begin("open_page")
@@ -110,25 +113,31 @@ class Attempt:
             blame = Blame.DEVICE if starved else Blame.TARGET
             raise ProductFailure(f"{self.steps.current}_timeout", f"the app did not come up: {error}", blame) from error
 
-    def _judge(self, scene: Scene, context: CallContext, evidence: CallEvidence) -> None:
+    def _judge(
+        self, scene: Scene, context: CallContext, evidence: CallEvidence, failure: ProductFailure | None
+    ) -> None:
+        """Finds the verdict. Our own parts come first: where one was not whole, nothing is said of the product."""
         self.call_id = context.call_id
-        with self._troubles_noted():
-            if self.verdict.status is CellStatus.PASSED:
-                for trouble in evidence.troubles:
-                    raise trouble
+        try:
+            with self._troubles_noted():
+                require_parts(scene, evidence, whole_call=failure is None)
+                require_link_kept(evidence.drops)
                 require_through_link(
                     evidence.connection,
                     device_address=scene.link.device_address,
                     host_address=scene.link.host_address,
+                    proven=failure is None,
                 )
-                require_link_kept(evidence.drops)
+                if failure is not None:
+                    raise failure
                 judge_media(self._media(context, scene, evidence), context.limits)
+        except ProductFailure as found:
+            self.verdict.note(CellStatus.FAILED, found.blame, found.reason, found.detail)
         if context.placed_at_s is None:
             return
-        failure = (self.verdict.reason, self.verdict.blame)
         leg = device_leg(
             evidence, context, self.worker, self.cell, self.number,
-            person=scene.person.name, peer=scene.peer.name, failure=failure,
+            person=scene.person.name, peer=scene.peer.name, failure=(self.verdict.reason, self.verdict.blame),
         )  # fmt: skip
         device = self.worker.devices[self.cell.device]
         self.figures = figures(leg, evidence, context, quota_cores=quota_cores(device, os.cpu_count() or 1))
@@ -156,19 +165,31 @@ class Attempt:
     def _troubles_noted(self) -> Iterator[None]:
         try:
             yield
-        except ProductFailure as failure:
-            self.verdict.note(CellStatus.FAILED, failure.blame, failure.reason, failure.detail)
+        except ProductFailure:
+            self.worker.stop.check()
+            raise
         except CellEnvironmentError as error:
+            self._heed_stop(error)
             detail = f"{error.message} (step {self.steps.current})"
             self.verdict.note(CellStatus.ENVIRONMENT_ERROR, error.blame, error.reason, detail)
         except Exception as error:
+            self._heed_stop(error)
             # Anything unforeseen is the harness's own fault: it must neither fail the product nor end the run.
             detail = f"{type(error).__name__}: {error} (step {self.steps.current})"
             self.verdict.note(CellStatus.ENVIRONMENT_ERROR, Blame.GENERATOR, "harness_error", detail)
             self.artifacts.text(ERROR, traceback.format_exc().splitlines())
         except BaseException:
-            self.verdict.note(CellStatus.ENVIRONMENT_ERROR, Blame.GENERATOR, "interrupted", "the run was interrupted")
+            self._note_interrupted()
             raise
+
+    def _heed_stop(self, error: Exception) -> None:
+        """What fails once the end was asked for fails because of that."""
+        if self.worker.stop.requested:
+            self._note_interrupted()
+            raise KeyboardInterrupt from error
+
+    def _note_interrupted(self) -> None:
+        self.verdict.note(CellStatus.ENVIRONMENT_ERROR, Blame.GENERATOR, "interrupted", "the run was interrupted")
 
     def _write(self, started_at_s: float) -> CellResult:
         worker, cell = self.worker, self.cell

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +37,7 @@ SIGN_OUT_TIMEOUT_S = 4.0
 ANSWER_AFTER_S = 0.5
 """A person needs longer, but how long it rings is taken out of every figure, and cells are many."""
 LEGS_KEPT = 200
+ENGINE_CHECK_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +63,12 @@ class SignedInPeer:
         """Returns what the person sees of the current call, None when there is none."""
         return self._far_end.state_of(self.name)
 
-    def finished_leg(self, call_id: str, timeout_s: float) -> LegRecord:
-        """Waits for the record of the person's side of the call."""
+    def require_alive(self) -> None:
+        """Checks that the engine is there."""
+        self._far_end.require_alive()
+
+    def finished_leg(self, call_id: str, timeout_s: float) -> LegRecord | None:
+        """Waits for the record of the person's side of the call; None when it does not come in time."""
         return self._far_end.finished_leg(call_id, timeout_s)
 
 
@@ -122,6 +128,14 @@ class FarEnd:
             with contextlib.suppress(FarEndLost):
                 self._ask(SignOut(name=person.name), SIGN_OUT_TIMEOUT_S)
 
+    def require_alive(self) -> None:
+        """Checks that the engine is there. Raises FarEndLost."""
+        if self._engine is None or not self._engine.is_alive():
+            why = (
+                self._engine.failure.message if self._engine is not None and self._engine.failure else "it is not there"
+            )
+            raise FarEndLost(f"the answering engine: {why}")
+
     def state_of(self, name: str) -> FarEndState | None:
         """Returns what the person sees of its current call, None when there is none. Raises FarEndLost."""
         seen: PersonSnapshot = self._ask(Snapshot(name=name), REQUEST_TIMEOUT_S)
@@ -129,14 +143,15 @@ class FarEnd:
             return None
         return FarEndState(seen.media, seen.peer_media, seen.packets_received, seen.last_packet_age_ms)
 
-    def finished_leg(self, call_id: str, timeout_s: float) -> LegRecord:
-        """Waits for the far side of ``call_id``. Raises FarEndLost when it does not come in time."""
+    def finished_leg(self, call_id: str, timeout_s: float) -> LegRecord | None:
+        """Waits for the far side of ``call_id``; None when it does not come in time, or the engine is gone."""
+        deadline_s = time.monotonic() + timeout_s
         with self._leg_came:
-            if not self._leg_came.wait_for(lambda: call_id in self._legs, timeout_s):
-                raise FarEndLost(
-                    f"the far end wrote no record of the call within {timeout_s:.0f} s", reason="no_far_leg"
-                )
-            return self._legs[call_id]
+            while call_id not in self._legs and (left_s := deadline_s - time.monotonic()) > 0:
+                if self._engine is None or not self._engine.is_alive():
+                    break
+                self._leg_came.wait(min(left_s, ENGINE_CHECK_S))
+            return self._legs.get(call_id)
 
     def close(self) -> None:
         """Ends the engine. Safe to call twice."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterator, Sequence
-from types import FrameType
 from typing import Any
 
 import pytest
@@ -23,6 +22,7 @@ from device_matrix.controller import Controller, Shared
 from device_matrix.devices import catalogue
 from device_matrix.execution import Attempt
 from device_matrix.faults import note_fault
+from device_matrix.lifetime import die_with_parent, interrupt_on
 from device_matrix.options import add_options, read_options
 from device_matrix.worker import RunSettings, Worker
 from network_profiles import load_catalogue
@@ -36,6 +36,17 @@ SHARED = pytest.StashKey[Shared]()
 CONTROLLER = pytest.StashKey[Controller]()
 
 
+class OnInterrupt:
+    """A hook that pytest calls without its config, and so has to know its controller."""
+
+    def __init__(self, controller: Controller) -> None:
+        self._controller = controller
+
+    def pytest_keyboard_interrupt(self) -> None:
+        """Lets the workers release their cells now: xdist itself only closes their pipes, and waits."""
+        self._controller.interrupt_workers()
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Adds --plan, --run-folder, --target, --cell and the filters."""
     add_options(parser)
@@ -47,6 +58,7 @@ def pytest_configure(config: pytest.Config) -> None:
     handed_down = getattr(config, "workerinput", None)
     if handed_down is not None:
         config.stash[SHARED] = Shared.from_dict(handed_down[WORKER_INPUT])
+        die_with_parent()
         return
     if config.option.help or config.option.version:
         return
@@ -54,7 +66,8 @@ def pytest_configure(config: pytest.Config) -> None:
     if hasattr(config.option, "maxschedchunk") and config.option.maxschedchunk is None:
         config.option.maxschedchunk = 1
     try:
-        config.stash[CONTROLLER] = Controller(read_options(config))
+        controller = config.stash[CONTROLLER] = Controller(read_options(config))
+        config.pluginmanager.register(OnInterrupt(controller), "device-matrix-interrupt")
     except RingfenceError as error:
         _leave(error)
 
@@ -64,7 +77,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     controller = session.config.stash.get(CONTROLLER, None)
     if controller is None or session.config.option.collectonly:
         return
-    signal.signal(signal.SIGTERM, _interrupt)
+    interrupt_on(signal.SIGTERM)
     try:
         session.config.stash[SHARED] = controller.start()
     except RingfenceError as error:
@@ -100,10 +113,11 @@ def matrix_worker(request: pytest.FixtureRequest) -> Iterator[Worker]:
     """The worker process's own, for as long as it lives."""
     name = f"matrix-{getattr(request.config, 'workerinput', {}).get('workerid', 'main')}"
     worker = Worker(name, request.config.stash[SHARED].settings, catalogue(), load_catalogue(), SystemClock())
-    try:
-        yield worker
-    finally:
-        worker.close()
+    with worker.stop.listening():
+        try:
+            yield worker
+        finally:
+            worker.close()
 
 
 def run_cell(worker: Worker, cell: Cell, item: pytest.Item) -> None:
@@ -120,6 +134,7 @@ def run_cell(worker: Worker, cell: Cell, item: pytest.Item) -> None:
         )  # fmt: skip
         note_fault(worker.run_folder, result, worker.clock.unix_s())
         results.append(result)
+        worker.stop.check()
     last = results[-1]
     item.user_properties += [
         ("cell", cell.id),
@@ -155,9 +170,9 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     """Ends what was started, and gives Ctrl-C its own exit code."""
+    controller = session.config.stash.get(CONTROLLER, None)
     if exitstatus == pytest.ExitCode.INTERRUPTED:
         session.exitstatus = ExitCode.INTERRUPTED
-    controller = session.config.stash.get(CONTROLLER, None)
     if controller is not None:
         controller.stop()
 
@@ -187,7 +202,3 @@ def _leave(error: RingfenceError) -> None:
     else:
         text = f"{error.message}" + (f"\n{error.hint}" if error.hint else "")
     pytest.exit(text, returncode=int(error.exit_code))
-
-
-def _interrupt(_number: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt

@@ -82,6 +82,7 @@ def open_scene(
     steps.begin("launch")
     group = CpuGroup()
     stack.callback(group.release)
+    stack.enter_context(worker.stop.kills(group))
     work_folder = stack.enter_context(scratch_folder())
     spec = LaunchSpec(
         device=device,

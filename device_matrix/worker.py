@@ -16,6 +16,7 @@ from device_matrix.devices import Device
 from device_matrix.drivers.protocol import Driver
 from device_matrix.errors import DeviceUnavailable
 from device_matrix.far_end import FarEnd
+from device_matrix.lifetime import StopWish
 from device_matrix.target_admin import TargetAdmin
 from network_profiles import NetworkProfile
 
@@ -49,6 +50,7 @@ class Worker:
     devices: Mapping[str, Device]
     networks: Mapping[str, NetworkProfile]
     clock: Clock
+    stop: StopWish = field(default_factory=StopWish)
     far_end: FarEnd = field(init=False)
     admin: TargetAdmin = field(init=False)
     legs: SegmentWriter[LegRecord] = field(init=False)

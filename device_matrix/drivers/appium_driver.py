@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import socket
+import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, ParamSpec, TypeVar
 
@@ -19,6 +20,7 @@ from appium.webdriver.webdriver import WebDriver
 from selenium.common.exceptions import TimeoutException, WebDriverException
 from selenium.webdriver.common.by import By
 
+from device_matrix.appium_server import server_is_ready
 from device_matrix.drivers.appium_capabilities import chromium_capabilities
 from device_matrix.drivers.chromium import browser_arguments, browser_version, find_browser, find_chromedriver
 from device_matrix.drivers.protocol import LaunchSpec, PageTimeout
@@ -29,6 +31,7 @@ SCRIPT_TIMEOUT_S = 90.0
 COMMAND_TIMEOUT_S = 100.0
 """Above every wait that a scenario asks for: only a dead server takes this long."""
 QUIT_TIMEOUT_S = 5.0
+SERVER_POLL_S = 0.25
 
 WAIT_FOR_ELEMENT = """async (selector, timeoutMs) => {
   const end = performance.now() + timeoutMs;
@@ -160,6 +163,7 @@ class AppiumDriver:
                 *browser_arguments(spec.secure_origins),
             ],
         )
+        self._await_server(timeout_s)
         try:
             session = WebDriver(
                 self._server_url,
@@ -172,6 +176,15 @@ class AppiumDriver:
         except (WebDriverException, urllib3.exceptions.HTTPError, OSError) as error:
             raise DeviceUnavailable(f"Appium gave no session: {_first_line(error)}", reason="no_session") from error
         return session
+
+    def _await_server(self, timeout_s: float) -> None:
+        """A server that died is started again by its owner: what comes after the lost cell waits for it."""
+        deadline_s = time.monotonic() + timeout_s
+        while not server_is_ready(self._server_url):
+            if time.monotonic() > deadline_s:
+                message = f"the Appium server at {self._server_url} did not answer within {timeout_s:.0f} s"
+                raise DeviceUnavailable(message, reason="appium_died")
+            time.sleep(SERVER_POLL_S)
 
 
 def _run_before_every_document(session: WebDriver, script: str) -> None:

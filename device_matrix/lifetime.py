@@ -1,0 +1,81 @@
+"""How a pytest process of the matrix ends: orderly when asked, at once when that takes too long, never as an orphan.
+
+An exception thrown by a signal into the middle of Playwright's event loop would break the very thing that closes the
+browser. So a worker's signal only notes the wish and kills the browser: whatever waits for it fails at once, every
+context unwinds as it always does, and the next step of the attempt turns the wish into KeyboardInterrupt.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from types import FrameType
+
+from device_matrix.cpu_limit import CpuGroup
+
+PR_SET_PDEATHSIG = 1
+"""prctl(2)."""
+ORDERLY_END_S = 12.0
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class StopWish:
+    """Set by a signal, looked at between the steps of an attempt."""
+
+    def __init__(self) -> None:
+        self.requested = False
+        self._groups: list[CpuGroup] = []
+
+    def check(self) -> None:
+        """Raises KeyboardInterrupt once the end was asked for."""
+        if self.requested:
+            raise KeyboardInterrupt
+
+    @contextlib.contextmanager
+    def kills(self, group: CpuGroup) -> Iterator[None]:
+        """While inside, the wish to end kills ``group``."""
+        self._groups.append(group)
+        try:
+            yield
+        finally:
+            self._groups.remove(group)
+
+    @contextlib.contextmanager
+    def listening(self) -> Iterator[None]:
+        """While inside, SIGINT and SIGTERM set the wish."""
+        previous = [(number, signal.signal(number, self._on_signal)) for number in STOP_SIGNALS]
+        try:
+            yield
+        finally:
+            for number, handler in previous:
+                signal.signal(number, handler)
+
+    def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
+        if self.requested:
+            return
+        self.requested = True
+        for group in self._groups:
+            group.kill()
+        # What waits for something else than the browser has limits of its own; together they may exceed what is
+        # decent. Our children die with us, and what is left in a control group is the next sweep's.
+        last = threading.Timer(ORDERLY_END_S, os._exit, (1,))
+        last.daemon = True
+        last.start()
+
+
+def interrupt_on(number: signal.Signals) -> None:
+    """Makes ``number`` do what Ctrl-C does."""
+    signal.signal(number, _interrupt)
+
+
+def die_with_parent() -> None:
+    """Sends this process SIGTERM when the process that started it dies, however that dies."""
+    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
