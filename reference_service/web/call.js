@@ -33,7 +33,7 @@ export class Call {
   #offering = "";
   #again = "";
   #invited = false;
-  #reportedAtMs = 0;
+  #reportedAtMs;
 
   /** `invite`: the `call.incoming`, if it is one. */
   constructor({ signaling, settings, id, name, displayName, video, invite, onChange }) {
@@ -265,6 +265,7 @@ export class Call {
     clearTimeout(this.#timers.restart);
     if (this.state === "in-call") return;
     this.startedAtMs = Date.now();
+    this.#reportedAtMs = performance.now();
     this.#enter("in-call");
     if (this.#low) this.#peer.limitAudio(LOW_AUDIO.maxAverageBitrate);
     if (this.cap !== "video") this.#tellCap();

@@ -5,7 +5,6 @@
 export const CAPS = ["video", "audio", "low-audio"];
 
 const POOR_RTT_MS = 500;
-const HOPELESS_RTT_MS = 1000;
 const GROWTH_MS = 300;
 const CALM_RTT_MS = 350;
 const CALM_GROWTH_MS = 120;
@@ -57,8 +56,8 @@ function step(state, sample, cap, change) {
   return { ...state, cap, strained: 0, calmSinceMs: null, raisedAtMs: null, settledAtMs: sample.atMs + SETTLE_MS, ...change };
 }
 
-function stepDown(state, sample, { rttMs }) {
-  const hopeless = rttMs > HOPELESS_RTT_MS || state.baseRttMs > POOR_RTT_MS;
+function stepDown(state, sample) {
+  const hopeless = state.baseRttMs > POOR_RTT_MS; // Never mind what our own video queued.
   const cap = state.cap === "audio" || !sample.sendsVideo || hopeless ? "low-audio" : "audio";
   const regretted = state.raisedAtMs !== null && sample.atMs - state.raisedAtMs < 2 * FIRST_HOLD_MS;
   const holdMs = regretted ? Math.min(2 * state.holdMs, LONGEST_HOLD_MS) : state.holdMs;
@@ -87,7 +86,7 @@ export function judge(previous, sample) {
   const calm = !strained && read.rttMs !== null && read.rttMs < CALM_RTT_MS && read.growthMs < CALM_GROWTH_MS && read.loss < CALM_LOSS;
   state.strained = strained && previous.strained + strained;
   state.calmSinceMs = calm ? (previous.calmSinceMs ?? sample.atMs) : null;
-  if (state.strained > 1 && state.cap !== "low-audio" && !sample.farIsLow && sample.atMs >= state.settledAtMs) return stepDown(state, sample, read);
+  if (state.strained > 1 && state.cap !== "low-audio" && !sample.farIsLow && sample.atMs >= state.settledAtMs) return stepDown(state, sample);
   return calm && state.cap !== "video" && sample.atMs - state.calmSinceMs >= state.holdMs ? stepUp(state, sample) : state;
 }
 

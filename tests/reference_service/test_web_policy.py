@@ -212,10 +212,16 @@ def test_a_filling_queue_pauses_video_and_then_lowers_audio_within_ten_seconds()
     assert caps[9] == "low-audio"
 
 
-def test_a_hopeless_queue_goes_straight_to_low_audio() -> None:
-    caps = [cap for cap, _ in judge([VIDEO, VIDEO] + [{**VIDEO, "rttMs": 1700}] * 4)]
+def test_a_network_that_was_always_slow_goes_straight_to_low_audio() -> None:
+    caps = [cap for cap, _ in judge([{**VIDEO, "rttMs": 700}] * 6)]
     assert caps[-1] == "low-audio"
     assert "audio" not in caps
+
+
+def test_a_queue_that_video_filled_costs_the_video_only() -> None:
+    caps = [cap for cap, _ in judge([{**VIDEO, "rttMs": rtt} for rtt in (120, 700, 1500, 1800)] + [CALM] * 10)]
+    assert caps[-1] == "audio"
+    assert "low-audio" not in caps
 
 
 def test_an_audio_call_has_one_step() -> None:
