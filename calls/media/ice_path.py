@@ -6,16 +6,21 @@ that binds it to a single address. The protocol object that it drives sends and 
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import logging
+import random
 from collections.abc import Callable
 
 import aioice
 from aioice.candidate import candidate_foundation, candidate_priority
-from aioice.ice import StunProtocol
-from aioice.stun import Message
+from aioice.ice import CONSENT_INTERVAL, CandidatePair, StunProtocol
+from aioice.stun import Message, Transaction, TransactionError
 
 logger = logging.getLogger(__name__)
+
+CONSENT_EXPIRES_S = 30.0
+"""RFC 7675, section 5.1."""
 
 Send = Callable[[bytes, tuple[str, int]], None]
 
@@ -35,6 +40,14 @@ class _Protocol(StunProtocol):
 
     async def close(self) -> None:
         """The socket belongs to the leg's transport, which closes it last."""
+
+
+class _PatientTransaction(Transaction):
+    """One request, never sent again, that waits for its answer as long as consent lasts."""
+
+    def __init__(self, request: Message, address: tuple[str, int], protocol: StunProtocol, key: bytes) -> None:
+        super().__init__(request, address, protocol, retransmissions=0, integrity_key=key)
+        self._Transaction__timeout_delay = CONSENT_EXPIRES_S
 
 
 class IcePath(aioice.Connection):
@@ -105,6 +118,42 @@ class IcePath(aioice.Connection):
         """Says that no further candidate will come, so that a failure is told as soon as it is certain."""
         if not self._remote_candidates_end:
             await self.add_remote_candidate(None)
+
+    async def query_consent(self) -> None:
+        """Keeps consent to send (RFC 7675): each check is sent once, and its answer counts however late it comes.
+
+        aioice gives every check half a second, which no link with a longer round trip can keep.
+        """
+        loop = asyncio.get_running_loop()
+        self._consent_at_s = loop.time()
+        checks: set[asyncio.Task[None]] = set()
+        try:
+            while loop.time() - self._consent_at_s < CONSENT_EXPIRES_S:
+                await asyncio.sleep(CONSENT_INTERVAL * random.uniform(0.8, 1.2))
+                for pair in self._nominated.values():
+                    checks.add(asyncio.create_task(self._check_consent(pair)))
+                checks = {check for check in checks if not check.done()}
+        finally:
+            for check in checks:
+                check.cancel()
+            await asyncio.gather(*checks, return_exceptions=True)
+        self._query_consent_task = None
+        await self.close()
+
+    async def _check_consent(self, pair: CandidatePair) -> None:
+        assert self.remote_password is not None
+        key = self.remote_password.encode()
+        request = self.build_request(pair, nominate=False)
+        request.add_message_integrity(key)
+        transaction = _PatientTransaction(request, pair.remote_addr, pair.protocol, key)
+        pair.protocol.transactions[request.transaction_id] = transaction
+        try:
+            await transaction.run()
+        except TransactionError:
+            return
+        finally:
+            pair.protocol.transactions.pop(request.transaction_id, None)
+        self._consent_at_s = asyncio.get_running_loop().time()
 
     def _emit_event(self, event: object) -> None:
         self._on_lost(self)

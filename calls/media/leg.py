@@ -55,7 +55,7 @@ class Leg:
         if self.state != "new":
             raise MediaError("this leg has a description already")
         self.state = "offered"
-        # RFC 8445 section 6.1.1: the offerer controls. It must know before the answer: the other's checks may overtake it.
+        # RFC 8445, 6.1.1: the offerer controls. It must know before the answer: the other's checks may overtake that.
         self.transport.ice.ice_controlling = True
         self._audio = negotiation.offered_audio()
         self._video = negotiation.offered_video() if self.spec.media == "video" else None
