@@ -204,12 +204,16 @@ def _harness_faults(store: RunStore, _bounds: ValidityBounds) -> Check:
 def _whole(store: RunStore, _bounds: ValidityBounds) -> Check:
     folder = store.folder
     problems = list(folder.problems)
-    if folder.manifest is not None:
-        if folder.manifest.interrupted:
-            problems.append("the run was interrupted")
-        elif folder.manifest.ended_at_s is None:
-            problems.append("the run never came to its end: the manifest has no end time")
+    if folder.manifest is not None and folder.manifest.interrupted:
+        problems.append("the run was interrupted")
     return Check(len(problems), 0, 1, "; ".join(problems))
+
+
+def _supervised(store: RunStore, _bounds: ValidityBounds) -> Check:
+    """A run whose supervisor died: its children were ended in no order, so the last failures are the harness's own."""
+    manifest = store.folder.manifest
+    alone = manifest is not None and manifest.ended_at_s is None
+    return Check(float(alone), 0, 1, "the run never came to its end: the manifest has no end time" if alone else "")
 
 
 def _swarm_ran(store: RunStore, _bounds: ValidityBounds) -> Check:
@@ -271,6 +275,7 @@ _RULES: tuple[tuple[str, RuleKind, Callable[[RunStore, ValidityBounds], Check]],
     ("lost_call_halves", RuleKind.TRUST, _lost_halves),
     ("clock_agreement", RuleKind.TRUST, _clock),
     ("files_readable", RuleKind.TRUST, _segments),
+    ("run_supervised", RuleKind.TRUST, _supervised),
     ("run_complete", RuleKind.EVIDENCE, _whole),
     ("something_recorded", RuleKind.EVIDENCE, _anything),
     ("swarm_ran", RuleKind.EVIDENCE, _swarm_ran),

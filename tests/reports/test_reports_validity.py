@@ -47,7 +47,7 @@ def _strange(leg: LegRecord) -> LegRecord:
         ("lost_call_halves", {"lost_callees": 20}, r"20 calls \(2\.\d %\) lost the record of one side.*second \d+"),
         ("clock_agreement", {"edit_leg": _early}, r"\d+ legs heard packets before they were sent, mostly swarm-\d's"),
         ("harness_faults", {"manifest": {"faults": [_ENGINE_DIED]}}, r"engine swarm-1 died \(second 30\)"),
-        ("run_complete", {"manifest": {"ended_at_s": None}}, "the run never came to its end"),
+        ("run_supervised", {"manifest": {"ended_at_s": None}}, "the run never came to its end"),
         ("run_complete", {"manifest": {"interrupted": True}}, "the run was interrupted"),
         ("swarm_ran", {"calls": 0, "manifest": {"plan": {"swarm": {"workers": 2}}}}, "a swarm was planned"),
         ("matrix_ran", {"environment_errors": 7}, r"7 cells ended in an environment error, e\.g\. .*--"),
@@ -112,6 +112,6 @@ def test_every_validity_rule_is_broken_somewhere_above(tmp_path: Path) -> None:
     rules = summarize(healthy(calls=30, messages=5).write(tmp_path), SMOKE).rules_of(RuleKind.TRUST, RuleKind.EVIDENCE)
     assert {rule.name for rule in rules} == {
         "harness_faults", "send_late_seconds", "send_late_legs", "datagrams_dropped", "engine_health_gap",
-        "lost_call_halves", "clock_agreement", "files_readable", "run_complete", "something_recorded", "swarm_ran",
-        "matrix_ran", "starts_dropped",
+        "lost_call_halves", "clock_agreement", "files_readable", "run_supervised", "run_complete",
+        "something_recorded", "swarm_ran", "matrix_ran", "starts_dropped",
     }  # fmt: skip
