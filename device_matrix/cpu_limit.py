@@ -25,6 +25,10 @@ FLOOR_CORES = 0.25
 """Below a quarter of a desktop core, what a phone does not have (a compositor in software, a desktop browser's own
 processes) would eat most of the quota, and the cell would measure that."""
 KILL_TIMEOUT_S = 3.0
+SHARE = 0.25
+"""Of what any other process gets when the CPU is short: a browser that starts must not make a link or engine late."""
+V1_FULL_SHARE, V2_FULL_SHARE = 1024, 100
+"""The kernel's own defaults of cpu.shares and cpu.weight."""
 
 
 def quota_cores(device: Device, cores_available: int) -> float:
@@ -85,6 +89,7 @@ class CpuGroup:
                 _enable_cpu_below(hierarchy.cpu)
             for tree in hierarchy.trees:
                 (tree / self.name).mkdir()
+            self._take_second_place()
         except OSError as error:
             self.release()
             raise DeviceUnavailable(f"no CPU group could be made: {error}", reason="no_cpu_group") from error
@@ -106,6 +111,13 @@ class CpuGroup:
                 (folder / "cpu.cfs_quota_us").write_text(str(quota_us))
         except OSError as error:
             raise DeviceUnavailable(f"the CPU limit was refused: {error}", reason="no_cpu_group") from error
+
+    def _take_second_place(self) -> None:
+        folder = self._hierarchy.cpu / self.name
+        if self._hierarchy.version == 2:
+            (folder / "cpu.weight").write_text(str(round(V2_FULL_SHARE * SHARE)))
+        else:
+            (folder / "cpu.shares").write_text(str(round(V1_FULL_SHARE * SHARE)))
 
     def used_s(self) -> float:
         """Returns the CPU seconds used by everything that ran inside."""

@@ -13,6 +13,7 @@ from bedrock.errors import RingfenceError
 from calls.record import Blame, LegRecord
 from device_matrix.artifacts import CONSOLE, HEADERS, LINK, STATISTICS, Artifacts
 from device_matrix.cells import Cell
+from device_matrix.cpu_pressure import PressureGauge
 from device_matrix.errors import CellEnvironmentError, FarEndLost, LinkOff
 from device_matrix.hook.probe import PageProbe
 from device_matrix.hook.samples import Connection, call_connection, read_connections
@@ -25,6 +26,7 @@ from device_matrix.stats import AudioBothWays, audio_both_ways, sample_rows
 from device_matrix.worker import Worker
 
 FAR_LEG_TIMEOUT_S = 5.0
+BROKEN_FAR_LEG_TIMEOUT_S = 0.5
 
 
 @dataclass(slots=True)
@@ -38,6 +40,8 @@ class CallEvidence:
     drops: LinkDrops = field(default_factory=LinkDrops)
     cpu_s: float = 0.0
     throttled_s: float = 0.0
+    pressure_ratio: float | None = None
+    """Share of the call in which the machine's CPUs were short."""
     ended_at_s: float = 0.0
     troubles: list[CellEnvironmentError] = field(default_factory=list)
     """What was already gone when it was asked."""
@@ -55,9 +59,16 @@ class CallEvidence:
             self.troubles.append(error)
 
 
-def collect(scene: Scene, probe: PageProbe, context: CallContext, worker: Worker, artifacts: Artifacts) -> CallEvidence:
+def collect(
+    scene: Scene,
+    probe: PageProbe,
+    context: CallContext,
+    worker: Worker,
+    artifacts: Artifacts,
+    pressure: PressureGauge,
+) -> CallEvidence:
     """Asks every source once; one that is gone is noted in ``troubles``. Never raises for that."""
-    evidence = CallEvidence(ended_at_s=worker.clock.unix_s())
+    evidence = CallEvidence(ended_at_s=worker.clock.unix_s(), pressure_ratio=pressure.ratio())
     taken: Any = []
     with evidence.tolerated():
         taken = probe.take()
@@ -70,7 +81,9 @@ def collect(scene: Scene, probe: PageProbe, context: CallContext, worker: Worker
     context.call_id = context.call_id or next((shown.call_id for shown in evidence.timeline if shown.call_id), "")
     artifacts.json(STATISTICS, {"connections": taken, "call_screen": [_plain(shown) for shown in evidence.timeline]})
     if context.call_id:
-        evidence.far_leg = scene.peer.finished_leg(context.call_id, FAR_LEG_TIMEOUT_S)
+        # The far end of a call that broke off may hear of it much later, or never.
+        patience_s = FAR_LEG_TIMEOUT_S if context.hung_up_cleanly else BROKEN_FAR_LEG_TIMEOUT_S
+        evidence.far_leg = scene.peer.finished_leg(context.call_id, patience_s)
     scene.capture.stop()
     scene.capture.write_pcap(artifacts.path(HEADERS))
     until_s = context.intended_end_at_s or evidence.ended_at_s

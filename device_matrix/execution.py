@@ -12,12 +12,20 @@ from calls.record import Blame, Tier
 from device_matrix.artifacts import ERROR, REPLAY, STEPS, Artifacts, StepLog, replay_command
 from device_matrix.cells import Cell
 from device_matrix.cpu_limit import quota_cores
+from device_matrix.cpu_pressure import PressureGauge
 from device_matrix.drivers.protocol import PageTimeout
 from device_matrix.errors import CellEnvironmentError
 from device_matrix.evidence import CallEvidence, collect, device_leg, require_parts, write_samples
 from device_matrix.figures import Figures, figures, setup_ms
 from device_matrix.hook.probe import PageProbe
-from device_matrix.judging import STARVED_RATIO, MediaEvidence, judge_media, require_link_kept, require_through_link
+from device_matrix.judging import (
+    STARVED_RATIO,
+    MediaEvidence,
+    judge_media,
+    require_fit_machine,
+    require_link_kept,
+    require_through_link,
+)
 from device_matrix.pages.app_page import AppPage
 from device_matrix.scenarios import SCENARIOS
 from device_matrix.scenarios.call_flow import CallContext
@@ -90,6 +98,7 @@ class Attempt:
             limits=scenario.limits(generation, self.worker.settings.sustain_s),
         )
         failure: ProductFailure | None = None
+        pressure = PressureGauge(self.worker.clock)
         try:
             with self._troubles_noted():
                 self._open_app(scene, context)
@@ -98,7 +107,7 @@ class Attempt:
             failure = found
         finally:
             self.steps.begin("collect")
-            evidence = collect(scene, probe, context, self.worker, self.artifacts)
+            evidence = collect(scene, probe, context, self.worker, self.artifacts, pressure)
             self.steps.begin("judge")
             self._judge(scene, context, evidence, failure)
 
@@ -128,9 +137,11 @@ class Attempt:
                     host_address=scene.link.host_address,
                     proven=failure is None,
                 )
+                if failure is None:
+                    failure = self._media_failure(context, scene, evidence)
                 if failure is not None:
+                    require_fit_machine(evidence.pressure_ratio)
                     raise failure
-                judge_media(self._media(context, scene, evidence), context.limits)
         except ProductFailure as found:
             self.verdict.note(CellStatus.FAILED, found.blame, found.reason, found.detail)
         if context.placed_at_s is None:
@@ -145,6 +156,13 @@ class Attempt:
             self.worker.legs.append(leg)
             write_samples(evidence, self.worker, self.cell, context.call_id)
             self.worker.flush()
+
+    def _media_failure(self, context: CallContext, scene: Scene, evidence: CallEvidence) -> ProductFailure | None:
+        try:
+            judge_media(self._media(context, scene, evidence), context.limits)
+        except ProductFailure as failure:
+            return failure
+        return None
 
     def _media(self, context: CallContext, scene: Scene, evidence: CallEvidence) -> MediaEvidence:
         leg = device_leg(

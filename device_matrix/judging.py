@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from calls.record import Blame
-from device_matrix.errors import LinkOff
+from device_matrix.errors import DeviceUnavailable, LinkOff
 from device_matrix.hook.samples import Connection
 from device_matrix.link_drops import LinkDrops
 from device_matrix.scenarios.judgement import Limits, ProductFailure
@@ -14,6 +14,8 @@ from device_matrix.stats import AudioBothWays
 STARVED_RATIO = 0.5
 """A browser whose group stood still for half of the call, its quota spent, is a device at its end."""
 
+SATURATED_RATIO = 0.9
+"""Above this share of waiting the machine itself is too slow for anything to be said of how fast the product is."""
 LINK_LATE_LIMIT_MS = 50.0
 """A link this late adds more delay than the profiles with the shortest one have."""
 
@@ -62,6 +64,13 @@ def require_link_kept(drops: LinkDrops) -> None:
         raise LinkOff(detail, reason="link_late")
 
 
+def require_fit_machine(pressure_ratio: float | None) -> None:
+    """Checks, after a failure, that the machine was fit to find one. Raises DeviceUnavailable when it was not."""
+    if pressure_ratio is not None and pressure_ratio > SATURATED_RATIO:
+        detail = f"this machine's CPUs were short for {pressure_ratio:.0%} of the call"
+        raise DeviceUnavailable(detail, reason="machine_saturated", hint="fewer workers, or a lighter load beside them")
+
+
 def judge_media(evidence: MediaEvidence, limits: Limits) -> None:
     """Raises ProductFailure at the first figure beyond its limit."""
     if evidence.setup_ms is None:
@@ -81,13 +90,18 @@ def _judge_gaps(evidence: MediaEvidence, limits: Limits) -> None:
     if heard is None or sent is None:
         silent = "the device" if heard is None else "the far end"
         raise ProductFailure("no_audio", f"no audio packet reached {silent}")
+    own_gap_ms = evidence.audio.device_send_gap_ms or 0.0
+    if own_gap_ms > limits.gap_ms:
+        stood_still = f"the device itself sent nothing for {own_gap_ms / 1000:.1f} s"
+        if evidence.throttled_ratio > STARVED_RATIO:
+            raise ProductFailure("gap", f"{stood_still}: its CPU is too slow", Blame.DEVICE)
+        raise DeviceUnavailable(f"{stood_still} although its CPU quota had room", reason="device_stalled")
     if heard.max_gap_ms > limits.gap_ms:
         blame = Blame.NETWORK if evidence.link_drops else Blame.TARGET
         raise ProductFailure("gap", f"the device heard nothing for {heard.max_gap_ms / 1000:.1f} s", blame)
     far_gap_ms = max(sent.max_gap_ms, evidence.far_gap_ms or 0.0)
     if far_gap_ms > limits.gap_ms:
-        own_gap_ms = evidence.audio.device_send_gap_ms or 0.0
-        blame = Blame.DEVICE if own_gap_ms > limits.gap_ms else Blame.NETWORK if evidence.link_drops else Blame.TARGET
+        blame = Blame.NETWORK if evidence.link_drops else Blame.TARGET
         raise ProductFailure("gap", f"the far end heard nothing for {far_gap_ms / 1000:.1f} s", blame)
 
 

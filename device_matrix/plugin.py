@@ -115,6 +115,7 @@ def matrix_worker(request: pytest.FixtureRequest) -> Iterator[Worker]:
     worker = Worker(name, request.config.stash[SHARED].settings, catalogue(), load_catalogue(), SystemClock())
     with worker.stop.listening():
         try:
+            worker.warm_up()
             yield worker
         finally:
             worker.close()

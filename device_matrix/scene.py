@@ -30,9 +30,10 @@ from device_matrix.worker import Worker
 from network_profiles.lab import LinkCounters, ShapedLink, open_link
 from network_profiles.proof import Evidence, measure
 
-MEASURE_BUDGET_S = 4.0
+MEASURE_BUDGET_S = 3.0
 MEASURE_TIMEOUT_S = 25.0
 LAUNCH_TIMEOUT_S = 25.0
+LINK_NICE = -10
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,9 @@ def open_scene(
         link = stack.enter_context(open_link(profile, seed=seed, name=cell.id))
     except RingfenceError as error:
         raise LinkOff(f"the link could not be opened: {error.message}", reason="no_link", hint=error.hint) from error
+    # A link that waits for the CPU is late, and lateness is delay that its profile does not ask for.
+    with contextlib.suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, link.pid, LINK_NICE)
     measuring = stack.enter_context(ThreadPoolExecutor(1, thread_name_prefix="link-proof"))
     measured = measuring.submit(measure, link, profile, budget_s=MEASURE_BUDGET_S)
 

@@ -14,7 +14,7 @@ from calls.segments import SegmentWriter
 from device_matrix.cells import DriverName
 from device_matrix.devices import Device
 from device_matrix.drivers.protocol import Driver
-from device_matrix.errors import DeviceUnavailable
+from device_matrix.errors import CellEnvironmentError, DeviceUnavailable
 from device_matrix.far_end import FarEnd
 from device_matrix.lifetime import StopWish
 from device_matrix.target_admin import TargetAdmin
@@ -73,6 +73,11 @@ class Worker:
     @property
     def run_folder(self) -> Path:
         return Path(self.settings.run_folder)
+
+    def warm_up(self) -> None:
+        """Starts what every cell needs before the first one is timed or measured. What fails here fails in the cell."""
+        with contextlib.suppress(CellEnvironmentError):
+            self.far_end.ensure_started()
 
     def driver(self, name: DriverName) -> Driver:
         """Returns the driver, made at its first use. Raises DeviceUnavailable for Appium without a server."""

@@ -92,6 +92,11 @@ class PlaywrightDriver:
     def __init__(self) -> None:
         self._playwright: Playwright | None = None
 
+    def start(self) -> None:
+        """Starts Playwright's own process, which ``launch`` otherwise does at its first use."""
+        if self._playwright is None:
+            self._playwright = sync_playwright().start()
+
     @contextlib.contextmanager
     def launch(self, spec: LaunchSpec, timeout_s: float) -> Iterator[PlaywrightBrowser]:
         version = browser_version(find_browser())
@@ -115,8 +120,8 @@ class PlaywrightDriver:
                 playwright.stop()
 
     def _open_context(self, spec: LaunchSpec, version: str, timeout_s: float) -> BrowserContext:
-        if self._playwright is None:
-            self._playwright = sync_playwright().start()
+        self.start()
+        assert self._playwright is not None
         device = spec.device
         wrapper = write_browser_wrapper(
             spec.work_folder,

@@ -89,7 +89,8 @@ def test_rules_that_leave_no_device_are_refused() -> None:
 def test_every_unknown_name_is_found_at_once_with_the_nearest_one(tmp_path: Path) -> None:
     path = tmp_path / "plan.toml"
     path.write_text(
-        '[matrix]\ndevices = ["redmi-goo"]\nworkrs = 4\n[[matrix.rules]]\nscenario = "audio_cal"\nnetworks = ["gprs_3g"]\n'
+        '[matrix]\ndevices = ["redmi-goo"]\nworkrs = 4\n'
+        '[[matrix.rules]]\nscenario = "audio_cal"\nnetworks = ["gprs_3g"]\n'
     )
     with pytest.raises(InputError) as caught:
         load_matrix_plan(path)

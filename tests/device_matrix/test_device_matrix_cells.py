@@ -1,0 +1,211 @@
+"""Whole cells against the real service, over real links, with the engine at the far end."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from bedrock.clock import SystemClock
+from device_matrix import appium_server, cpu_limit, scene
+from device_matrix.appium_server import AppiumServer
+from device_matrix.artifacts import next_attempt
+from device_matrix.cells import Cell, DriverName
+from device_matrix.cpu_limit import CGROUP_ROOT
+from device_matrix.devices import catalogue
+from device_matrix.drivers.playwright_driver import PlaywrightDriver
+from device_matrix.execution import Attempt
+from device_matrix.owner import PREFIX
+from device_matrix.scenarios import video_fallback
+from device_matrix.service import TOKEN_VARIABLE, start_service
+from device_matrix.worker import RunSettings, Worker
+from network_profiles import ShapedLink, lacks, load_catalogue, open_link
+from reports.cells import CellResult, CellStatus
+
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.timeout(120),
+    pytest.mark.skipif(bool(lacks() or cpu_limit.lacks()), reason="no links or CPU groups on this machine"),
+]
+
+PLAYWRIGHT_CELL = Cell("redmi-go", "lte_good", "audio_call", DriverName.PLAYWRIGHT)
+APPIUM_CELL = Cell("iphone-13", "lte_good", "audio_call", DriverName.APPIUM)
+
+
+@pytest.fixture(scope="module")
+def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("run")
+
+
+@pytest.fixture(scope="module")
+def worker(run_folder: Path) -> Iterator[Worker]:
+    token = os.environ.get(TOKEN_VARIABLE)
+    service, url = start_service(run_folder / "service" / "service.sqlite", run_folder / "service.log", {})
+    server = AppiumServer(run_folder / "appium.log")
+    settings = RunSettings(
+        run_id="test-run",
+        run_folder=str(run_folder),
+        plan="smoke",
+        seed=5,
+        sustain_s=2.5,
+        retries_environment=0,
+        target_url=url,
+        admin_token=os.environ[TOKEN_VARIABLE],
+        appium_url=server.start() if not appium_server.lacks() else "",
+    )
+    made = Worker("matrix-test", settings, catalogue(), load_catalogue(), SystemClock())
+    made.warm_up()
+    # Kept between cells: made here, it is not counted against the first test.
+    driver = made.driver(DriverName.PLAYWRIGHT)
+    assert isinstance(driver, PlaywrightDriver)
+    driver.start()
+    yield made
+    made.close()
+    server.stop()
+    service.stop()
+    if token is None:
+        del os.environ[TOKEN_VARIABLE]
+
+
+def run(attempt: Attempt) -> CellResult:
+    result = attempt.run()
+    assert not list(CGROUP_ROOT.glob(f"*/{PREFIX}{os.getpid()}.*")), "a control group was left"
+    return result
+
+
+def attempt_at(worker: Worker, cell: Cell) -> Attempt:
+    return Attempt(worker, cell, next_attempt(worker.run_folder, cell.id))
+
+
+def require_whole_call(worker: Worker, result: CellResult) -> None:
+    assert (result.status, result.reason, result.detail) == (CellStatus.PASSED, "", "")
+    folder = worker.run_folder / "cells" / result.cell / str(result.attempt)
+    expected = {
+        "console.log",
+        "headers.pcap",
+        "link_counters.json",
+        "replay.txt",
+        "screen.png",
+        "shaping_evidence.json",
+        "steps.txt",
+        "webrtc.json",
+    }
+    assert set(result.artifacts) == expected
+    assert all((folder / name).exists() for name in expected)
+    assert (folder / "screen.png").read_bytes().startswith(b"\x89PNG")
+    assert result.shaping["ok"] is True
+    figures = result.figures
+    assert isinstance(figures["setup_ms"], float)
+    assert 0 < figures["setup_ms"] < 10_000
+    profile = load_catalogue()[result.network]
+    assert isinstance(figures["owd_down_p50_ms"], float)
+    assert figures["owd_down_p50_ms"] >= profile.down.owd_ms - 3 * profile.down.jitter_ms
+    assert figures["ptime_up_ms"] == 20.0
+    assert str(figures["local_candidate"]).startswith("host 10.213.")
+    assert result.replay == f"ringfence matrix --plan smoke --cell {result.cell}"
+
+
+def legs_of(worker: Worker, call_id: str) -> list[dict[str, Any]]:
+    worker.flush()
+    query = f"select * from read_parquet('{worker.run_folder}/calls/*.parquet') where call_id = ? order by side"
+    deadline_s = time.monotonic() + 5
+    while True:
+        with duckdb.connect() as database:
+            found = database.execute(query, [call_id])
+            names = [column[0] for column in found.description or ()]
+            legs = [dict(zip(names, row, strict=True)) for row in found.fetchall()]
+        # The engine flushes its own segments once a second.
+        if len(legs) == 2 or time.monotonic() > deadline_s:
+            return legs
+        time.sleep(0.1)
+
+
+def test_a_call_driven_by_playwright_is_measured_at_both_ends(worker: Worker) -> None:
+    result = run(attempt_at(worker, PLAYWRIGHT_CELL))
+    require_whole_call(worker, result)
+    callee, caller = legs_of(worker, result.call_id)
+    assert (callee["side"], caller["side"]) == ("callee", "caller")
+    assert (caller["tier"], caller["source"], caller["cell"]) == ("browser", "matrix", result.cell)
+    assert (caller["outcome"], caller["stage"]) == ("completed", "ended")
+    assert caller["hung_up_cleanly"]
+    assert caller["mos_lq"] > 3
+    assert callee["cell"] == result.cell
+    assert callee["outcome"] == "completed"
+    assert abs(callee["first_audio_at_s"] - caller["first_audio_at_s"]) < 5
+
+
+@pytest.mark.skipif(bool(appium_server.lacks()), reason="no Appium server on this machine")
+def test_a_call_driven_by_appium_is_measured_the_same_way(worker: Worker) -> None:
+    require_whole_call(worker, run(attempt_at(worker, APPIUM_CELL)))
+
+
+def test_a_link_that_is_off_says_nothing_of_the_product(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
+    def open_slower(profile: Any, *, seed: int, name: str) -> AbstractContextManager[ShapedLink]:
+        down = profile.down.model_copy(update={"owd_ms": profile.down.owd_ms + 60})
+        return open_link(profile.model_copy(update={"down": down}), seed=seed, name=name)
+
+    monkeypatch.setattr(scene, "open_link", open_slower)
+    result = run(attempt_at(worker, PLAYWRIGHT_CELL))
+    assert (result.status, result.reason, result.blame) == (CellStatus.ENVIRONMENT_ERROR, "link_off", "network")
+    assert "down owd_ms" in result.detail
+    assert result.call_id == ""
+
+
+def when_in_call(attempt: Attempt, act: Callable[[], None]) -> threading.Thread:
+    """Runs ``act`` while the call of ``attempt`` is on."""
+
+    def watch() -> None:
+        deadline_s = time.monotonic() + 60
+        while attempt.steps.current != "sustain" and time.monotonic() < deadline_s:
+            time.sleep(0.05)
+        act()
+
+    thread = threading.Thread(target=watch, name=f"fault in {attempt.cell.id}")
+    thread.start()
+    return thread
+
+
+def test_a_browser_killed_in_the_call_is_an_environment_error(worker: Worker) -> None:
+    def kill_browser() -> None:
+        for procs in CGROUP_ROOT.glob(f"cpu/{PREFIX}{os.getpid()}.*/cgroup.procs"):
+            for pid in procs.read_text().split():
+                os.kill(int(pid), signal.SIGKILL)
+
+    attempt = attempt_at(worker, PLAYWRIGHT_CELL)
+    killer = when_in_call(attempt, kill_browser)
+    result = run(attempt)
+    killer.join()
+    assert (result.status, result.reason) == (CellStatus.ENVIRONMENT_ERROR, "browser_died")
+    assert {"headers.pcap", "replay.txt", "steps.txt"} <= set(result.artifacts)
+
+
+def test_a_video_call_that_stays_video_fails_the_fallback(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(video_fallback, "FALLBACK_LIMIT_S", 4.0)
+    fallback = Cell("moto-g4", "hspa_35g", "video_fallback", DriverName.PLAYWRIGHT)
+    result = run(attempt_at(worker, fallback))
+    assert (result.status, result.reason, result.blame) == (CellStatus.FAILED, "no_fallback", "target")
+    assert result.figures["video_frames_sent"]
+    assert "screen.png" in result.artifacts
+
+
+def test_a_far_end_killed_in_the_call_is_an_environment_error_and_comes_back(worker: Worker) -> None:
+    def kill_engine() -> None:
+        assert worker.far_end.pid is not None
+        os.kill(worker.far_end.pid, signal.SIGKILL)
+
+    attempt = attempt_at(worker, PLAYWRIGHT_CELL)
+    killer = when_in_call(attempt, kill_engine)
+    result = run(attempt)
+    killer.join()
+    assert (result.status, result.reason) == (CellStatus.ENVIRONMENT_ERROR, "far_end_lost")
+    worker.far_end.ensure_started()
+    assert worker.far_end.pid is not None
+    worker.far_end.close()

@@ -1,0 +1,163 @@
+"""The scripts that run in the page, in a real browser on plain local pages: the hook, and the call screen's watch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from device_matrix import cpu_limit
+from device_matrix.cpu_limit import CpuGroup
+from device_matrix.devices import catalogue
+from device_matrix.drivers.playwright_driver import PlaywrightBrowser, PlaywrightDriver
+from device_matrix.drivers.protocol import LaunchSpec, PageTimeout
+from device_matrix.errors import DeviceUnavailable
+from device_matrix.hook import init_script
+from device_matrix.hook.samples import call_connection, read_connections
+from device_matrix.pages.app_page import AppPage
+
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.skipif(bool(cpu_limit.lacks()), reason="no control groups that are ours to write"),
+]
+
+LOOPBACK_CALL = """async () => {
+  const [near, far] = [new RTCPeerConnection(), new RTCPeerConnection()];
+  for (const connection of [near, far]) {
+    connection.ontrack = ({ streams }) => { Object.assign(new Audio(), { srcObject: streams[0] }).play(); };
+    const stream = await navigator.mediaDevices.getUserMedia({ audio: true });
+    for (const track of stream.getTracks()) connection.addTrack(track, stream);
+  }
+  const describe = async (connection) => {
+    await connection.setLocalDescription();
+    while (connection.iceGatheringState !== 'complete') await new Promise((resolve) => setTimeout(resolve, 10));
+    return connection.localDescription;
+  };
+  await far.setRemoteDescription(await describe(near));
+  await near.setRemoteDescription(await describe(far));
+  window.ends = [near, far];
+  const end = performance.now() + 15000;
+  while (!window.ringfenceHook.heard() && performance.now() < end) {
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  await window.ringfenceHook.sampleNow();
+}"""
+
+CALL_SCREEN_PAGE = """<body data-signaling="online"><div id="app"></div><script>
+  function show(state, more) {
+    const screen = document.querySelector('[data-testid=call-screen]') ?? document.createElement('section');
+    screen.dataset.testid = 'call-screen';
+    Object.assign(screen.dataset, { state, callId: 'c1', media: 'video', fallback: 'none', quality: 'good' }, more);
+    if (!screen.isConnected) document.getElementById('app').append(screen);
+  }
+</script></body>"""
+
+
+@pytest.fixture(scope="module")
+def driver() -> Iterator[PlaywrightDriver]:
+    made = PlaywrightDriver()
+    made.start()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def group() -> Iterator[CpuGroup]:
+    made = CpuGroup()
+    yield made
+    made.release()
+
+
+@pytest.fixture
+def browser(driver: PlaywrightDriver, group: CpuGroup, tmp_path: Path) -> Iterator[PlaywrightBrowser]:
+    device = catalogue()["galaxy-a03-core"]
+    spec = LaunchSpec(
+        device=device,
+        exec_prefix=["env"],
+        group=group,
+        work_folder=tmp_path,
+        secure_origins=["http://127.0.0.1:1"],
+        init_script=init_script(device),
+        environment={"TMPDIR": str(tmp_path)},
+    )
+    with driver.launch(spec, 30) as launched:
+        yield launched
+
+
+def open_page(browser: PlaywrightBrowser, tmp_path: Path, html: str) -> AppPage:
+    page = tmp_path / "page.html"
+    page.write_text(f'<!doctype html><meta name="viewport" content="width=device-width">{html}')
+    app = AppPage(browser)
+    app.open(page.as_uri(), 10)
+    return app
+
+
+def test_a_call_that_knows_nothing_of_the_hook_is_measured(browser: PlaywrightBrowser, tmp_path: Path) -> None:
+    open_page(browser, tmp_path, "<body></body>")
+    assert browser.evaluate("() => [innerWidth, devicePixelRatio, navigator.deviceMemory]") == [360, 2, 2]
+    assert browser.evaluate("() => navigator.hardwareConcurrency") == 8
+    browser.evaluate(LOOPBACK_CALL)
+    browser.evaluate("() => window.ends[0].close()")
+    connections = read_connections(browser.evaluate("() => window.ringfenceHook.take()"))
+    assert len(connections) == 2
+    assert connections[0].closed_at_ms is not None
+    call = call_connection(connections)
+    assert call is not None
+    assert call.ice_at_ms is not None
+    assert call.connected_at_ms is not None
+    assert call.first_audio_at_ms is not None
+    assert call.created_at_ms < call.ice_at_ms <= call.connected_at_ms <= call.first_audio_at_ms
+    last = call.samples[-1]
+    assert last.audio_in is not None
+    assert last.audio_in.packets_received > 0
+    assert last.audio_in.codec is not None
+    assert last.audio_in.codec.mime_type == "audio/opus"
+    assert last.pair is not None
+    assert last.pair.local.address, "raw addresses, no multicast DNS names"
+
+
+def test_the_constructor_stays_what_pages_expect(browser: PlaywrightBrowser, tmp_path: Path) -> None:
+    open_page(browser, tmp_path, "<body></body>")
+    checks = """() => {
+      const connection = new RTCPeerConnection();
+      return [connection instanceof RTCPeerConnection, typeof RTCPeerConnection.generateCertificate,
+        RTCPeerConnection.name, Object.keys(window).includes('ringfenceHook')];
+    }"""
+    assert browser.evaluate(checks) == [True, "function", "RTCPeerConnection", False]
+
+
+def test_the_call_screen_is_followed_with_its_moments(browser: PlaywrightBrowser, tmp_path: Path) -> None:
+    app = open_page(browser, tmp_path, CALL_SCREEN_PAGE)
+    assert app.wait_call({"state": ["calling"]}, timeout_s=0.1) is None
+    browser.evaluate("() => { show('calling'); setTimeout(() => show('in-call'), 100); }")
+    shown = app.wait_call({"state": ["in-call"]}, {"state": ["ended"]}, timeout_s=10)
+    assert shown is not None
+    assert (shown.state, shown.call_id, shown.media) == ("in-call", "c1", "video")
+    browser.evaluate("() => show('in-call', { media: 'audio', fallback: 'low-audio' })")
+    fallen = app.wait_call({"media": ["audio"], "fallback": ["audio", "low-audio"]}, timeout_s=5)
+    assert fallen is not None
+    browser.evaluate("() => show('ended', { endReason: 'hangup' })")
+    ended = app.wait_call({"state": ["ended"]}, timeout_s=5)
+    assert ended is not None
+    assert ended.end_reason == "hangup"
+    timeline = app.call_timeline()
+    assert [screen.state for screen in timeline] == ["calling", "in-call", "in-call", "ended"]
+    assert [screen.at_s for screen in timeline] == sorted(screen.at_s for screen in timeline)
+
+
+def test_what_the_page_does_not_do_in_time_is_no_trouble_of_ours(browser: PlaywrightBrowser, tmp_path: Path) -> None:
+    app = open_page(browser, tmp_path, '<body data-signaling="offline"><button id="off" disabled>x</button></body>')
+    with pytest.raises(PageTimeout):
+        browser.click("#nowhere", 0.2)
+    with pytest.raises(PageTimeout):
+        browser.click("#off", 0.2)
+    with pytest.raises(PageTimeout):
+        app.hang_up(0.2)
+
+
+def test_a_browser_that_was_killed_is_said_to_be_gone(browser: PlaywrightBrowser, group: CpuGroup) -> None:
+    group.kill()
+    with pytest.raises(DeviceUnavailable) as caught:
+        browser.evaluate("() => new Promise(() => {})")
+    assert caught.value.reason == "browser_died"

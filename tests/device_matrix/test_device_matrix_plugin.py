@@ -1,0 +1,113 @@
+"""``pytest device_matrix`` from outside: what it would run, what it says when something is wrong, how it ends."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bedrock.errors import EnvironmentLacks
+from bedrock.exit_codes import ExitCode
+from device_matrix import cpu_limit
+from device_matrix.cells import Cell, DriverName
+from device_matrix.controller import require_machine
+from network_profiles import lacks
+
+MATRIX = Path(__file__).parents[2] / "device_matrix"
+PLAN = """
+seed = 1
+[matrix]
+devices = ["redmi-go", "pixel-7"]
+[[matrix.rules]]
+scenario = "audio_call"
+networks = ["hspa_35g"]
+[[matrix.rules]]
+scenario = "video_fallback"
+networks = ["gprs_2g"]
+"""
+
+pytestmark = pytest.mark.integration
+needs_machine = pytest.mark.skipif(bool(lacks() or cpu_limit.lacks()), reason="no links or CPU groups on this machine")
+
+
+@pytest.fixture
+def plan(tmp_path: Path) -> Path:
+    path = tmp_path / "plan.toml"
+    path.write_text(PLAN)
+    return path
+
+
+def matrix(folder: Path, *arguments: str, path: str = "") -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "pytest", str(MATRIX), "--run-folder", str(folder), "-n", "0", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=50,
+        check=False,
+        cwd=folder.parent,
+        env={**os.environ, "PATH": path or os.environ["PATH"], "PYTHONDONTWRITEBYTECODE": "1"},
+    )
+
+
+@needs_machine
+def test_the_cells_are_listed_longest_first_and_nothing_is_started(tmp_path: Path, plan: Path) -> None:
+    ended = matrix(tmp_path / "run", "--plan", str(plan), "--collect-only", "-q")
+    listed = [line.partition("[")[2].rstrip("]") for line in ended.stdout.splitlines() if "test_cell[" in line]
+    assert listed == [
+        "redmi-go--gprs_2g--video_fallback",
+        "pixel-7--gprs_2g--video_fallback",
+        "redmi-go--hspa_35g--audio_call",
+        "pixel-7--hspa_35g--audio_call",
+    ]
+    assert ended.returncode == 0
+    assert not (tmp_path / "run").exists()
+
+
+def test_everything_unknown_is_named_at_once_and_nothing_is_started(tmp_path: Path) -> None:
+    plan = tmp_path / "plan.toml"
+    plan.write_text(PLAN.replace("redmi-go", "redmi-goo").replace("hspa_35g", "hspa_36g").replace("audio_", "audi_"))
+    ended = matrix(tmp_path / "run", "--plan", str(plan))
+    assert ended.returncode == ExitCode.USAGE
+    assert f"{plan}: matrix.devices[0]: unknown device 'redmi-goo' (did you mean 'redmi-go'?)" in ended.stderr
+    assert "unknown network 'hspa_36g' (did you mean 'hspa_35g'?)" in ended.stderr
+    assert "unknown scenario 'audi_call' (did you mean 'audio_call'?)" in ended.stderr
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_cell_that_does_not_exist_is_named_with_the_nearest(tmp_path: Path, plan: Path) -> None:
+    ended = matrix(tmp_path / "run", "--plan", str(plan), "--cell", "pixel-7--hspa_35g--audio_cal")
+    assert ended.returncode == ExitCode.USAGE
+    assert "did you mean 'pixel-7--hspa_35g--audio_call'?" in ended.stderr
+
+
+@needs_machine
+def test_a_target_that_does_not_answer_is_one_sentence_and_exit_5(tmp_path: Path, plan: Path) -> None:
+    ended = matrix(tmp_path / "run", "--plan", str(plan), "--target", "http://127.0.0.1:9")
+    assert ended.returncode == ExitCode.ENVIRONMENT
+    assert "the service at http://127.0.0.1:9 does not answer GET /health" in ended.stderr + ended.stdout
+    assert "Traceback" not in ended.stderr + ended.stdout
+
+
+@needs_machine
+def test_a_machine_without_programs_is_told_which_and_how_to_get_them(tmp_path: Path, plan: Path) -> None:
+    tools = tmp_path / "bin"
+    tools.mkdir()
+    (tools / "setpriv").symlink_to("/usr/bin/setpriv")
+    ended = matrix(tmp_path / "run", "--plan", str(plan), path=str(tools))
+    said = ended.stderr + ended.stdout
+    assert ended.returncode == ExitCode.ENVIRONMENT
+    assert "'nsenter' is not on this machine (apt-get install util-linux)" in said
+    assert "there is no Chromium (apt-get install chromium" in said
+    assert "there is no Node.js (apt-get install nodejs" in said
+    assert "Traceback" not in said
+
+
+def test_without_root_nothing_can_run_and_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 65534)
+    cell = Cell("redmi-go", "lte_good", "audio_call", DriverName.PLAYWRIGHT)
+    with pytest.raises(EnvironmentLacks, match="root is needed") as caught:
+        require_machine([cell])
+    assert caught.value.exit_code == ExitCode.ENVIRONMENT
