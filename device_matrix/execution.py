@@ -14,7 +14,7 @@ from device_matrix.cells import Cell
 from device_matrix.cpu_limit import quota_cores
 from device_matrix.cpu_pressure import PressureGauge
 from device_matrix.drivers.protocol import PageTimeout
-from device_matrix.errors import CellEnvironmentError
+from device_matrix.errors import CellEnvironmentError, DeviceUnavailable
 from device_matrix.evidence import CallEvidence, collect, device_leg, require_parts, write_samples
 from device_matrix.figures import Figures, figures, setup_ms
 from device_matrix.hook.probe import PageProbe
@@ -31,10 +31,13 @@ from device_matrix.scenarios import SCENARIOS
 from device_matrix.scenarios.call_flow import CallContext
 from device_matrix.scenarios.judgement import ProductFailure
 from device_matrix.scene import Scene, open_scene
+from device_matrix.watchdog import Watchdog
 from device_matrix.worker import Worker
 from reports.cells import CellResult, CellStatus, write_cell
 
 OPEN_TIMEOUT_S = 30.0
+STEP_LIMIT_S = 45.0
+"""Every wait inside a step is shorter. What exceeds it hangs, and is ended by killing its browser."""
 SIGN_IN_TIMEOUT_S = 20.0
 """The slowest profile (18 kbit/s, 1.3 s of round trip) takes about 15 s for the page and 10 s for the sign-in."""
 
@@ -65,12 +68,13 @@ class Attempt:
     figures: Figures = field(default_factory=dict)
     shaping: dict[str, object] = field(default_factory=dict)
     call_id: str = ""
+    _watchdog: Watchdog | None = None
     artifacts: Artifacts = field(init=False)
     steps: StepLog = field(init=False)
 
     def __post_init__(self) -> None:
         self.artifacts = Artifacts(self.worker.run_folder, self.cell.id, self.number)
-        self.steps = StepLog(self.worker.clock, self.worker.stop.check)
+        self.steps = StepLog(self.worker.clock, self._on_step)
 
     def run(self) -> CellResult:
         """Returns the attempt's result, written to its folder already."""
@@ -97,19 +101,26 @@ class Attempt:
             steps=self.steps,
             limits=scenario.limits(generation, self.worker.settings.sustain_s),
         )
-        failure: ProductFailure | None = None
+        self._watchdog = Watchdog(STEP_LIMIT_S + context.limits.sustain_s, scene.group.kill)
         pressure = PressureGauge(self.worker.clock)
-        try:
-            with self._troubles_noted():
-                self._open_app(scene, context)
-                scenario.run(context)
-        except ProductFailure as found:
-            failure = found
-        finally:
-            self.steps.begin("collect")
-            evidence = collect(scene, probe, context, self.worker, self.artifacts, pressure)
-            self.steps.begin("judge")
-            self._judge(scene, context, evidence, failure)
+        failure: ProductFailure | None = None
+        with self._watchdog:
+            try:
+                with self._troubles_noted():
+                    self._open_app(scene, context)
+                    scenario.run(context)
+            except ProductFailure as found:
+                failure = found
+            finally:
+                self.steps.begin("collect")
+                evidence = collect(scene, probe, context, self.worker, self.artifacts, pressure)
+        self.steps.begin("judge")
+        self._judge(scene, context, evidence, failure)
+
+    def _on_step(self) -> None:
+        self.worker.stop.check()
+        if self._watchdog is not None:
+            self._watchdog.feed()
 
     def _open_app(self, scene: Scene, context: CallContext) -> None:
         self.steps.begin("open_page")
@@ -140,7 +151,7 @@ class Attempt:
                 if failure is None:
                     failure = self._media_failure(context, scene, evidence)
                 if failure is not None:
-                    require_fit_machine(evidence.pressure_ratio)
+                    require_fit_machine(failure, evidence.pressure_ratio)
                     raise failure
         except ProductFailure as found:
             self.verdict.note(CellStatus.FAILED, found.blame, found.reason, found.detail)
@@ -188,6 +199,8 @@ class Attempt:
             raise
         except CellEnvironmentError as error:
             self._heed_stop(error)
+            if self._watchdog is not None and self._watchdog.fired:
+                error = DeviceUnavailable(f"the browser hung, and was killed: {error.message}", reason="browser_hung")
             detail = f"{error.message} (step {self.steps.current})"
             self.verdict.note(CellStatus.ENVIRONMENT_ERROR, error.blame, error.reason, detail)
         except Exception as error:

@@ -14,7 +14,10 @@ from device_matrix.stats import AudioBothWays
 STARVED_RATIO = 0.5
 """A browser whose group stood still for half of the call, its quota spent, is a device at its end."""
 
-SATURATED_RATIO = 0.9
+REASONS_OF_TIME = frozenset(
+    {"open_page_timeout", "sign_in_timeout", "no_call_button", "setup_timeout", "setup_too_slow", "gap", "audio_loss"}
+)
+SATURATED_RATIO = 0.95
 """Above this share of waiting the machine itself is too slow for anything to be said of how fast the product is."""
 LINK_LATE_LIMIT_MS = 50.0
 """A link this late adds more delay than the profiles with the shortest one have."""
@@ -64,9 +67,10 @@ def require_link_kept(drops: LinkDrops) -> None:
         raise LinkOff(detail, reason="link_late")
 
 
-def require_fit_machine(pressure_ratio: float | None) -> None:
-    """Checks, after a failure, that the machine was fit to find one. Raises DeviceUnavailable when it was not."""
-    if pressure_ratio is not None and pressure_ratio > SATURATED_RATIO:
+def require_fit_machine(failure: ProductFailure, pressure_ratio: float | None) -> None:
+    """Checks that a failure to be in time was found on a machine that had time. Raises DeviceUnavailable otherwise."""
+    saturated = pressure_ratio is not None and pressure_ratio > SATURATED_RATIO
+    if saturated and failure.reason in REASONS_OF_TIME:
         detail = f"this machine's CPUs were short for {pressure_ratio:.0%} of the call"
         raise DeviceUnavailable(detail, reason="machine_saturated", hint="fewer workers, or a lighter load beside them")
 

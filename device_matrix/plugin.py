@@ -29,8 +29,8 @@ from network_profiles import load_catalogue
 from reports.cells import CellResult, CellStatus
 from reports.live import LiveWriter
 
-ATTEMPT_LIMIT_S = 150.0
-"""No attempt takes this long: every step has a limit of its own. Behind it stands pytest-timeout."""
+ATTEMPT_LIMIT_S = 300.0
+"""No attempt takes this long: every step has a limit of its own (execution.STEP_LIMIT_S). The last resort."""
 WORKER_INPUT = "device_matrix"
 SHARED = pytest.StashKey[Shared]()
 CONTROLLER = pytest.StashKey[Controller]()

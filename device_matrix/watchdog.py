@@ -1,0 +1,46 @@
+"""Bounds every step of an attempt, also one that waits for something that will never answer."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+
+class Watchdog:
+    """While entered, calls ``on_stuck`` once, on a thread of its own, when it has not been fed for ``limit_s``."""
+
+    def __init__(self, limit_s: float, on_stuck: Callable[[], None]) -> None:
+        self._limit_s = limit_s
+        self._on_stuck = on_stuck
+        self._changed = threading.Condition()
+        self._fed = 0
+        self._stopped = False
+        self.fired = False
+        self._thread = threading.Thread(target=self._watch, name="watchdog", daemon=True)
+
+    def feed(self) -> None:
+        """A new step has begun."""
+        with self._changed:
+            self._fed += 1
+            self._changed.notify()
+
+    def __enter__(self) -> Watchdog:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        with self._changed:
+            self._stopped = True
+            self._changed.notify()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        with self._changed:
+            while not self._stopped:
+                seen = self._fed
+                self._changed.wait(self._limit_s)
+                if not self._stopped and self._fed == seen:
+                    self.fired = True
+                    break
+        if self.fired:
+            self._on_stuck()

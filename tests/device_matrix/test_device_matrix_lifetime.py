@@ -1,0 +1,101 @@
+"""How attempts are bounded and ended: the watchdog, the wish to stop, and what is said of them."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from bedrock.clock import SystemClock
+from device_matrix import lifetime
+from device_matrix.artifacts import StepLog, next_attempt, replay_command
+from device_matrix.cpu_pressure import PressureGauge
+from device_matrix.lifetime import StopWish
+from device_matrix.watchdog import Watchdog
+
+
+class HeldClock:
+    """A clock that stands where it is put."""
+
+    def __init__(self) -> None:
+        self.now_s = 100.0
+
+    def monotonic_s(self) -> float:
+        return self.now_s
+
+    def unix_s(self) -> float:
+        return self.now_s
+
+
+def test_a_watchdog_that_is_fed_stays_quiet() -> None:
+    barked = threading.Event()
+    with Watchdog(0.3, barked.set) as watchdog:
+        for _ in range(6):
+            time.sleep(0.1)
+            watchdog.feed()
+    assert not watchdog.fired
+    assert not barked.is_set()
+
+
+def test_a_watchdog_that_is_not_fed_acts_once_and_ends() -> None:
+    acted: list[float] = []
+    with Watchdog(0.05, lambda: acted.append(time.monotonic())) as watchdog:
+        deadline_s = time.monotonic() + 5
+        while not acted and time.monotonic() < deadline_s:
+            time.sleep(0.01)
+        time.sleep(0.15)
+    assert watchdog.fired
+    assert len(acted) == 1
+
+
+def test_a_signal_is_a_wish_that_the_next_step_obeys(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lifetime.threading, "Timer", lambda *_arguments: threading.Thread(target=bool))
+    stop = StopWish()
+    steps = StepLog(SystemClock(), stop.check)
+    before = signal.getsignal(signal.SIGTERM)
+    with stop.listening():
+        steps.begin("open_link")
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert stop.requested
+        with pytest.raises(KeyboardInterrupt):
+            steps.begin("launch")
+        os.kill(os.getpid(), signal.SIGINT)
+    assert signal.getsignal(signal.SIGTERM) is before
+    assert steps.current == "open_link"
+
+
+def test_steps_are_logged_with_their_times() -> None:
+    clock = HeldClock()
+    steps = StepLog(clock, lambda: None)
+    steps.begin("open_link")
+    clock.now_s += 0.25
+    steps.begin("launch")
+    clock.now_s += 1.5
+    assert [line.split() for line in steps.lines()] == [["0.000", "0.250", "open_link"], ["0.250", "1.500", "launch"]]
+
+
+def test_attempts_never_overwrite_an_earlier_result(tmp_path: Path) -> None:
+    assert next_attempt(tmp_path, "a--b--c") == 1
+    first = tmp_path / "cells" / "a--b--c" / "1"
+    first.mkdir(parents=True)
+    assert next_attempt(tmp_path, "a--b--c") == 1, "a folder without a result is an attempt that never ended"
+    (first / "cell.json").touch()
+    assert next_attempt(tmp_path, "a--b--c") == 2
+
+
+def test_the_replay_command_can_be_pasted() -> None:
+    assert replay_command("my plans/x.toml", "a--b--c") == "ringfence matrix --plan 'my plans/x.toml' --cell a--b--c"
+
+
+def test_pressure_is_the_share_of_time_that_something_waited(tmp_path: Path) -> None:
+    clock, path = HeldClock(), tmp_path / "cpu"
+    path.write_text("some avg10=1.00 avg60=1.00 avg300=1.00 total=5000000\nfull avg10=0 avg60=0 avg300=0 total=0\n")
+    gauge = PressureGauge(clock, path)
+    clock.now_s += 10
+    path.write_text("some avg10=9.00 avg60=1.00 avg300=1.00 total=8000000\nfull avg10=0 avg60=0 avg300=0 total=0\n")
+    assert gauge.ratio() == pytest.approx(0.3)
+    assert PressureGauge(clock, tmp_path / "missing").ratio() is None
