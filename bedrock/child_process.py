@@ -21,6 +21,10 @@ from typing import IO, Any
 from bedrock.errors import EnvironmentLacks
 
 
+_IF_PARENT_LIVES = '[ "$PPID" = "$0" ] || exit 1; exec "$@"'
+"""A parent that died before its child had asked for the signal would never be noticed: look once, then go."""
+
+
 class ChildProcess:
     """One running program. ``stop`` is safe to call twice."""
 
@@ -121,7 +125,7 @@ def spawn(
             log = stack.enter_context(log_path.open("ab"))
         try:
             popen = subprocess.Popen(
-                ["setpriv", "--pdeathsig", death_signal, "--", *argv],
+                ["setpriv", "--pdeathsig", death_signal, "--", "sh", "-c", _IF_PARENT_LIVES, str(os.getpid()), *argv],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE if pipe_stdout else log,
                 stderr=log,
