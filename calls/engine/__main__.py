@@ -89,11 +89,11 @@ def _collect_rarely() -> None:
 def _come_first() -> None:
     """Asks the kernel to run this process when a packet is due: a late generator would measure itself.
 
-    Real-time round robin, as the links have; only nicer, or as it is, where the rights are missing. Threads and
-    children are not carried along.
+    Real-time round robin, as the links have; only nicer, or as it is, where the rights are missing. Threads that are
+    started later inherit it: one that held the interpreter's lock at a lower rank would keep the loop waiting.
     """
     try:
-        os.sched_setscheduler(0, os.SCHED_RR | os.SCHED_RESET_ON_FORK, os.sched_param(1))
+        os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
     except OSError:
         with contextlib.suppress(OSError):
             os.nice(NICENESS)
