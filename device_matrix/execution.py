@@ -185,7 +185,6 @@ class Attempt:
             audio=evidence.audio,
             setup_ms=setup_ms(leg, evidence.far_leg),
             effective_loss_ratio=leg.effective_loss_ratio,
-            far_gap_ms=evidence.far_leg.max_gap_ms if evidence.far_leg is not None else None,
             link_drops=evidence.drops.total,
             throttled_ratio=evidence.throttled_s / span_s,
         )

@@ -30,8 +30,6 @@ class MediaEvidence:
     audio: AudioBothWays
     setup_ms: float | None
     effective_loss_ratio: float | None
-    far_gap_ms: float | None
-    """The longest silence by the far end's own record."""
     link_drops: int
     """Packets that the link dropped in the call, for whatever cause."""
     throttled_ratio: float
@@ -103,10 +101,11 @@ def _judge_gaps(evidence: MediaEvidence, limits: Limits) -> None:
     if heard.max_gap_ms > limits.gap_ms:
         blame = Blame.NETWORK if evidence.link_drops else Blame.TARGET
         raise ProductFailure("gap", f"the device heard nothing for {heard.max_gap_ms / 1000:.1f} s", blame)
-    far_gap_ms = max(sent.max_gap_ms, evidence.far_gap_ms or 0.0)
-    if far_gap_ms > limits.gap_ms:
+    # As captured where the link ends, up to the press of the hang-up button: the far end's own record goes on until the
+    # news of that has reached it, which over 2G may take seconds.
+    if sent.max_gap_ms > limits.gap_ms:
         blame = Blame.NETWORK if evidence.link_drops else Blame.TARGET
-        raise ProductFailure("gap", f"the far end heard nothing for {far_gap_ms / 1000:.1f} s", blame)
+        raise ProductFailure("gap", f"the far end heard nothing for {sent.max_gap_ms / 1000:.1f} s", blame)
 
 
 def _blame_slowness(evidence: MediaEvidence) -> Blame:
