@@ -86,5 +86,5 @@ clean: ## remove the environment and the stamps (not the runs)
 	@mkdir -p .setup
 	@command -v npm >/dev/null || { echo 'ringfence: npm is not on this machine: install Node.js 20 or newer'; exit 5; }
 	$(SAY) 'installing Appium and its Chromium driver'
-	@cd $(APPIUM) && npm ci --silent --no-progress
+	@cd $(APPIUM) && npm ci --loglevel=error --no-progress --ignore-scripts
 	@touch $@

@@ -20,7 +20,6 @@ from typing import IO, Any
 
 from bedrock.errors import EnvironmentLacks
 
-
 _IF_PARENT_LIVES = '[ "$PPID" = "$0" ] || exit 1; exec "$@"'
 """A parent that died before its child had asked for the signal would never be noticed: look once, then go."""
 
