@@ -67,10 +67,6 @@ def open_scene(
         link = stack.enter_context(open_link(profile, seed=seed, name=cell.id))
     except RingfenceError as error:
         raise LinkOff(f"the link could not be opened: {error.message}", reason="no_link", hint=error.hint) from error
-    # A link that waits for the CPU is late, and lateness is delay that its profile does not ask for: its few moments of
-    # work go before everything else. A kernel that refuses leaves it to the proof to say whether the link is on time.
-    with contextlib.suppress(OSError):
-        os.sched_setscheduler(link.pid, os.SCHED_RR, os.sched_param(1))
     measuring = stack.enter_context(ThreadPoolExecutor(1, thread_name_prefix="link-proof"))
     measured = measuring.submit(measure, link, profile, budget_s=MEASURE_BUDGET_S)
 
