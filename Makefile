@@ -38,7 +38,7 @@ contracts:
 
 tests:
 	$(SAY) 'tests'
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n auto --dist worksteal
 
 lock: ## pin every package again (records hashes, no addresses)
 	@echo "# Every package that 'make' installs, pinned with its hashes. Made by 'make lock'; records no address." > requirements.lock
