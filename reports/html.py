@@ -36,6 +36,7 @@ class GridRow:
 
     title: str
     device_class: str
+    emulated: bool
     cells: Mapping[str, Sequence[GridCell]]
 
 
@@ -103,10 +104,10 @@ def _marked(charts: Sequence[Any]) -> list[dict[str, Any]]:
 def _grid(grid: Sequence[GridCell]) -> list[GridRow]:
     rows: dict[str, GridRow] = {}
     for cell in grid:
-        row = rows.setdefault(cell.device, GridRow(cell.device_title, cell.device_class, {}))
+        row = rows.setdefault(cell.device, GridRow(cell.device_title, cell.device_class, cell.emulated, {}))
         cells = dict(row.cells)
         cells[cell.network] = [*cells.get(cell.network, []), cell]
-        rows[cell.device] = GridRow(row.title, row.device_class or cell.device_class, cells)
+        rows[cell.device] = GridRow(row.title, row.device_class or cell.device_class, row.emulated, cells)
     return list(rows.values())
 
 

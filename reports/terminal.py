@@ -182,7 +182,8 @@ def _grid(matrix: MatrixFigures) -> Table:
     for cell in matrix.grid:
         devices.setdefault(cell.device, []).append(cell)
     for cells in devices.values():
-        row: list[RenderableType] = [escape(cells[0].device_title)]
+        label = " [dim](emulated)[/]" if cells[0].emulated else ""
+        row: list[RenderableType] = [escape(cells[0].device_title) + label]
         for _generation, network in networks:
             row.append(Text(" ").join(_mark(cell) for cell in cells if cell.network == network))
         table.add_row(*row)
