@@ -1,0 +1,141 @@
+"""What is tried again, what is told to the run, and an Appium server that comes back."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from bedrock.clock import SystemClock
+from device_matrix import appium_server, plugin
+from device_matrix.appium_server import AppiumServer, appium_modules, server_is_ready
+from device_matrix.cells import Cell, DriverName
+from device_matrix.lifetime import StopWish
+from device_matrix.worker import Worker
+from reports.cells import CellResult, CellStatus, write_cell
+
+CELL = Cell("redmi-go", "lte_good", "audio_call", DriverName.PLAYWRIGHT)
+
+
+def result_of(attempt: int, status: CellStatus, reason: str) -> CellResult:
+    return CellResult(
+        cell=CELL.id, device=CELL.device, network=CELL.network, scenario=CELL.scenario, attempt=attempt, status=status,
+        reason=reason, detail="what happened", replay="ringfence matrix --cell x",
+    )  # fmt: skip
+
+
+class Rehearsal:
+    """Stands for attempts whose ends are known beforehand."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, run_folder: Path, ends: list[tuple[CellStatus, str]]) -> None:
+        self.run_folder = run_folder
+        self.ends = iter(ends)
+        self.item = SimpleNamespace(user_properties=[])
+        monkeypatch.setattr(plugin, "Attempt", self.attempt)
+        settings = SimpleNamespace(retries_environment=1)
+        stand_in = SimpleNamespace(
+            run_folder=run_folder, settings=settings, clock=SystemClock(), stop=StopWish(), name="w"
+        )
+        self.worker = cast(Worker, stand_in)
+
+    def attempt(self, _worker: Worker, _cell: Cell, number: int) -> Any:
+        def run() -> CellResult:
+            result = result_of(number, *next(self.ends))
+            write_cell(self.run_folder, result)
+            return result
+
+        return SimpleNamespace(run=run)
+
+    def run(self) -> None:
+        plugin.run_cell(self.worker, CELL, cast(pytest.Item, self.item))
+
+    def events(self) -> list[tuple[str, int, str]]:
+        lines = (self.run_folder / "live" / "matrix.jsonl").read_text().splitlines()
+        return [(event["event"], event["attempt"], event.get("status", "")) for event in map(json.loads, lines)]
+
+
+def test_an_environment_error_is_tried_again_and_both_attempts_stay(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    rehearsal = Rehearsal(monkeypatch, tmp_path, [(CellStatus.ENVIRONMENT_ERROR, "link_off"), (CellStatus.PASSED, "")])
+    rehearsal.run()
+    assert rehearsal.events() == [
+        ("start", 1, ""),
+        ("end", 1, "environment_error"),
+        ("start", 2, ""),
+        ("end", 2, "passed"),
+    ]
+    assert dict(rehearsal.item.user_properties)["attempts"] == 2
+    assert len(list((tmp_path / "cells" / CELL.id).iterdir())) == 2
+    assert not (tmp_path / "faults.jsonl").exists(), "a link that was off and measured is no death"
+
+
+def test_a_failure_of_the_product_is_never_tried_again(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    rehearsal = Rehearsal(monkeypatch, tmp_path, [(CellStatus.FAILED, "gap"), (CellStatus.PASSED, "")])
+    with pytest.raises(pytest.fail.Exception, match=r"failed \[gap\] what happened\nreplay: ringfence matrix"):
+        rehearsal.run()
+    assert rehearsal.events() == [("start", 1, ""), ("end", 1, "failed")]
+
+
+def test_retries_are_counted_and_a_death_is_told_to_the_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    died = (CellStatus.ENVIRONMENT_ERROR, "browser_died")
+    rehearsal = Rehearsal(monkeypatch, tmp_path, [died, died, (CellStatus.PASSED, "")])
+    with pytest.raises(pytest.fail.Exception, match=r"environment_error \[browser_died\]"):
+        rehearsal.run()
+    faults = [json.loads(line) for line in (tmp_path / "faults.jsonl").read_text().splitlines()]
+    assert [fault["what"] for fault in faults] == ["matrix_browser_died"] * 2
+    assert {fault["severity"] for fault in faults} == {"invalid"}
+
+
+def test_a_wish_to_stop_ends_the_worker_between_cells(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    rehearsal = Rehearsal(monkeypatch, tmp_path, [(CellStatus.PASSED, "")])
+    rehearsal.worker.stop.requested = True
+    with pytest.raises(KeyboardInterrupt):
+        rehearsal.run()
+
+
+needs_appium = pytest.mark.skipif(bool(appium_server.lacks()), reason="no Appium server on this machine")
+
+
+@pytest.fixture
+def deaths() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def server(tmp_path: Path, deaths: list[str]) -> Iterator[AppiumServer]:
+    made = AppiumServer(tmp_path / "appium.log", deaths.append)
+    yield made
+    made.stop()
+
+
+@needs_appium
+@pytest.mark.integration
+def test_an_appium_server_that_was_killed_comes_back_on_its_port(server: AppiumServer, deaths: list[str]) -> None:
+    url = server.start()
+    assert server_is_ready(url)
+    first = server.pid
+    assert first is not None
+    os.kill(first, signal.SIGKILL)
+    deadline_s = time.monotonic() + 30
+    while (server.pid == first or not server_is_ready(url)) and time.monotonic() < deadline_s:
+        time.sleep(0.1)
+    assert server_is_ready(url)
+    assert server.url == url
+    assert server.restarts == 1
+    assert deaths == ["the Appium server ended by itself with exit code -9; it is started again"]
+    server.stop()
+    assert not server_is_ready(url)
+
+
+@needs_appium
+def test_the_server_and_its_driver_are_the_pinned_ones() -> None:
+    pinned = json.loads((appium_server.HOME / "package.json").read_text())["dependencies"]
+    assert appium_modules() == pinned
