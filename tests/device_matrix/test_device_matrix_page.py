@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -70,16 +71,23 @@ def group() -> Iterator[CpuGroup]:
 
 
 @pytest.fixture
-def browser(driver: PlaywrightDriver, group: CpuGroup, tmp_path: Path) -> Iterator[PlaywrightBrowser]:
+def short_folder() -> Iterator[Path]:
+    """A Unix socket's path holds 108 bytes, and Chromium puts one below its folder: pytest's own are too deep."""
+    with tempfile.TemporaryDirectory(prefix="rf-page-", ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
+
+
+@pytest.fixture
+def browser(driver: PlaywrightDriver, group: CpuGroup, short_folder: Path) -> Iterator[PlaywrightBrowser]:
     device = catalogue()["galaxy-a03-core"]
     spec = LaunchSpec(
         device=device,
         exec_prefix=["env"],
         group=group,
-        work_folder=tmp_path,
+        work_folder=short_folder,
         secure_origins=["http://127.0.0.1:1"],
         init_script=init_script(device),
-        environment={"TMPDIR": str(tmp_path)},
+        environment={"TMPDIR": str(short_folder)},
     )
     with driver.launch(spec, 30) as launched:
         yield launched
