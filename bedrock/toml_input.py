@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -43,6 +43,20 @@ def check(model: type[ModelT], tables: dict[str, Any], file: str, *, under: str 
         return model.model_validate(tables)
     except ValidationError as error:
         raise InputError(_problems(error, model, file, under)) from None
+
+
+def find_file(name_or_path: str, built_in: Mapping[str, Path], what: str, *, option: str) -> Path:
+    """Returns a file that was named by its path, or by the name of one that comes with ringfence.
+
+    Raises InputError, which names ``option``, ``what`` was looked for, and the nearest known name.
+    """
+    path = Path(name_or_path)
+    if path.suffix == ".toml" or path.is_file():
+        return path
+    if name_or_path in built_in:
+        return built_in[name_or_path]
+    message = f"no {what} file and no built-in {what} '{name_or_path}'"
+    raise InputError([Problem(option, "", message, nearest(name_or_path, built_in))])
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, StringConstraints
 
 from bedrock.errors import InputError, Problem
-from bedrock.toml_input import Written, check, nearest, read_toml, unknown_name
+from bedrock.toml_input import Written, check, find_file, read_toml, unknown_name
 from device_matrix.devices import DeviceClass, catalogue
 from device_matrix.scenarios import SCENARIO_NAMES
 from network_profiles import load_catalogue
@@ -49,16 +49,7 @@ class MatrixPlan(Written):
 
 def plan_path(name_or_path: str) -> Path:
     """Returns the file of a plan given as a path or as a built-in name. Raises InputError when there is neither."""
-    path = Path(name_or_path)
-    if path.suffix == ".toml" or path.exists():
-        return path
-    built_in = PLANS_FOLDER / f"{name_or_path}.toml"
-    if built_in.exists():
-        return built_in
-    known = [plan.stem for plan in PLANS_FOLDER.glob("*.toml")]
-    raise InputError(
-        [Problem("--plan", "", f"no plan file and no built-in plan '{name_or_path}'", nearest(name_or_path, known))]
-    )
+    return find_file(name_or_path, {path.stem: path for path in PLANS_FOLDER.glob("*.toml")}, "plan", option="--plan")
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field, field_validator, model_validator
 
 from bedrock.errors import InputError, Problem
-from bedrock.toml_input import Written, check, nearest, read_toml, unknown_name
+from bedrock.toml_input import Written, check, find_file, read_toml, unknown_name
 from loadtests.talk import TalkTime
 
 if TYPE_CHECKING:
@@ -168,15 +168,7 @@ def load_plan(name_or_path: str) -> LoadPlan:
 
 def find_plan(name_or_path: str) -> Path:
     """Returns the file of a plan. Raises InputError when it is neither a file nor a known name."""
-    path = Path(name_or_path)
-    if path.suffix == ".toml" or path.is_file():
-        return path
-    plans = built_in_plans()
-    if name_or_path in plans:
-        return plans[name_or_path]
-    raise InputError(
-        [Problem(name_or_path, "", "is neither a plan file nor a built-in plan", nearest(name_or_path, plans))]
-    )
+    return find_file(name_or_path, built_in_plans(), "plan", option="--plan")
 
 
 def limits_of(plan: LoadPlan, plan_file: Path) -> Limits:

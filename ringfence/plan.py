@@ -12,7 +12,7 @@ from pydantic import Field
 import device_matrix.plan
 import loadtests.plan
 from bedrock.errors import InputError, Problem
-from bedrock.toml_input import Written, check, nearest, read_toml
+from bedrock.toml_input import Written, check, find_file, read_toml
 from device_matrix.plan import MatrixPlan
 from loadtests.plan import ServiceTable, SwarmPlan
 from reports.slo import SloFile, load_slo
@@ -68,7 +68,7 @@ def load_plan(name_or_path: str, overrides: list[str] | None = None) -> Plan:
 
     Raises InputError with all problems at once; BadOverride for a ``--set`` that is not ``key=value``.
     """
-    path = _find(name_or_path)
+    path = find_file(name_or_path, built_in_plans(), "plan", option="--plan")
     tables = read_toml(path)
     for override in overrides or []:
         _apply(tables, override)
@@ -105,18 +105,6 @@ def without(plan: Plan, section: str) -> Plan:
 def _section(tables: dict[str, Any], name: str) -> dict[str, Any] | None:
     section = tables.get(name)
     return section if isinstance(section, dict) else None
-
-
-def _find(name_or_path: str) -> Path:
-    path = Path(name_or_path)
-    if path.suffix == ".toml" or path.exists():
-        return path
-    plans = built_in_plans()
-    if name_or_path in plans:
-        return plans[name_or_path]
-    raise InputError(
-        [Problem(name_or_path, "", "is neither a plan file nor a built-in plan", nearest(name_or_path, plans))]
-    )
 
 
 def _slo_reference(reference: str, plan_file: Path) -> str:

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from bedrock.errors import InputError
 from bedrock.exit_codes import ExitCode
-from bedrock.toml_input import Written, check, nearest, read_toml
+from bedrock.toml_input import Written, check, find_file, nearest, read_toml
 
 
 class Inner(Written):
@@ -57,3 +57,14 @@ def test_a_file_that_cannot_be_read_is_one_problem(tmp_path: Path, content: byte
 def test_nearest_lists_what_is_known_when_nothing_is_close() -> None:
     assert nearest("gprs", ["gprs_2g", "lte_good"]) == "did you mean 'gprs_2g'?"
     assert nearest("zzz", ["lte_good", "gprs_2g"]) == "known: gprs_2g, lte_good"
+
+
+def test_a_file_is_found_by_path_or_by_the_name_of_one_that_comes_along(tmp_path: Path) -> None:
+    built_in = {"smoke": tmp_path / "smoke.toml"}
+    mine = tmp_path / "mine"
+    mine.touch()
+
+    assert find_file("smoke", built_in, "plan", option="--plan") == built_in["smoke"]
+    assert find_file(str(mine), built_in, "plan", option="--plan") == mine
+    with pytest.raises(InputError, match=r"--plan: no plan file .* 'smok' \(did you mean 'smoke'\?\)"):
+        find_file("smok", built_in, "plan", option="--plan")
