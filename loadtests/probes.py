@@ -2,7 +2,8 @@
 
 Each pair talks for ``talk_s`` and then has ``PAUSE_S`` to hang up, breathe and connect again. With ``n`` pairs the
 starts are ``period / n`` apart on the clock that all workers share, and as long as that is more than the pause,
-``n - 1`` calls are in progress at every moment: three pairs keep two up.
+``n - 1`` calls are in progress at every moment: three pairs keep two up. A pair that signs in halfway through its
+turn takes what is left of it, so that probes are up from the first seconds of a run and even a short one has some.
 """
 
 from __future__ import annotations
@@ -13,6 +14,16 @@ from dataclasses import dataclass
 TALK_S = 17.0
 PAUSE_S = 4.0
 """Hang-up, set-up, and the time that the callee lets it ring."""
+SHORTEST_TALK_S = 5.0
+"""One window of the quality model: less talk than that scores nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One call of a pair: when it is to start, in Unix seconds, and how long it is to talk."""
+
+    start_s: float
+    talk_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +38,18 @@ class ProbeSchedule:
     def period_s(self) -> float:
         """Seconds from one start of this pair to its next."""
         return self.talk_s + PAUSE_S
+
+    def first_turn(self, now_s: float) -> Turn:
+        """Returns what is left of the turn under way, or the next one when too little is left to be worth a call."""
+        next_start_s = self.next_start_s(now_s)
+        left_s = next_start_s - PAUSE_S - now_s
+        if left_s >= SHORTEST_TALK_S:
+            return Turn(now_s, left_s)
+        return Turn(next_start_s, self.talk_s)
+
+    def next_turn(self, now_s: float) -> Turn:
+        """Returns the next whole turn: a pair whose call failed waits for it, and never calls in a tight loop."""
+        return Turn(self.next_start_s(now_s), self.talk_s)
 
     def next_start_s(self, now_s: float) -> float:
         """Returns the first start of this pair after ``now_s``, in Unix seconds."""

@@ -102,15 +102,17 @@ class Probe(Member):
             self.schedule, self.pair = self.swarm.claim_probe()
             for account in self.pair:
                 self.swarm.sign_in(account, Tier.MEDIA)
+            self._turn = self.schedule.first_turn(self.swarm.clock.unix_s())
         except (NobodyLeft, EngineLost, SignInFailed):
             raise GreenletExit from None
 
     @task
     def call_again(self) -> None:
         """Waits for this pair's turn and places one call."""
-        start_s = self.schedule.next_start_s(self.swarm.clock.unix_s())
-        gevent.sleep(max(0.0, start_s - self.swarm.clock.unix_s()))
-        self.swarm.place_probe(self.pair, start_s, self.schedule.talk_s)
+        turn = self._turn
+        gevent.sleep(max(0.0, turn.start_s - self.swarm.clock.unix_s()))
+        self.swarm.place_probe(self.pair, turn.start_s, turn.talk_s)
+        self._turn = self.schedule.next_turn(self.swarm.clock.unix_s())
 
     def on_stop(self) -> None:
         """Signs both out."""

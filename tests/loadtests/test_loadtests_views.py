@@ -8,7 +8,7 @@ import pytest
 from calls.record import Blame, LegRecord, Outcome, Side, Stage, Tier
 from loadtests.aggregate import WINDOW_S, SwarmView, Tally, percentile, setup_ms_of
 from loadtests.live_view import LiveView
-from loadtests.probes import ProbeSchedule
+from loadtests.probes import SHORTEST_TALK_S, ProbeSchedule
 
 
 def leg(outcome: Outcome = Outcome.COMPLETED, stage: Stage = Stage.ENDED, tier: Tier = Tier.PACKETS) -> LegRecord:
@@ -106,3 +106,15 @@ def test_a_probe_that_overran_waits_for_its_next_turn() -> None:
     first = schedule.next_start_s(1000.0)
     assert schedule.next_start_s(first) == pytest.approx(first + schedule.period_s)
     assert schedule.next_start_s(first + schedule.period_s * 1.5) == pytest.approx(first + schedule.period_s * 2)
+
+
+def test_a_pair_that_joins_late_takes_what_is_left_of_its_turn() -> None:
+    schedule = ProbeSchedule(1, 3)
+    start_s = schedule.next_start_s(1000.0)
+    joined = schedule.first_turn(start_s + 4.0)
+    assert joined.start_s == start_s + 4.0
+    assert joined.talk_s == pytest.approx(schedule.talk_s - 4.0)
+    too_late = schedule.first_turn(start_s + schedule.talk_s - SHORTEST_TALK_S + 0.1)
+    assert too_late.start_s == pytest.approx(start_s + schedule.period_s)
+    assert too_late.talk_s == schedule.talk_s
+    assert schedule.next_turn(start_s + 1.0).start_s == pytest.approx(start_s + schedule.period_s)
