@@ -1,4 +1,4 @@
-"""``ringfence bench``: what a call costs this machine, measured now."""
+"""``ringfence bench media``: what a call costs this machine, measured now."""
 
 from __future__ import annotations
 
@@ -6,12 +6,9 @@ import subprocess
 import sys
 from typing import Annotated, Literal
 
-from cyclopts import App, Parameter, validators
-
-app = App(name="bench", help="Measure what a call costs this machine.", help_format="plaintext")
+from cyclopts import Parameter, validators
 
 
-@app.command
 def media(
     *,
     calls: Annotated[int, Parameter(validator=validators.Number(gte=1, lte=2000))] = 100,
