@@ -38,10 +38,15 @@ class Outcome(StrEnum):
     NO_ANSWER = "no_answer"
     CANCELED = "canceled"
     BLOCKED = "blocked"
+    SHADOWED = "shadowed"
+    """The service checked and routed a shadow call, which rings nobody."""
+    DIED = "died"
+    """One side vanished because its scenario had it so, and the other was told in time."""
     FAILED = "failed"
 
 
-HUMAN_OUTCOMES = frozenset({Outcome.BUSY, Outcome.DECLINED, Outcome.NO_ANSWER, Outcome.CANCELED, Outcome.BLOCKED})
+HUMAN_OUTCOMES = frozenset(set(Outcome) - {Outcome.COMPLETED, Outcome.FAILED})
+"""These leave the denominator of the completion rate."""
 
 
 class Blame(StrEnum):
@@ -172,6 +177,23 @@ class LegRecord(msgspec.Struct, frozen=True, kw_only=True):
     fell_back_at_s: float | None = None
     audio_score: float | None = None
     """Media tier: likeness of decoded to sent audio, 0..1. See calls/media/audio_probe.py."""
+
+    expected_outcome: str = ""
+    """What the leg's scenario may end with, joined by ``|``; empty for a call without one."""
+    as_expected: bool | None = None
+    """The leg ended so, and all that its scenario does in the call was done; None without a scenario."""
+    findings: str = ""
+    """What the service did against the rules of a call, e.g. ``illegal_ringing``, joined by ``,``."""
+    routed_at_s: float | None = None
+    """Shadow call: the service had checked and routed it."""
+    ice_restarts: int = 0
+    """Times that this leg moved to another network and was heard from there."""
+    reconnects: int = 0
+    """Times that this leg's signaling was lost and the call resumed."""
+    held_s: float = 0.0
+    """How long the call was on hold by either side: silence in it is no gap."""
+    muted_s: float = 0.0
+    """How long this leg's own person was muted."""
 
 
 class HealthRow(msgspec.Struct, frozen=True, kw_only=True):
