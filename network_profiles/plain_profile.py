@@ -46,9 +46,10 @@ class PlainProfile(NamedTuple):
         return LinkDirection(self._shape(side), random.Random(f"{seed}/{side}"))
 
     def timeline(self, side: Side, seed: int, started_at_s: float) -> Timeline | None:
-        """Returns how that direction changes from ``started_at_s`` on; None when it never does.
+        """Returns how that direction changes from ``started_at_s`` on, by any clock; None when it never does.
 
-        Both directions of one seed see the same outages: a lift takes them both.
+        Both directions of one seed see the same outages: a lift takes them both. A trace is sampled: its rate for each
+        100 ms, an outage where it has no room at all. ``Timeline.moment`` tells the link at a time and the next change.
         """
         if self.phases:
             stretches = [(phase.lasts_s, phase.down if side == "down" else phase.up) for phase in self.phases]

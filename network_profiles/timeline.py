@@ -8,11 +8,21 @@ from __future__ import annotations
 import itertools
 import random
 from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
-from network_profiles.shape import Shape
+from network_profiles.shape import PlainShape
 
-Stretch = tuple[float, "Shape | None"]
+Stretch = tuple[float, PlainShape | None]
 """Seconds that it lasts, and the link in it; None is an outage."""
+
+
+class Moment(NamedTuple):
+    """What a link is at one time, and how long it stays so."""
+
+    shape: PlainShape | None
+    """None in an outage: nothing that is sent comes out."""
+    until_s: float
+    """When it next may change, by the clock of the question; infinity when it never does again."""
 
 
 class Timeline:
@@ -21,9 +31,17 @@ class Timeline:
     def __init__(self, stretches: Iterator[Stretch], started_at_s: float) -> None:
         self._stretches = stretches
         self._ends_at_s = started_at_s
-        self._shape: Shape | None = None
+        self._shape: PlainShape | None = None
 
-    def at(self, now_s: float) -> Shape | None:
+    def moment(self, now_s: float) -> Moment:
+        """Returns the link at ``now_s`` and the time at which to ask again.
+
+        This is what a backend that shapes by settings (``tc change``) follows: apply ``shape``, wait for ``until_s``,
+        ask again at ``until_s``. Two neighbouring stretches may be equal.
+        """
+        return Moment(self.at(now_s), self._ends_at_s)
+
+    def at(self, now_s: float) -> PlainShape | None:
         """Returns the link's shape at ``now_s``, None in an outage."""
         while now_s >= self._ends_at_s:
             stretch = next(self._stretches, None)
@@ -41,7 +59,7 @@ def phases(stretches: Iterable[Stretch], *, repeat: bool) -> Iterator[Stretch]:
 
 
 def random_outages(
-    shape: Shape, *, mean_between_s: float, shortest_s: float, longest_s: float, rng: random.Random
+    shape: PlainShape, *, mean_between_s: float, shortest_s: float, longest_s: float, rng: random.Random
 ) -> Iterator[Stretch]:
     """Service of exponential length, then an outage of uniform length, for ever."""
     while True:

@@ -71,3 +71,11 @@ def test_outages_survive_their_way_to_the_daemon() -> None:
 
     numbers = PlainProfile(FAST, SLOW, (PlainPhase(1.0, None, None),), True, PlainOutages(20.0, 1.0, 3.0))
     assert from_json(json.loads(json.dumps(numbers))) == numbers
+
+
+def test_a_moment_says_what_the_link_is_and_until_when() -> None:
+    timeline = Timeline(phases([(10.0, FAST), (5.0, None), (1.0, SLOW)], repeat=False), 100.0)
+    assert timeline.moment(103.0) == (FAST, 110.0)
+    assert timeline.moment(110.0) == (None, 115.0)
+    assert timeline.moment(115.5) == (SLOW, 116.0)
+    assert timeline.moment(116.0) == (SLOW, float("inf"))
