@@ -2,6 +2,7 @@
 
 CallsError                  the root
 |-- UnknownTarget           the plan names a kind of target that does not exist            (exit 2)
+|-- TargetRefused           the service answers a request of the harness with an error status (exit 5)
 |-- SignInRefused           the service does not let a person in                           (exit 5)
 |-- SignalingLost           a person's connection to the service is gone
 |-- NotDelivered            the service did not acknowledge a message
@@ -14,7 +15,7 @@ CallsError                  the root
 
 from __future__ import annotations
 
-from bedrock.errors import RingfenceError
+from bedrock.errors import RingfenceError, TargetUnreachable
 from bedrock.exit_codes import ExitCode
 
 
@@ -26,6 +27,12 @@ class UnknownTarget(CallsError):
     """No target adapter has that name."""
 
     exit_code = ExitCode.USAGE
+
+
+class TargetRefused(CallsError, TargetUnreachable):
+    """The service is there and refuses what the harness asks of it, e.g. for a wrong admin token."""
+
+    exit_code = ExitCode.ENVIRONMENT
 
 
 class SignInRefused(CallsError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 import signal
 from collections.abc import Mapping
@@ -17,6 +18,8 @@ from bedrock.child_process import ChildProcess
 from bedrock.clock import SystemClock
 from bedrock.errors import EnvironmentLacks, RingfenceError, TargetUnreachable
 from calls.record import Blame, Tier
+from calls.targets.admin_api import TOKEN_VARIABLE
+from calls.targets.own_service import ServiceSettings, start_own_service
 from device_matrix import appium_server
 from device_matrix.appium_server import AppiumServer
 from device_matrix.artifacts import next_attempt, replay_command
@@ -26,7 +29,6 @@ from device_matrix.drivers.chromium import find_browser, find_chromedriver
 from device_matrix.faults import write_fault
 from device_matrix.options import Options
 from device_matrix.scene import sweep_scratch
-from device_matrix.service import TOKEN_VARIABLE, start_service
 from device_matrix.target_admin import TargetAdmin
 from device_matrix.worker import RunSettings
 from network_profiles import load_catalogue
@@ -47,6 +49,12 @@ class Shared:
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> Shared:
         return cls(RunSettings.from_dict(fields["settings"]), [Cell.from_dict(cell) for cell in fields["cells"]])
+
+
+def _settings(table: Mapping[str, Any]) -> ServiceSettings:
+    """Returns what a plan's ``[service]`` table says; the whole run's plan has been checked before."""
+    known = {field.name for field in dataclasses.fields(ServiceSettings)}
+    return ServiceSettings(**{name: value for name, value in table.items() if name in known})
 
 
 class Controller:
@@ -74,7 +82,9 @@ class Controller:
         url = options.target_url
         if not url:
             database = options.run_folder / "service" / "service.sqlite"
-            self._service, url = start_service(database, logs / "service.log", options.service)
+            service = start_own_service(database, logs / "service.log", _settings(options.service))
+            self._service, url = service.process, service.url
+            os.environ[TOKEN_VARIABLE] = service.admin_token
         try:
             TargetAdmin(url, "").health()
         except RingfenceError as error:

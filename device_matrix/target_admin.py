@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import urllib.error
-import urllib.request
 from dataclasses import dataclass
 from typing import Any
 
+from bedrock.errors import TargetUnreachable
+from calls.errors import TargetRefused
+from calls.targets.admin_api import AdminApi
 from device_matrix.errors import TargetUnavailable
 
 TIMEOUT_S = 10.0
@@ -26,8 +26,8 @@ class TargetAdmin:
     """The service's HTTP API as the harness uses it. Methods raise TargetUnavailable; safe from any thread."""
 
     def __init__(self, url: str, token: str) -> None:
-        self.url = url.rstrip("/")
-        self._token = token
+        self._api = AdminApi(url, token)
+        self.url = self._api.url
 
     def health(self) -> dict[str, Any]:
         """Returns what ``/health`` says."""
@@ -51,25 +51,9 @@ class TargetAdmin:
         self._ask("POST", "/admin/seed", {"users": users, "follows": follows, "close_friends": []})
 
     def _ask(self, method: str, path: str, body: dict[str, Any] | None) -> dict[str, Any]:
-        request = urllib.request.Request(
-            self.url + path,
-            method=method,
-            data=json.dumps(body).encode() if body is not None else None,
-            headers={"Authorization": f"Bearer {self._token}", "Content-Type": "application/json"},
-        )
-        # A proxy named in the environment must not stand between us and a service on our own machine.
-        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         try:
-            with opener.open(request, timeout=TIMEOUT_S) as reply:
-                answer = json.load(reply)
-        except urllib.error.HTTPError as error:
-            with error:
-                said = error.read(500).decode(errors="replace")
-            hint = "is RINGFENCE_ADMIN_TOKEN the service's own?" if error.code in {401, 403} else ""
-            message = f"the service refused {method} {path} with {error.code}: {said}"
-            raise TargetUnavailable(message, reason="target_refused", hint=hint) from error
-        except (OSError, ValueError) as error:
-            raise TargetUnavailable(f"the service at {self.url} does not answer {method} {path}: {error}") from error
-        if not isinstance(answer, dict):
-            raise TargetUnavailable(f"the service answers {method} {path} with something else than an object")
-        return answer
+            return self._api.ask(method, path, body, timeout_s=TIMEOUT_S)
+        except TargetRefused as error:
+            raise TargetUnavailable(error.message, reason="target_refused", hint=error.hint) from error
+        except TargetUnreachable as error:
+            raise TargetUnavailable(error.message, hint=error.hint) from error

@@ -14,7 +14,7 @@ from loadtests.job import LOCAL, SwarmJob
 from loadtests.plan import find_plan, limits_of, load_plan
 from loadtests.population import accounts
 from loadtests.run_folder import SwarmFolder, default_path, open_folder
-from loadtests.service import Target, named_target, start_reference_service
+from loadtests.service import Target, named_target, own_target
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +41,10 @@ def prepare_run(
     path = Path(run_folder) if run_folder else default_path(now_s)
     if target_url:
         target = named_target(target_url)
-        target.check_health()
     elif our_service is not None and our_service.is_running():
         target = our_service
     else:
-        target = start_reference_service(path, plan.service)
+        target = own_target(path, plan.service)
     try:
         folder = open_folder(path, plan, plan.name, target.url, now_s)
         job = SwarmJob(
@@ -60,7 +59,7 @@ def prepare_run(
             gap_limit_ms=limits.gap_limit_ms,
             slots=slots,
         )
-        target.seed(accounts(job.population()))
+        target.admin.seed(accounts(job.population()))
     except BaseException:
         if target is not our_service:
             target.stop()

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import urllib.request
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from cyclopts import Parameter, validators
 from rich.console import Console
 
 from bedrock.exit_codes import ExitCode
+from calls.targets.admin_api import AdminApi
 from loadtests.plan import ServiceTable
 from ringfence.orchestration.target import Target, start_target
 from ringfence.plan import PlanFile
@@ -55,17 +54,11 @@ def serve(
 def seed_demo_people(target: Target) -> None:
     """Makes the demo people, each following the others."""
     names = list(DEMO_PEOPLE)
-    body = {
+    body: dict[str, list[Any]] = {
         "users": [
             {"name": name, "display_name": title, "password": name, "controls": "following"}
             for name, title in DEMO_PEOPLE.items()
         ],
         "follows": [[one, other] for one in names for other in names if one != other],
     }
-    request = urllib.request.Request(
-        f"{target.url}/admin/seed",
-        data=json.dumps(body).encode(),
-        headers={"Authorization": f"Bearer {target.admin_token}", "Content-Type": "application/json"},
-    )
-    with urllib.request.urlopen(request, timeout=10):
-        pass
+    AdminApi(target.url, target.admin_token).seed(body)

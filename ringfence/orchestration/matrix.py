@@ -8,8 +8,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from bedrock.child_process import ChildProcess, spawn
+from calls.targets.admin_api import TOKEN_VARIABLE
 from ringfence.orchestration.run_folder import RunFolder
-from ringfence.orchestration.target import ADMIN_TOKEN_VARIABLE, Target
+from ringfence.orchestration.target import Target
 
 
 def start_matrix(workers: int, target: Target, folder: RunFolder, filters: Mapping[str, str]) -> ChildProcess:
@@ -30,7 +31,7 @@ def start_matrix(workers: int, target: Target, folder: RunFolder, filters: Mappi
         "device_matrix",
         argv,
         log_path=folder.path / "logs" / "matrix.log",
-        env={ADMIN_TOKEN_VARIABLE: target.admin_token},
+        env={TOKEN_VARIABLE: target.admin_token},
         death_signal="TERM",
     )
 

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bedrock.child_process import ChildProcess, spawn
+from calls.targets.admin_api import TOKEN_VARIABLE
 from ringfence.orchestration.run_folder import RunFolder
-from ringfence.orchestration.target import ADMIN_TOKEN_VARIABLE, Target
+from ringfence.orchestration.target import Target
 
 
 @dataclass(slots=True)
@@ -29,7 +30,7 @@ def start_swarm(workers: int, target: Target, folder: RunFolder) -> SwarmProcess
     """Starts a headless master and ``workers`` worker processes that run the ``[swarm]`` section of the run's plan."""
     port = str(free_port())
     shared = ["--plan", str(folder.plan_file), "--target", target.url, "--run-folder", str(folder.path)]
-    env = {ADMIN_TOKEN_VARIABLE: target.admin_token}
+    env = {TOKEN_VARIABLE: target.admin_token}
     logs = folder.path / "logs"
     master = spawn(
         "locust_master",

@@ -15,6 +15,7 @@ import duckdb
 import pytest
 
 from bedrock.clock import SystemClock
+from calls.targets.own_service import start_own_service
 from device_matrix import appium_server, cpu_limit, scene
 from device_matrix.appium_server import AppiumServer
 from device_matrix.artifacts import next_attempt
@@ -25,7 +26,6 @@ from device_matrix.drivers.playwright_driver import PlaywrightDriver
 from device_matrix.execution import Attempt
 from device_matrix.owner import PREFIX
 from device_matrix.scenarios import video_fallback
-from device_matrix.service import TOKEN_VARIABLE, start_service
 from device_matrix.worker import RunSettings, Worker
 from network_profiles import ShapedLink, lacks, load_catalogue, open_link
 from reports.cells import CellResult, CellStatus
@@ -47,8 +47,7 @@ def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def worker(run_folder: Path) -> Iterator[Worker]:
-    token = os.environ.get(TOKEN_VARIABLE)
-    service, url = start_service(run_folder / "service" / "service.sqlite", run_folder / "service.log", {})
+    service = start_own_service(run_folder / "service" / "service.sqlite", run_folder / "service.log")
     server = AppiumServer(run_folder / "appium.log")
     settings = RunSettings(
         run_id="test-run",
@@ -57,8 +56,8 @@ def worker(run_folder: Path) -> Iterator[Worker]:
         seed=5,
         sustain_s=2.0,
         retries_environment=0,
-        target_url=url,
-        admin_token=os.environ[TOKEN_VARIABLE],
+        target_url=service.url,
+        admin_token=service.admin_token,
         appium_url=server.start() if not appium_server.lacks() else "",
     )
     patch = pytest.MonkeyPatch()
@@ -75,8 +74,6 @@ def worker(run_folder: Path) -> Iterator[Worker]:
     server.stop()
     service.stop()
     patch.undo()
-    if token is None:
-        del os.environ[TOKEN_VARIABLE]
 
 
 def run(attempt: Attempt) -> CellResult:

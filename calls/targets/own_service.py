@@ -1,0 +1,80 @@
+"""Starts the reference service as a process of our own: for the swarm, the matrix, a whole run, and by hand.
+
+It needs neither asyncio nor threads, so that it serves Locust's patched processes too.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from bedrock.child_process import ChildProcess, spawn
+from calls.targets.admin_api import TOKEN_VARIABLE, AdminApi
+from network_profiles.addresses import LINK_RANGE
+
+READY_S = 20.0
+PROJECT = Path(__file__).parent.parent.parent
+"""Where ``python -m reference_service`` is found, also when nothing is installed."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceSettings:
+    """How the service behaves: the ``[service]`` table of a plan."""
+
+    degradation: bool = True
+    """Whether its clients give up video, then bitrate, on a poor network."""
+    answer_delay_ms: int = 0
+    lose_every_nth_answer: int = 0
+    no_answer_s: float = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class OwnService:
+    """A running reference service that we have to end."""
+
+    url: str
+    admin_token: str
+    process: ChildProcess
+
+
+def start_own_service(
+    database: Path, log_path: Path, settings: ServiceSettings | None = None, *, host: str = "127.0.0.1", port: int = 0
+) -> OwnService:
+    """Starts the service, on a free port unless one is given, and returns it once it answers its health check.
+
+    The admin token is taken from the environment, or made up. The service ends with us. Raises EnvironmentLacks when
+    it does not come up.
+    """
+    settings = settings or ServiceSettings()
+    token = os.environ.get(TOKEN_VARIABLE) or secrets.token_urlsafe(24)
+    database = database.absolute()
+    database.parent.mkdir(parents=True, exist_ok=True)
+    argv = [
+        sys.executable, "-m", "reference_service",
+        "--host", host, "--port", str(port), "--exit-on-stdin-eof",
+        "--database", str(database),
+        "--link-range", LINK_RANGE,
+        "--no-answer-s", f"{settings.no_answer_s:g}",
+        "--degradation", "on" if settings.degradation else "off",
+        "--answer-delay-ms", str(settings.answer_delay_ms),
+        "--lose-every-nth-answer", str(settings.lose_every_nth_answer),
+    ]  # fmt: skip
+    process = spawn(
+        "the reference service",
+        argv,
+        log_path=log_path.absolute(),
+        env={TOKEN_VARIABLE: token},
+        cwd=PROJECT,
+        pipe_stdout=True,
+        death_signal="TERM",
+    )
+    try:
+        url = str(process.wait_ready(READY_S)["url"])
+        AdminApi(url).health()
+    except BaseException:
+        process.stop()
+        raise
+    return OwnService(url, token, process)
