@@ -13,6 +13,7 @@ from reports.junit import junit_xml
 from reports.markdown import summary_markdown
 from reports.run_folder import find_run
 from reports.slo import Limits, SloFile
+from reports.staged import read_knee, read_rollout
 from reports.store import RunStore
 from reports.summary import Summary, summary_json
 
@@ -35,6 +36,8 @@ def summarize(run_folder: Path, slo: SloFile) -> Summary:
             matrix=matrix_figures(store),
             tiers=tiers(store),
             duration_s=duration_s(store),
+            knee=read_knee(store.folder.path),
+            rollout=read_rollout(store.folder.path),
         )
 
 

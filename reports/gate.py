@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from reports.judge import judge_rule
 from reports.run_folder import Fault
 from reports.slo import SloFile
+from reports.staged import with_staged
 from reports.store import RunStore
 from reports.summary import RuleKind, RuleResult, Verdict
 from reports.validity import judge_validity
@@ -37,6 +38,7 @@ class Judgement:
 def judge(store: RunStore, slo: SloFile) -> Judgement:
     """Judges a run. Needs the tables of call_view.py."""
     rules = [*(judge_rule(store, rule) for rule in slo.rule), *judge_validity(store, slo.validity)]
+    rules = with_staged(store.folder, rules)
     verdict, reasons = decide(rules, store.folder.faults)
     return Judgement(verdict, tuple(reasons), tuple(rules))
 

@@ -10,6 +10,7 @@ from enum import StrEnum
 import msgspec
 
 from bedrock.exit_codes import ExitCode
+from reports.staged_result import KneeResult, RolloutResult
 
 SUMMARY_FORMAT = 1
 
@@ -219,6 +220,10 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     tiers: dict[str, int]
     """Legs by tier."""
     duration_s: float | None
+    knee: KneeResult | None = None
+    """What a search for the capacity found."""
+    rollout: RolloutResult | None = None
+    """How far a rollout came."""
 
     def rules_of(self, *kinds: RuleKind) -> list[RuleResult]:
         return [rule for rule in self.rules if rule.kind in kinds]

@@ -31,6 +31,7 @@ def test_the_top_level_keys_are_the_contract(summary: Summary) -> None:
     written = json.loads(summary_json(summary))
     assert list(written) == [
         "format", "verdict", "exit_code", "reasons", "rules", "swarm", "matrix", "tiers", "duration_s",
+        "knee", "rollout",
     ]  # fmt: skip
     assert written["format"] == 1
     assert {"name", "verdict", "value", "low", "high", "n", "limit"} <= set(written["rules"][0])
