@@ -38,5 +38,5 @@ def link_drops(counters: LinkCounters, before: LinkCounters) -> LinkDrops:
         queue=of("queue"),
         outage=of("outage"),
         harness=sum(one.refused + one.overrun for one in now) - sum(one.refused + one.overrun for one in then),
-        late_p99_ms=max(one.late_p99_ms for one in now),
+        late_p99_ms=max(one.late_p99_ms or 0.0 for one in now),
     )

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from network_profiles.backends import choose_backend
     from network_profiles.catalogue import load_catalogue, resolve
     from network_profiles.lab import ShapedLink, lacks, open_link, sweep
     from network_profiles.profile import Direction, NetworkProfile
@@ -19,6 +20,7 @@ _HOMES = {
     "Evidence": "proof",
     "NetworkProfile": "profile",
     "ShapedLink": "lab",
+    "choose_backend": "backends",
     "lacks": "lab",
     "load_catalogue": "catalogue",
     "measure": "proof",
@@ -32,6 +34,7 @@ __all__ = [
     "Evidence",
     "NetworkProfile",
     "ShapedLink",
+    "choose_backend",
     "lacks",
     "load_catalogue",
     "measure",

@@ -21,9 +21,10 @@ class DirectionCounters:
     """Packets that the kernel did not take from the daemon: the harness's fault, not the link's."""
     overrun: int
     """Packets that the kernel dropped before the daemon could read them: the harness's fault, not the link's."""
-    late_p99_ms: float
-    """Since the previous reading: how late packets left against the model's moment."""
-    late_max_ms: float
+    late_p99_ms: float | None
+    """Since the previous reading: how late packets left against the model's moment. None where the kernel carries them
+    and does not say."""
+    late_max_ms: float | None
 
 
 @dataclass(frozen=True, slots=True)

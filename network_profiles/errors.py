@@ -8,12 +8,19 @@ RingfenceError
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from bedrock.errors import EnvironmentLacks, RingfenceError
 from bedrock.exit_codes import ExitCode
 
 
 class LinkCannotBeBuilt(EnvironmentLacks):
     """This machine cannot make a shaped link. The message and the hint say what is missing."""
+
+    def __init__(self, message: str, *, hint: str = "", missing: Sequence[str] = ()) -> None:
+        super().__init__(message, hint=hint)
+        self.missing = tuple(missing) or (message,)
+        """A sentence a piece that this machine lacks."""
 
 
 class LinkLost(RingfenceError):

@@ -20,7 +20,7 @@ FAR_END = "RINGFENCE_FAR_END"
 _INTERRUPT_GRACE_S = 2.0
 
 
-def run_behind(profile: NetworkProfile, argv: Sequence[str], seed: int) -> int:
+def run_behind(profile: NetworkProfile, argv: Sequence[str], seed: int, backend: str | None = None) -> int:
     """Runs ``argv`` behind ``profile`` with our own terminal, and returns its exit code (128 + signal when killed).
 
     A Ctrl-C is the command's to answer; a second one kills it. Raises InputError without a command, EnvironmentLacks
@@ -31,7 +31,7 @@ def run_behind(profile: NetworkProfile, argv: Sequence[str], seed: int) -> int:
     if shutil.which(argv[0]) is None:
         raise EnvironmentLacks(f"there is no command '{argv[0]}' on this machine")
     name = f"exec-{os.path.basename(argv[0])}"
-    with open_link(profile, seed=seed, name=name) as link, _postponed_interrupt() as interrupt:
+    with open_link(profile, seed=seed, name=name, backend=backend) as link, _postponed_interrupt() as interrupt:
         command = subprocess.Popen(
             ["setpriv", "--pdeathsig", "KILL", "--", *link.exec_prefix, *argv],
             env={**os.environ, FAR_END: link.host_address},

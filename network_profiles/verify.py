@@ -2,37 +2,140 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 
+from network_profiles.backends import Backend, choose_backend
 from network_profiles.catalogue import load_catalogue, resolve
 from network_profiles.evidence import Evidence
 from network_profiles.lab import open_link
+from network_profiles.plain_profile import plain_profile
+from network_profiles.probe.plan import Plan
+from network_profiles.probe.thorough_plan import thorough_plan
+from network_profiles.probe.watch import stretches
 from network_profiles.profile import NetworkProfile
-from network_profiles.proof import measure
+from network_profiles.proof import prove, proving_s
 
-AT_ONCE = 4
+DEFAULT_BUDGET_S = 60.0
+AT_ONCE = 10
+_SEED = 1
+_SECOND_LOOK = 1000
+_MOST_SEEDS = 200
+_PACKETS_PER_S_AT_ONCE = 9000.0
+"""Of the peaks of all links probed at the same time: what two cores carry without being late."""
+
+
+@dataclass(frozen=True, slots=True)
+class Watcher:
+    """Told of each proof as it begins and ends, from other threads."""
+
+    on_start: Callable[[NetworkProfile, float], None] = lambda _profile, _lasts_s: None
+    """The profile, and about how many seconds it will take."""
+    on_evidence: Callable[[Evidence], None] = lambda _evidence: None
 
 
 def verify(
     profile_ids: Sequence[str],
-    budget_s: float = 3.0,
+    budget_s: float = DEFAULT_BUDGET_S,
     *,
-    seed: int = 1,
-    on_evidence: Callable[[Evidence], None] = lambda _evidence: None,
+    backend: str | None = None,
+    watcher: Watcher | None = None,
 ) -> list[Evidence]:
     """Returns the evidence for each profile in the order named; for the whole catalogue when none is.
 
-    ``on_evidence`` is called from another thread as each is done. Raises InputError for unknown ids, LinkCannotBeBuilt,
-    LinkLost.
+    A link that misses a bound is looked at once more, with another seed, before it is called off: of a thousand figures
+    with 99 % intervals some miss by chance, none twice. Raises InputError for unknown ids, LinkCannotBeBuilt, LinkLost.
     """
     profiles = resolve(profile_ids) if profile_ids else list(load_catalogue().values())
+    chosen = choose_backend(backend)
+    watching = watcher or Watcher()
+    gate = _Gate(_PACKETS_PER_S_AT_ONCE)
 
-    def prove(profile: NetworkProfile) -> Evidence:
-        with open_link(profile, seed=seed, name=f"verify-{profile.id}") as link:
-            evidence = measure(link, profile, budget_s=budget_s)
-        on_evidence(evidence)
+    def prove_one(profile: NetworkProfile) -> Evidence:
+        with gate.room_for(_peak_packets_s(profile)):
+            watching.on_start(
+                profile, proving_s(profile, seed=telling_seed(profile, _SEED, budget_s), budget_s=budget_s)
+            )
+            evidence = _looked_at_twice(profile, budget_s, chosen)
+        watching.on_evidence(evidence)
         return evidence
 
+    # The longest first, so that none of them is alone at the end.
+    order = sorted(profiles, key=lambda one: -proving_s(one, seed=_SEED, budget_s=budget_s))
     with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="verify") as pool:
-        return list(pool.map(prove, profiles))
+        running = {profile.id: pool.submit(prove_one, profile) for profile in order}
+        return _all_or_none([running[profile.id] for profile in profiles])
+
+
+def telling_seed(profile: NetworkProfile, first: int, budget_s: float) -> int:
+    """Returns the first seed from ``first`` on with which the profile's random outages come within the budget."""
+    if profile.outages is None:
+        return first
+    for seed in range(first, first + _MOST_SEEDS):
+        outage = next(
+            (one for one in stretches(plain_profile(profile), "down", seed, budget_s) if one.shape is None), None
+        )
+        if outage is not None and 2.0 < outage.starts_s and outage.ends_s < 0.8 * budget_s:
+            return seed
+    return first
+
+
+def _looked_at_twice(profile: NetworkProfile, budget_s: float, backend: Backend) -> Evidence:
+    first = _look(profile, telling_seed(profile, _SEED, budget_s), budget_s, backend)
+    if first.ok:
+        return first
+    second = _look(profile, telling_seed(profile, _SECOND_LOOK, budget_s), budget_s, backend)
+    return replace(second, first_misses=tuple(first.misses))
+
+
+def _look(profile: NetworkProfile, seed: int, budget_s: float, backend: Backend) -> Evidence:
+    with open_link(profile, seed=seed, name=f"verify-{profile.id}", backend=backend) as link:
+        return prove(link, profile, seed=seed, budget_s=budget_s)
+
+
+def _all_or_none(running: Sequence[Future[Evidence]]) -> list[Evidence]:
+    try:
+        return [one.result() for one in running]
+    except BaseException:
+        for one in running:
+            one.cancel()
+        raise
+
+
+def _peak_packets_s(profile: NetworkProfile) -> float:
+    return sum(_peak(thorough_plan(direction, 1.0)) for direction in (profile.down, profile.up)) / 2.0
+
+
+def _peak(plan: Plan) -> float:
+    """Most packets in a tenth of a second, as a rate."""
+    sends = plan.sends
+    most = ahead = 0
+    for behind, send in enumerate(sends):
+        while ahead < len(sends) and sends[ahead].at_s < send.at_s + 0.1:
+            ahead += 1
+        most = max(most, ahead - behind)
+    return most * 10.0
+
+
+class _Gate:
+    """Lets in as many as fit, whoever comes first; one alone always fits."""
+
+    def __init__(self, room: float) -> None:
+        self._room = room
+        self._taken = 0.0
+        self._changed = threading.Condition()
+
+    @contextmanager
+    def room_for(self, share: float) -> Iterator[None]:
+        with self._changed:
+            self._changed.wait_for(lambda: self._taken == 0.0 or self._taken + share <= self._room)
+            self._taken += share
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._taken -= share
+                self._changed.notify_all()

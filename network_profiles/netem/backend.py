@@ -1,0 +1,39 @@
+"""The netem backend as the lab sees it: what it needs, and a link of it."""
+
+from __future__ import annotations
+
+from network_profiles.addresses import Claim
+from network_profiles.counters import DirectionCounters, LinkCounters
+from network_profiles.daemon_link import DaemonLink, missing_for_daemon, start_daemon
+from network_profiles.netem.kernel import lacks_netem
+from network_profiles.profile import NetworkProfile
+from network_profiles.shaped_link import BackendName, ShapedLink
+
+_DAEMON = "network_profiles.netem.keeper"
+
+
+class NetemBackend:
+    """Queues of the kernel in a namespace between two veth pairs; no process touches a packet."""
+
+    name: BackendName = "netem"
+
+    def lacks(self) -> list[str]:
+        return missing_for_daemon() or lacks_netem()
+
+    def open(self, profile: NetworkProfile, claim: Claim, *, seed: int, name: str) -> ShapedLink | None:
+        child = start_daemon(_DAEMON, claim, profile, seed=seed, name=name)
+        if child is None:
+            return None
+        try:
+            return NetemLink(self.name, child, claim, profile)
+        except BaseException:
+            child.stop()
+            raise
+
+
+class NetemLink(DaemonLink):
+    """A link whose packets the kernel carries, and counts."""
+
+    def counters(self) -> LinkCounters:
+        answer = self._ask({"do": "counters"})
+        return LinkCounters(down=DirectionCounters(**answer["down"]), up=DirectionCounters(**answer["up"]))

@@ -1,0 +1,69 @@
+"""Whether this kernel has what the netem backend is made of, found out by trying it where nothing can be disturbed."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+ATTEMPT_TIMEOUT_S = 20.0
+
+
+_FILTER = "tc qdisc add dev lo ingress && tc filter add dev lo ingress matchall"
+
+
+class Piece(NamedTuple):
+    """One thing that the kernel must accept."""
+
+    attempt: str
+    """Shell words, run in a network namespace that exists for them alone."""
+    option: str
+    """The kernel's configuration option."""
+    module: str
+
+
+PIECES = (
+    Piece("ip link add trial0 type veth peer name trial1", "CONFIG_VETH", "veth"),
+    Piece(
+        "tc qdisc add dev lo root netem delay 1ms loss gemodel 1% 50% rate 1mbit", "CONFIG_NET_SCH_NETEM", "sch_netem"
+    ),
+    Piece("tc qdisc add dev lo ingress", "CONFIG_NET_SCH_INGRESS", "sch_ingress"),
+    Piece(
+        f"{_FILTER} action mirred egress redirect dev lo",
+        "CONFIG_NET_CLS_MATCHALL, CONFIG_NET_ACT_MIRRED",
+        "cls_matchall act_mirred",
+    ),
+    Piece(
+        f"{_FILTER} action police rate 1mbit burst 100k conform-exceed drop/pass", "CONFIG_NET_ACT_POLICE", "act_police"
+    ),
+    Piece(f"{_FILTER} action drop", "CONFIG_NET_ACT_GACT", "act_gact"),
+)
+Runner = Callable[[Sequence[str]], int]
+"""Runs a command and returns its exit code."""
+
+
+def run_quietly(argv: Sequence[str]) -> int:
+    """Runs ``argv`` without its output; 127 when it cannot be run at all."""
+    try:
+        return subprocess.run(argv, capture_output=True, timeout=ATTEMPT_TIMEOUT_S, check=False).returncode
+    except (OSError, subprocess.TimeoutExpired):
+        return 127
+
+
+def lacks_netem(run: Runner = run_quietly) -> list[str]:
+    """Returns a sentence with its fix for every piece that the kernel or the machine does not have."""
+    missing = [
+        f"'{program}' is not on this machine (apt-get install {package})"
+        for program, package in (("tc", "iproute2"), ("ip", "iproute2"), ("unshare", "util-linux"))
+        if shutil.which(program) is None
+    ]
+    if missing:
+        return missing
+    if run(["unshare", "--net", "true"]) != 0:
+        return ["network namespaces may not be made here (run it with sudo)"]
+    return [
+        f"the kernel has no {piece.module.split()[-1]} ({piece.option}; modprobe -a {piece.module})"
+        for piece in PIECES
+        if run(["unshare", "--net", "sh", "-c", piece.attempt]) != 0
+    ]
