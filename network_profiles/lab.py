@@ -18,14 +18,17 @@ __all__ = ["LINK_RANGE", "DirectionCounters", "LinkCounters", "ShapedLink", "lac
 
 
 @contextlib.contextmanager
-def open_link(profile: NetworkProfile, *, seed: int, name: str, backend: str | None = None) -> Iterator[ShapedLink]:
+def open_link(
+    profile: NetworkProfile, *, seed: int, name: str, backend: Backend | str | None = None
+) -> Iterator[ShapedLink]:
     """Opens a link that behaves as ``profile`` says, and closes it with everything that still runs behind it.
 
-    ``name`` shows in the process list. ``backend`` is the name of one; None takes the best that this machine can run.
-    A profile that changes with time begins to when the link opens. The link dies with the calling *thread*, however
+    ``name`` shows in the process list. ``backend`` is one, or the name of one; None takes the best that this machine
+    can run. A profile that changes with time begins to when the link opens. The link dies with the calling *thread*, however
     that ends. Raises LinkCannotBeBuilt, and InputError for a backend's name that is none.
     """
-    claim, link = _open_somewhere(choose_backend(backend), profile, seed, name)
+    chosen = choose_backend(backend) if backend is None or isinstance(backend, str) else backend
+    claim, link = _open_somewhere(chosen, profile, seed, name)
     try:
         claim.note({"owner": os.getpid(), "name": name, "shuttle": link.pid, "namespace": link.namespace})
         yield link
