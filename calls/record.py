@@ -154,10 +154,23 @@ class LegRecord(msgspec.Struct, frozen=True, kw_only=True):
     owd_p95_ms: float | None = None
     owd_clock: str = ""
     """How sure the one-way delay is: ``same_clock``, ``estimated``, or empty for none."""
+    owd_uncertainty_ms: float | None = None
+    """Bound on the error that the two clocks bring into every one-way delay of this leg; None for no delay."""
+    owd_negative: int = 0
+    """Packets heard before they were sent: never dropped, because they are the alarm of a skewed clock."""
     rtt_ms: float | None = None
     max_gap_ms: float | None = None
     """The longest silence between two audio packets heard, from the first to the intended end."""
     mouth_to_ear_ms: float | None = None
+    """Tier ``media``: measured by correlation. Else the sum of the four parts below."""
+    m2e_frame_ms: float | None = None
+    """The frame must be full before it can be encoded."""
+    m2e_lookahead_ms: float | None = None
+    """The codec looks ahead for so long."""
+    m2e_network_ms: float | None = None
+    """One-way delay of the fastest packet."""
+    m2e_playout_ms: float | None = None
+    """What the playout buffer adds to the fastest packet's way."""
     mos_lq: float | None = None
     """Median over the call's windows, listening only."""
     mos_lq_worst: float | None = None
@@ -165,6 +178,9 @@ class LegRecord(msgspec.Struct, frozen=True, kw_only=True):
     """As ``mos_lq``, with the delay counted."""
     mos_model: str = ""
     mos_grounded: bool = False
+    """The model's parameters cover what was heard: published, or calibrated against ViSQOL (``mos_basis``)."""
+    mos_basis: str = ""
+    """``published``, ``calibrated`` or ``extrapolated``: the weakest of the call's windows."""
     audio_kbit: float | None = None
     """Payload rate heard."""
     ptime_ms: float | None = None
@@ -177,6 +193,11 @@ class LegRecord(msgspec.Struct, frozen=True, kw_only=True):
     fell_back_at_s: float | None = None
     audio_score: float | None = None
     """Media tier: likeness of decoded to sent audio, 0..1. See calls/media/audio_probe.py."""
+    visqol_mos_lq: float | None = None
+    """Media tier: MOS of the audio heard, by ViSQOL in speech mode. It comes later, as a row of ``probes/``; whoever
+    reads the run folder joins it in."""
+    talk_spurts: int = 0
+    """Spurts of speech heard, where the other side falls silent between them; 0 for one that never does."""
 
     expected_outcome: str = ""
     """What the leg's scenario may end with, joined by ``|``; empty for a call without one."""
@@ -222,6 +243,12 @@ class HealthRow(msgspec.Struct, frozen=True, kw_only=True):
     starts_dropped: int = 0
     """Starts that could not happen (nobody free): counted, never hidden."""
     steal_ratio: float = 0.0
+    host: str = ""
+    """The machine's name."""
+    fds_used_ratio: float = 0.0
+    """Open file descriptors over this process's limit."""
+    ports_used_ratio: float = 0.0
+    """Local ports in use in this network namespace over those that the kernel hands out."""
 
 
 class MessageRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -239,6 +266,66 @@ class MessageRow(msgspec.Struct, frozen=True, kw_only=True):
     reason: str = ""
     ack_ms: float | None = None
     """From the intended moment to the service's acknowledgement."""
+
+
+class WindowRow(msgspec.Struct, frozen=True, kw_only=True):
+    """Some 5 s of what one leg heard, the unit of the quality model, in ``windows/*.parquet``."""
+
+    run_id: str
+    writer: str
+    call_id: str
+    side: Side
+    tier: Tier
+    source: str
+    cell: str = ""
+    network: str = ""
+    generation: str = ""
+    at_s: float
+    duration_s: float
+    expected: int
+    """Packets that should have been heard: none in a window of silence that was meant to be silent."""
+    received: int = 0
+    lost: int = 0
+    late: int = 0
+    effective_loss_ratio: float = 0.0
+    burst_ratio: float = 1.0
+    audio_kbit: float = 0.0
+    """Payload rate while the other side talked."""
+    ptime_ms: float = 20.0
+    owd_ms: float | None = None
+    owd_max_ms: float | None = None
+    mouth_to_ear_ms: float | None = None
+    talk_ratio: float = 1.0
+    """Share of the window in which the other side talked."""
+    mos_lq: float | None = None
+    """None when nothing was expected."""
+    mos_cq: float | None = None
+    r_lq: float | None = None
+    """The rating that ``mos_lq`` was made of, on the full-band scale (0..148)."""
+    mos_basis: str = ""
+
+
+class ProbeRow(msgspec.Struct, frozen=True, kw_only=True):
+    """What one side of a probe call really sounded like, in ``probes/*.parquet``: scored apart from the engine."""
+
+    run_id: str
+    writer: str
+    call_id: str
+    side: Side
+    """The listener."""
+    at_s: float
+    duration_s: float
+    voice: str
+    """``espeak-ng`` or ``generated``."""
+    measure: str
+    """Who scored, e.g. ``visqol-speech-3.8.0``."""
+    visqol_mos_lq: float | None = None
+    mouth_to_ear_ms: float | None = None
+    """Median over windows of one second, by GCC-PHAT."""
+    mouth_to_ear_spread_ms: float | None = None
+    """Longest less shortest of these windows: what the playout buffer stretched."""
+    reason: str = ""
+    """Why there is no score; empty for one."""
 
 
 class SampleRow(msgspec.Struct, frozen=True, kw_only=True):
