@@ -24,8 +24,8 @@ def open_link(
     """Opens a link that behaves as ``profile`` says, and closes it with everything that still runs behind it.
 
     ``name`` shows in the process list. ``backend`` is one, or the name of one; None takes the best that this machine
-    can run. A profile that changes with time begins to when the link opens. The link dies with the calling *thread*, however
-    that ends. Raises LinkCannotBeBuilt, and InputError for a backend's name that is none.
+    can run. A profile that changes with time begins to when the link opens. The link dies with the calling *thread*,
+    however that ends. Raises LinkCannotBeBuilt, and InputError for a backend's name that is none.
     """
     chosen = choose_backend(backend) if backend is None or isinstance(backend, str) else backend
     claim, link = _open_somewhere(chosen, profile, seed, name)
