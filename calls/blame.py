@@ -10,7 +10,8 @@ Read from the top, the first row that fits decides. "Link" is this leg's own acc
 |   dropped_by_service, error_*,                     |                                       |           |
 |   refused_* (but unknown_user, offline)            |                                       |           |
 | peer_lost                                          | the far end is one of our engines     | generator |
-| invite_timeout, ring_timeout, signaling_lost,      | the link had an outage                | network   |
+| invite_timeout, no_routing, ring_timeout,          | the link had an outage                | network   |
+|   signaling_lost, reoffer_timeout, resume_timeout, |                                       |           |
 |   hangup_unconfirmed, cancel_unconfirmed           | anything else                         | target    |
 | ice_*, dtls_*, no_audio, audio_died, gap,          | our socket refused or dropped packets | generator |
 |   consent_lost, peer_closed                        | our packets left late                 | generator |
@@ -34,7 +35,18 @@ LATE_MS = 40.0
 _GENERATOR = frozenset({"engine_stopped", "media_error", "bind_failed", "answer_timeout", "refused_unknown_user"})
 _TARGET = frozenset({"answer_lost", "bad_offer", "bad_answer", "dropped_by_service"})
 _TARGET_PREFIXES = ("illegal_", "error_", "refused_")
-_SIGNALING = frozenset({"invite_timeout", "ring_timeout", "signaling_lost", "hangup_unconfirmed", "cancel_unconfirmed"})
+_SIGNALING = frozenset(
+    {
+        "invite_timeout",
+        "no_routing",
+        "ring_timeout",
+        "signaling_lost",
+        "reoffer_timeout",
+        "resume_timeout",
+        "hangup_unconfirmed",
+        "cancel_unconfirmed",
+    }
+)
 _MEDIA = frozenset({"no_audio", "audio_died", "gap", "consent_lost", "peer_closed"})
 
 

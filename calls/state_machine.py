@@ -10,7 +10,17 @@ Action says; so every state ends in bounded time and nothing sleeps.
 
 A message that the table below does not allow is a finding against the target: the call goes on as a real client's
 would, and fails at its end for ``illegal_<message>`` unless it failed for something else. Messages that may cross ours
-on the wire (an answer crossing our cancel) are allowed.
+on the wire (an answer crossing our cancel) are allowed. What is illegal, by class:
+
+| finding                              | what the service did                                                     |
+|--------------------------------------|--------------------------------------------------------------------------|
+| illegal_trying, _ringing, _answered, | repeated a step, left the order, or told the wrong side                  |
+|   _refused, _incoming                |                                                                          |
+| illegal_reoffer, _media, _quality    | said something of a talk that is not on                                  |
+| illegal_reanswer, illegal_resumed    | answered what nobody asked                                               |
+| illegal_ended                        | ended the call with a reason that cannot be (``hangup`` while it rings)  |
+| illegal_ringing, _answered, … of a   | rang somebody for a call that was to ring nobody                         |
+|   shadow call                        |                                                                          |
 
 | limit             | from                        | reason when it passes                       | then    |
 |-------------------|-----------------------------|---------------------------------------------|---------|
@@ -22,13 +32,20 @@ on the wire (an answer crossing our cancel) are allowed.
 |   ringing took    |                             |   far media got                             |         |
 | talk              | the first audio (caller)    | (outcome completed)                         | hang up |
 | call              | the first audio (callee)    | (outcome completed, call_limit)             | hang up |
+| reply             | our offer inside the call   | reoffer_timeout                             | hang up |
+| reply             | our call.resume             | resume_timeout                              | hang up |
 | confirm           | our goodbye                 | hangup_unconfirmed, cancel_unconfirmed      | stop    |
+
+A shadow call (``shadow=True``) walks ``inviting > proceeding > ended``: routed and refused by the same rules, it ends
+with ``shadowed`` and never rings; its limit is ``no_routing``. In a call whose far side will die by its scenario
+(``will_lose_peer``) ``peer_lost`` is the outcome ``died``, and the caller talks on until it is told.
 
 ``calls.blame`` says whose fault each reason is.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -59,6 +76,7 @@ class Told(StrEnum):
     CANDIDATE = "candidate"
     REOFFER = "reoffer"
     REANSWER = "reanswer"
+    RESUMED = "resumed"
     MEDIA = "media"
     QUALITY = "quality"
     ENDED = "ended"
@@ -94,6 +112,7 @@ class Limits:
     ring_s: float
     gap_ms: float
     confirm_s: float = 10.0
+    reply_s: float = 10.0
     call_s: float = 7200.0
 
 
@@ -109,7 +128,7 @@ class Ending:
 
 
 _BEFORE_ANSWER = frozenset({Told.RINGING, Told.ANSWERED, Told.CANDIDATE, Told.ENDED, Told.ERROR})
-_IN_CALL = frozenset({Told.CANDIDATE, Told.REOFFER, Told.REANSWER, Told.MEDIA, Told.QUALITY, Told.ENDED, Told.ERROR})
+_IN_CALL = frozenset({Told.CANDIDATE, Told.REOFFER, Told.MEDIA, Told.QUALITY, Told.ENDED, Told.ERROR})
 LEGAL: dict[tuple[Side, CallState], frozenset[Told]] = {
     (Side.CALLER, CallState.INVITING): _BEFORE_ANSWER | {Told.TRYING, Told.REFUSED},
     (Side.CALLER, CallState.PROCEEDING): _BEFORE_ANSWER,
@@ -117,16 +136,24 @@ LEGAL: dict[tuple[Side, CallState], frozenset[Told]] = {
     (Side.CALLER, CallState.CONNECTING): _IN_CALL,
     (Side.CALLER, CallState.TALKING): _IN_CALL,
     (Side.CALLER, CallState.LEAVING): _BEFORE_ANSWER | _IN_CALL | {Told.TRYING, Told.REFUSED},
-    (Side.CALLEE, CallState.RINGING): frozenset({Told.CANDIDATE, Told.ENDED, Told.ERROR}),
+    # An invitation is shown again to a device that was dialing when it came, or that resumed.
+    (Side.CALLEE, CallState.RINGING): frozenset({Told.INCOMING, Told.CANDIDATE, Told.ENDED, Told.ERROR}),
     (Side.CALLEE, CallState.CONNECTING): _IN_CALL,
     (Side.CALLEE, CallState.TALKING): _IN_CALL,
     (Side.CALLEE, CallState.LEAVING): _IN_CALL,
 }
-"""What the service may say in each state; ``ended`` has its own table of reasons."""
+"""What the service may say in each state unasked; ``ended`` has its own table of reasons."""
+LEGAL_IN_SHADOW = frozenset({Told.TRYING, Told.REFUSED, Told.ENDED, Told.ERROR})
+"""Of a call that rings nobody, whatever its state."""
+REPLY_TIMEOUTS = {Told.REANSWER: "reoffer_timeout", Told.RESUMED: "resume_timeout"}
+"""Messages that are legal only as the reply to one of ours, and the reason when they do not come."""
 
 _ANSWERED_STATES = frozenset({CallState.CONNECTING, CallState.TALKING})
+_LAST_WORDS = frozenset({Told.ENDED, Told.ERROR, Told.REFUSED})
 LOST = frozenset({"peer_lost", "dropped_by_service", "signaling_lost"})
 """Ends that may come at any time: the other side, nobody that the service names, or this side was lost."""
+_TELLING = frozenset({"answered_elsewhere"})
+"""Ends of a person's own doing that the record names beside the outcome."""
 _NOT_TAKEN = frozenset({"declined", "no_answer"})
 LEGAL_ENDS: dict[tuple[Side, CallState], frozenset[str]] = {
     (Side.CALLER, CallState.INVITING): _NOT_TAKEN,
@@ -135,9 +162,12 @@ LEGAL_ENDS: dict[tuple[Side, CallState], frozenset[str]] = {
     (Side.CALLER, CallState.CONNECTING): frozenset({"hangup"}),
     (Side.CALLER, CallState.TALKING): frozenset({"hangup"}),
     (Side.CALLER, CallState.LEAVING): _NOT_TAKEN | {"hangup", "canceled"},
-    (Side.CALLEE, CallState.RINGING): frozenset({"canceled", "no_answer", "answered_elsewhere"}),
+    # Declined, too: by another device of the same person.
+    (Side.CALLEE, CallState.RINGING): frozenset({"canceled", "declined", "no_answer", "answered_elsewhere"}),
     # An answer may cross a cancel, the service's own limit, or another device's answer.
-    (Side.CALLEE, CallState.CONNECTING): frozenset({"hangup", "canceled", "no_answer", "answered_elsewhere"}),
+    (Side.CALLEE, CallState.CONNECTING): frozenset(
+        {"hangup", "canceled", "declined", "no_answer", "answered_elsewhere"}
+    ),
     (Side.CALLEE, CallState.TALKING): frozenset({"hangup"}),
     (Side.CALLEE, CallState.LEAVING): _NOT_TAKEN | {"hangup", "canceled", "answered_elsewhere"},
 }
@@ -147,6 +177,10 @@ _HUMAN_ENDS = {
     "canceled": Outcome.CANCELED,
     "answered_elsewhere": Outcome.CANCELED,
 }
+SHADOWED = "shadowed"
+"""Why the service ends a shadow call."""
+DEATH_TOLD_S = 30.0
+"""How much longer than planned one talks on who waits to be told that the far side died."""
 _SLOW_SERVICE = {CallState.INVITING: "invite_timeout", CallState.PROCEEDING: "no_ringing"}
 _HUMAN_REFUSALS = {"busy": Outcome.BUSY, "blocked": Outcome.BLOCKED}
 
@@ -154,13 +188,18 @@ _HUMAN_REFUSALS = {"busy": Outcome.BUSY, "blocked": Outcome.BLOCKED}
 class CallMachine:
     """One side of one call. Times are seconds of any one clock; ``deadline_s`` is the next moment to act."""
 
-    def __init__(self, side: Side, limits: Limits, now_s: float, *, talk_s: float = 0.0) -> None:
+    def __init__(self, side: Side, limits: Limits, now_s: float, *, talk_s: float = 0.0, shadow: bool = False) -> None:
         self.side = side
         self.limits = limits
+        self.shadow = shadow
         self.state = CallState.INVITING if side is Side.CALLER else CallState.RINGING
         self.stage = Stage.ATTEMPTED if side is Side.CALLER else Stage.RINGING
         self.findings: list[str] = []
-        self.deadline_s = now_s + (limits.setup_s if side is Side.CALLER else limits.ring_s)
+        self._limit_at_s = now_s + (limits.setup_s if side is Side.CALLER else limits.ring_s)
+        self._replies_by_s: dict[Told, float] = {}
+        self._crossing: set[Told] = set()
+        """Replies that were due when we said goodbye: they may still come."""
+        self._loses_peer = False
         self._began_s = now_s
         self._before_ring_s = 0.0
         self._talk_s = talk_s
@@ -172,12 +211,17 @@ class CallMachine:
         self._clean = False
         self._talked_out = False
 
+    @property
+    def deadline_s(self) -> float:
+        """The next moment to call ``overdue``."""
+        return min(self._limit_at_s, *self._replies_by_s.values(), math.inf)
+
     # What our person does.
 
     def begin(self, now_s: float) -> None:
         """The caller's invitation leaves only now: every limit counts from here."""
         self._began_s = now_s
-        self.deadline_s = now_s + self.limits.setup_s
+        self._limit_at_s = now_s + self.limits.setup_s
 
     def will_wait(self, patience_s: float) -> None:
         """The caller cancels when it has rung for ``patience_s``."""
@@ -187,7 +231,31 @@ class CallMachine:
         """The callee does so at ``at_s``."""
         self._decision = decision
         if decision is not Decision.IGNORE:
-            self.deadline_s = min(self.deadline_s, at_s)
+            self._limit_at_s = min(self._limit_at_s, at_s)
+
+    def will_lose_peer(self) -> None:
+        """The far side dies in this call, and we wait to be told."""
+        self._loses_peer = True
+        self._talk_s += DEATH_TOLD_S
+
+    def asked(self, reply: Told, now_s: float) -> None:
+        """We asked the service, or the far end, for something: ``reply`` is legal once, and due."""
+        if self.state is CallState.LEAVING:
+            self._crossing.add(reply)
+        else:
+            self._replies_by_s[reply] = now_s + self.limits.reply_s
+
+    def takes_back(self, reply: Told) -> None:
+        """What was asked is asked no more: an offer of ours that gave way to theirs."""
+        self._replies_by_s.pop(reply, None)
+
+    def awaits(self, reply: Told) -> bool:
+        """Whether ``reply`` is due."""
+        return reply in self._replies_by_s
+
+    def die(self) -> Action:
+        """This side vanishes, as its scenario has it."""
+        return self._end(Outcome.DIED, "vanished")
 
     def answered(self, now_s: float) -> Action:
         """The callee's answer was sent."""
@@ -200,8 +268,10 @@ class CallMachine:
         if self.state in {CallState.LEAVING, CallState.ENDED}:
             return Action.NONE
         was, heard = self.state, self.state is CallState.TALKING
+        self._crossing |= set(self._replies_by_s)
+        self._replies_by_s.clear()
         self.state = CallState.LEAVING
-        self.deadline_s = now_s + self.limits.confirm_s
+        self._limit_at_s = now_s + self.limits.confirm_s
         self._reason = reason
         if was in _ANSWERED_STATES:
             self._outcome, action = (Outcome.COMPLETED if heard else Outcome.CANCELED), Action.HANG_UP
@@ -223,17 +293,15 @@ class CallMachine:
         """Takes a message of the service; ``code`` is the reason of ``refused``, ``ended`` and ``error``."""
         if self.state is CallState.ENDED:
             return Action.NONE
-        if what not in LEGAL[self.side, self.state]:
+        if not self._is_legal(what):
             self.findings.append(f"illegal_{what}")
             return Action.NONE
-        if what is Told.ENDED:
-            return self._told_ended(code)
-        if what is Told.ERROR:
-            return self._told_error(now_s, f"error_{code}")
-        if what is Told.REFUSED:
-            outcome = _HUMAN_REFUSALS.get(code, Outcome.FAILED)
-            return self._end(outcome, f"refused_{code}" if outcome is Outcome.FAILED else "")
-        if what is Told.ANSWERED and self.state is not CallState.LEAVING:
+        if what in _LAST_WORDS:
+            return self._told_last_word(what, now_s, code)
+        if what in REPLY_TIMEOUTS:
+            self._replies_by_s.pop(what, None)
+            self._crossing.discard(what)
+        elif what is Told.ANSWERED and self.state is not CallState.LEAVING:
             self._connect(now_s)
         elif what is Told.TRYING and self.state is CallState.INVITING:
             self.state = CallState.PROCEEDING
@@ -248,11 +316,14 @@ class CallMachine:
         self._reach(reached)
         if reached is Stage.MEDIA_BOTH_WAYS and self.state is CallState.CONNECTING:
             self.state = CallState.TALKING
-            self.deadline_s = now_s + (self._talk_s if self.side is Side.CALLER else self.limits.call_s)
+            self._limit_at_s = now_s + (self._talk_s if self.side is Side.CALLER else self.limits.call_s)
         return Action.NONE
 
     def overdue(self, now_s: float) -> Action:
         """``deadline_s`` has passed."""
+        for reply, by_s in self._replies_by_s.items():
+            if by_s <= now_s < self._limit_at_s:
+                return self.leave(now_s, REPLY_TIMEOUTS[reply], failed=True)
         if self.state is CallState.RINGING:
             return self._rung_out(now_s)
         if self.state is CallState.LEAVING:
@@ -262,7 +333,8 @@ class CallMachine:
             return self.leave(now_s, "" if self.side is Side.CALLER else "call_limit")
         if self.state is CallState.CONNECTING:
             return self.leave(now_s, _missing(self.stage), failed=True)
-        return self.leave(now_s, _SLOW_SERVICE.get(self.state, ""), failed=True)
+        reason = "no_routing" if self.shadow and self.state is CallState.PROCEEDING else _SLOW_SERVICE[self.state]
+        return self.leave(now_s, reason, failed=True)
 
     # How it ended.
 
@@ -283,12 +355,19 @@ class CallMachine:
         blame = blame_of(reason, evidence) if outcome is Outcome.FAILED else Blame.NOBODY
         return Ending(outcome, blame, reason, self.stage, self._clean)
 
+    def _is_legal(self, what: Told) -> bool:
+        if self.shadow:
+            return what in LEGAL_IN_SHADOW
+        if what in REPLY_TIMEOUTS:
+            return self.awaits(what) or what in self._crossing
+        return what in LEGAL[self.side, self.state]
+
     def _ring(self, now_s: float) -> None:
         self.state = CallState.RINGING
         self._reach(Stage.RINGING)
         self._before_ring_s = now_s - self._began_s
         patience_s = self.limits.ring_s if self._patience_s is None else min(self._patience_s, self.limits.ring_s)
-        self.deadline_s = now_s + patience_s
+        self._limit_at_s = now_s + patience_s
 
     def _rung_out(self, now_s: float) -> Action:
         if self.side is Side.CALLER:
@@ -303,7 +382,7 @@ class CallMachine:
         if self._decision is Decision.DECLINE:
             return self.leave(now_s, "")
         # The answer must be made and sent within the setup limit.
-        self.deadline_s = now_s + self.limits.setup_s
+        self._limit_at_s = now_s + self.limits.setup_s
         return Action.ANSWER
 
     def _connect(self, now_s: float) -> None:
@@ -311,13 +390,27 @@ class CallMachine:
             self._before_ring_s = now_s - self._began_s
         self.state = CallState.CONNECTING
         self._reach(Stage.ANSWERED)
-        self.deadline_s = now_s + max(1.0, self.limits.setup_s - self._before_ring_s)
+        self._limit_at_s = now_s + max(1.0, self.limits.setup_s - self._before_ring_s)
+
+    def _told_last_word(self, what: Told, now_s: float, code: str) -> Action:
+        if what is Told.ERROR:
+            return self._told_error(now_s, f"error_{code}")
+        if what is Told.REFUSED:
+            outcome = _HUMAN_REFUSALS.get(code, Outcome.FAILED)
+            return self._end(outcome, f"refused_{code}" if outcome is Outcome.FAILED else "")
+        if self.shadow and code == SHADOWED:
+            self._clean = True
+            return self._end(Outcome.SHADOWED, "")
+        if self._loses_peer and code == "peer_lost":
+            return self._end(Outcome.DIED, code)
+        return self._told_ended(code)
 
     def _told_ended(self, code: str) -> Action:
         if self.side is Side.CALLER and code == "hangup" and self.state in {CallState.PROCEEDING, CallState.RINGING}:
             # The callee hung up on a call that it had answered, and that answer never reached us.
             return self._end(Outcome.FAILED, "answer_lost")
-        if code not in LOST and code not in LEGAL_ENDS[self.side, self.state]:
+        if code not in LOST and (self.shadow or code not in LEGAL_ENDS[self.side, self.state]):
+            self.findings.append("illegal_ended")
             return self._end(Outcome.FAILED, "illegal_ended")
         if self.state is CallState.LEAVING:
             return self._confirmed(code)
@@ -327,7 +420,7 @@ class CallMachine:
                 self._talked_out = self.side is Side.CALLEE
                 return self._end(Outcome.COMPLETED, "peer_hung_up" if self.side is Side.CALLER else "")
             return self._end(Outcome.FAILED, "peer_gave_up")
-        return self._end(_HUMAN_ENDS.get(code, Outcome.FAILED), code if code in LOST else "")
+        return self._end(_HUMAN_ENDS.get(code, Outcome.FAILED), code if code in LOST | _TELLING else "")
 
     def _told_error(self, now_s: float, reason: str) -> Action:
         gone = reason == "error_unknown_call" or self.state in {CallState.INVITING, CallState.LEAVING}
@@ -337,6 +430,8 @@ class CallMachine:
         self._clean = code not in LOST
         if self._outcome is not Outcome.FAILED and code in LOST:
             return self._end(Outcome.FAILED, code)
+        if self._outcome is Outcome.CANCELED and code in _TELLING:
+            return self._end(Outcome.CANCELED, code)
         if self._outcome is Outcome.CANCELED and code in {"declined", "no_answer"}:
             # Theirs crossed our cancel, and the service heard theirs first.
             return self._end(_HUMAN_ENDS[code], "")

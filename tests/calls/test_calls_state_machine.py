@@ -6,7 +6,7 @@ import pytest
 
 from calls.blame import Evidence
 from calls.record import Blame, Outcome, Side, Stage
-from calls.state_machine import LEGAL, Action, CallMachine, CallState, Decision, Ending, Limits, Told
+from calls.state_machine import DEATH_TOLD_S, LEGAL, Action, CallMachine, CallState, Decision, Ending, Limits, Told
 
 LIMITS = Limits(setup_s=10.0, ring_s=45.0, gap_ms=2000.0, confirm_s=5.0, call_s=600.0)
 FINE = Evidence(max_gap_ms=60.0)
@@ -121,7 +121,10 @@ def test_refusals(code: str, outcome: Outcome, reason: str, blame: Blame) -> Non
         (Side.CALLER, CallState.LEAVING, "peer_lost", Outcome.FAILED, "peer_lost"),
         (Side.CALLEE, CallState.RINGING, "canceled", Outcome.CANCELED, ""),
         (Side.CALLEE, CallState.RINGING, "no_answer", Outcome.NO_ANSWER, ""),
-        (Side.CALLEE, CallState.RINGING, "answered_elsewhere", Outcome.CANCELED, ""),
+        (Side.CALLEE, CallState.RINGING, "answered_elsewhere", Outcome.CANCELED, "answered_elsewhere"),
+        (Side.CALLEE, CallState.CONNECTING, "answered_elsewhere", Outcome.CANCELED, "answered_elsewhere"),
+        (Side.CALLEE, CallState.RINGING, "declined", Outcome.DECLINED, ""),
+        (Side.CALLER, CallState.RINGING, "shadowed", Outcome.FAILED, "illegal_ended"),
         (Side.CALLEE, CallState.RINGING, "hangup", Outcome.FAILED, "illegal_ended"),
         (Side.CALLEE, CallState.CONNECTING, "canceled", Outcome.CANCELED, ""),
         (Side.CALLEE, CallState.CONNECTING, "hangup", Outcome.FAILED, "peer_gave_up"),
@@ -135,7 +138,7 @@ def test_ends_that_the_service_tells(side: Side, state: CallState, code: str, ou
     ending = settle(machine)
     assert (ending.outcome, ending.reason) == (outcome, reason)
     assert ending.hung_up_cleanly is (
-        code not in {"peer_lost", "dropped_by_service"} and reason[:7] not in {"illegal", "answer_"}
+        code not in {"peer_lost", "dropped_by_service"} and reason not in {"illegal_ended", "answer_lost"}
     )
 
 
@@ -275,6 +278,83 @@ def test_an_illegal_message_is_a_finding_and_changes_nothing_else(side: Side, st
     assert machine.state is state
     assert machine.deadline_s == deadline_s
     assert machine.findings == [f"illegal_{what}"]
+
+
+def test_a_reply_is_legal_once_after_the_question_and_due() -> None:
+    for reply, reason in ((Told.REANSWER, "reoffer_timeout"), (Told.RESUMED, "resume_timeout")):
+        machine = in_state(Side.CALLEE, CallState.TALKING)
+        machine.asked(reply, 110.0)
+        assert machine.deadline_s == 110.0 + LIMITS.reply_s
+        machine.told(reply, 111.0)
+        assert machine.deadline_s == 102.0 + LIMITS.call_s
+        assert machine.findings == []
+        machine.told(reply, 112.0)
+        assert machine.findings == [f"illegal_{reply}"]
+
+        silent = in_state(Side.CALLEE, CallState.TALKING)
+        silent.asked(reply, 110.0)
+        assert silent.overdue(silent.deadline_s) is Action.HANG_UP
+        silent.told(reply, 121.0)
+        silent.told(Told.ENDED, 121.1, "hangup")
+        ending = settle(silent)
+        assert (ending.outcome, ending.reason, ending.blame) == (Outcome.FAILED, reason, Blame.TARGET)
+        assert silent.findings == []
+
+
+def test_an_offer_that_gave_way_is_no_longer_due() -> None:
+    machine = in_state(Side.CALLER, CallState.TALKING)
+    machine.asked(Told.REANSWER, 103.0)
+    machine.takes_back(Told.REANSWER)
+    assert machine.deadline_s == 132.0
+    machine.told(Told.REANSWER, 104.0)
+    assert machine.findings == ["illegal_reanswer"]
+
+
+def shadow() -> CallMachine:
+    return CallMachine(Side.CALLER, LIMITS, 100.0, shadow=True)
+
+
+def test_a_shadow_call_is_routed_and_rings_nobody() -> None:
+    machine = shadow()
+    machine.told(Told.TRYING, 100.1)
+    assert machine.told(Told.ENDED, 100.2, "shadowed") is Action.STOP
+    assert settle(machine) == Ending(Outcome.SHADOWED, Blame.NOBODY, "", Stage.ATTEMPTED, True)
+
+
+@pytest.mark.parametrize("what", [Told.RINGING, Told.ANSWERED, Told.CANDIDATE, Told.MEDIA])
+def test_a_shadow_call_that_rings_somebody_is_a_finding(what: Told) -> None:
+    machine = shadow()
+    machine.told(Told.TRYING, 100.1)
+    machine.told(what, 100.2)
+    machine.told(Told.ENDED, 100.3, "shadowed")
+    ending = settle(machine)
+    assert (ending.outcome, ending.reason, ending.blame) == (Outcome.FAILED, f"illegal_{what}", Blame.TARGET)
+
+
+def test_a_shadow_call_is_refused_and_times_out_as_any_other() -> None:
+    refused = shadow()
+    refused.told(Told.REFUSED, 100.1, "blocked")
+    assert settle(refused).outcome is Outcome.BLOCKED
+    silent = shadow()
+    silent.told(Told.TRYING, 100.1)
+    assert silent.overdue(silent.deadline_s) is Action.CANCEL
+    silent.overdue(silent.deadline_s)
+    ending = settle(silent)
+    assert (ending.reason, ending.blame) == ("no_routing", Blame.TARGET)
+
+
+def test_a_death_that_was_meant_to_be_is_no_failure() -> None:
+    survivor = in_state(Side.CALLER, CallState.RINGING)
+    survivor.will_lose_peer()
+    survivor.told(Told.ANSWERED, 101.5)
+    hear(survivor, 102.0)
+    assert survivor.deadline_s == 102.0 + 30.0 + DEATH_TOLD_S
+    assert survivor.told(Told.ENDED, 110.0, "peer_lost") is Action.STOP
+    ending = settle(survivor, Evidence(max_gap_ms=5000.0))
+    assert (ending.outcome, ending.reason, ending.blame) == (Outcome.DIED, "peer_lost", Blame.NOBODY)
+    dead = in_state(Side.CALLEE, CallState.TALKING)
+    assert dead.die() is Action.STOP
+    assert (settle(dead).outcome, settle(dead).reason) == (Outcome.DIED, "vanished")
 
 
 def test_a_finding_fails_the_call_at_its_end() -> None:
