@@ -24,6 +24,11 @@ class Figure:
     high: float
     samples: int
     """Packets that the figure was read from."""
+    expected: float | None = None
+    """What the link model gives for these very packets, where that is not what the profile says: a packet's own time on
+    the wire is in its delay, and a link that keeps order delays more than its median."""
+    interval: tuple[float, float] | None = None
+    """Exact 99 % interval (Clopper-Pearson) of what was measured, for a ratio."""
 
     @property
     def ok(self) -> bool:
@@ -44,6 +49,10 @@ class Evidence:
     """Unix seconds at the probe's start."""
     duration_s: float
     figures: tuple[Figure, ...]
+    seed: int | None = None
+    """Of the link's chance, where the proof chose it."""
+    first_misses: tuple[str, ...] = ()
+    """What a first look held against the link, and a second one, on a link of its own, decided."""
 
     @property
     def ok(self) -> bool:
@@ -65,6 +74,8 @@ class Evidence:
                 "high": figure.high,
                 "samples": figure.samples,
                 "ok": figure.ok,
+                **({} if figure.expected is None else {"expected": figure.expected}),
+                **({} if figure.interval is None else {"interval": list(figure.interval)}),
             }
         return {
             "format": EVIDENCE_FORMAT,
@@ -74,5 +85,7 @@ class Evidence:
             "misses": self.misses,
             "at_s": self.at_s,
             "duration_s": self.duration_s,
+            "seed": self.seed,
+            "first_misses": list(self.first_misses),
             **directions,
         }

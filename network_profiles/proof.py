@@ -2,144 +2,131 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import select
-import sys
 import time
+from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
-from typing import Any
 
-from bedrock.child_process import ChildProcess, spawn
-from bedrock.errors import EnvironmentLacks
-from network_profiles.counters import DirectionCounters
+from network_profiles.counters import DirectionCounters, LinkCounters
 from network_profiles.errors import LinkLost
 from network_profiles.evidence import Evidence, Figure
-from network_profiles.probe.judge import judge
+from network_profiles.plain_profile import PlainProfile, Side, from_json, plain_profile
+from network_profiles.probe.exchange import Seen, exchange, open_probe
+from network_profiles.probe.judge import harness_figures, judge, judge_thoroughly
 from network_profiles.probe.plan import Plan, plan
-from network_profiles.probe.trace import Packet, Trace
-from network_profiles.profile import NetworkProfile
+from network_profiles.probe.thorough_plan import thorough_plan
+from network_profiles.probe.trace import Trace
+from network_profiles.probe.watch import judge_watch, watch, watched_s
+from network_profiles.profile import Direction, NetworkProfile
 from network_profiles.shaped_link import ShapedLink
 
-__all__ = ["Evidence", "Figure", "measure"]
+__all__ = ["Evidence", "Figure", "measure", "prove", "proving_s"]
 
-READY_TIMEOUT_S = 20.0
-REPORT_TIMEOUT_S = 15.0
-_START_DELAY_S = 0.05
-_PACKAGE_ROOT = Path(__file__).resolve().parent.parent
-_PROBE_END = [sys.executable, "-S", "-m", "network_profiles.probe.end"]
+_SIDES: tuple[Side, Side] = ("down", "up")
 
 
 def measure(link: ShapedLink, profile: NetworkProfile, *, budget_s: float = 3.0) -> Evidence:
-    """Probes ``link`` and holds it against ``profile``.
+    """Probes ``link`` shortly and holds it against ``profile``: what a matrix cell does before it uses a link.
 
     Takes about ``budget_s``, longer where the profile's queue takes longer to drain; the queue is empty afterwards. A
     profile that changes with time is measured as it is between its changes, and begins anew when this returns. Nothing
     else should use the link meanwhile. Raises LinkLost when the link or an end of the probe dies.
     """
-    plans = {"down": plan(profile.down, budget_s), "up": plan(profile.up, budget_s)}
-    began_s = time.monotonic()
-    at_s = time.time()
+    began_s, at_s = time.monotonic(), time.time()
+    plans: dict[Side, Plan] = {side: plan(_direction(profile, side), budget_s) for side in _SIDES}
+    seen, during = _steady(link, profile, plans)
+    if profile.changes_with_time:
+        link.restart_timeline()
+    figures: list[Figure] = []
+    for side in _SIDES:
+        trace = _trace(side, plans[side], seen[side])
+        figures += judge(side, _direction(profile, side), trace, seen[side].reordered, during[side])
+    return Evidence(profile.id, link.backend, at_s, time.monotonic() - began_s, tuple(figures))
+
+
+def prove(link: ShapedLink, profile: NetworkProfile, *, seed: int, budget_s: float) -> Evidence:
+    """Probes ``link`` thoroughly: enough packets for every figure, and every change of a profile that changes.
+
+    The link must be fresh and of that ``seed``. Steady figures and changes take at most about ``budget_s`` each, less
+    where less is enough: see ``proving_s``. Raises LinkLost.
+    """
+    began_s, at_s = time.monotonic(), time.time()
+    figures: list[Figure] = []
+    plain = _as_the_daemon_has_it(profile)
+    if profile.changes_with_time:
+        figures += _watched(link, plain, seed, budget_s)
+    plans: dict[Side, Plan] = {side: thorough_plan(_direction(profile, side), budget_s) for side in _SIDES}
+    seen, during = _steady(link, profile, plans)
+    for side in _SIDES:
+        trace = _trace(side, plans[side], seen[side])
+        figures += judge_thoroughly(side, _direction(profile, side), trace, seen[side].reordered, during[side])
+    return Evidence(profile.id, link.backend, at_s, time.monotonic() - began_s, tuple(figures), seed)
+
+
+def proving_s(profile: NetworkProfile, *, seed: int, budget_s: float) -> float:
+    """Returns about how long ``prove`` takes."""
+    steady_s = max(thorough_plan(_direction(profile, side), budget_s).ends_at_s for side in _SIDES)
+    return steady_s + (watched_s(plain_profile(profile), seed, budget_s) if profile.changes_with_time else 0.0)
+
+
+def _steady(
+    link: ShapedLink, profile: NetworkProfile, plans: Mapping[Side, Plan]
+) -> tuple[dict[Side, Seen], dict[Side, DirectionCounters]]:
+    """Sends the plans over the link as it is between its changes."""
     if profile.changes_with_time:
         link.hold_timeline()
     before = link.counters()
     try:
-        reports = _run(link, plans)
+        seen = exchange(link, plans)
     except LinkLost:
         link.counters()  # says so when it is the daemon that died
         raise
-    after = link.counters()
-    if profile.changes_with_time:
+    return seen, _difference(before, link.counters())
+
+
+def _watched(link: ShapedLink, profile: PlainProfile, seed: int, budget_s: float) -> list[Figure]:
+    """Sends through the link's changes, which begin anew together with the probe."""
+    lasts_s = watched_s(profile, seed, budget_s)
+    watches = {side: watch(profile, side, seed, lasts_s) for side in _SIDES}
+    before = link.counters()
+    with open_probe(link, {side: one.plan for side, one in watches.items()}) as probe:
+        asked_at_s = time.monotonic()
         link.restart_timeline()
-    figures = [
-        *_judge("down", profile, plans["down"], reports["host"], reports["device"], before.down, after.down),
-        *_judge("up", profile, plans["up"], reports["device"], reports["host"], before.up, after.up),
-    ]
-    return Evidence(profile.id, "userspace", at_s, time.monotonic() - began_s, tuple(figures))
+        started_at_s = (asked_at_s + time.monotonic()) / 2.0
+        seen = probe.run(started_at_s)
+    during = _difference(before, link.counters())
+    figures: list[Figure] = []
+    for side in _SIDES:
+        packets = seen[side].packets
+        figures += judge_watch(side, profile, seed, watches[side], packets, started_at_s)
+        figures += (
+            replace(figure, name=f"changing_{figure.name}")
+            for figure in harness_figures(side, len(packets), seen[side].reordered, during[side])
+        )
+    return figures
 
 
-def _run(link: ShapedLink, plans: dict[str, Plan]) -> dict[str, dict[str, Any]]:
-    with contextlib.ExitStack() as stack:
-        ends = {
-            "host": _start_end(stack, link.host_address, []),
-            "device": _start_end(stack, link.device_address, link.exec_prefix),
-        }
-        try:
-            ports = {name: int(end.wait_ready(READY_TIMEOUT_S)["port"]) for name, end in ends.items()}
-        except EnvironmentLacks as error:
-            raise LinkLost(f"the probe of link {link.device} did not start: {error.message}") from None
-        starts_at_s = time.monotonic() + _START_DELAY_S
-        ends_at_s = starts_at_s + max(one.ends_at_s for one in plans.values())
-        for name, peer, address, side in (
-            ("host", "device", link.device_address, "down"),
-            ("device", "host", link.host_address, "up"),
-        ):
-            order = {
-                "peer": [address, ports[peer]],
-                "starts_at_s": starts_at_s,
-                "ends_at_s": ends_at_s,
-                "sends": [(send.at_s, send.size_bytes) for send in plans[side].sends],
-            }
-            _tell(ends[name], order)
-        return {name: _report(end, ends_at_s + REPORT_TIMEOUT_S) for name, end in ends.items()}
+def _difference(before: LinkCounters, after: LinkCounters) -> dict[Side, DirectionCounters]:
+    return {
+        side: replace(now, refused=now.refused - then.refused, overrun=now.overrun - then.overrun)
+        for side, then, now in _by_side(before, after)
+    }
 
 
-def _start_end(stack: contextlib.ExitStack, address: str, exec_prefix: list[str]) -> ChildProcess:
-    argv = [*exec_prefix, *_PROBE_END, address]
-    end = spawn(f"probe end {address}", argv, pipe_stdout=True, env={"PYTHONPATH": str(_PACKAGE_ROOT)})
-    stack.callback(end.stop)
-    return end
+def _by_side(before: LinkCounters, after: LinkCounters) -> list[tuple[Side, DirectionCounters, DirectionCounters]]:
+    return [("down", before.down, after.down), ("up", before.up, after.up)]
 
 
-def _tell(end: ChildProcess, order: dict[str, Any]) -> None:
-    stdin = end.popen.stdin
-    try:
-        if stdin is not None:
-            stdin.write(json.dumps(order).encode() + b"\n")
-            stdin.flush()
-    except OSError:
-        raise LinkLost(f"the {end.name} died before it began") from None
-
-
-def _report(end: ChildProcess, deadline_s: float) -> dict[str, Any]:
-    """Reads the one line that the end prints before it exits."""
-    stdout = end.popen.stdout
-    text = b""
-    while stdout is not None and select.select([stdout], [], [], max(0.0, deadline_s - time.monotonic()))[0]:
-        chunk = stdout.read1(1 << 20) if hasattr(stdout, "read1") else b""
-        if not chunk:
-            break
-        text += chunk
-    try:
-        report = json.loads(text)
-    except ValueError:
-        raise LinkLost(f"the {end.name} did not report") from None
-    return dict(report)
-
-
-def _judge(
-    side: str,
-    profile: NetworkProfile,
-    sent_plan: Plan,
-    sender: dict[str, Any],
-    receiver: dict[str, Any],
-    before: DirectionCounters,
-    after: DirectionCounters,
-) -> list[Figure]:
-    arrivals: dict[int, float] = {}
-    reordered = 0
-    highest = -1
-    for number, at_s in receiver["received"]:
-        reordered += number <= highest
-        highest = max(highest, number)
-        arrivals.setdefault(number, at_s)
-    packets = [
-        Packet(send.size_bytes, sent_at_s, arrivals.get(number))
-        for number, (send, sent_at_s) in enumerate(zip(sent_plan.sends, sender["sent"], strict=False))
-    ]
-    trace = Trace(packets[: sent_plan.paced], packets[sent_plan.paced :])
+def _trace(side: Side, sent_plan: Plan, seen: Seen) -> Trace:
+    trace = Trace(seen.packets[: sent_plan.paced], seen.packets[sent_plan.paced :])
     if not trace.paced:
         raise LinkLost(f"the probe sent nothing {side}")
-    during = replace(after, refused=after.refused - before.refused, overrun=after.overrun - before.overrun)
-    return judge(side, profile.down if side == "down" else profile.up, trace, reordered, during)
+    return trace
+
+
+def _direction(profile: NetworkProfile, side: Side) -> Direction:
+    return profile.down if side == "down" else profile.up
+
+
+def _as_the_daemon_has_it(profile: NetworkProfile) -> PlainProfile:
+    return from_json(json.loads(json.dumps(plain_profile(profile))))

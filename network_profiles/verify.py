@@ -8,7 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
-from network_profiles.backends import Backend, choose_backend
+from network_profiles.backends import choose_backend
 from network_profiles.catalogue import load_catalogue, resolve
 from network_profiles.evidence import Evidence
 from network_profiles.lab import open_link
@@ -24,6 +24,7 @@ AT_ONCE = 10
 _SEED = 1
 _SECOND_LOOK = 1000
 _MOST_SEEDS = 200
+_SERVICE_FIRST_S, _SEEN_SHARE = 2.0, 0.8
 _PACKETS_PER_S_AT_ONCE = 9000.0
 """Of the peaks of all links probed at the same time: what two cores carry without being late."""
 
@@ -50,7 +51,7 @@ def verify(
     with 99 % intervals some miss by chance, none twice. Raises InputError for unknown ids, LinkCannotBeBuilt, LinkLost.
     """
     profiles = resolve(profile_ids) if profile_ids else list(load_catalogue().values())
-    chosen = choose_backend(backend)
+    chosen = choose_backend(backend).name
     watching = watcher or Watcher()
     gate = _Gate(_PACKETS_PER_S_AT_ONCE)
 
@@ -78,12 +79,12 @@ def telling_seed(profile: NetworkProfile, first: int, budget_s: float) -> int:
         outage = next(
             (one for one in stretches(plain_profile(profile), "down", seed, budget_s) if one.shape is None), None
         )
-        if outage is not None and 2.0 < outage.starts_s and outage.ends_s < 0.8 * budget_s:
+        if outage is not None and outage.starts_s > 2.0 and outage.ends_s < 0.8 * budget_s:
             return seed
     return first
 
 
-def _looked_at_twice(profile: NetworkProfile, budget_s: float, backend: Backend) -> Evidence:
+def _looked_at_twice(profile: NetworkProfile, budget_s: float, backend: str) -> Evidence:
     first = _look(profile, telling_seed(profile, _SEED, budget_s), budget_s, backend)
     if first.ok:
         return first
@@ -91,7 +92,7 @@ def _looked_at_twice(profile: NetworkProfile, budget_s: float, backend: Backend)
     return replace(second, first_misses=tuple(first.misses))
 
 
-def _look(profile: NetworkProfile, seed: int, budget_s: float, backend: Backend) -> Evidence:
+def _look(profile: NetworkProfile, seed: int, budget_s: float, backend: str) -> Evidence:
     with open_link(profile, seed=seed, name=f"verify-{profile.id}", backend=backend) as link:
         return prove(link, profile, seed=seed, budget_s=budget_s)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import random
 import statistics
-from collections.abc import Callable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from network_profiles.link import LinkDirection
@@ -25,21 +25,26 @@ class Expected(NamedTuple):
 
 def replay(direction: Shape, trace: Trace) -> list[Trace]:
     """Returns what became of the same sends on links that are what ``direction`` says, a seed each."""
-    offers = len(trace.paced) + len(trace.flood)
-    runs = max(_FEWEST_RUNS, min(_MOST_RUNS, _OFFERS // max(1, offers)))
-    replies = []
-    for seed in range(runs):
-        link = LinkDirection(direction, random.Random(seed))
-        replies.append(Trace([_offer(link, one) for one in trace.paced], [_offer(link, one) for one in trace.flood]))
-    return replies
+    links = [LinkDirection(direction, random.Random(seed)) for seed in seeds(len(trace.paced) + len(trace.flood))]
+    return [Trace(offer_all(link, trace.paced), offer_all(link, trace.flood)) for link in links]
 
 
-def expected(replies: list[Trace], figure: Callable[[Trace], float]) -> Expected:
-    """Returns the figure over all replies that have it."""
-    values = [value for reply in replies if not math.isnan(value := figure(reply))]
-    if len(values) < 2:
+def seeds(offers: int) -> range:
+    """Returns as many seeds as a replay of so many packets can afford."""
+    return range(max(_FEWEST_RUNS, min(_MOST_RUNS, _OFFERS // max(1, offers))))
+
+
+def offer_all(link: LinkDirection, packets: Sequence[Packet]) -> list[Packet]:
+    """Returns what ``link`` makes of the same sends at the same moments."""
+    return [_offer(link, one) for one in packets]
+
+
+def expected(values: Iterable[float]) -> Expected:
+    """Returns a figure over all replies that have it."""
+    known = [value for value in values if not math.isnan(value)]
+    if len(known) < 2:
         return Expected(math.nan, math.nan)
-    return Expected(statistics.fmean(values), statistics.stdev(values))
+    return Expected(statistics.fmean(known), statistics.stdev(known))
 
 
 def _offer(link: LinkDirection, packet: Packet) -> Packet:

@@ -11,18 +11,21 @@ from network_profiles.catalogue import load_catalogue
 from network_profiles.errors import LinkLost
 from network_profiles.lab import open_link
 from network_profiles.proof import measure
-from network_profiles.verify import verify
+from network_profiles.verify import Watcher, verify
 
 pytestmark = [needs_links, pytest.mark.integration]
 
 
 def test_links_of_every_kind_are_what_they_say() -> None:
+    started: list[str] = []
     told: list[str] = []
-    wanted = ["gprs_2g", "edge_275g", "hspa_35g", "lte_good", "handover_lte_3g", "sat_leo"]
-    evidence = verify(wanted, 2.0, on_evidence=lambda one: told.append(one.profile_id))
+    wanted = ["gprs_2g", "edge_275g", "hspa_35g", "lte_good"]
+    watcher = Watcher(lambda one, _lasts_s: started.append(one.id), lambda one: told.append(one.profile_id))
+    evidence = verify(wanted, 2.0, watcher=watcher)
     assert [one.profile_id for one in evidence] == wanted
     assert {one.profile_id: one.misses for one in evidence if not one.ok} == {}
     assert sorted(told) == sorted(wanted)
+    assert sorted(started) == sorted(wanted)
 
 
 def test_a_link_of_another_profile_is_caught() -> None:

@@ -1,0 +1,85 @@
+"""How a proof reads: a line a figure, at most a hundred columns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from network_profiles.evidence import Evidence, Figure
+
+LEGEND = (
+    "expected: what a link of that profile does to this very traffic; a packet's own time on the wire is in its delay, "
+    "and kept order narrows jitter. (..): exact 99 % interval."
+)
+_HARNESS = ("reordered_packets", "harness_drops", "late_p99_ms")
+
+
+def print_proof(console: Console, proof: Evidence) -> None:
+    """Prints one link's figures under its name."""
+    verdict = "[green]is what it says[/]" if proof.ok else "[bold red]is not what it says[/]"
+    looks = " (second look)" if proof.first_misses else ""
+    how = f"by {proof.backend}, {proof.duration_s:.0f} s{_calm(proof)}"
+    console.print(f"[bold]{proof.profile_id}[/] {verdict}{looks} [dim]{how}[/]")
+    table = Table(box=None, header_style="dim", pad_edge=False, padding=(0, 1))
+    table.add_column("  ", no_wrap=True)
+    table.add_column("figure", no_wrap=True, min_width=22)
+    for column in ("profile", "expected", "got", "bounds", "packets"):
+        table.add_column(column, justify="right", no_wrap=True)
+    table.add_column("", no_wrap=True)
+    for figure in proof.figures:
+        if not (figure.ok and figure.name.endswith(_HARNESS)):
+            table.add_row(*_row(figure))
+    console.print(table)
+    for miss in proof.first_misses:
+        console.print(f"  [dim]the first look held against it: {miss}[/]")
+
+
+def print_verdict(console: Console, proofs: Sequence[Evidence]) -> None:
+    """Prints the last lines: how many links are what they say, and which are not."""
+    off = [proof.profile_id for proof in proofs if not proof.ok]
+    figures = sum(len(proof.figures) for proof in proofs)
+    console.print(f"[dim]{LEGEND}[/]")
+    console.print(f"{len(proofs) - len(off)} of {len(proofs)} links are what they say, by {figures} figures")
+    if off:
+        console.print(f"[bold red]off:[/] {', '.join(off)}", soft_wrap=True)
+
+
+def _calm(proof: Evidence) -> str:
+    """Says what holds for every link and needs no line of its own while it does."""
+    harness = [figure for figure in proof.figures if figure.name.endswith(_HARNESS)]
+    if not harness or not all(figure.ok for figure in harness):
+        return ""
+    late_ms = max(figure.got or 0.0 for figure in harness if figure.name.endswith("late_p99_ms"))
+    return f", order kept, none dropped by us, 99 % left within {late_ms:.2f} ms of their moment"
+
+
+def _row(figure: Figure) -> tuple[str | Text, ...]:
+    share = figure.name.endswith("_ratio")
+
+    def shown(value: float) -> str:
+        return f"{100 * value:.3g}" if share else _number(value)
+
+    return (
+        f"  {figure.side}",
+        figure.name.replace("_ratio", " %"),
+        "" if figure.wanted == figure.expected else shown(figure.wanted),
+        "" if figure.expected is None else shown(figure.expected),
+        "too few" if figure.got is None else shown(figure.got) + _interval(figure),
+        f"{shown(figure.low)}..{shown(figure.high)}",
+        str(figure.samples),
+        Text("ok", style="green") if figure.ok else Text("off", style="bold red"),
+    )
+
+
+def _interval(figure: Figure) -> str:
+    if figure.interval is None:
+        return ""
+    low, high = figure.interval
+    return f" ({100 * low:.2g}..{100 * high:.2g})"
+
+
+def _number(value: float) -> str:
+    return f"{value:.4g}" if abs(value) < 1e4 else f"{value:.0f}"
