@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
-import gc
 import json
 import logging
 import os
@@ -24,14 +22,8 @@ from bedrock.clock import SystemClock
 from calls.bridge.messages import PROTOCOL
 from calls.engine.context import ROLES, Identity
 from calls.engine.engine import Engine
+from calls.engine.footing import collect_rarely, come_first
 from calls.engine.server import Server
-
-NICENESS = -5
-"""Packets have deadlines of milliseconds, browsers and reports beside us have not."""
-SWITCH_INTERVAL_S = 0.0005
-"""How long the thread that writes segments may keep the loop waiting for the interpreter."""
-GC_THRESHOLDS = (5_000, 20, 100)
-"""Young collections of some 2 ms (20,000 objects take 8); a full one, which stops every call at once, hardly ever."""
 
 
 def parse(argv: Sequence[str] | None = None) -> tuple[str, Identity]:
@@ -52,7 +44,7 @@ async def run(ipc: str, identity: Identity) -> None:
     engine = Engine(identity, SystemClock(), server.tell)
     _end_on_signals(engine.stopping.set)
     _end_on_stdin_eof(engine.stopping.set)
-    _collect_rarely()
+    collect_rarely()
     try:
         print(json.dumps({"event": "ready", "protocol": PROTOCOL, "pid": os.getpid()}), flush=True)
         await server.serve(engine)
@@ -80,25 +72,6 @@ def _end_on_stdin_eof(end: Callable[[], None]) -> None:
     loop.add_reader(0, readable)
 
 
-def _collect_rarely() -> None:
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(*GC_THRESHOLDS)
-
-
-def _come_first() -> None:
-    """Asks the kernel to run this process when a packet is due: a late generator would measure itself.
-
-    Real-time round robin, as the links have; only nicer, or as it is, where the rights are missing. Threads that are
-    started later inherit it: one that held the interpreter's lock at a lower rank would keep the loop waiting.
-    """
-    try:
-        os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
-    except OSError:
-        with contextlib.suppress(OSError):
-            os.nice(NICENESS)
-
-
 def main() -> None:
     """The program."""
     ipc, identity = parse()
@@ -107,8 +80,7 @@ def main() -> None:
     )
     for noisy in ("aioice", "aiortc"):
         logging.getLogger(noisy).setLevel(logging.ERROR)
-    _come_first()
-    sys.setswitchinterval(SWITCH_INTERVAL_S)
+    come_first()
     uvloop.run(run(ipc, identity))
 
 

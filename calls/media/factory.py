@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 
 from bedrock.clock import Clock
+from calls.histograms import MsHistogram
 from calls.media.errors import MediaError
 from calls.media.interface import LegSpec, MediaEvent, MediaHealth, MediaLeg
 from calls.media.leg import Leg
@@ -24,6 +25,11 @@ class MediaFactory:
     def ticker(self) -> Ticker:
         """The process's ticker, which access links share."""
         return self._process.ticker
+
+    @property
+    def lateness(self) -> MsHistogram:
+        """How late every packet was sent since ``health`` was asked last."""
+        return self._process.lateness
 
     async def open_leg(self, spec: LegSpec, on_event: Callable[[MediaEvent, float], None]) -> MediaLeg:
         """Returns a new leg with its socket bound. Raises MediaError when ``spec.bind_address`` cannot be bound."""
