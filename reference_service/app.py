@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from typing import Annotated
 
 import msgspec
@@ -64,6 +65,14 @@ class _Api:
         )
 
     async def sign_in(self, request: web.Request) -> web.Response:
+        faults = self._service.faults
+        if faults.slow_ms:
+            await asyncio.sleep(faults.slow_ms / 1000)
+        retry_after_s = faults.over_rate("sign-in", asyncio.get_running_loop().time())
+        if retry_after_s is not None:
+            refusal = problem(429, "rate_limited", "too many sign-ins: come again later")
+            refusal.headers["Retry-After"] = str(math.ceil(retry_after_s))
+            return refusal
         sign_in = await read_body(request, SignIn)
         user = self._service.directory.users.get(sign_in.name)
         hashed = user.password if user is not None else NOBODYS_PASSWORD

@@ -68,7 +68,7 @@ class CallLog:
         return row, self._store.log(job)
 
     def refused(self, row: int, code: str) -> asyncio.Future[None]:
-        """Closes a call that never rang."""
+        """Closes a call that never rang: refused for ``code``, or a shadow call."""
         return self._store.log(self._ending(row, code, None))
 
     def event(self, call: Call, event: str, by: str | None, **detail: object) -> None:
@@ -103,9 +103,9 @@ class CallLog:
         """Returns the calls of ``user``, latest first; an attempt that their controls stopped is not shown to them."""
         before = before_ms if before_ms is not None else 1 << 62
         statement = (
-            f"SELECT {_SEEN} FROM calls WHERE caller = ?1 AND invited_at_ms < ?2"
+            f"SELECT {_SEEN} FROM calls WHERE caller = ?1 AND invited_at_ms < ?2 AND {_RANG}"
             f" UNION ALL SELECT {_SEEN} FROM calls WHERE callee = ?1 AND invited_at_ms < ?2"
-            " AND outcome IS NOT 'blocked' ORDER BY invited_at_ms DESC LIMIT ?3"
+            f" AND {_RANG} AND outcome IS NOT 'blocked' ORDER BY invited_at_ms DESC LIMIT ?3"
         )
         return await self._store.read(
             lambda db: [_as_seen(found) for found in db.execute(statement, (user, before, limit))]
@@ -115,7 +115,7 @@ class CallLog:
         """Returns the calls of a thread in [from_ms, before_ms), oldest first, the latest ``limit`` of them."""
         statement = (
             f"SELECT {_SEEN} FROM calls WHERE pair = ? AND invited_at_ms >= ? AND invited_at_ms < ?"
-            " AND (caller = ? OR outcome IS NOT 'blocked') ORDER BY invited_at_ms DESC LIMIT ?"
+            f" AND {_RANG} AND (caller = ? OR outcome IS NOT 'blocked') ORDER BY invited_at_ms DESC LIMIT ?"
         )
         values = (pair_of(user, other), from_ms, before_ms, user, limit)
         return await self._store.read(
@@ -134,6 +134,8 @@ class CallLog:
         return job
 
 
+_RANG = "coalesce(outcome, '') NOT LIKE 'shadow%'"
+"""Not a shadow call, of which nobody hears."""
 _SEEN = "call_id, caller, callee, media, invited_at_ms, answered_at_ms, ended_at_ms, outcome"
 
 

@@ -8,6 +8,7 @@ from collections import deque
 
 from aiohttp import WSCloseCode, WSMsgType, web
 
+from reference_service.faults import Faults
 from reference_service.settings import RATE_BURST, RATE_PER_S
 
 MAX_UNSENT_BYTES = 4 * 1024 * 1024
@@ -21,13 +22,19 @@ class Connection:
     """A signed-in socket of ``user``. Messages leave in the order of ``send``."""
 
     def __init__(
-        self, socket: web.WebSocketResponse[bool], user: str, client: str, transport: asyncio.Transport
+        self,
+        socket: web.WebSocketResponse[bool],
+        user: str,
+        client: str,
+        transport: asyncio.Transport,
+        faults: Faults,
     ) -> None:
         self.user = user
         self.client = client
         self.calls: set[str] = set()
         """Ids of the live calls that this socket takes part in or rings for."""
         self.is_gone = False
+        self._faults = faults
         self._socket = socket
         self._transport = transport
         self.local_address = str((transport.get_extra_info("sockname") or ("",))[0])
@@ -93,7 +100,7 @@ class Connection:
                 while self._unsent:
                     message = self._unsent.popleft()
                     self._unsent_bytes -= len(message)
-                    await self._socket.send_frame(message, WSMsgType.TEXT)
+                    await self._socket.send_frame(self._faults.spoiled(message), WSMsgType.TEXT)
                 if self._closing is not None:
                     code, reason = self._closing
                     await self._socket.close(code=code, message=reason.encode())

@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated
 
 import msgspec
+
+GARBAGE = (
+    b"this is not JSON",
+    b'{"type": 7}',
+    b'["call.ended"]',
+    b'{"type":"call.ended","call_id":["not","text"],"reason":{}}',
+    b'{"type":"call.answered","call_id":"nobody knows","sdp":"' + b"x" * 60_000 + b'"}',
+    b"\x00" * 64,
+)
+"""What a client gets in place of a message, in turn: no JSON, wrong types, wrong fields, far too much."""
 
 
 class FaultOrder(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -14,27 +24,44 @@ class FaultOrder(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     degradation: bool | None = None
     answer_delay_ms: Annotated[int, msgspec.Meta(ge=0, le=600_000)] | None = None
     lose_every_nth_answer: Annotated[int, msgspec.Meta(ge=0)] | None = None
+    rate_limit_per_s: Annotated[float, msgspec.Meta(ge=0, le=1_000_000)] | None = None
+    slow_ms: Annotated[int, msgspec.Meta(ge=0, le=600_000)] | None = None
+    garbage_every_nth: Annotated[int, msgspec.Meta(ge=0)] | None = None
 
 
 @dataclass(slots=True)
 class Faults:
-    """The faults in force. ``degradation`` reaches a client with its next ``welcome``."""
+    """The faults in force; 0 is off. ``degradation`` reaches a client with its next ``welcome``."""
 
     degradation: bool
     answer_delay_ms: int
     lose_every_nth_answer: int
+    rate_limit_per_s: float = 0.0
+    """Sign-ins, invitations and text messages that the whole service takes in a second, each kind for itself."""
+    slow_ms: int = 0
+    """Every request, and every message of a client, is handled so much later."""
+    garbage_every_nth: int = 0
+    """Every nth message to a client, counted over all of them, is replaced by garbage."""
     answers_seen: int = 0
     answers_lost: int = 0
+    refused_by_rate: int = 0
+    sent_as_garbage: int = 0
+    _sent: int = 0
+    _buckets: dict[str, tuple[float, float]] = field(default_factory=dict)
+    """By kind: tokens left, and when they were counted."""
 
     def apply(self, order: FaultOrder) -> None:
-        """Takes over what ``order`` names; a new ``lose_every_nth_answer`` counts from its own start."""
-        if order.degradation is not None:
-            self.degradation = order.degradation
-        if order.answer_delay_ms is not None:
-            self.answer_delay_ms = order.answer_delay_ms
+        """Takes over what ``order`` names; a new "every nth" and a new rate start afresh."""
+        for name in order.__struct_fields__:
+            value = getattr(order, name)
+            if value is not None:
+                setattr(self, name, value)
         if order.lose_every_nth_answer is not None:
-            self.lose_every_nth_answer = order.lose_every_nth_answer
             self.answers_seen = 0
+        if order.garbage_every_nth is not None:
+            self._sent = 0
+        if order.rate_limit_per_s is not None:
+            self._buckets.clear()
 
     def loses_this_answer(self) -> bool:
         """Counts one answer and says whether it is to vanish on its way to the caller."""
@@ -43,12 +70,30 @@ class Faults:
         self.answers_lost += lost
         return lost
 
+    def spoiled(self, message: bytes) -> bytes:
+        """Returns what really leaves in place of ``message``: itself, or garbage when it is its turn."""
+        if self.garbage_every_nth <= 0:
+            return message
+        self._sent += 1
+        if self._sent % self.garbage_every_nth:
+            return message
+        self.sent_as_garbage += 1
+        return GARBAGE[self.sent_as_garbage % len(GARBAGE)]
+
+    def over_rate(self, kind: str, now_s: float) -> float | None:
+        """Counts one ``kind``; returns after how many seconds to come again when it is one too many."""
+        rate = self.rate_limit_per_s
+        if rate <= 0:
+            return None
+        depth = max(1.0, rate)
+        tokens, at_s = self._buckets.get(kind, (depth, now_s))
+        tokens = min(depth, tokens + (now_s - at_s) * rate)
+        refused = tokens < 1.0
+        self._buckets[kind] = (tokens if refused else tokens - 1.0, now_s)
+        self.refused_by_rate += refused
+        return (1.0 - tokens) / rate if refused else None
+
     def to_dict(self) -> dict[str, object]:
         """The faults in force, for the admin API."""
-        return {
-            "degradation": self.degradation,
-            "answer_delay_ms": self.answer_delay_ms,
-            "lose_every_nth_answer": self.lose_every_nth_answer,
-            "answers_seen": self.answers_seen,
-            "answers_lost": self.answers_lost,
-        }
+        shown = (*FaultOrder.__struct_fields__, "answers_seen", "answers_lost", "refused_by_rate", "sent_as_garbage")
+        return {name: getattr(self, name) for name in shown}

@@ -96,14 +96,14 @@ class InCall:
             self._switchboard.end(call, "declined", device.user)
 
     def cancel(self, device: Connection, message: CallCancel) -> None:
-        """The caller gives up; when the answer got there first this is a hang-up."""
+        """The caller gives up; one that crossed the answer is a cancel all the same: the caller had not heard it."""
         call, side = self._switchboard.find(device, message)
         if call is None:
             self._switchboard.tell_end(device, message)
         elif side is not call.caller:
             raise illegal(message, "only the caller cancels")
         else:
-            self._switchboard.end(call, "hangup" if call.answer_relayed else "canceled", device.user)
+            self._switchboard.end(call, "canceled", device.user)
 
     def hangup(self, device: Connection, message: CallHangup) -> None:
         """Ends the call from any of the person's devices; before the answer it cancels or declines."""

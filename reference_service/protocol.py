@@ -2,6 +2,26 @@
 
 Every message is one JSON object with a ``type``. Unknown fields are ignored, so that an old service talks to a newer
 client; an unknown type or a wrong field is a ``Rejected``, which the socket answers with ``error`` and survives.
+
+How calls behave where it is not obvious:
+
+- **Several devices.** Every device of the callee rings. The first ``call.answer`` wins; the others get ``call.ended``
+  with ``answered_elsewhere``, also one whose answer comes too late. A decline on one device declines on all.
+- **A cancel that crosses the answer** is still a cancel: both sides get ``canceled``, since the caller had not heard
+  the answer when it gave up.
+- **Glare.** When two people call each other, the invitation that is read first rings; the other is refused ``busy``,
+  and its caller is shown the first call again.
+- **Hold, upgrade, another network** are a ``call.reoffer`` and its ``call.reanswer``; the service passes descriptions
+  on unread. When both offer at once the caller's offer stands, and who answers takes its own back. A ``call.reanswer``
+  without an offer is an ``illegal_transition``.
+- **A lost socket** ends its calls with ``peer_lost`` after 5 s, unless a new socket of the same person says
+  ``call.resume`` before: it gets ``call.resumed`` and all that was said meanwhile. A call that is over by then is told
+  with its own ``call.ended``.
+- **Shadow calls.** ``call.shadow`` is checked, routed and written down like an invitation and refused for the same
+  reasons, but rings nobody, engages nobody and shows in no history: ``call.trying`` once it is on disk, then
+  ``call.ended`` with ``shadowed`` and the number of ``devices`` that would have rung.
+- **Rate limits.** Who says too much gets ``error`` with ``rate_limited`` and, where the service knows it,
+  ``retry_after_s``; over HTTP it is a 429 with ``Retry-After``.
 """
 
 from __future__ import annotations
@@ -133,6 +153,14 @@ class CallInvite(CallMessage, frozen=True, tag="call.invite"):
     sdp: Sdp
 
 
+class CallShadow(CallMessage, frozen=True, tag="call.shadow"):
+    """A call that is checked and routed and rings nobody."""
+
+    to: Name
+    media: Media
+    sdp: Sdp
+
+
 class CallRinging(CallMessage, frozen=True, tag="call.ringing"):
     """The callee's device rings."""
 
@@ -219,6 +247,7 @@ AnyMessage = (
     | ControlUnblock
     | ControlReport
     | CallInvite
+    | CallShadow
     | CallRinging
     | CallAnswer
     | CallCandidate
@@ -236,8 +265,17 @@ AnyMessage = (
 class Rejected(Exception):
     """A message that the service will not act on. ``code`` and ``message`` go to the client as they are."""
 
-    def __init__(self, code: str, message: str, *, ref: object = None, call_id: object = None) -> None:
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        *,
+        ref: object = None,
+        call_id: object = None,
+        retry_after_s: float | None = None,
+    ) -> None:
         super().__init__(message)
+        self.retry_after_s = retry_after_s
         self.code = code
         self.message = message
         self.ref = ref
@@ -281,7 +319,9 @@ def encode(kind: str, /, **fields: object) -> bytes:
     return _encoder.encode({"type": kind, **fields})
 
 
-def encode_error(code: str, message: str, *, ref: object = None, call_id: object = None) -> bytes:
-    """Returns an ``error``; ``ref`` and ``call_id`` are there only when the cause had one."""
-    marks = {key: value for key, value in (("ref", ref), ("call_id", call_id)) if value is not None}
-    return encode("error", **marks, code=code, message=message)
+def encode_error(refusal: Rejected) -> bytes:
+    """Returns an ``error``; ``ref``, ``call_id`` and ``retry_after_s`` are there only when the cause had one."""
+    marks = {
+        name: value for name in ("ref", "call_id", "retry_after_s") if (value := getattr(refusal, name)) is not None
+    }
+    return encode("error", **marks, code=refusal.code, message=refusal.message)

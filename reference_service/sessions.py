@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 import sys
 import traceback
@@ -28,6 +29,7 @@ from reference_service.protocol import (
     CallReoffer,
     CallResume,
     CallRinging,
+    CallShadow,
     ContactsList,
     ControlBlock,
     ControlGet,
@@ -77,6 +79,7 @@ class Sessions:
             ControlUnblock: controls.unblock,
             ControlReport: controls.report,
             CallInvite: switchboard.invite,
+            CallShadow: switchboard.shadow,
             CallRinging: switchboard.ringing,
             CallAnswer: switchboard.answer,
             CallResume: switchboard.resume,
@@ -102,7 +105,7 @@ class Sessions:
         user, client = hello
         if request.transport is None:
             return socket
-        device = Connection(socket, user, client, request.transport)
+        device = Connection(socket, user, client, request.transport, self._service.faults)
         presence, switchboard = self._service.presence, self._service.switchboard
         presence.add(device)
         try:
@@ -134,7 +137,7 @@ class Sessions:
                 raise Rejected("bad_token", "this token is not valid: sign in again")
         except Rejected as refusal:
             self.errors[refusal.code] += 1
-            await socket.send_frame(encode_error(refusal.code, refusal.message), WSMsgType.TEXT)
+            await socket.send_frame(encode_error(refusal), WSMsgType.TEXT)
             await socket.close(code=CLOSE_BAD_TOKEN, message=refusal.code.encode())
             return None
         return user, hello.client
@@ -143,11 +146,14 @@ class Sessions:
         async for frame in socket:
             if frame.type not in (WSMsgType.TEXT, WSMsgType.BINARY):
                 return
+            if self._service.faults.slow_ms:
+                await asyncio.sleep(self._service.faults.slow_ms / 1000)
             if not device.takes_one():
                 self._tell(device, Rejected("rate_limited", "too many messages: wait a moment"))
                 continue
             try:
                 message = decode(frame.data)
+                self._check_rate(message)
             except Rejected as refusal:
                 self._tell(device, refusal)
                 continue
@@ -168,7 +174,22 @@ class Sessions:
 
     def _tell(self, device: Connection, refusal: Rejected) -> None:
         self.errors[refusal.code] += 1
-        device.send(encode_error(refusal.code, refusal.message, ref=refusal.ref, call_id=refusal.call_id))
+        device.send(encode_error(refusal))
+
+    def _check_rate(self, message: AnyMessage) -> None:
+        """Holds what starts something against the service's rate. Raises Rejected."""
+        if not isinstance(message, (CallInvite, CallShadow, MessageSend)):
+            return
+        kind = "message" if isinstance(message, MessageSend) else "call"
+        retry_after_s = self._service.faults.over_rate(kind, asyncio.get_running_loop().time())
+        if retry_after_s is not None:
+            raise Rejected(
+                "rate_limited",
+                "the service takes no more of these now: come again later",
+                ref=getattr(message, "ref", None),
+                call_id=getattr(message, "call_id", None),
+                retry_after_s=retry_after_s,
+            )
 
     def _welcome(self, name: str) -> bytes:
         user = self._service.directory.users[name]

@@ -17,7 +17,7 @@ from reference_service.connection import Connection
 from reference_service.directory import Directory
 from reference_service.faults import Faults
 from reference_service.presence import Presence
-from reference_service.protocol import CallAnswer, CallInvite, CallMessage, CallRinging, Rejected, encode
+from reference_service.protocol import CallAnswer, CallInvite, CallMessage, CallRinging, CallShadow, Rejected, encode
 from reference_service.settings import RESUME_GRACE_S
 
 REMEMBERED_ENDS = 5000
@@ -54,13 +54,7 @@ class Switchboard:
 
     def invite(self, caller: Connection, invite: CallInvite) -> None:
         """Rings every device of the callee, or refuses."""
-        if invite.to == caller.user:
-            raise Rejected("bad_message", "call.invite: nobody calls themselves", call_id=invite.call_id)
-        if invite.call_id in self._live or invite.call_id in self._ended:
-            self._refuse(caller, invite.call_id, "duplicate")
-            return
-        if invite.to not in self._directory.users:
-            self._refuse(caller, invite.call_id, "unknown_user")
+        if not self._is_sound(caller, invite):
             return
         row, written = self.log.open(invite.call_id, caller.user, invite.to, invite.media)
         if code := self._refusal(caller.user, invite.to):
@@ -89,6 +83,26 @@ class Switchboard:
         for device in self._presence.of(invite.to):
             self._ring(call, device)
         self.counts["invited"] += 1
+
+    def shadow(self, caller: Connection, shadow: CallShadow) -> None:
+        """Walks the way of an invitation to its end, short of ringing: checks, the log, the routing."""
+        if not self._is_sound(caller, shadow):
+            return
+        row, _ = self.log.open(shadow.call_id, caller.user, shadow.to, shadow.media)
+        if code := self._refusal(caller.user, shadow.to):
+            written = self.log.refused(row, f"shadow_{code}")
+            written.add_done_callback(lambda _: self._refuse(caller, shadow.call_id, code))
+            return
+        devices = len(self._presence.of(shadow.to))
+        message = encode("call.ended", call_id=shadow.call_id, reason="shadowed", by=None, devices=devices)
+
+        def routed(_: object) -> None:
+            self.counts["shadowed"] += 1
+            self._remember(shadow.call_id, Ended((caller.user, caller.user), message))
+            caller.send(encode("call.trying", call_id=shadow.call_id))
+            caller.send(message)
+
+        self.log.refused(row, "shadowed").add_done_callback(routed)
 
     def ringing(self, device: Connection, message: CallRinging) -> None:
         """The first device that rings tells the caller; further ones change nothing."""
@@ -238,6 +252,18 @@ class Switchboard:
         """Every call that has not been announced as ended."""
         return list(self._live.values())
 
+    def _is_sound(self, caller: Connection, invite: CallInvite | CallShadow) -> bool:
+        """Says whether the call can be looked at; one that cannot is refused. Raises Rejected."""
+        if invite.to == caller.user:
+            raise Rejected("bad_message", "nobody calls themselves", call_id=invite.call_id)
+        if invite.call_id in self._live or invite.call_id in self._ended:
+            self._refuse(caller, invite.call_id, "duplicate")
+            return False
+        if invite.to not in self._directory.users:
+            self._refuse(caller, invite.call_id, "unknown_user")
+            return False
+        return True
+
     def _refusal(self, caller: str, callee: str) -> str | None:
         """The callee's controls come first: a stranger learns neither who is online nor who is busy."""
         if not self._directory.may_call(caller, callee):
@@ -305,7 +331,10 @@ class Switchboard:
                 device.calls.discard(call.call_id)
                 device.send(message)
         del self._live[call.call_id], self._engaged[call.caller.user], self._engaged[call.callee.user]
-        self._ended[call.call_id] = Ended((call.caller.user, call.callee.user), message)
+        self._remember(call.call_id, Ended((call.caller.user, call.callee.user), message))
+
+    def _remember(self, call_id: str, ended: Ended) -> None:
+        self._ended[call_id] = ended
         if len(self._ended) > REMEMBERED_ENDS:
             self._ended.popitem(last=False)
 

@@ -179,11 +179,17 @@ async def test_answer_that_comes_after_the_cancel_loses(service: RunningService)
     assert (await service.logged(call_id))["answered_at_ms"] is None
 
 
-async def test_cancel_that_comes_after_the_answer_hangs_up(service: RunningService) -> None:
+async def test_cancel_that_crosses_the_answer_is_a_cancel(service: RunningService) -> None:
     ann, bob = await service.connect("ann"), await service.connect("bob")
-    call_id = await service.talk(ann, bob)
+    call_id = await service.ring(ann, bob)
+    await bob.say("call.answer", call_id=call_id, media="audio", sdp=SDP)
+    await bob.expect_silence()
     await ann.say("call.cancel", call_id=call_id)
-    await service.hear_end(call_id, "hangup", "ann", ann, bob)
+    await ann.expect("call.answered", call_id=call_id)
+    await service.hear_end(call_id, "canceled", "ann", ann, bob)
+    logged = await service.logged(call_id)
+    assert logged["outcome"] == "canceled"
+    assert logged["answered_at_ms"] is not None
 
 
 async def test_both_hang_up_at_once_and_both_are_confirmed(service: RunningService) -> None:
