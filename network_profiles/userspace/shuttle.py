@@ -24,10 +24,11 @@ import sys
 import time
 from typing import Any
 
-from network_profiles import plain_profile
+from network_profiles import interfaces, plain_profile
 from network_profiles.plain_profile import PlainProfile, Side
 from network_profiles.shape import PlainShape
 from network_profiles.userspace import tun
+from network_profiles.userspace.alarm import Alarm
 from network_profiles.userspace.passage import Passage
 
 INNER_DEVICE = "link0"
@@ -52,18 +53,22 @@ class Shuttle:
         """Carries packets until stdin is closed."""
         control = sys.stdin.fileno()
         down, up = self._passages["down"], self._passages["up"]
-        watched = [down.source, up.source, control]
-        while True:
-            due_at_s = [at_s for at_s in (down.release_due(), up.release_due()) if at_s is not None]
-            timeout_s = max(0.0, min(due_at_s) - time.monotonic()) if due_at_s else None
-            # select(2) takes its timeout in microseconds; epoll's is in milliseconds and rounds up.
-            readable, _, _ = select.select(watched, [], [], timeout_s)
-            if down.source in readable:
-                down.take_in()
-            if up.source in readable:
-                up.take_in()
-            if control in readable and not self._obey(os.read(control, 65536)):
-                return
+        alarm = Alarm()
+        take_in = {down.source: down.take_in, up.source: up.take_in}
+        with select.epoll() as watched:
+            for descriptor in (down.source, up.source, control, alarm.descriptor):
+                watched.register(descriptor, select.EPOLLIN)
+            while True:
+                down_at_s, up_at_s = down.release_due(), up.release_due()
+                if down_at_s is None or (up_at_s is not None and up_at_s < down_at_s):
+                    alarm.set(up_at_s)
+                else:
+                    alarm.set(down_at_s)
+                for descriptor, _ in watched.poll():
+                    if descriptor in take_in:
+                        take_in[descriptor]()
+                    elif descriptor == control and not self._obey(os.read(control, 65536)):
+                        return
 
     def _obey(self, chunk: bytes) -> bool:
         *lines, self._half_line = (self._half_line + chunk).split(b"\n")
@@ -99,19 +104,21 @@ class Shuttle:
 
 def _build(device: str, host_address: str, device_address: str) -> tuple[int, int]:
     host = tun.open_tun(device)
-    tun.bring_up(device, host_address)
-    tun.enter_new_network_namespace()
-    tun.forbid_ipv6()
+    interfaces.set_queue_length(device, tun.TUN_QUEUE_PACKETS)
+    interfaces.give_address(device, host_address)
+    interfaces.enter_new_network_namespace()
+    interfaces.forbid_ipv6()
     inner = tun.open_tun(INNER_DEVICE)
-    tun.bring_loopback_up()
-    tun.bring_up(INNER_DEVICE, device_address)
-    tun.route_everything_via(host_address)
+    interfaces.set_queue_length(INNER_DEVICE, tun.TUN_QUEUE_PACKETS)
+    interfaces.bring_loopback_up()
+    interfaces.give_address(INNER_DEVICE, device_address)
+    interfaces.route_everything_via(host_address)
     return host, inner
 
 
 def _be_prompt() -> None:
     """A link has no work of its own to wait behind: its packets go first, whatever else the machine does."""
-    tun.wake_precisely()
+    interfaces.wake_precisely()
     with contextlib.suppress(OSError):
         os.setpriority(os.PRIO_PROCESS, 0, -15)
     with contextlib.suppress(OSError):

@@ -1,0 +1,177 @@
+"""How queues of the kernel are put together so that a link is what its shape says. Pure: text in, text for ``tc`` out.
+
+The wire is a namespace with three veth pairs in a row. A packet towards the device goes
+
+    host end | host0  ->  mid0 | mid1  ->  device0 | device end
+              gate         loss, queue      rate, delay
+
+and one from the device the same way back, each direction with queues of its own on the egress of what it passes.
+Neither end of the link is shaped itself: its socket buffers see a plain cable, as a phone behind a radio does.
+
+- gate: an action counts every packet, and drops them in an outage.
+- loss: netem's Gilbert-Elliott chain, before the rate, so that ``rate_kbit`` is what a saturated link delivers.
+- queue: a byte-limited fifo under HTB. netem counts its ``limit`` in packets, which is no time at all when packets of
+  80 and of 1400 bytes share a link; HTB's own fifo counts bytes, and bytes at a rate are milliseconds.
+- rate: HTB lets a packet go when the one before it has been sent, so a lone packet costs no time at all; netem's
+  ``rate`` behind it lets a packet go when it has been sent itself. HTB's burst, which would let packets out in a clump,
+  only moves the queue's last few bytes from the fifo into this one, and the fifo is shorter by as much.
+- delay: a netem of its own behind the rate, since one netem adds its jitter before the time on the wire. Its ``rate``
+  is so high that it takes no time, but with a rate netem sends no packet before the one that came before it
+  (``time_to_send = max(last, now + delay)``): that is what keeps the order under jitter, where a netem with a delay
+  alone sorts packets by their own due time and reorders them.
+
+``stab overhead -14`` takes the Ethernet header off every size: rates and queues are in whole IP packets.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+from network_profiles.jitter import CLIP_AT_SIGMAS
+from network_profiles.loss import chain
+from network_profiles.plain_profile import Side
+from network_profiles.shape import PlainShape
+
+UNLIMITED_KBIT = 10_000_000.0
+"""What a link without a rate is given: 10 Gbit/s."""
+JITTER_TABLE = "clipped_normal"
+"""Name of the table, in this folder, by which netem draws the jitter of ``network_profiles.jitter``."""
+ETHERNET_HEADER_BYTES = 14
+_LEAST_PACKET_BYTES = 28
+_LARGEST_PACKET_BYTES = 1500
+_GATE_BURST_S = 0.01
+"""How late the kernel's timer may fire without the gate losing rate by it."""
+_NO_LIMIT_PACKETS = 1_000_000
+
+
+class Path(NamedTuple):
+    """The devices of the wire that one direction passes."""
+
+    comes_in: str
+    lossy: str
+    out_of_lossy: str
+    goes_out: str
+    gate: int
+    """Number of the action that counts, and drops in an outage."""
+
+
+PATHS: dict[Side, Path] = {
+    "down": Path("host0", "mid0", "mid1", "device0", 1),
+    "up": Path("device0", "mid1", "mid0", "host0", 2),
+}
+_STAB = f"stab overhead -{ETHERNET_HEADER_BYTES}"
+
+
+class Queue(NamedTuple):
+    """How a queue of so many milliseconds is divided between the fifo and HTB's burst, in bytes."""
+
+    rate_kbit: float
+    fifo_bytes: int
+    burst_bytes: int
+
+
+def queue_of(shape: PlainShape) -> Queue:
+    """Returns the queue of ``shape``: never so short that a full-size packet does not fit."""
+    rate_kbit = shape.rate_kbit or UNLIMITED_KBIT
+    bytes_per_s = rate_kbit * 125.0
+    depth_bytes = bytes_per_s * shape.queue_ms / 1000.0
+    burst_bytes = max(float(_LARGEST_PACKET_BYTES), min(bytes_per_s * _GATE_BURST_S, depth_bytes / 2.0))
+    fifo_bytes = max(float(_LARGEST_PACKET_BYTES), depth_bytes - burst_bytes)
+    return Queue(rate_kbit, math.ceil(fifo_bytes), math.ceil(burst_bytes))
+
+
+def build_commands(side: Side, shape: PlainShape) -> list[str]:
+    """Returns what builds one direction, for ``tc -batch`` inside the wire."""
+    path = PATHS[side]
+    return [
+        f"actions add action pipe index {path.gate}",
+        f"qdisc add dev {path.comes_in} ingress",
+        f"filter add dev {path.comes_in} ingress protocol all matchall action gact index {path.gate} "
+        f"action mirred egress redirect dev {path.lossy}",
+        _loss("add", path, shape),
+        f"qdisc add dev {path.lossy} parent 1:1 handle 10: htb default 1 r2q 1",
+        _queue_rate("add", path, shape),
+        f"qdisc add dev {path.lossy} parent 10:1 handle 20: {_fifo(shape)}",
+        f"qdisc add dev {path.out_of_lossy} ingress",
+        f"filter add dev {path.out_of_lossy} ingress protocol all matchall "
+        f"action mirred egress redirect dev {path.goes_out}",
+        _rate("add", path, shape),
+        _delay("add", path, shape),
+    ]
+
+
+def change_commands(side: Side, before: PlainShape | None, after: PlainShape | None) -> list[str]:
+    """Returns what makes one direction another, for ``tc -batch``; None is an outage.
+
+    Only what differs is named. What is on its way keeps its time. ``before`` is the last shape, not None, that was
+    applied, unless the direction is in an outage now.
+    """
+    path = PATHS[side]
+    if after is None:
+        return [f"actions change action drop index {path.gate}"]
+    commands = []
+    if before is None or (before.loss_ratio, before.loss_burst_packets) != (after.loss_ratio, after.loss_burst_packets):
+        commands.append(_loss("change", path, after))
+    if before is None or queue_of(before) != queue_of(after):
+        commands += [
+            _queue_rate("change", path, after),
+            f"qdisc change dev {path.lossy} parent 10:1 handle 20: {_fifo(after)}",
+            _rate("change", path, after),
+        ]
+    if before is None or _delay("change", path, before) != _delay("change", path, after):
+        commands.append(_delay("change", path, after))
+    if before is None:
+        commands.append(f"actions change action pipe index {path.gate}")
+    return commands
+
+
+def _loss(verb: str, path: Path, shape: PlainShape) -> str:
+    if shape.loss_ratio >= 1.0:
+        loss = "loss random 100%"
+    elif shape.loss_ratio > 0.0:
+        enter_bad, leave_bad = chain(shape.loss_ratio, shape.loss_burst_packets)
+        loss = f"loss gemodel {100 * enter_bad:.7g}% {100 * leave_bad:.7g}%"
+    else:
+        loss = "loss random 0%"
+    return f"qdisc {verb} dev {path.lossy} root handle 1: {_STAB} netem limit {_NO_LIMIT_PACKETS} {loss}"
+
+
+def _queue_rate(verb: str, path: Path, shape: PlainShape) -> str:
+    queue = queue_of(shape)
+    burst = f"burst {queue.burst_bytes} cburst {queue.burst_bytes}"
+    rate = f"rate {_bit(queue.rate_kbit)} ceil {_bit(queue.rate_kbit)}"
+    return (
+        f"class {verb} dev {path.lossy} parent 10: classid 10:1 htb {rate} {burst} quantum {_LARGEST_PACKET_BYTES + 14}"
+    )
+
+
+def _fifo(shape: PlainShape) -> str:
+    return f"bfifo limit {queue_of(shape).fifo_bytes}"
+
+
+def _rate(verb: str, path: Path, shape: PlainShape) -> str:
+    rate = _bit(queue_of(shape).rate_kbit)
+    return f"qdisc {verb} dev {path.goes_out} root handle 1: {_STAB} netem limit {_NO_LIMIT_PACKETS} rate {rate}"
+
+
+def _delay(verb: str, path: Path, shape: PlainShape) -> str:
+    delay = f"delay {shape.owd_ms:.6f}ms"
+    if shape.jitter_ms > 0:
+        delay += f" {shape.jitter_ms:.6f}ms distribution {JITTER_TABLE}"
+    return (
+        f"qdisc {verb} dev {path.goes_out} parent 1:1 handle 10: netem limit {in_flight_packets(shape)} {delay} "
+        f"rate {_bit(UNLIMITED_KBIT)}"
+    )
+
+
+def in_flight_packets(shape: PlainShape) -> int:
+    """Returns how many of the smallest packets the delay line holds at the link's rate, twice over for good measure."""
+    if shape.rate_kbit is None:
+        return _NO_LIMIT_PACKETS
+    longest_s = (shape.owd_ms + CLIP_AT_SIGMAS * shape.jitter_ms) / 1000.0
+    return math.ceil(2.0 * shape.rate_kbit * 125.0 * longest_s / _LEAST_PACKET_BYTES) + 1000
+
+
+def _bit(rate_kbit: float) -> str:
+    return f"{round(rate_kbit * 1000)}bit"

@@ -1,0 +1,81 @@
+"""One ``tc`` that stays, inside the wire: it takes commands by the line, and its life is the wire's.
+
+A tc for each command would cost a process ten times a second where a profile follows a trace. ``-force`` makes it go on
+after a command that the kernel refused; it says which on stderr, which comes back in order with the answers.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import subprocess
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+ANSWER_TIMEOUT_S = 10.0
+_TABLES_FOLDER = Path(__file__).resolve().parent
+_QUESTION = "qdisc show dev lo"
+"""Answered by a line of JSON: everything before it has been done by then."""
+_START = (
+    "for scope in all default; do switch=/proc/sys/net/ipv6/conf/$scope/disable_ipv6; "
+    "[ ! -e $switch ] || echo 1 > $switch; done; "
+    "ip link add mid0 type veth peer name mid1 && exec tc -s -j -force -batch -"
+)
+
+
+class Tc:
+    """The process, in a network namespace of its own that lives as long as it does. It ends with us: stdin closes."""
+
+    def __init__(self) -> None:
+        self._process = subprocess.Popen(
+            ["unshare", "--net", "sh", "-c", _START],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, "TC_LIB_DIR": str(_TABLES_FOLDER)},
+        )
+        self._buffered = b""
+        self.do([])
+
+    @property
+    def pid(self) -> int:
+        """Of a process inside the wire."""
+        return self._process.pid
+
+    def do(self, commands: Sequence[str]) -> None:
+        """Does them all, in order, and returns when they are done. Raises OSError with what was refused, and why."""
+        self.ask([*commands, _QUESTION])
+
+    def ask(self, commands: Sequence[str]) -> list[Any]:
+        """Returns what the last of ``commands``, a question, is answered; the others must answer nothing."""
+        self._write(commands)
+        refusals = []
+        while not (line := self._read_line()).startswith("["):
+            refusals.append(line)
+        if refusals:
+            raise OSError(f"tc: {'; '.join(refusals)}")
+        answer = json.loads(line)
+        return answer if isinstance(answer, list) else []
+
+    def _write(self, commands: Sequence[str]) -> None:
+        stdin = self._process.stdin
+        if stdin is None:
+            raise OSError("tc was started without a pipe")
+        stdin.write("".join(f"{command}\n" for command in commands).encode())
+        stdin.flush()
+
+    def _read_line(self) -> str:
+        stdout = self._process.stdout
+        deadline_s = time.monotonic() + ANSWER_TIMEOUT_S
+        while stdout is not None and b"\n" not in self._buffered:
+            ready, _, _ = select.select([stdout], [], [], max(0.0, deadline_s - time.monotonic()))
+            chunk = os.read(stdout.fileno(), 65536) if ready else b""
+            if not chunk:
+                said = self._buffered.decode(errors="replace")
+                raise OSError(f"tc {'does not answer' if self._process.poll() is None else 'has ended'} {said}".strip())
+            self._buffered += chunk
+        line, _, self._buffered = self._buffered.partition(b"\n")
+        return line.decode(errors="replace").strip()
