@@ -1,0 +1,86 @@
+"""The driver's end of an arm: starts it on its core, gives it orders, and stays off that core itself."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+from bedrock.child_process import ChildProcess, spawn
+from bedrock.errors import EnvironmentLacks
+from calls.bench.arm import Order, Reply
+from calls.bench.step import Media, SetUps, Step
+
+_READY_S = 60.0
+_PATIENCE_S = 90.0
+"""For the set-ups of a level and for its end, beyond the seconds of the measurement itself."""
+
+
+class ArmProcess:
+    """One arm, running. Methods raise EnvironmentLacks when it ends or stays silent."""
+
+    def __init__(self, child: ChildProcess) -> None:
+        self.child = child
+
+    @property
+    def pid(self) -> int:
+        """Of the arm."""
+        return self.child.pid
+
+    def level(self, calls: int, seconds: float, media: Media = "audio") -> Step:
+        """Returns what ``calls`` calls cost, held for ``seconds``."""
+        reply = self._ask(Order(calls=calls, seconds=seconds, media=media))
+        assert reply.step is not None
+        return reply.step
+
+    def set_ups(self, seconds: float) -> SetUps:
+        """Returns how many calls could be set up and ended."""
+        reply = self._ask(Order(calls=0, seconds=seconds))
+        assert reply.set_ups is not None
+        return reply.set_ups
+
+    def _ask(self, order: Order) -> Reply:
+        stdin = self.child.popen.stdin
+        assert stdin is not None
+        try:
+            stdin.write(msgspec.json.encode(order) + b"\n")
+            stdin.flush()
+        except BrokenPipeError:
+            raise EnvironmentLacks(f"{self.child.name} ended", hint=self.child.last_words()) from None
+        reply = msgspec.convert(self.child.wait_ready(order.seconds + _PATIENCE_S), Reply)
+        if reply.error:
+            raise EnvironmentLacks(f"{self.child.name}: {reply.error}", hint=self.child.last_words())
+        return reply
+
+
+@contextlib.contextmanager
+def running_arm(name: str, core: int) -> Iterator[ArmProcess]:
+    """Starts the arm ``name`` pinned to ``core``; it is gone at the end, however that comes."""
+    with tempfile.TemporaryDirectory(prefix="ringfence-bench-") as folder:
+        argv = [sys.executable, "-m", "calls.bench.arm", "--arm", name, "--core", str(core)]
+        child = spawn(f"the {name} arm", argv, log_path=Path(folder) / "arm.log", pipe_stdout=True)
+        try:
+            child.wait_ready(_READY_S)
+            yield ArmProcess(child)
+        finally:
+            child.stop()
+
+
+@contextlib.contextmanager
+def staying_off(core: int) -> Iterator[bool]:
+    """Keeps this process off ``core``; gives False when there is no other core to go to."""
+    allowed = os.sched_getaffinity(0)
+    elsewhere = allowed - {core}
+    if not elsewhere:
+        yield False
+        return
+    os.sched_setaffinity(0, elsewhere)
+    try:
+        yield True
+    finally:
+        os.sched_setaffinity(0, allowed)
