@@ -13,6 +13,7 @@ from aiohttp import web
 from reference_service.directory import Person, UnknownPerson
 from reference_service.faults import FaultOrder
 from reference_service.listeners import Listeners, ListenRefused
+from reference_service.pasts import Past
 from reference_service.service import Service, now_ms
 from reference_service.sessions import Sessions
 
@@ -26,6 +27,7 @@ class Seed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     users: list[Person] = []
     follows: list[tuple[str, str]] = []
     close_friends: list[tuple[str, str]] = []
+    pasts: list[Past] = []
 
 
 class Listen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -89,8 +91,12 @@ class Admin:
 
     async def _seed(self, request: web.Request) -> web.Response:
         seed = await read_body(request, Seed)
+        known = self._service.directory.users.keys() | {person.name for person in seed.users}
+        if strangers := sorted({past.name for past in seed.pasts} - known):
+            return problem(400, "unknown_user", f"a past names {strangers[0]!r}, who has no account")
         try:
             await self._service.directory.seed(seed.users, seed.follows, seed.close_friends)
+            await self._service.pasts.seed(seed.pasts, now_ms())
         except UnknownPerson as unknown:
             return problem(400, "unknown_user", str(unknown))
         counts = {name: len(getattr(seed, name)) for name in ("users", "follows", "close_friends")}

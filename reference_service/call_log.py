@@ -52,6 +52,12 @@ class CallLog:
         closed, self._last_row = await self._store.write(job)
         return closed
 
+    def reserve(self, count: int) -> int:
+        """Takes ``count`` rows for calls that are written in bulk. Returns the first of them."""
+        first = self._last_row + 1
+        self._last_row += count
+        return first
+
     def open(self, call_id: str, caller: str, callee: str, media: str) -> tuple[int, asyncio.Future[None]]:
         """Enters a new call; returns its row, and a future that resolves once it is on disk."""
         self._last_row += 1

@@ -93,6 +93,17 @@ class Directory:
         for tie in ties:
             self._tie(*tie)
 
+    async def add(self, users: Sequence[User]) -> None:
+        """Adds accounts whose passwords are hashed already."""
+        rows = [(user.name, user.display_name, user.password, user.who) for user in users]
+
+        def job(db: sqlite3.Connection) -> None:
+            db.executemany("INSERT OR IGNORE INTO users VALUES (?, ?, ?, ?)", rows)
+
+        await self._store.write(job)
+        for user in users:
+            self.users.setdefault(user.name, user)
+
     async def set_who(self, name: str, who: Who) -> None:
         """From now on ``who`` may call ``name``."""
         self.users[name].who = who

@@ -36,6 +36,12 @@ class Messaging:
         last = await self._store.read(lambda db: db.execute("SELECT coalesce(max(seq), 0) FROM messages").fetchone()[0])
         self._next_seq = itertools.count(last + 1)
 
+    def reserve(self, count: int) -> int:
+        """Takes ``count`` numbers for messages that are written in bulk. Returns the first of them."""
+        first = next(self._next_seq)
+        self._next_seq = itertools.count(first + max(1, count))
+        return first
+
     async def send(self, sender: Connection, message: MessageSend) -> None:
         """Stores, then acknowledges to the sender and delivers to every device of the recipient."""
         author, to, text = sender.user, message.to, message.text

@@ -13,6 +13,7 @@ from reference_service.directory import Directory
 from reference_service.faults import Faults
 from reference_service.in_call import InCall
 from reference_service.messaging import Messaging
+from reference_service.pasts import Pasts
 from reference_service.presence import Presence
 from reference_service.settings import Settings
 from reference_service.store import Store
@@ -44,6 +45,7 @@ class Service:
         )
         self.in_call = InCall(self.switchboard)
         self.messaging = Messaging(self.store, self.directory, self.presence, self.log, now_ms)
+        self.pasts = Pasts(self.store, self.directory, self.messaging, self.log)
         self.controls = Controls(self.store, self.directory, self.switchboard, self.in_call, now_ms)
 
     async def load(self) -> None:
