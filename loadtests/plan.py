@@ -5,13 +5,22 @@ Reading a plan needs neither Locust nor an engine, so that a wrong one is refuse
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from bedrock.errors import InputError, Problem
 from bedrock.toml_input import Written, check, find_file, read_toml, unknown_name
+from loadtests.shapes.knee import KneeSearch, KneeTable
+from loadtests.shapes.launch_day import LaunchDayTable
+from loadtests.shapes.ramp import RampTable
+from loadtests.shapes.rollout import Rollout, RolloutTable
+from loadtests.shapes.soak import SoakTable
+from loadtests.shapes.stage import StageTable, check_stages
+from loadtests.shapes.steady import SteadyTable
+from loadtests.shapes.stepwise import Stepwise
 from loadtests.talk import TalkTime
 
 if TYPE_CHECKING:
@@ -20,6 +29,7 @@ if TYPE_CHECKING:
 DEFAULT_PLAN = "default"
 PLAN_FOLDERS = (Path(__file__).parent / "plans", Path(__file__).parent.parent / "ringfence" / "plans")
 """Where a plan's name is looked up: our own plan for trying things out, then the plans of whole runs."""
+SHAPES = ("stages", "steady", "ramp", "launch_day", "soak", "knee", "rollout")
 PEOPLE_PER_CALL = 2.4
 """Two people talk in every call; the rest must be free, or the next call finds nobody at home."""
 
@@ -43,17 +53,48 @@ class TalkTable(Written):
         return TalkTime(self.median, self.sigma, self.min, self.max)
 
 
-class StageTable(Written):
-    """One stage: the mean number of calls in progress moves in a straight line from the stage before to this one.
+class PatienceTable(Written):
+    """``patience_s = { median = 20, sigma = 0.5, min = 5, max = 60 }``: how long a caller lets it ring."""
 
-    A stage with the level of the one before it holds that level. A last stage without an end (``duration_s = 0``)
-    goes to its level as fast as calls end, and stays until the run is told to end.
+    median: float = Field(gt=0, le=600)
+    sigma: float = Field(default=0.5, ge=0, le=2)
+    min: float = Field(default=3, gt=0)
+    max: float = Field(default=60, gt=0, le=600)
+
+    @model_validator(mode="after")
+    def _in_order(self) -> PatienceTable:
+        if not self.min <= self.median <= self.max:
+            raise ValueError("must keep min <= median <= max")
+        return self
+
+    def patience(self) -> TalkTime:
+        """Returns the distribution that the table describes."""
+        return TalkTime(self.median, self.sigma, self.min, self.max)
+
+
+class DailyTable(Written):
+    """``daily = { curve = "evening", day_s = 600 }``: the level follows the hour of the day."""
+
+    curve: str
+    """A curve of ``daily_curves.toml``. Its busiest hour is the level that the stages ask for."""
+    day_s: float = Field(default=86_400, ge=24, le=86_400)
+    """Seconds that a day takes: 600 plays it in ten minutes. Calls themselves are as long as ever."""
+    start_hour: float = Field(default=0, ge=0, lt=24)
+
+
+class TailsTable(Written):
+    """``heavy_tails = { missed_calls = 1000, threads = 10000 }``: what the most sought-after people find in their app.
+
+    The person of rank k gets 1/k of it (Zipf's law). What never calls in the run is made of accounts that nobody signs
+    in as.
     """
 
-    name: str = Field(min_length=1, max_length=40)
-    duration_s: float = Field(ge=0, le=7 * 86400)
-    concurrent_calls: float = Field(ge=0, le=100_000)
-    """Mean calls with media flowing; ringing comes on top. The number of the moment varies as its square root."""
+    missed_calls: int = Field(default=0, ge=0, le=20_000)
+    threads: int = Field(default=0, ge=0, le=50_000)
+
+
+STEPWISE = ("knee", "rollout")
+"""Shapes that decide each step by what the one before it came to."""
 
 
 class SwarmPlan(Written):
@@ -67,32 +108,96 @@ class SwarmPlan(Written):
     """Sign-ins a second, over all workers."""
     mix: str
     """A named mix of ``personas.toml``."""
+    region: str = ""
+    """A region's mix of networks: everybody's access link is drawn from it, in place of their persona's own."""
     talk_s: TalkTable
+    patience_s: PatienceTable | None = None
+    """None: callers let it ring for as long as the service does."""
+    silence_patience_s: float = Field(default=15, gt=0, le=600)
+    """A person who has heard nothing for so long, in a call that was heard, gives up."""
+    dtx: bool = False
+    """Talk spurts after ITU-T P.59, and Opus that is silent in between; else everybody talks all the time."""
+    scenarios: dict[str, float] = Field(default_factory=lambda: {"talk": 1.0})
+    """Weighted scenarios of ``calls.scenarios``: each call draws one."""
     messages_per_person_per_min: float = Field(default=1, ge=0, le=600)
     probe_calls: int = Field(default=0, ge=0, le=200)
     """Pairs of people who call each other back to back in the ``media`` tier. Three keep two calls up at all times."""
     drain_s: float = Field(default=0, ge=0, le=3600)
     """How long calls may take to end by themselves once the load ends; 0 stands for the longest call and a margin."""
-    stages: tuple[StageTable, ...] = Field(min_length=1)
+    heavy_tails: TailsTable | None = None
+    daily: DailyTable | None = None
+    shape: Literal["stages", "steady", "ramp", "launch_day", "soak", "knee", "rollout"] = "stages"
+    """Which of the tables below says how the load moves."""
+    stages: tuple[StageTable, ...] = ()
+    steady: SteadyTable | None = None
+    ramp: RampTable | None = None
+    launch_day: LaunchDayTable | None = None
+    soak: SoakTable | None = None
+    knee: KneeTable | None = None
+    rollout: RolloutTable | None = None
 
     @field_validator("stages")
     @classmethod
-    def _only_the_last_has_no_end(cls, stages: tuple[StageTable, ...]) -> tuple[StageTable, ...]:
-        for stage in stages[:-1]:
-            if stage.duration_s == 0:
-                raise ValueError(f"only the last stage may have duration_s = 0, and '{stage.name}' is not the last")
-        names = [stage.name for stage in stages]
-        if twice := sorted({name for name in names if names.count(name) > 1}):
-            raise ValueError(f"every stage needs a name of its own, and '{twice[0]}' is there twice")
+    def _stages_in_order(cls, stages: tuple[StageTable, ...]) -> tuple[StageTable, ...]:
+        check_stages(stages)
         return stages
+
+    @field_validator("scenarios")
+    @classmethod
+    def _weighed(cls, scenarios: dict[str, float]) -> dict[str, float]:
+        if not scenarios or min(scenarios.values()) < 0 or sum(scenarios.values()) <= 0:
+            raise ValueError("weights must not be negative, and not all zero")
+        return scenarios
+
+    @model_validator(mode="after")
+    def _one_shape(self) -> SwarmPlan:
+        if not getattr(self, self.shape):
+            written = "[[swarm.stages]] is" if self.shape == "stages" else f"[swarm.{self.shape}] is"
+            raise ValueError(f'shape = "{self.shape}" needs its table: {written} missing')
+        idle = [name for name in SHAPES if name != self.shape and getattr(self, name)]
+        if idle:
+            raise ValueError(f"shape = \"{self.shape}\", so the table of '{idle[0]}' would not be used: take one out")
+        if self.daily is not None and self.shape in STEPWISE:
+            raise ValueError(f'a daily curve would move the level that a step of shape = "{self.shape}" is judged at')
+        return self
 
     @model_validator(mode="after")
     def _enough_people(self) -> SwarmPlan:
-        peak = max(stage.concurrent_calls for stage in self.stages)
+        peak = self.peak_calls
         if self.people < peak * PEOPLE_PER_CALL:
             needed = int(-(-peak * PEOPLE_PER_CALL // 1))
             raise ValueError(f"{self.people} people cannot hold {peak:g} calls at once: at least {needed} are needed")
         return self
+
+    @property
+    def timeline(self) -> tuple[StageTable, ...]:
+        """The stages of the load, whatever its shape; none when each step is decided by the one before it."""
+        table = getattr(self, self.shape)
+        if self.shape == "stages":
+            return self.stages
+        return () if table is None or self.shape in STEPWISE else tuple(table.stages())
+
+    @property
+    def is_stepwise(self) -> bool:
+        """Whether the load decides each step by what the one before it came to."""
+        return self.shape in STEPWISE
+
+    def stepwise(self) -> Stepwise:
+        """Returns the load that decides its steps. Raises ValueError for a shape that is known in full."""
+        if self.shape == "knee" and self.knee is not None:
+            return KneeSearch(self.knee)
+        if self.shape == "rollout" and self.rollout is not None:
+            return Rollout(self.rollout)
+        raise ValueError(f"shape '{self.shape}' is not decided step by step")
+
+    @property
+    def peak_calls(self) -> float:
+        """The highest level that the load may reach, in calls at once."""
+        if self.shape == "knee" and self.knee is not None:
+            return self.knee.max_calls
+        if self.shape == "rollout" and self.rollout is not None:
+            return self.rollout.peak_calls
+        return max((stage.concurrent_calls for stage in self.timeline), default=0.0)
 
     @property
     def effective_drain_s(self) -> float:
@@ -101,21 +206,22 @@ class SwarmPlan(Written):
 
     @property
     def ends_by_itself(self) -> bool:
-        """Whether the last stage has an end."""
-        return self.stages[-1].duration_s > 0
+        """Whether the load has an end of its own."""
+        return self.is_stepwise or self.timeline[-1].duration_s > 0
 
     def stage_at(self, elapsed_s: float) -> str:
         """Returns the name of the stage at ``elapsed_s`` since the load began."""
         end_s = 0.0
-        for stage in self.stages:
+        for stage in self.timeline:
             end_s += stage.duration_s
             if elapsed_s < end_s or stage.duration_s == 0:
                 return stage.name
-        return self.stages[-1].name
+        return self.timeline[-1].name if self.timeline else ""
 
     def length_s(self) -> float | None:
-        """Returns the seconds of all stages together, ``None`` when the last has no end."""
-        return sum(stage.duration_s for stage in self.stages) if self.ends_by_itself else None
+        """Returns the seconds of all stages together, ``None`` when they are not known or the last has no end."""
+        known = self.ends_by_itself and not self.is_stepwise
+        return sum(stage.duration_s for stage in self.timeline) if known else None
 
 
 class ServiceTable(Written):
@@ -171,6 +277,13 @@ def find_plan(name_or_path: str) -> Path:
     return find_file(name_or_path, built_in_plans(), "plan", option="--plan")
 
 
+def slo_reference(plan: LoadPlan, plan_file: Path) -> str:
+    """Returns what to hand to ``load_slo``: a file beside the plan where there is one of that name, else a name."""
+    beside = plan_file.parent / plan.slo
+    is_file = plan.slo.endswith(".toml") and beside.exists()
+    return str(beside.resolve()) if is_file else plan.slo
+
+
 def limits_of(plan: LoadPlan, plan_file: Path) -> Limits:
     """Returns what a completed call must keep to, from the SLO that the plan names.
 
@@ -178,17 +291,29 @@ def limits_of(plan: LoadPlan, plan_file: Path) -> Limits:
     """
     from reports.slo import load_slo
 
-    beside = plan_file.parent / plan.slo
-    is_file = plan.slo.endswith(".toml") and beside.exists()
-    return load_slo(str(beside.resolve()) if is_file else plan.slo).limits
+    return load_slo(slo_reference(plan, plan_file)).limits
 
 
 def unknown_names(swarm: dict[str, Any], file: str) -> list[Problem]:
     """Returns a problem for each name in a ``[swarm]`` table that nothing stands behind."""
+    from calls.scenarios import SCENARIOS
+    from loadtests.daily_curve import load_curves
     from loadtests.personas import load_personas
+    from loadtests.regions import load_regions
 
-    book = load_personas()
-    mix = swarm.get("mix")
-    if isinstance(mix, str) and mix not in book.mixes:
-        return [unknown_name(file, "swarm.mix", "mix", mix, book.mixes)]
-    return []
+    problems = []
+
+    def look_up(key: str, what: str, name: object, known: Iterable[str]) -> None:
+        choices = set(known)
+        if isinstance(name, str) and name and name not in choices:
+            problems.append(unknown_name(file, f"swarm.{key}", what, name, choices))
+
+    look_up("mix", "mix", swarm.get("mix"), load_personas().mixes)
+    if swarm.get("region"):
+        look_up("region", "region", swarm["region"], load_regions())
+    daily, scenarios = swarm.get("daily"), swarm.get("scenarios")
+    if isinstance(daily, dict):
+        look_up("daily.curve", "curve", daily.get("curve"), load_curves())
+    for name in scenarios if isinstance(scenarios, dict) else ():
+        look_up(f"scenarios.{name}", "scenario", name, SCENARIOS)
+    return problems

@@ -15,6 +15,10 @@ KNEE_FILE = "knee.json"
 ROLLOUT_FILE = "rollout.json"
 
 StepVerdict = Literal["PASS", "FAIL", "INCONCLUSIVE", "INVALID"]
+KneeEnd = Literal["broke", "generator", "limit", "stopped", "running"]
+"""``broke``: the SLO broke. ``generator``: we could not load it further. ``limit``: the plan's highest level held.
+``stopped``: ended from outside."""
+RolloutEnd = Literal["done", "failed", "undecided", "generator", "stopped", "running"]
 
 
 class JudgedRule(msgspec.Struct, frozen=True, kw_only=True):
@@ -109,9 +113,7 @@ class KneeResult(msgspec.Struct, frozen=True, kw_only=True):
     verdict: StepVerdict
     sentence: str
     """What was found, in words."""
-    ended: Literal["broke", "generator", "limit", "stopped", "running"]
-    """``broke``: the SLO broke. ``generator``: we could not load it further. ``limit``: the plan's highest level held.
-    ``stopped``: ended from outside."""
+    ended: KneeEnd
     low_calls: float | None
     """The highest level that kept every rule: shown, at the rules' confidence."""
     high_calls: float | None
@@ -133,7 +135,7 @@ class RolloutResult(msgspec.Struct, frozen=True, kw_only=True):
     format: int = STAGED_FORMAT
     verdict: StepVerdict
     sentence: str
-    ended: Literal["done", "failed", "undecided", "generator", "stopped", "running"]
+    ended: RolloutEnd
     stages: list[str]
     """All that were planned, in order."""
     peak_calls: float

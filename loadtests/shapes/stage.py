@@ -1,0 +1,35 @@
+"""A stage: the mean number of calls in progress moves in a straight line from the stage before to this one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pydantic import Field
+
+from bedrock.toml_input import Written
+
+MOST_CALLS = 100_000
+LONGEST_S = 7 * 86400
+
+
+class StageTable(Written):
+    """One stage. One with the level of the stage before it holds that level.
+
+    A last stage without an end (``duration_s = 0``) goes to its level as fast as calls end, and stays until the run is
+    told to end.
+    """
+
+    name: str = Field(min_length=1, max_length=40)
+    duration_s: float = Field(ge=0, le=LONGEST_S)
+    concurrent_calls: float = Field(ge=0, le=MOST_CALLS)
+    """Mean calls with media flowing; ringing comes on top. The number of the moment varies as its square root."""
+
+
+def check_stages(stages: Sequence[StageTable]) -> None:
+    """Raises ValueError when a stage before the last has no end, or two have one name."""
+    for stage in stages[:-1]:
+        if stage.duration_s == 0:
+            raise ValueError(f"only the last stage may have duration_s = 0, and '{stage.name}' is not the last")
+    names = [stage.name for stage in stages]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise ValueError(f"every stage needs a name of its own, and '{twice[0]}' is there twice")

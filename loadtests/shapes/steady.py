@@ -1,0 +1,24 @@
+"""Steady: up to one level, and on it."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from bedrock.toml_input import Written
+from loadtests.shapes.stage import LONGEST_S, MOST_CALLS, StageTable
+
+
+class SteadyTable(Written):
+    """``[swarm.steady]``."""
+
+    calls: float = Field(gt=0, le=MOST_CALLS)
+    rise_s: float = Field(default=15, gt=0, le=LONGEST_S)
+    hold_s: float = Field(ge=0, le=LONGEST_S)
+    """0: until the run is told to end."""
+
+    def stages(self) -> tuple[StageTable, ...]:
+        """Returns the rise and the hold."""
+        return (
+            StageTable(name="rise", duration_s=self.rise_s, concurrent_calls=self.calls),
+            StageTable(name="hold", duration_s=self.hold_s, concurrent_calls=self.calls),
+        )
