@@ -28,14 +28,12 @@ PIECES = (
     Piece(
         "tc qdisc add dev lo root netem delay 1ms loss gemodel 1% 50% rate 1mbit", "CONFIG_NET_SCH_NETEM", "sch_netem"
     ),
+    Piece("tc qdisc add dev lo root handle 1: htb", "CONFIG_NET_SCH_HTB", "sch_htb"),
     Piece("tc qdisc add dev lo ingress", "CONFIG_NET_SCH_INGRESS", "sch_ingress"),
     Piece(
         f"{_FILTER} action mirred egress redirect dev lo",
         "CONFIG_NET_CLS_MATCHALL, CONFIG_NET_ACT_MIRRED",
         "cls_matchall act_mirred",
-    ),
-    Piece(
-        f"{_FILTER} action police rate 1mbit burst 100k conform-exceed drop/pass", "CONFIG_NET_ACT_POLICE", "act_police"
     ),
     Piece(f"{_FILTER} action drop", "CONFIG_NET_ACT_GACT", "act_gact"),
 )

@@ -54,7 +54,8 @@ class Tc:
         self._write(commands)
         refusals = []
         while not (line := self._read_line()).startswith("["):
-            refusals.append(line)
+            if not line.startswith("Command failed"):  # the line before it says why
+                refusals.append(line)
         if refusals:
             raise OSError(f"tc: {'; '.join(refusals)}")
         answer = json.loads(line)

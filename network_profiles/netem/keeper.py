@@ -1,0 +1,187 @@
+"""The daemon of one netem link: ``python -m network_profiles.netem.keeper SETTINGS NAME``.
+
+No packet passes through it. It keeps two network namespaces without a name: the wire, which lives as long as the
+``tc`` inside, and the one behind the link, which it is in itself. Whatever ends this process, even a ``kill -9``,
+closes that tc's stdin and so ends both, and a veth device ends with its peer: nothing stays. It also ends when its
+stdin is closed.
+
+SETTINGS, the first line on stdout, and the commands on stdin are those of ``network_profiles.userspace.shuttle``. A
+profile that changes with time is followed by changing the queues at the times its timeline says.
+
+Only the standard library is imported: a matrix runs dozens of these.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import gc
+import json
+import os
+import select
+import subprocess
+import sys
+import time
+from typing import Any
+
+from network_profiles import interfaces, plain_profile
+from network_profiles.netem.arrangement import PATHS, build_commands, change_commands
+from network_profiles.netem.counting import QUESTIONS, counted
+from network_profiles.netem.tc import Tc
+from network_profiles.plain_profile import PlainProfile, Side
+from network_profiles.shape import PlainShape
+from network_profiles.timeline import Timeline
+
+INNER_DEVICE = "link0"
+_SIDES: tuple[Side, Side] = ("down", "up")
+_NEVER_S = float("inf")
+
+
+class Keeper:
+    """Both directions, and the commands."""
+
+    def __init__(self, settings: dict[str, Any]) -> None:
+        self._seed: int = settings["seed"]
+        self._profile: PlainProfile = plain_profile.from_json(settings["profile"])
+        self._tc = Tc()
+        _build(self._tc, settings["device"], settings["host_address"], settings["device_address"])
+        self._applied: dict[Side, PlainShape | None] = {"down": self._profile.down, "up": self._profile.up}
+        self._timelines: dict[Side, Timeline | None] = {}
+        self._tc.do([command for side in _SIDES for command in build_commands(side, self._shape(side))])
+        self._half_line = b""
+        self._follow_timeline()
+
+    def run(self) -> None:
+        """Follows the timeline and obeys until stdin is closed."""
+        control = sys.stdin.fileno()
+        while True:
+            next_s = self._apply_what_is_due()
+            timeout_s = None if next_s == _NEVER_S else max(0.0, next_s - time.monotonic())
+            readable, _, _ = select.select([control], [], [], timeout_s)
+            if readable and not self._obey(os.read(control, 65536)):
+                return
+
+    def _obey(self, chunk: bytes) -> bool:
+        *lines, self._half_line = (self._half_line + chunk).split(b"\n")
+        for line in lines:
+            command = json.loads(line)
+            answer: dict[str, Any] = {}
+            match command["do"]:
+                case "counters":
+                    answer = {side: self._count(side) for side in _SIDES}
+                case "set_profile":
+                    self._profile = plain_profile.from_json(command["profile"])
+                    self._hold()
+                    self._follow_timeline()
+                case "hold":
+                    self._hold()
+                case "restart":
+                    self._follow_timeline()
+            _say(answer)
+        return bool(chunk)
+
+    def _shape(self, side: Side) -> PlainShape:
+        return self._profile.down if side == "down" else self._profile.up
+
+    def _count(self, side: Side) -> dict[str, Any]:
+        return counted([self._tc.ask([question]) for question in QUESTIONS[side]])
+
+    def _hold(self) -> None:
+        self._timelines = dict.fromkeys(_SIDES)
+        self._apply({side: self._shape(side) for side in _SIDES})
+
+    def _follow_timeline(self) -> None:
+        now_s = time.monotonic()
+        self._timelines = {side: self._profile.timeline(side, self._seed, now_s) for side in _SIDES}
+        self._apply_what_is_due()
+
+    def _apply_what_is_due(self) -> float:
+        """Makes the link what it is now. Returns when it next changes."""
+        next_s = _NEVER_S
+        now_s = time.monotonic()
+        wanted: dict[Side, PlainShape | None] = {}
+        for side, timeline in self._timelines.items():
+            if timeline is not None:
+                moment = timeline.moment(now_s)
+                wanted[side] = moment.shape
+                next_s = min(next_s, moment.until_s)
+        self._apply(wanted)
+        return next_s
+
+    def _apply(self, wanted: dict[Side, PlainShape | None]) -> None:
+        commands = []
+        for side, shape in wanted.items():
+            if shape != self._applied[side]:
+                commands += change_commands(side, self._applied[side], shape)
+                self._applied[side] = shape
+        if commands:
+            self._tc.do(commands)
+
+
+def _build(tc: Tc, device: str, host_address: str, device_address: str) -> None:
+    """Lays the cable: our namespace, the wire, and the namespace behind the link, which this process enters."""
+    host_mac, device_mac = _mac(device, 1), _mac(device, 2)
+    _lay(device, host_mac, PATHS["down"].comes_in, tc.pid)
+    interfaces.switch_offloads_off(device)
+    interfaces.give_address(device, host_address)
+    interfaces.know_neighbour(device, device_address, device_mac)
+    interfaces.enter_new_network_namespace()
+    interfaces.forbid_ipv6()
+    interfaces.bring_loopback_up()
+    _lay(INNER_DEVICE, device_mac, PATHS["up"].comes_in, tc.pid)
+    interfaces.switch_offloads_off(INNER_DEVICE)
+    interfaces.give_address(INNER_DEVICE, device_address)
+    interfaces.know_neighbour(INNER_DEVICE, host_address, host_mac)
+    interfaces.route_everything_via(host_address)
+    up = "".join(f"ip link set dev {one} up\n" for path in PATHS.values() for one in (path.comes_in, path.lossy))
+    _run(["nsenter", f"--net=/proc/{tc.pid}/ns/net", "sh", "-e", "-c", up])
+
+
+def _lay(device: str, mac: str, other_end: str, wire_pid: int) -> None:
+    """Makes a veth pair from here into the wire."""
+    pair = ["ip", "link", "add", device, "address", mac, "type", "veth", "peer", "name", other_end, "netns"]
+    _run([*pair, str(wire_pid)])
+
+
+def _mac(device: str, end: int) -> str:
+    """Returns an address of our own making (its second bit says so), another one for each end of each link."""
+    index = int(device.removeprefix("rf"))
+    return f"02:72:66:{index >> 8:02x}:{index & 255:02x}:{end:02x}"
+
+
+def _run(argv: list[str]) -> None:
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        number = errno.EBUSY if "File exists" in done.stderr else errno.EIO
+        raise OSError(number, done.stderr.strip(), " ".join(argv[:4]))
+
+
+def _be_prompt() -> None:
+    """A change is due at its time, whatever else the machine does."""
+    interfaces.wake_precisely()
+    with contextlib.suppress(OSError):
+        os.sched_setscheduler(0, os.SCHED_RR | os.SCHED_RESET_ON_FORK, os.sched_param(1))
+    gc.disable()  # nothing here makes cycles
+
+
+def _say(answer: dict[str, Any]) -> None:
+    sys.stdout.write(json.dumps(answer) + "\n")
+    sys.stdout.flush()
+
+
+def main() -> int:
+    """Builds the link, says so, and keeps it."""
+    try:
+        keeper = Keeper(json.loads(sys.argv[1]))
+    except OSError as error:
+        _say({"event": "error", "what": str(error), "errno": error.errno})
+        return 1
+    _be_prompt()
+    _say({"event": "ready"})
+    with contextlib.suppress(BrokenPipeError):
+        keeper.run()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
