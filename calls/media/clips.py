@@ -11,6 +11,8 @@ from calls.media.speech import speech_pcm
 OFFERED: tuple[tuple[int, int], ...] = ((20, 32), (20, 24), (20, 16), (40, 24), (40, 16), (60, 24), (60, 16), (60, 12))
 """(ptime_ms, kbit) of every clip that can be sent, richest first."""
 
+_SETTLE_FRAMES = 20
+
 
 @dataclass(frozen=True, slots=True)
 class AudioClip:
@@ -48,3 +50,13 @@ def audio_clip(ptime_ms: int, kbit: int) -> AudioClip:
     finally:
         encoder.close()
     return AudioClip(ptime_ms, kbit, payloads)
+
+
+@functools.cache
+def silence(ptime_ms: int, kbit: int) -> bytes:
+    """Returns one packet of silence, as the encoder makes them once it has settled. Raises ClipUnavailable."""
+    encoder = OpusEncoder(kbit, ptime_ms)
+    try:
+        return [encoder.encode(bytes(2 * encoder.frame_samples)) for _ in range(_SETTLE_FRAMES)][-1]
+    finally:
+        encoder.close()

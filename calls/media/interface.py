@@ -7,15 +7,18 @@ from enum import StrEnum
 from typing import Any, Protocol
 
 from calls.access_link import AccessLink
+from calls.media.recording import HeardAudio
 from calls.record import Tier
 
 
 class MediaEvent(StrEnum):
-    """Milestones of a leg, each told once with the Unix second at which it happened."""
+    """Milestones of a leg, told with the Unix second at which it happened."""
 
     ICE = "ice"
     DTLS = "dtls"
     FIRST_AUDIO = "first_audio"
+    RESTARTED = "restarted"
+    """An ICE restart stands: the leg or its far end has moved. The only one that comes more than once."""
     FAILED = "failed"
     """The leg will not carry media (any more); ``MediaLeg.failure`` holds the short reason code."""
 
@@ -86,7 +89,7 @@ class LiveStats:
     video_frames_sent: int
     video_frames_received: int
     last_packet_age_ms: float | None
-    """Since the last audio packet heard."""
+    """Since the last audio packet heard; None before the first, and on hold."""
     owd_ms: float | None
     """Of the last audio packet heard."""
     rtt_ms: float | None
@@ -134,6 +137,8 @@ class MediaStats:
     video_frames_received: int
     audio_score: float | None
     windows: tuple[AudioWindow, ...]
+    heard: HeardAudio | None
+    """Tier ``media``: what was heard, for a judge that takes its time; None when the voice is not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +181,35 @@ class MediaLeg(Protocol):
 
         Raises BadDescription.
         """
+
+    async def create_reoffer(self, *, speaks: bool, hears: bool, video: bool) -> str:
+        """Returns a new offer inside the running call: what we want to send and hear from now on.
+
+        Nothing changes before its answer. Raises MediaError when the leg is in no call.
+        """
+
+    async def move(self, bind_address: str) -> str:
+        """Leaves the old address, which is dead, for a new one; returns the offer that restarts ICE from there.
+
+        aioice has no restart: a fresh aioice connection takes over under the living DTLS association and SRTP
+        streams, so no key and no counter is lost. Raises MediaError, or OSError when the address cannot be bound.
+        """
+
+    async def accept_reanswer(self, sdp: str) -> None:
+        """Takes the answer to our offer inside the call. Raises BadDescription."""
+
+    def take_back_offer(self) -> None:
+        """Our offer inside the call gives way to the far end's, which came at the same time (RFC 8829, 5.7)."""
+
+    @property
+    def on_hold(self) -> bool:
+        """Whether either direction of the audio is stopped by agreement."""
+
+    def set_muted(self, on: bool) -> None:
+        """Sends silence, or speech again, without a word to the far end."""
+
+    def die(self) -> None:
+        """Not a datagram leaves any more: the device is gone. ``close`` still gives the figures."""
 
     def set_video_sending(self, on: bool) -> None:
         """Starts or stops our video without renegotiation."""

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from calls.media import negotiation, sdp, sdp_write
 from calls.media.errors import BadDescription, MediaError
 from calls.media.interface import LegSpec, LiveStats, MediaEvent, MediaStats
 from calls.media.leg_stats import live_stats, media_stats
+from calls.media.live_voice import live_voice
 from calls.media.negotiation import StreamPlan, Wishes
 from calls.media.process import MediaProcess
 from calls.media.streams import LegStreams
@@ -35,6 +37,11 @@ class Leg:
         self._dtls_role = ""
         self._audio: StreamPlan | None = None
         self._video: StreamPlan | None = None
+        self._video_mid = ""
+        """Of the video section, once there is one: a section never leaves a description again."""
+        self._offered: tuple[StreamPlan, StreamPlan | None] | None = None
+        """What our open offer inside the call asks for."""
+        self._moving = False
         self._stats: MediaStats | None = None
         self._cname = f"rf{self._rng.getrandbits(48):012x}"
         self.transport = LegTransport(
@@ -114,6 +121,67 @@ class Leg:
             self.transport.reconnect()
         return answer
 
+    async def create_reoffer(self, *, speaks: bool, hears: bool, video: bool) -> str:
+        """Returns a new offer inside the running call. Raises MediaError when the leg is in no call."""
+        if self._audio is None:
+            raise MediaError("this leg is in no call")
+        picture = self._video
+        if picture is None and (video or self._video_mid):
+            picture = negotiation.offered_video()
+            picture = replace(picture, mid=self._video_mid or picture.mid)
+        if picture is not None:
+            picture = replace(picture, send=video, receive=video)
+        return self._reoffer(replace(self._audio, send=speaks, receive=hears), picture)
+
+    async def move(self, bind_address: str) -> str:
+        """Leaves the old address for a new one; returns the offer that restarts ICE from there.
+
+        Raises MediaError, or OSError when the address cannot be bound.
+        """
+        if self._audio is None:
+            raise MediaError("this leg is in no call")
+        await self.transport.move(bind_address)
+        self._moving = True
+        return self._reoffer(self._audio, self._video)
+
+    async def accept_reanswer(self, answer: str) -> None:
+        """Takes the answer to our offer inside the call. Raises BadDescription."""
+        if self._offered is None:
+            raise MediaError("this leg has made no offer, or has its answer already")
+        remote = sdp.parse(answer)
+        transport = remote.transport()
+        audio = negotiation.confirmed(self._offered[0], negotiation.audio_plan(remote))
+        answered, offered = negotiation.video_plan(remote), self._offered[1]
+        video = negotiation.confirmed(offered, answered) if offered is not None and answered is not None else None
+        if self._moving:
+            self.transport.point_to(transport)
+            await self._take_candidates(remote)
+        self._offered = None
+        self._agree(remote, audio, video)
+        if self._moving:
+            self._moving = False
+            self.transport.reconnect()
+
+    def take_back_offer(self) -> None:
+        """Our offer inside the call gives way to the far end's."""
+        self._offered = None
+        self._moving = False
+
+    @property
+    def on_hold(self) -> bool:
+        """Whether either direction of the audio is stopped by agreement."""
+        return self._audio is not None and not (self._audio.send and self._audio.receive)
+
+    def set_muted(self, on: bool) -> None:
+        """Sends silence, or speech again, without a word to the far end."""
+        self.streams.set_muted(on)
+
+    def die(self) -> None:
+        """Not a datagram leaves any more."""
+        self.end_talk()
+        self.streams.stop_sending()
+        self.transport.fall_silent()
+
     def set_video_sending(self, on: bool) -> None:
         """Starts or stops our video without renegotiation."""
         self.streams.set_video_sending(on)
@@ -137,7 +205,10 @@ class Leg:
         return self._stats
 
     def on_milestone(self, event: MediaEvent, reason: str) -> None:
-        """From the transport: ICE, DTLS or FAILED."""
+        """From the transport: ICE, DTLS, RESTARTED or FAILED."""
+        if event is MediaEvent.RESTARTED:
+            self._on_event(event, self.process.clock.unix_s())
+            return
         if event is MediaEvent.FAILED:
             self.failure, self.state = reason, "failed"
             self.streams.stop_sending()
@@ -169,16 +240,27 @@ class Leg:
 
     def _agree(self, remote: sdp.Description, audio: StreamPlan, video: StreamPlan | None) -> None:
         self._audio, self._video = audio, video
+        pictures = [section.mid for section in remote.sections if section.kind == "video"]
+        self._video_mid = pictures[0] if pictures else self._video_mid
         self.peer_clock, self.peer_voice = remote.clock, remote.voice
         # Our own peers stamp with the monotonic clock, browsers with the wall clock (Chromium 156, measured).
         ahead_s = 0.0 if remote.clock else self.process.unix_of(0.0)
         self.streams.agree(
-            audio, video, negotiation.wishes(remote), peer_is_ours=bool(remote.clock), sender_clock_s=ahead_s
+            audio,
+            video,
+            negotiation.wishes(remote),
+            peer_is_ours=bool(remote.clock),
+            peer_voice=remote.voice,
+            sender_clock_s=ahead_s,
         )
 
     def _connect(self, transport: RemoteTransport, *, controlling: bool) -> None:
         self.state = "connecting"
         self.transport.connect(transport, controlling=controlling, dtls_role=self._dtls_role)
+
+    def _reoffer(self, audio: StreamPlan, video: StreamPlan | None) -> str:
+        self._offered = audio, video
+        return self._write([self._local(plan) for plan in (audio, video) if plan is not None], "actpass")
 
     async def _take_candidates(self, remote: sdp.Description) -> None:
         usable = [await self.transport.ice.add_remote_sdp(candidate) for candidate in remote.candidates()]
@@ -206,7 +288,7 @@ class Leg:
             session_id=self._session_id,
             version=self._version,
             clock=process.clock_id,
-            voice=sdp.LIVE_VOICE if self.spec.tier is Tier.MEDIA else sdp.CLIP_VOICE,
+            voice=live_voice().tag if self.spec.tier is Tier.MEDIA else sdp.CLIP_VOICE,
             cname=self._cname,
             transport=sdp_write.LocalTransport(
                 ice.local_username,

@@ -40,6 +40,7 @@ class AudioReceiver:
         self._reported_expected = 0
         self._reported_received = 0
         self._stopped = False
+        self._paused = False
         self._windows = WindowCounter()
         self.playout = PlayoutBuffer()
         self.owd = MsHistogram()
@@ -94,14 +95,34 @@ class AudioReceiver:
         owd_ms = self._measure_owd(data, length, now_s)
         late = self.playout.offer(self._last_transit_ms, self.ptime_ms)
         self.late_packets += late
-        self._windows.packet(now_s, gap, late, payload_size, owd_ms, self.playout.delay_ms, self.ptime_ms)
+        if not self._paused:
+            self._windows.packet(now_s, gap, late, payload_size, owd_ms, self.playout.delay_ms, self.ptime_ms)
         return True
+
+    @property
+    def paused(self) -> bool:
+        """Whether nothing is expected now: the call is on hold."""
+        return self._paused
+
+    def expect(self, on: bool, now_s: float) -> None:
+        """The far end was asked to fall silent, or to be heard again: silence between the two is no gap."""
+        if on is not self._paused or self._stopped:
+            return
+        self._paused = not on
+        if self.first_at_s is None:
+            return
+        if on:
+            self.last_at_s = now_s
+            self._windows.start(now_s)
+        else:
+            self.max_gap_ms = max(self.max_gap_ms, (now_s - self.last_at_s) * 1000)
+            self._windows.finish(now_s, self.ptime_ms)
 
     def stop(self, now_s: float) -> None:
         """The intended end: the silence up to now still counts, nothing after it does."""
         if not self._stopped:
             self._stopped = True
-            if self.first_at_s is not None:
+            if self.first_at_s is not None and not self._paused:
                 self.max_gap_ms = max(self.max_gap_ms, (now_s - self.last_at_s) * 1000)
                 self._windows.finish(now_s, self.ptime_ms)
 
@@ -170,7 +191,8 @@ class AudioReceiver:
         # RFC 3550, A.8.
         self.jitter_ms += (abs(transit_ms - self._last_transit_ms) - self.jitter_ms) / 16
         self._last_transit_ms = transit_ms
-        self.max_gap_ms = max(self.max_gap_ms, (now_s - self.last_at_s) * 1000)
+        if not self._paused:
+            self.max_gap_ms = max(self.max_gap_ms, (now_s - self.last_at_s) * 1000)
 
     def _measure_owd(self, data: bytearray, length: int, now_s: float) -> float | None:
         if not self._time_id:

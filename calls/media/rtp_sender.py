@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from calls.media.clips import AudioClip
+from calls.media.clips import AudioClip, silence
 from calls.media.histogram import MsHistogram
 from calls.media.rtp_header import RtpHeader
 from calls.media.srtp import PacketBuffer
@@ -38,6 +38,21 @@ class ClipSource:
         at = self._at
         self._at = at + 1 if at + 1 < len(self._payloads) else 0
         return self._payloads[at]
+
+
+class SilentSource:
+    """Somebody who is muted: silence, really encoded, in frames of the same length."""
+
+    __slots__ = ("_payload", "kbit", "ptime_ms")
+
+    def __init__(self, ptime_ms: int, kbit: int) -> None:
+        self.ptime_ms = ptime_ms
+        self.kbit = kbit
+        self._payload = silence(ptime_ms, kbit)
+
+    def payload(self, due_s: float) -> bytes:
+        """Returns the same silence."""
+        return self._payload
 
 
 class AudioSender:
@@ -81,7 +96,11 @@ class AudioSender:
             self._scheduled = True
             frame_s = self.source.ptime_ms / 1000
             frames = self._ticker.now_s() / frame_s - self._phase
-            self._next_due_s = (int(frames) + 1 + self._phase) * frame_s
+            due_s = (int(frames) + 1 + self._phase) * frame_s
+            if self.packets:
+                # The media clock has gone on during the pause (RFC 3550, 5.1).
+                self.timestamp = (self.timestamp + round((due_s - self._next_due_s) * 48_000)) & 0xFFFFFFFF
+            self._next_due_s = due_s
             self._ticker.call_at(self._next_due_s, self._send)
 
     def stop(self) -> None:

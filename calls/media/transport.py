@@ -53,7 +53,7 @@ class TransportUser(Protocol):
         """A decrypted compound RTCP packet."""
 
     def on_milestone(self, event: MediaEvent, reason: str) -> None:
-        """ICE, DTLS or FAILED; the reason goes with FAILED."""
+        """ICE, DTLS, RESTARTED or FAILED; the reason goes with FAILED."""
 
     def on_peer_left(self) -> None:
         """The far end closed its DTLS association: nobody listens any more."""
@@ -76,6 +76,7 @@ class LegTransport:
         now_s: Callable[[], float],
     ) -> None:
         self._user = user
+        self._hub = hub
         self._link = link
         self._limits = limits
         self._in = in_buffer
@@ -89,8 +90,12 @@ class LegTransport:
         self._rx: SrtpContext | None = None
         self._peer: tuple[str, int] = ("", 0)
         self._connecting: asyncio.Task[None] | None = None
+        self._parked_tx: SrtpContext | None = None
+        """The keys, while the leg moves: nothing may leave before the new path stands."""
+        self._errors_before = 0
         self._failed = False
         self._closing = False
+        self._dead = False
         self.garbage = 0
         self.replayed = 0
         self.peer_left = False
@@ -98,7 +103,7 @@ class LegTransport:
     @property
     def send_errors(self) -> int:
         """Datagrams that our own socket refused to send or had no room to receive."""
-        return self._socket.send_errors + self._socket.receive_drops()
+        return self._errors_before + self._socket.send_errors + self._socket.receive_drops()
 
     @property
     def ready(self) -> bool:
@@ -122,8 +127,35 @@ class LegTransport:
         self.ice = IcePath(self._socket.address, self._send, self._ice_lost)
         self._point_ice(remote, self._former_ice.ice_controlling)
 
+    async def move(self, bind_address: str) -> None:
+        """Leaves the socket, whose network is dead, for a new one; its credentials are in ``ice`` at once.
+
+        Nothing leaves before ``reconnect`` has found a path. Raises OSError when the address cannot be bound.
+        """
+        socket = self._hub.open(bind_address, self._arrived if self._link is None else self._arrived_at_link)
+        await self._end_connecting()
+        left, former = self._socket, [path for path in (self.ice, self._former_ice) if path is not None]
+        self._socket, self._former_ice = socket, None
+        self.ice = IcePath(socket.address, self._send, self._ice_lost)
+        self.ice.ice_controlling = former[0].ice_controlling
+        if self._tx is not None:
+            self._parked_tx, self._tx = self._tx, None
+        for path in former:
+            await _bounded(path.close())
+        left.close()
+        self._errors_before += left.send_errors + left.receive_drops()
+
+    def point_to(self, remote: RemoteTransport) -> None:
+        """The far end's half of the path that ``move`` began."""
+        self._point_ice(remote, self.ice.ice_controlling)
+
+    def fall_silent(self) -> None:
+        """The device is gone: nothing leaves and nothing is heard any more."""
+        self._dead = True
+        self._tx = self._parked_tx = self._rx = None
+
     def reconnect(self) -> None:
-        """Starts the checks of the new path in the background; packets take the old one until it stands."""
+        """Starts the checks of the new path in the background; packets take the old one, if any, until it stands."""
         self._connecting = asyncio.get_running_loop().create_task(self._reconnect())
 
     def send_rtp(self, length: int) -> None:
@@ -186,6 +218,9 @@ class LegTransport:
             self._fail("ice_restart_failed")
             return
         self._peer = self.ice.remote_address() or self._peer
+        if self._parked_tx is not None:
+            self._tx, self._parked_tx = self._parked_tx, None
+        self._user.on_milestone(MediaEvent.RESTARTED, "")
         former, self._former_ice = self._former_ice, None
         if former is not None:
             await former.close()
@@ -220,6 +255,8 @@ class LegTransport:
         self._send(data, self._peer)
 
     def _send(self, data: bytes, address: tuple[str, int]) -> None:
+        if self._dead:
+            return
         if self._link is None:
             self._socket.send(data, address)
         else:

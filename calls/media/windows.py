@@ -41,8 +41,10 @@ class WindowCounter:
         self._tally = _Tally()
 
     def start(self, now_s: float) -> None:
-        """The first window begins."""
+        """The first window begins, or the first after a hold."""
         self._start_s, self._end_s = now_s, now_s + WINDOW_S
+        self._already_lost = 0
+        self._tally = _Tally()
 
     def packet(
         self,
