@@ -166,6 +166,10 @@ class SwarmView:
             lost += active
         return lost
 
+    def regain(self, slot: int) -> None:
+        """Notes that a worker is back. Its next second puts its counts right."""
+        self.lost_workers.discard(slot)
+
     def tier(self, tier: str) -> TierTally:
         """Returns one tier's totals over all workers."""
         total = TierTally()

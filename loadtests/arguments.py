@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from loadtests.machine import AUTO
 from loadtests.plan import DEFAULT_PLAN, built_in_plans
 
 
@@ -29,6 +30,14 @@ def add_arguments(parser: Any) -> None:
         "--run-folder",
         default="",
         metavar="DIR",
-        help="folder for records, logs and the live file. Empty: runs/<time>-locust",
+        help="folder for records, logs and the live file. Empty: runs/<time>-locust. "
+        "On a worker without the master's disk: where its records wait until the master has them",
+    )
+    parser.add_argument(
+        "--media-address",
+        default=AUTO,
+        metavar="ADDRESS",
+        include_in_web_ui=False,
+        help="IPv4 address that this worker's calls send and receive on. auto: the one that reaches the target",
     )
     parser.set_defaults(web_host="127.0.0.1", master_bind_host="127.0.0.1")

@@ -34,8 +34,10 @@ from calls.bridge.messages import (
 from calls.errors import BridgeError, EngineGone
 from calls.record import Outcome, Tier
 from loadtests.aggregate import Tally, setup_ms_of
+from loadtests.arrivals import Arrival
 from loadtests.errors import CallFailed, EngineLost, MessageFailed, SignInFailed
 from loadtests.job import SwarmJob
+from loadtests.place import Place
 from loadtests.population import Person
 
 logger = logging.getLogger(__name__)
@@ -70,7 +72,8 @@ class CallOrder:
     caller: Person
     callee: Person
     intended_at_s: float
-    talk_s: float
+    arrival: Arrival
+    """How long they are to talk, what kind of call it is, and how patient its caller."""
     tier: Tier
     tries: int = 0
     """How often this start was given to somebody who turned out to be in a call already."""
@@ -80,7 +83,13 @@ class EngineBridge:
     """The engine process of one worker for one run."""
 
     def __init__(
-        self, job: SwarmJob, slot: int, tally: Tally, events: Any, on_trouble: Callable[[str, str, str], None]
+        self,
+        job: SwarmJob,
+        slot: int,
+        place: Place,
+        tally: Tally,
+        events: Any,
+        on_trouble: Callable[[str, str, str], None],
     ) -> None:
         """Starts and configures the engine. Raises EnvironmentLacks or BridgeError when it does not come up.
 
@@ -94,9 +103,10 @@ class EngineBridge:
         self._gone_told = False
         self._closing = False
         name = f"swarm-{slot}"
-        log = job.run_folder / "logs" / f"engine-{name}.log"
+        self._media_address = place.media_address
+        log = place.records / "logs" / f"engine-{name}.log"
         self._client = EngineClient.spawn(
-            job.run_folder, job.run_id, name, "engine", zmq_module=zmq.green, log_path=log, on_event=self._on_event
+            place.records, job.run_id, name, "engine", zmq_module=zmq.green, log_path=log, on_event=self._on_event
         )
         target = TargetSpec(kind=job.target_kind, url=job.target_url)
         configure = Configure(
@@ -104,6 +114,7 @@ class EngineBridge:
             setup_limit_s=job.setup_limit_s,
             gap_limit_ms=job.gap_limit_ms,
             ring_limit_s=job.no_answer_s + RING_MARGIN_S,
+            silence_limit_s=job.plan.silence_patience_s,
             seed=job.seed * 1000 + slot,
         )
         try:
@@ -131,7 +142,8 @@ class EngineBridge:
             password=person.password,
             persona=person.persona_id,
             device=person.persona.device,
-            network=person.persona.network,
+            network=person.network,
+            media_address=self._media_address,
             tier=tier,
             answers=PROBE_HABIT if tier is Tier.MEDIA else answers,
             scenario="swarm" if tier is Tier.PACKETS else "probe",
@@ -146,7 +158,7 @@ class EngineBridge:
             failure = SignInFailed(f"sign-in: {getattr(error, 'code', 'no reply')}")
             self._fire("SIGN-IN", "sign-in", None, failure)
             raise failure from None
-        self._fire("SIGN-IN", f"round trip ({person.persona.network or 'no link'})", reply.rtt_ms)
+        self._fire("SIGN-IN", f"round trip ({person.network or 'no link'})", reply.rtt_ms)
 
     def sign_out(self, person: Person) -> None:
         """Asks the engine to sign a person out, and does not wait for it."""
@@ -161,8 +173,9 @@ class EngineBridge:
             caller=order.caller.name,
             callee=order.callee.name,
             intended_at_s=order.intended_at_s,
-            talk_s=order.talk_s,
-            scenario="swarm" if order.tier is Tier.PACKETS else "probe",
+            talk_s=order.arrival.talk_s,
+            patience_s=order.arrival.patience_s,
+            scenario=order.arrival.scenario if order.tier is Tier.PACKETS else "probe",
         )
 
         def finished(future: Future[Any]) -> None:

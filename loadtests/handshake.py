@@ -22,6 +22,7 @@ import gevent
 from gevent.event import Event
 
 GO = "ringfence_go"
+LEVEL = "ringfence_level"
 OTHERS = "ringfence_others"
 SECOND = "ringfence_second"
 PRESENCE = "ringfence_presence"
@@ -31,6 +32,8 @@ DRAINED = "ringfence_drained"
 CLOSE = "ringfence_close"
 FINAL = "ringfence_final"
 ACK = "ringfence_ack"
+TIME = "ringfence_time"
+TIME_IS = "ringfence_time_is"
 
 CLOSE_S = 12.0
 """How long an engine may take to hang up what is left, flush and exit."""

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from loadtests.arrivals import Level
 from loadtests.occupancy import Occupancy, occupancy_of
 from loadtests.personas import load_personas
 from loadtests.plan import SwarmPlan
 from loadtests.population import Population, populate
+from loadtests.regions import load_regions
 
 LOCAL = "local"
 """Client id of the one worker of a run without workers."""
@@ -31,6 +31,12 @@ class SwarmJob:
     no_answer_s: float
     setup_limit_s: float
     gap_limit_ms: float
+    slo: str
+    """The SLO that the steps of the load are judged by: a built-in name or a file of the master's."""
+    disk_mark: str
+    """What a worker finds in the run folder when it has the master's disk, see ``receiving``."""
+    network: str
+    """``network_id`` of the master: whether a loopback address means the same to a worker."""
     slots: dict[str, int]
     """Which part of the people each worker signs in, by Locust's client id."""
 
@@ -38,16 +44,27 @@ class SwarmJob:
         """Returns the people of the run: the same in every process."""
         book = load_personas()
         plan = self.plan
-        return populate(plan.people, plan.probe_calls, book.mixes[plan.mix], book, len(self.slots), self.seed)
+        tails = plan.heavy_tails
+        return populate(
+            plan.people,
+            plan.probe_calls,
+            book.mixes[plan.mix],
+            book,
+            len(self.slots),
+            self.seed,
+            region=load_regions()[plan.region] if plan.region else None,
+            missed_calls=tails.missed_calls if tails else 0,
+            threads=tails.threads if tails else 0,
+        )
 
     def occupancy(self) -> Occupancy:
         """Returns how long a call of this plan keeps its people busy."""
         book = load_personas()
-        return occupancy_of(self.plan.talk_s.talk_time(), book.mixes[self.plan.mix], book, self.no_answer_s)
-
-    def levels(self) -> list[Level]:
-        """Returns the stages of the plan."""
-        return [Level(stage.duration_s, stage.concurrent_calls) for stage in self.plan.stages]
+        plan = self.plan
+        patience = plan.patience_s.patience() if plan.patience_s is not None else None
+        return occupancy_of(
+            plan.talk_s.talk_time(), book.mixes[plan.mix], book, self.no_answer_s, plan.scenarios, patience
+        )
 
     def to_wire(self) -> dict[str, Any]:
         """Returns plain values for msgpack."""
@@ -61,6 +78,9 @@ class SwarmJob:
             "no_answer_s": self.no_answer_s,
             "setup_limit_s": self.setup_limit_s,
             "gap_limit_ms": self.gap_limit_ms,
+            "slo": self.slo,
+            "disk_mark": self.disk_mark,
+            "network": self.network,
             "slots": self.slots,
         }
 

@@ -15,28 +15,30 @@ from typing import Any
 import gevent
 from gevent.lock import RLock
 from locust.env import Environment
-from locust.runners import MasterRunner
 
 from bedrock.clock import Clock
 from bedrock.errors import RingfenceError
 from bedrock.exit_codes import ExitCode
-from loadtests import handshake
+from loadtests import handshake, shipping
 from loadtests.aggregate import SwarmView
+from loadtests.attendance import Attendance, Change
 from loadtests.handshake import RollCall
 from loadtests.job import LOCAL, OPTION, SwarmJob
 from loadtests.live_view import LiveView
 from loadtests.preparation import prepare_run
-from loadtests.presence import union
+from loadtests.receiving import Receiver
 from loadtests.run_folder import SwarmFolder
 from loadtests.service import Target
+from loadtests.switchboard import Switchboard
 
 logger = logging.getLogger(__name__)
 
 SIGN_IN_S = 20.0
 """How long the load waits for the last people to sign in; who is not online then is simply not called."""
 ALMOST_ALL = 0.98
-SILENT_S = 2.5
-"""A worker says at least once a second who is online. Silent for longer, its people are not called any more."""
+STILL_SENDING_S = 5.0
+LONGEST_SHIPPING_S = 180.0
+"""A worker whose records are still coming in at the end is waited for, but not for ever."""
 ENGINE_NOT_STARTED = "engine_not_started"
 """A fault that ends the run: the plan cannot be carried out, and nothing is lost yet."""
 
@@ -70,8 +72,9 @@ class SwarmMaster:
         self._greenlets: list[gevent.Greenlet] = []
         self._drained = RollCall(())
         self._final = RollCall(())
-        self._presence: dict[int, tuple[bytes, bytes]] = {}
-        self._heard_at_s: dict[int, float] = {}
+        self._switchboard = Switchboard(self._runner, {}, clock)
+        self._attendance = Attendance(self._runner, {}, clock)
+        self._receiver: Receiver | None = None
         self._reported: set[int] = set()
         """Workers whose final report is here."""
         for message, listener in (
@@ -80,6 +83,8 @@ class SwarmMaster:
             (handshake.FAULT, self._on_fault),
             (handshake.DRAINED, self._on_drained),
             (handshake.FINAL, self._on_final),
+            (handshake.TIME, self._on_time),
+            (shipping.PIECE, self._on_piece),
         ):
             self._runner.register_message(message, listener)
 
@@ -100,8 +105,10 @@ class SwarmMaster:
         if ready.target.is_ours:
             self._target = ready.target
         self.view, self.problem = SwarmView(), ""
-        self._presence, self._heard_at_s, self._reported = {}, {}, set()
         self._folder, self._job, plan = ready.folder, ready.job, ready.job.plan
+        self._switchboard = Switchboard(self._runner, ready.job.slots, self._clock)
+        self._attendance = Attendance(self._runner, ready.job.slots, self._clock)
+        self._receiver, self._reported = Receiver(ready.folder.path, self._clock), set()
         self._live = LiveView(ready.folder.path, self.view)
         vars(options)[OPTION] = ready.job.to_wire()
         self.environment.host = ready.target.url
@@ -151,14 +158,24 @@ class SwarmMaster:
             self.phase = Phase.ENDING
             drain_s = self._job.plan.effective_drain_s if drain_s is None else drain_s
             logger.info("The load ends: waiting up to %.0f s for calls to end by themselves", drain_s)
-            slots = set(self._job.slots.values()) - self.view.lost_workers - self._reported
+            slots = set(self._job.slots.values()) - self._attendance.gone - self._reported
             self._drained, self._final = RollCall(slots), RollCall(slots)
             self._runner.send_message(handshake.END, {"drain_s": drain_s})
             self._drained.wait(drain_s + handshake.DRAIN_MARGIN_S)
             self._runner.send_message(handshake.CLOSE, {})
-            for slot in self._final.wait(handshake.CLOSE_S + handshake.DRAIN_MARGIN_S):
+            for slot in self._wait_for_reports():
                 self._fault("worker_silent", f"worker {slot} sent no final report", "invalid")
             self._finish(interrupted)
+
+    def _wait_for_reports(self) -> list[int]:
+        """Returns the workers that sent no final report. One that still sends records is given more time."""
+        now_s = self._clock.monotonic_s()
+        deadline_s, latest_s = now_s + handshake.CLOSE_S + handshake.DRAIN_MARGIN_S, now_s + LONGEST_SHIPPING_S
+        while (missing := self._final.wait(0.5)) and now_s < min(deadline_s, latest_s):
+            now_s = self._clock.monotonic_s()
+            if self._receiver and any(self._receiver.heard_within(slot, STILL_SENDING_S) for slot in missing):
+                deadline_s = max(deadline_s, now_s + handshake.CLOSE_S)
+        return missing
 
     def on_test_stopping(self) -> None:
         """Locust stops the test. If the run is not over, somebody wants it to stop now."""
@@ -185,14 +202,25 @@ class SwarmMaster:
     # -- what workers say
 
     def _on_second(self, environment: Environment, msg: Any, **_kwargs: Any) -> None:
-        self.view.take(msg.data["slot"], msg.data["second"], self._clock.unix_s())
+        slot = msg.data["slot"]
+        self._attendance.introduce(slot, msg.data["whereabouts"])
+        if slot not in self._attendance.away:
+            self.view.take(slot, msg.data["second"], self._clock.unix_s())
 
     def _on_presence(self, environment: Environment, msg: Any, **_kwargs: Any) -> None:
-        """Passes on at once who of one worker is online and busy: an old answer is a call to a busy person."""
-        slot = msg.data["slot"]
-        self._heard_at_s[slot] = self._clock.monotonic_s()
-        self._presence[slot] = (msg.data["online"], msg.data["engaged"])
-        self._tell_presence()
+        if msg.data["slot"] not in self._attendance.away:
+            self._switchboard.hear(msg.data["slot"], msg.data["online"], msg.data["engaged"])
+
+    def _on_time(self, environment: Environment, msg: Any, **_kwargs: Any) -> None:
+        self._answer(msg, handshake.TIME_IS, {"sent_at_s": msg.data["sent_at_s"], "master_at_s": self._clock.unix_s()})
+
+    def _on_piece(self, environment: Environment, msg: Any, **_kwargs: Any) -> None:
+        answer = self._receiver.take(msg.data) if self._receiver else None
+        if answer is not None:
+            self._answer(msg, shipping.GOT, answer)
+
+    def _answer(self, msg: Any, message: str, data: dict[str, Any]) -> None:
+        self._runner.send_message(message, data, None if msg.node_id == LOCAL else msg.node_id)
 
     def _on_fault(self, environment: Environment, msg: Any, **_kwargs: Any) -> None:
         self._fault(msg.data["what"], msg.data["detail"], msg.data["severity"])
@@ -210,8 +238,7 @@ class SwarmMaster:
         self._reported.add(slot)
         self._drained.give_up(slot)
         self._final.answer(slot)
-        client_id = None if msg.node_id == LOCAL else msg.node_id
-        self._runner.send_message(handshake.ACK, {}, client_id)
+        self._answer(msg, handshake.ACK, {})
 
     # -- our own greenlets
 
@@ -231,8 +258,8 @@ class SwarmMaster:
     def _every_second(self) -> None:
         while self.phase is not Phase.ENDED:
             gevent.sleep(1.0)
-            self._forget_the_silent()
-            self._look_for_lost_workers()
+            self._switchboard.drop_the_silent()
+            self._watch_workers()
             if self._live is not None:
                 self._live.second(self._clock.unix_s(), self.stage)
             length_s = self._job.plan.length_s() if self._job else None
@@ -254,35 +281,25 @@ class SwarmMaster:
             return self._job.plan.stage_at(self.elapsed_s)
         return {Phase.READY: "sign-in", Phase.ENDING: "drain"}.get(self.phase, "")
 
-    def _tell_presence(self) -> None:
-        for client_id, slot in self._job.slots.items() if self._job else ():
-            if slot not in self.view.lost_workers:
-                others = [state for other, state in self._presence.items() if other != slot]
-                data = {"online": union([one[0] for one in others]), "engaged": union([one[1] for one in others])}
-                self._runner.send_message(handshake.OTHERS, data, client_id)
+    def _watch_workers(self) -> None:
+        for change, slot in self._attendance.look():
+            if slot in self._reported:
+                # Its data are safe: it may go.
+                self._give_up(slot)
+            elif change is Change.AWAY:
+                lost = self.view.lose(slot)
+                self._switchboard.drop(slot)
+                detail = f"worker {slot} is gone, with {lost} calls of its people in progress"
+                self._fault("worker_lost", detail, "invalid")
+            elif change is Change.BACK:
+                self.view.regain(slot)
+                self._fault("worker_back", f"worker {slot} had only been stalled: it goes on", "note")
+            else:
+                self._give_up(slot)
 
-    def _forget_the_silent(self) -> None:
-        """Takes the people of a silent worker offline, seconds before Locust misses its heartbeats."""
-        for slot, heard_at_s in self._heard_at_s.items():
-            if self._clock.monotonic_s() - heard_at_s > SILENT_S and self._presence.pop(slot, None) is not None:
-                self._tell_presence()
-
-    def _look_for_lost_workers(self) -> None:
-        runner = self._runner
-        if not isinstance(runner, MasterRunner) or self._job is None:
-            return
-        present = {node.id for node in runner.clients.values() if node.state != "missing"}
-        for client_id, slot in self._job.slots.items():
-            # At the end, a worker whose data are safe may go.
-            may_go = self.phase is Phase.ENDING and slot in self._reported
-            if client_id in present or slot in self.view.lost_workers or may_go:
-                continue
-            lost = self.view.lose(slot)
-            self._presence.pop(slot, None)
-            self._tell_presence()
-            self._fault("worker_lost", f"worker {slot} is gone, with {lost} calls of its people in progress", "invalid")
-            self._drained.give_up(slot)
-            self._final.give_up(slot)
+    def _give_up(self, slot: int) -> None:
+        self._drained.give_up(slot)
+        self._final.give_up(slot)
 
     def _finish(self, interrupted: bool) -> None:
         now_s = self._clock.unix_s()

@@ -11,8 +11,10 @@ from locust.runners import MasterRunner, WorkerNode
 from bedrock.clock import Clock
 from bedrock.errors import EnvironmentLacks
 from loadtests.job import LOCAL, SwarmJob
-from loadtests.plan import find_plan, limits_of, load_plan
+from loadtests.machine import network_id
+from loadtests.plan import find_plan, limits_of, load_plan, slo_reference
 from loadtests.population import accounts
+from loadtests.receiving import leave_mark
 from loadtests.run_folder import SwarmFolder, default_path, open_folder
 from loadtests.service import Target, named_target, own_target
 
@@ -57,6 +59,9 @@ def prepare_run(
             no_answer_s=plan.service.no_answer_s,
             setup_limit_s=limits.setup_limit_s,
             gap_limit_ms=limits.gap_limit_ms,
+            slo=slo_reference(plan, find_plan(plan_name)),
+            disk_mark=leave_mark(folder.path),
+            network=network_id(),
             slots=slots,
         )
         target.admin.seed(accounts(job.population()))

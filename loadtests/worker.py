@@ -10,8 +10,10 @@ from locust.env import Environment
 from locust.runners import WorkerRunner
 
 from bedrock.clock import Clock
-from loadtests import handshake
+from bedrock.errors import RingfenceError
+from loadtests import handshake, shipping
 from loadtests.job import LOCAL, OPTION, SwarmJob
+from loadtests.place import Place, find_place
 from loadtests.worker_run import WorkerRun
 
 logger = logging.getLogger(__name__)
@@ -24,12 +26,18 @@ class SwarmWorker:
         self.environment = environment
         self.clock = clock
         self.run: WorkerRun | None = None
+        options: Any = environment.parsed_options
+        # Read now: when a test starts, Locust puts the master's options in the place of ours.
+        self._media_address, self._run_folder = options.media_address, options.run_folder
         for message, listener in (
             (handshake.GO, self._on_go),
             (handshake.OTHERS, self._on_others),
+            (handshake.LEVEL, self._on_level),
             (handshake.END, self._on_end),
             (handshake.CLOSE, self._on_close),
             (handshake.ACK, self._on_ack),
+            (handshake.TIME_IS, self._on_time),
+            (shipping.GOT, self._on_got),
         ):
             self._runner.register_message(message, listener)
 
@@ -49,8 +57,13 @@ class SwarmWorker:
             logger.warning("This worker joined after the run was dealt out: it stays idle until the next run")
             self.run = None
             return
-        self.run = WorkerRun(self.environment, self.clock, job, slot)
-        self.run.start_engine()
+        place, problem = Place(job.run_folder), None
+        try:
+            place = find_place(job, slot, self._media_address, self._run_folder)
+        except RingfenceError as error:
+            problem = error
+        self.run = WorkerRun(self.environment, self.clock, job, slot, place)
+        self.run.start_engine(problem)
 
     def end_now(self) -> None:
         """Ends the run at once, data kept. Returns when they are safe. For a worker that is told to go."""
@@ -63,6 +76,10 @@ class SwarmWorker:
     def _on_go(self, environment: Environment, msg: Any, **_kwargs: Any) -> None:
         if self.run is not None:
             self.run.go()
+
+    def _on_level(self, environment: Environment, msg: Any, **_kwargs: Any) -> None:
+        if self.run is not None:
+            self.run.steer(msg.data)
 
     def _on_others(self, environment: Environment, msg: Any, **_kwargs: Any) -> None:
         if self.run is not None:
@@ -79,3 +96,11 @@ class SwarmWorker:
     def _on_ack(self, environment: Environment, msg: Any, **_kwargs: Any) -> None:
         if self.run is not None:
             self.run.acknowledged.set()
+
+    def _on_time(self, environment: Environment, msg: Any, **_kwargs: Any) -> None:
+        if self.run is not None:
+            self.run.clock_offset.hear(msg.data["sent_at_s"], msg.data["master_at_s"], self.clock.unix_s())
+
+    def _on_got(self, environment: Environment, msg: Any, **_kwargs: Any) -> None:
+        if self.run is not None and self.run.shipper is not None:
+            self.run.shipper.hear(msg.data["file"], msg.data["offset"])

@@ -16,25 +16,32 @@ from bedrock.errors import RingfenceError
 from calls.record import Tier
 from loadtests import handshake
 from loadtests.aggregate import Tally
-from loadtests.arrivals import Arrivals
+from loadtests.arrivals import Arrival
+from loadtests.clock_offset import ClockOffset
 from loadtests.engine_bridge import CallEnd, CallOrder, EngineBridge
 from loadtests.errors import EngineLost, NobodyLeft
 from loadtests.health import WorkerHealth
 from loadtests.job import SwarmJob
+from loadtests.machine import whereabouts
+from loadtests.open_load import OpenLoad
+from loadtests.place import Place
 from loadtests.population import Person as Account
 from loadtests.population import Population
 from loadtests.presence import Pair, Presence
 from loadtests.probes import ProbeSchedule
+from loadtests.shipping import Shipper
 
 logger = logging.getLogger(__name__)
 
-MASTER_SILENT_S = 15.0
+MASTER_SILENT_S = 15
 """A master says who is online twice a second. This long without a word, and there is none."""
 TRIES = 3
 """How many other people a start is given to when its caller was rung in the same moment."""
 PRESENCE_S = 0.1
 PRESENCE_AT_LEAST_S = 1.0
 """Who is online and busy is told when it changed, at most ten times a second and at least once."""
+SHIP_S = 120.0
+"""How long the last records of a remote worker may take to reach the master."""
 LAST_LEGS_S = 5.0
 """When all callers have hung up, how long the news may take to their callees' ends of slow links."""
 
@@ -42,13 +49,17 @@ LAST_LEGS_S = 5.0
 class WorkerRun:
     """One run on one worker."""
 
-    def __init__(self, environment: Environment, clock: Clock, job: SwarmJob, slot: int) -> None:
+    def __init__(self, environment: Environment, clock: Clock, job: SwarmJob, slot: int, place: Place) -> None:
         self.environment = environment
         self.clock = clock
         self.job = job
         self.slot = slot
         self.tally = Tally()
         self.acknowledged = Event()
+        self.clock_offset = ClockOffset()
+        self.shipper = Shipper(place.records, slot, self._send) if place.is_remote else None
+        self._place = place
+        self._load = OpenLoad(job, slot)
         self.population: Population = job.population()
         self.presence = Presence(self.population, slot)
         self._bridge: EngineBridge | None = None
@@ -61,21 +72,31 @@ class WorkerRun:
         self._closing = Event()
         self._closed = False
         self._lock = RLock()
-        self._heard_at_s = clock.monotonic_s()
+        self._silent_rounds = 0
+        self._told_clock = False
+        self._whereabouts = whereabouts()
         self._rng = random.Random(f"calls {job.seed} {slot}")
-        self._health = WorkerHealth(job.run_folder, job.run_id, slot, clock)
+        self._health = WorkerHealth(place.records, job.run_id, slot, clock)
         self._greenlets: list[gevent.Greenlet] = []
 
     @property
     def _runner(self) -> Any:
         return self.environment.runner
 
-    def start_engine(self) -> None:
-        """Spawns this worker's engine. A worker without one stays, and every start that it plans counts as dropped."""
+    def start_engine(self, problem: RingfenceError | None = None) -> None:
+        """Spawns this worker's engine, unless there is a ``problem`` already.
+
+        A worker without an engine stays, and every start that it plans counts as dropped.
+        """
         try:
-            self._bridge = EngineBridge(self.job, self.slot, self.tally, self.environment.events, self._on_trouble)
+            if problem is not None:
+                raise problem
+            self._bridge = EngineBridge(
+                self.job, self.slot, self._place, self.tally, self.environment.events, self._on_trouble
+            )
         except RingfenceError as error:
-            self._say_fault("engine_not_started", f"worker {self.slot}: {error}", "invalid")
+            hint = f" ({error.hint})" if error.hint else ""
+            self._say_fault("engine_not_started", f"worker {self.slot}: {error}{hint}", "invalid")
         self._greenlets = [gevent.spawn(self._every_second), gevent.spawn(self._say_presence)]
 
     @property
@@ -124,7 +145,7 @@ class WorkerRun:
         def on_over(end: CallEnd) -> None:
             self.presence.release(pair, self.clock.monotonic_s())
             if end is CallEnd.NOT_PLACED and order.tries < TRIES:
-                self._intend(order.intended_at_s, order.talk_s, order.tries + 1)
+                self._intend(order.intended_at_s, order.arrival, order.tries + 1)
             elif end in (CallEnd.NOT_PLACED, CallEnd.REFUSED):
                 self.tally.starts_dropped += 1
 
@@ -139,7 +160,7 @@ class WorkerRun:
             self._closing.wait()
             return
         over = Event()
-        order = CallOrder(pair[0], pair[1], intended_at_s, talk_s, Tier.MEDIA)
+        order = CallOrder(pair[0], pair[1], intended_at_s, Arrival(0.0, talk_s), Tier.MEDIA)
 
         try:
             self.bridge.place_call(order, lambda _end: over.set())
@@ -164,30 +185,34 @@ class WorkerRun:
 
     def hear_others(self, online: bytes, engaged: bytes) -> None:
         """Takes in who is online and busy elsewhere."""
-        self._heard_at_s = self.clock.monotonic_s()
+        self._silent_rounds = 0
         self.presence.hear(online, engaged)
 
     def _call_openly(self) -> None:
         started_at_s = self._loading_since_s or self.clock.unix_s()
-        rng = random.Random(f"arrivals {self.job.seed} {self.slot}")
-        arrivals = Arrivals(self.job.levels(), self.job.occupancy(), 1 / len(self.job.slots), rng)
         while not self._ending.is_set():
             elapsed_s = self.clock.unix_s() - started_at_s
-            for arrival in arrivals.due(elapsed_s):
+            for arrival in self._load.due(elapsed_s):
                 self.tally.starts_planned += 1
-                self._intend(started_at_s + arrival.at_s, arrival.talk_s, 0)
+                self._intend(started_at_s + arrival.at_s, arrival, 0)
             elapsed_s = self.clock.unix_s() - started_at_s
-            self._ending.wait(max(0.0, arrivals.next_at_s(elapsed_s) - elapsed_s))
+            self._ending.wait(max(0.0, self._load.next_at_s(elapsed_s) - elapsed_s))
 
-    def _intend(self, at_s: float, talk_s: float, tries: int) -> None:
+    def steer(self, level: dict[str, Any]) -> None:
+        """Moves the load to another level, as the master says."""
+        if self._loading_since_s is not None:
+            self._load.steer(self.clock.unix_s() - self._loading_since_s, level)
+
+    def _intend(self, at_s: float, arrival: Arrival, tries: int) -> None:
         """Gives a start to somebody who is free, or counts it as dropped."""
-        pair = self.presence.pick(self._rng, self.clock.monotonic_s())
+        now_s = self.clock.monotonic_s()
+        pair = self.presence.pick(self._rng, now_s, arrival.scenario)
         if pair is None or self._bridge is None or self._bridge.is_lost:
             self.tally.starts_dropped += 1
             return
-        self.presence.engage(pair)
+        self.presence.engage(pair, now_s, arrival.talk_s)
         people = self.population.people
-        order = CallOrder(people[pair.caller], people[pair.callee], at_s, talk_s, Tier.PACKETS, tries)
+        order = CallOrder(people[pair.caller], people[pair.callee], at_s, arrival, Tier.PACKETS, tries)
         self._mailboxes[pair.caller].put(order)
 
     # -- the end
@@ -215,6 +240,7 @@ class WorkerRun:
                     self._say_fault("engine_not_closed", f"worker {self.slot}: {error}", "invalid")
             self._health.close(self.tally)
             self._closed = True
+            self._ship_the_rest()
             final = {"slot": self.slot, "second": self.tally.take_second()}
             said = handshake.repeat_until(
                 self.acknowledged, lambda: self._send(handshake.FINAL, final), every_s=1.0, timeout_s=handshake.CLOSE_S
@@ -222,6 +248,13 @@ class WorkerRun:
             if not said:
                 logger.warning("The master has not acknowledged this worker's final report")
             gevent.killall([one for one in self._greenlets if one is not gevent.getcurrent()], block=False)
+
+    def _ship_the_rest(self) -> None:
+        if self.shipper is not None and (left := self.shipper.finish(SHIP_S)):
+            detail = (
+                f"worker {self.slot}: {len(left)} files did not reach the master; they are in {self._place.records}"
+            )
+            self._say_fault("records_not_shipped", detail, "invalid")
 
     def _in_flight(self) -> int:
         if self._bridge is None or self._bridge.is_lost:
@@ -240,13 +273,27 @@ class WorkerRun:
             self._health.second(self.tally)
             if self._bridge is not None:
                 self._bridge.check_alive()
-            self._send(handshake.SECOND, {"slot": self.slot, "second": self.tally.take_second()})
-            if self.clock.monotonic_s() - self._heard_at_s > MASTER_SILENT_S and not self._ending.is_set():
-                logger.error("The master has been silent for %.0f s: this worker ends its run", MASTER_SILENT_S)
+            self._say_second()
+            # Counted in rounds of our own: after a stall of this very process, its master has not been silent.
+            self._silent_rounds += 1
+            if self._silent_rounds > MASTER_SILENT_S and not self._ending.is_set():
+                logger.error("The master has been silent for %d s: this worker ends its run", MASTER_SILENT_S)
                 self.end(0)
                 self.acknowledged.set()
                 self.close()
                 self._runner.quit()
+
+    def _say_second(self) -> None:
+        second = self.tally.take_second()
+        offset = self.clock_offset.best
+        if offset is not None:
+            second["clock"] = {"offset_ms": offset.offset_ms, "uncertainty_ms": offset.uncertainty_ms}
+            if offset.is_far_off and not self._told_clock:
+                self._told_clock = True
+                detail = f"{offset.offset_ms:+.0f} ms from the master's clock, known to {offset.uncertainty_ms:.1f} ms"
+                self._say_fault("clock_offset", f"worker {self.slot}: its clock is {detail}", "invalid")
+        self._send(handshake.SECOND, {"slot": self.slot, "whereabouts": self._whereabouts, "second": second})
+        self._send(handshake.TIME, {"sent_at_s": self.clock.unix_s()})
 
     def _say_presence(self) -> None:
         told, told_at_s = (b"", b""), 0.0
