@@ -8,27 +8,24 @@ the solution of the renewal equation
     n(t) = integral over s <= t of rate(s) * survival(t - s) ds
 
 solved step by step. Where the line falls faster than calls end, the rate is zero until they have.
+
+Each call draws what it is (a scenario) and how patient its caller is when it arrives, from the same seeded source, so
+that the same seed wants the same calls at the same moments.
 """
 
 from __future__ import annotations
 
 import collections
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
+from loadtests.kinds import CallKinds
 from loadtests.occupancy import Occupancy
 
 STEP_S = 0.25
 """The rate is constant within a step."""
-
-
-@dataclass(frozen=True, slots=True)
-class Level:
-    """One stage of a load: a straight line to ``concurrent_calls``. ``duration_s`` 0: at once, and for ever."""
-
-    duration_s: float
-    concurrent_calls: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +35,19 @@ class Arrival:
     at_s: float
     """Seconds after the load began: the moment that every latency of this call is counted from."""
     talk_s: float
+    scenario: str = "talk"
+    patience_s: float | None = None
+    """How long the caller lets it ring; None for as long as it does."""
+
+
+class Line(Protocol):
+    """The wanted load over the seconds since it began."""
+
+    def calls_at(self, at_s: float) -> float:
+        """Returns the wanted calls in progress."""
+
+    def scenario_at(self, at_s: float) -> str:
+        """Returns what every call of that moment is, empty for the plan's mixture."""
 
 
 class RateCurve:
@@ -52,6 +62,10 @@ class RateCurve:
         self._recent: collections.deque[float] = collections.deque(maxlen=steps - 1)
         self._step = 0
 
+    def forget(self) -> None:
+        """What was started before now keeps nobody busy any more: calls of another kind, which end at once."""
+        self._recent.clear()
+
     def next_rate(self) -> float:
         """Returns the starts per second of the next step."""
         self._step += 1
@@ -62,32 +76,15 @@ class RateCurve:
         return rate
 
 
-def level_line(levels: Sequence[Level], share: float) -> Callable[[float], float]:
-    """Returns the wanted calls in progress as a function of seconds since the start, ``share`` of the whole load.
-
-    Past the end of the last stage it is 0, unless that stage has no end.
-    """
-
-    def calls_at(at_s: float) -> float:
-        start_s, before = 0.0, 0.0
-        for level in levels:
-            if level.duration_s == 0:
-                return level.concurrent_calls * share
-            if at_s <= start_s + level.duration_s:
-                done = (at_s - start_s) / level.duration_s
-                return (before + (level.concurrent_calls - before) * done) * share
-            start_s, before = start_s + level.duration_s, level.concurrent_calls
-        return 0.0
-
-    return calls_at
-
-
 class Arrivals:
     """The intended calls of one worker, in order, for as long as one asks."""
 
-    def __init__(self, levels: Sequence[Level], occupancy: Occupancy, share: float, rng: random.Random) -> None:
-        self._curve = RateCurve(level_line(levels, share), occupancy)
+    def __init__(self, line: Line, occupancy: Occupancy, kinds: CallKinds, rng: random.Random) -> None:
+        self._line = line
+        self._curve = RateCurve(line.calls_at, occupancy)
         self._talk = occupancy.talk
+        self._kinds = kinds
+        self._only = ""
         self._rng = rng
         self._steps = 0
         self._patience = rng.expovariate(1.0)
@@ -109,11 +106,20 @@ class Arrivals:
     def _draw_step(self) -> None:
         """Draws one step by time rescaling: an arrival falls where the rate's integral passes an exponential."""
         start_s = self._steps * STEP_S
+        only = self._line.scenario_at(start_s)
+        if only != self._only:
+            self._only = only
+            self._curve.forget()
         rate = self._curve.next_rate()
         used_s = 0.0
         while rate > 0 and self._patience <= rate * (STEP_S - used_s):
             used_s += self._patience / rate
-            self._ready.append(Arrival(start_s + used_s, self._talk.draw(self._rng)))
+            self._ready.append(self._arrival(start_s + used_s))
             self._patience = self._rng.expovariate(1.0)
         self._patience -= rate * (STEP_S - used_s)
         self._steps += 1
+
+    def _arrival(self, at_s: float) -> Arrival:
+        talk_s = self._talk.draw(self._rng)
+        scenario, patience_s = self._kinds.draw(self._rng)
+        return Arrival(at_s, talk_s, self._only or scenario, patience_s)

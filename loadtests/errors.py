@@ -2,6 +2,7 @@
 
 RingfenceError
 |-- EngineLost              a worker's engine process ended or stopped answering
+|-- StepNotJudged           a step of a knee search or a rollout could not be judged
 |-- NobodyLeft              a Locust user was started and every person of its worker is already signed in
 `-- CallFailed              a call that did not work, as Locust's Failures tab counts it
     |-- MessageFailed       a text message that was not acknowledged
@@ -16,6 +17,12 @@ from bedrock.exit_codes import ExitCode
 
 class EngineLost(RingfenceError):
     """The engine process of this worker is gone: its people are offline until the run ends."""
+
+    exit_code = ExitCode.INVALID
+
+
+class StepNotJudged(RingfenceError):
+    """The judge of a step failed: nothing is known about the step, and the load must not go on."""
 
     exit_code = ExitCode.INVALID
 

@@ -29,6 +29,7 @@ from loadtests.preparation import prepare_run
 from loadtests.receiving import Receiver
 from loadtests.run_folder import SwarmFolder
 from loadtests.service import Target
+from loadtests.shapes.driver import StepDriver
 from loadtests.switchboard import Switchboard
 
 logger = logging.getLogger(__name__)
@@ -68,6 +69,7 @@ class SwarmMaster:
         self._job: SwarmJob | None = None
         self._folder: SwarmFolder | None = None
         self._live: LiveView | None = None
+        self._driver: StepDriver | None = None
         self._loading_since_s = 0.0
         self._greenlets: list[gevent.Greenlet] = []
         self._drained = RollCall(())
@@ -109,7 +111,7 @@ class SwarmMaster:
         self._switchboard = Switchboard(self._runner, ready.job.slots, self._clock)
         self._attendance = Attendance(self._runner, ready.job.slots, self._clock)
         self._receiver, self._reported = Receiver(ready.folder.path, self._clock), set()
-        self._live = LiveView(ready.folder.path, self.view)
+        self._live, self._driver = LiveView(ready.folder.path, self.view), None
         vars(options)[OPTION] = ready.job.to_wire()
         self.environment.host = ready.target.url
         self.phase = Phase.READY
@@ -254,6 +256,26 @@ class SwarmMaster:
             self._loading_since_s = self._clock.monotonic_s()
             logger.info("%d people are online: the load begins", self.view.total("signed_in"))
             self._runner.send_message(handshake.GO, {})
+            if job.plan.is_stepwise:
+                self._greenlets.append(gevent.spawn(self._walk, job))
+
+    def _walk(self, job: SwarmJob) -> None:
+        """Takes the steps of a load that decides each by the one before, and ends the run after the last."""
+
+        def steer(level: dict[str, object]) -> None:
+            self._runner.send_message(handshake.LEVEL, level)
+
+        longest_s = job.occupancy().longest_s()
+        self._driver = StepDriver(job.plan.stepwise(), job.run_folder, job.slo, longest_s, steer, self._clock)
+        try:
+            result = self._driver.run()
+        except RingfenceError as error:
+            self._fault("step_not_judged", f"{error} {error.hint}".strip(), "invalid")
+            self.exit_with(error.exit_code)
+        else:
+            logger.info("%s", result.sentence)
+            self.exit_with(ExitCode[result.verdict])
+        self.end()
 
     def _every_second(self) -> None:
         while self.phase is not Phase.ENDED:
@@ -277,6 +299,8 @@ class SwarmMaster:
     @property
     def stage(self) -> str:
         """The plan's stage, or what the run does outside of them."""
+        if self.phase is Phase.LOADING and self._driver is not None:
+            return self._driver.stage
         if self.phase is Phase.LOADING and self._job is not None:
             return self._job.plan.stage_at(self.elapsed_s)
         return {Phase.READY: "sign-in", Phase.ENDING: "drain"}.get(self.phase, "")
@@ -304,6 +328,8 @@ class SwarmMaster:
     def _finish(self, interrupted: bool) -> None:
         now_s = self._clock.unix_s()
         self.phase = Phase.ENDED
+        if self._driver is not None:
+            self._driver.close()
         if self._live is not None:
             self._live.end(now_s, interrupted=interrupted)
         if self._folder is not None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+from calls.record import Outcome
+from calls.scenarios import SCENARIOS
 from loadtests.personas import Mix, PersonaBook, shares
 from loadtests.talk import TalkTime
 
@@ -49,12 +52,33 @@ class Occupancy:
         return max(self.ring_s + self.talk.max_s, self.no_answer_s)
 
 
-def occupancy_of(talk: TalkTime, mix: Mix, book: PersonaBook, no_answer_s: float) -> Occupancy:
-    """Returns the occupancy of calls between people of ``mix``, every person equally likely to be called."""
+def occupancy_of(
+    talk: TalkTime,
+    mix: Mix,
+    book: PersonaBook,
+    no_answer_s: float,
+    scenarios: Mapping[str, float] | None = None,
+    patience: TalkTime | None = None,
+) -> Occupancy:
+    """Returns the occupancy of calls between people of ``mix``, every person equally likely to be called.
+
+    ``scenarios`` are the plan's weights: one that is not expected to be completed brings no talk, and one in which
+    nobody answers rings to the end. ``patience`` cuts ringing short.
+    """
     ring_s = answered = ignored = 0.0
     for persona_id, share in shares(mix).items():
         habits = book.personas[persona_id].answers
         ring_s += share * (habits.after_s + SETUP_S)
         answered += share * habits.answers_ratio
         ignored += share * habits.ignores
-    return Occupancy(talk, ring_s, answered, ignored, no_answer_s)
+    weights = scenarios or {"talk": 1.0}
+    total = sum(weights.values())
+    talked = rung_out = 0.0
+    for name, weight in weights.items():
+        part = SCENARIOS[name].caller if name in SCENARIOS else SCENARIOS["talk"].caller
+        talked += weight / total * (Outcome.COMPLETED in part.expected)
+        rung_out += weight / total * (Outcome.NO_ANSWER in part.expected)
+    answered_by_habit, ignored_by_habit = answered, ignored
+    ignored = talked * ignored_by_habit + rung_out
+    longest_ring_s = min(no_answer_s, patience.mean_s()) if patience is not None else no_answer_s
+    return Occupancy(talk, min(ring_s, longest_ring_s), talked * answered_by_habit, ignored, longest_ring_s)

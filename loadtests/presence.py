@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import math
 import random
 from dataclasses import dataclass
 
+from calls.scenarios import SCENARIOS
+from loadtests.kinds import TALK
 from loadtests.population import Population
 
 BLIND_RATIO = 0.03
 """Share of calls to a contact who is online, without looking whether they talk: where ``busy`` comes from."""
 TRIES = 60
 """Callers asked before a start is dropped: enough to find a free one when nine of ten are talking."""
+GLARE = "glare"
+"""The scenario in which both call each other: each must be allowed to."""
+SETTLED_S = 2.0
+"""A person counts as safely in a call this long after its start, and until this long before its end."""
 REST_S = 2.5
 """A person counts as busy this long after a call: the other side of a slow link hears of the end that much later."""
 
@@ -32,6 +39,8 @@ class Presence:
         self._own_online: list[int] = []
         self._place: dict[int, int] = {}
         self._engaged: dict[int, int] = {}
+        self._talking: dict[int, tuple[float, float]] = {}
+        """Since when, and until when at least, whoever is in a call of ours."""
         self._resting_until_s: dict[int, float] = {}
         self._others_online = 0
         self._others_engaged = 0
@@ -60,10 +69,11 @@ class Presence:
         self._own_online.clear()
         self._place.clear()
 
-    def engage(self, pair: Pair) -> None:
-        """Notes that a call of ours has begun."""
+    def engage(self, pair: Pair, now_s: float = 0.0, talk_s: float = 0.0) -> None:
+        """Notes that a call of ours has begun, and how long it is to talk."""
         for index in (pair.caller, pair.callee):
             self._engaged[index] = self._engaged.get(index, 0) + 1
+            self._talking[index] = (now_s, now_s + talk_s)
 
     def release(self, pair: Pair, now_s: float) -> None:
         """Notes that a call of ours is over."""
@@ -73,6 +83,7 @@ class Presence:
                 self._engaged[index] = left
             else:
                 self._engaged.pop(index, None)
+                self._talking.pop(index, None)
                 self._resting_until_s[index] = now_s + REST_S
 
     def to_wire(self, now_s: float) -> tuple[bytes, bytes]:
@@ -85,9 +96,11 @@ class Presence:
         self._others_online = int.from_bytes(online, "little")
         self._others_engaged = int.from_bytes(engaged, "little")
 
-    def pick(self, rng: random.Random, now_s: float) -> Pair | None:
-        """Returns a free caller of ours and someone they may call, or None when nobody was found."""
-        blind = rng.random() < BLIND_RATIO
+    def pick(self, rng: random.Random, now_s: float, scenario: str = TALK) -> Pair | None:
+        """Returns a free caller of ours and someone they may call, fit for ``scenario``; None when nobody was found."""
+        wants_busy = scenario in SCENARIOS and SCENARIOS[scenario].needs_busy_callee
+        # A caller who does not look is what a busy signal comes from in real life; a scenario must not meet one.
+        blind = rng.random() < BLIND_RATIO and scenario == TALK
         for _ in range(TRIES if self._own_online else 0):
             caller = rng.choice(self._own_online)
             if self._is_busy(caller, now_s):
@@ -95,7 +108,10 @@ class Presence:
             reachable = [
                 contact
                 for contact in self._contacts[caller]
-                if self._is_online(contact) and (blind or not self._is_busy(contact, now_s))
+                if self._is_online(contact)
+                and (wants_busy or blind or not self._is_busy(contact, now_s))
+                and (not wants_busy or self._is_deep_in_a_call(contact, now_s))
+                and (scenario != GLARE or caller in self._contacts[contact])
             ]
             if reachable:
                 return Pair(caller, rng.choice(reachable))
@@ -105,6 +121,11 @@ class Presence:
         if index in self._own:
             return index in self._place
         return bool(self._others_online >> index & 1)
+
+    def _is_deep_in_a_call(self, index: int, now_s: float) -> bool:
+        """Whether somebody's call has begun some time ago and will not end for some time, as far as we know."""
+        since_s, until_s = self._talking.get(index, (math.inf, -math.inf))
+        return since_s + SETTLED_S <= now_s <= until_s - SETTLED_S
 
     def _is_busy(self, index: int, now_s: float) -> bool:
         return (

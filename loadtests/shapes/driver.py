@@ -1,0 +1,126 @@
+"""Walks a stepwise load in the master: moves the level, waits, has each step judged, and writes what is known so far.
+
+gevent's side of ``stepwise``; the judging itself runs in a process of its own.
+"""
+
+from __future__ import annotations
+
+import logging
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import gevent
+import msgspec
+
+from bedrock.child_process import spawn
+from bedrock.clock import Clock
+from loadtests.errors import StepNotJudged
+from loadtests.shapes.judging import Order
+from loadtests.shapes.stepwise import Ask, Stepwise, Why, step_of
+from reports.live import LiveWriter
+from reports.staged_result import Judgement, KneeResult, RolloutResult, Step
+
+logger = logging.getLogger(__name__)
+
+JUDGING_S = 120.0
+"""A judgement takes a second or two; one that takes so long will not come."""
+WRITTEN_S = 3.0
+"""What a call's two halves may take, after its end, to be on the master's disk."""
+PROJECT = Path(__file__).parent.parent.parent
+
+
+class StepDriver:
+    """One stepwise load, from its first step to its last."""
+
+    def __init__(
+        self,
+        load: Stepwise,
+        run: Path,
+        slo: str,
+        longest_call_s: float,
+        steer: Callable[[dict[str, object]], None],
+        clock: Clock,
+    ) -> None:
+        """``longest_call_s``: after so long every call has ended, ringing included. ``steer`` tells the workers."""
+        self.stage = ""
+        """The name of the step that is on."""
+        self._load = load
+        self._run = run
+        self._slo = slo
+        self._lag_s = longest_call_s + WRITTEN_S
+        self._steer = steer
+        self._clock = clock
+        self._live = LiveWriter(run / "live" / "swarm.jsonl")
+        self._over = False
+
+    def run(self) -> KneeResult | RolloutResult:
+        """Walks to the end, and returns the result. Raises StepNotJudged."""
+        ask: Ask | None = self._load.first()
+        level = 0.0
+        self._save()
+        while ask is not None:
+            step = self._take(ask, level)
+            level = ask.concurrent_calls
+            ask = self._load.after(step)
+            self._save()
+            self._tell(step)
+        self._over = True
+        return self._save()
+
+    def close(self) -> None:
+        """Notes that the run has ended, if that was not our doing."""
+        if not self._over:
+            self._save("stopped")
+
+    def _take(self, ask: Ask, level: float) -> Step:
+        """Moves to the step, holds it until it is decided or its time is up, and returns it judged."""
+        hold, self.stage = self._load.hold, ask.name
+        # Down again, the calls of the level before have to end by themselves before the new one is what it says.
+        move_s = hold.rise_s if ask.concurrent_calls >= level else max(hold.rise_s, self._lag_s)
+        self._steer({"concurrent_calls": ask.concurrent_calls, "move_s": move_s, "scenario": ask.scenario})
+        from_s = self._clock.unix_s() + move_s + hold.settle_s
+        look, judgement = 0, None
+        while judgement is None or (judgement.verdict == "INCONCLUSIVE" and look < hold.looks):
+            look += 1
+            until_s = from_s + hold.window_s(look)
+            gevent.sleep(max(0.0, until_s + self._lag_s - self._clock.unix_s()))
+            judgement = self._judge(
+                Order(
+                    run=str(self._run), slo=self._slo, from_s=from_s, until_s=until_s, looks=hold.looks,
+                    scenario=ask.scenario,
+                )
+            )  # fmt: skip
+        return step_of(ask, look, judgement)
+
+    def _judge(self, order: Order) -> Judgement:
+        child = spawn(
+            "the judge", [sys.executable, "-m", "loadtests.shapes.judging"],
+            log_path=self._run / "logs" / "judging.log", cwd=PROJECT, pipe_stdout=True,
+        )  # fmt: skip
+        try:
+            said, _ = child.popen.communicate(msgspec.json.encode(order), timeout=JUDGING_S)
+            return msgspec.json.decode(said, type=Judgement)
+        except subprocess.TimeoutExpired:
+            raise StepNotJudged(f"stage '{self.stage}' was not judged within {JUDGING_S:.0f} s") from None
+        except msgspec.DecodeError:
+            raise StepNotJudged(f"stage '{self.stage}' could not be judged", hint=child.last_words()) from None
+        finally:
+            child.stop()
+
+    def _tell(self, step: Step) -> None:
+        judged = step.judgement
+        logger.info("Stage %s: %s. %s", step.name, judged.verdict, judged.reason)
+        self._live.emit(
+            "judged", stage=step.name, verdict=judged.verdict, reason=judged.reason, calls=judged.calls,
+            setups_per_s=judged.setups_per_s, looks=step.looks,
+        )  # fmt: skip
+
+    def _save(self, ended: Why = "") -> KneeResult | RolloutResult:
+        result = self._load.result(ended)
+        file = self._run / self._load.file_name
+        partial = file.with_name(f".{file.name}.partial")
+        partial.write_bytes(msgspec.json.format(msgspec.json.encode(result), indent=1))
+        partial.replace(file)
+        return result
