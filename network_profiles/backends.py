@@ -6,7 +6,6 @@ runs on any kernel with TUN devices. Whoever opens a link is told which one it g
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Protocol
 
 from bedrock.errors import InputError
@@ -58,24 +57,13 @@ def choose_backend(forced: str | None = None) -> Backend:
                 return _require(backend(name))
         raise InputError([unknown_name("command line", "--backend", "backend", forced, BACKEND_NAMES)])
     for name in BACKEND_NAMES:
-        if not missing_for(name):
+        if not backend(name).lacks():
             return backend(name)
     return _require(backend("userspace"))
 
 
-@cache
-def _netem_lacks() -> tuple[str, ...]:
-    """Asked once a process: a kernel keeps what it has, and the answer takes a namespace and some modules."""
-    return tuple(backend("netem").lacks())
-
-
-def missing_for(name: BackendName) -> list[str]:
-    """Returns what this machine lacks for that backend."""
-    return list(_netem_lacks()) if name == "netem" else backend(name).lacks()
-
-
 def _require(wanted: Backend) -> Backend:
-    missing = missing_for(wanted.name)
+    missing = wanted.lacks()
     if missing:
         sentence = f"a {wanted.name} link cannot be built here: {'; '.join(missing)}"
         raise LinkCannotBeBuilt(sentence, hint="see 'ringfence doctor'", missing=missing)

@@ -90,9 +90,11 @@ class DaemonLink:
         self.device = claim.device
         self.pid = child.pid
         try:
-            self.namespace = inhabitants.namespace_inode(child.pid)
+            # Held open, so that its inode names this namespace and no later one, even when the daemon has died.
+            self._namespace = os.open(f"/proc/{child.pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
         except OSError:
             raise LinkLost(f"the daemon of link {claim.device} ended as soon as it was ready") from None
+        self.namespace = os.fstat(self._namespace).st_ino
         self._child = child
         self._lock = threading.Lock()
         self._buffered = b""
@@ -122,10 +124,8 @@ class DaemonLink:
         if self._closed:
             return
         self._closed = True
-        behind = inhabitants.inhabitants(self.namespace)
-        if self.pid not in behind:  # the daemon is dead, and the inode may be another namespace's by now
-            behind = inhabitants.cut_off(behind)
-        inhabitants.kill([pid for pid in behind if pid != self.pid])
+        inhabitants.kill([pid for pid in inhabitants.inhabitants(self.namespace) if pid != self.pid])
+        os.close(self._namespace)
         self._child.stop()
 
     def _ask(self, command: dict[str, Any]) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from network_profiles.addresses import Claim
 from network_profiles.counters import DirectionCounters, LinkCounters
 from network_profiles.daemon_link import DaemonLink, missing_for_daemon, start_daemon
-from network_profiles.netem.kernel import lacks_netem
+from network_profiles.netem.kernel import lacks_netem, run_quietly
 from network_profiles.profile import NetworkProfile
 from network_profiles.shaped_link import BackendName, ShapedLink
 
@@ -37,3 +37,11 @@ class NetemLink(DaemonLink):
     def counters(self) -> LinkCounters:
         answer = self._ask({"do": "counters"})
         return LinkCounters(down=DirectionCounters(**answer["down"]), up=DirectionCounters(**answer["up"]))
+
+    def close(self) -> None:
+        # The kernel takes a namespace apart when it finds the time. The host's device goes now: its name is free again
+        # when this returns.
+        was_closed = self._closed
+        super().close()
+        if not was_closed:
+            run_quietly(["ip", "link", "delete", "dev", self.device])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import NamedTuple
 
 ATTEMPT_TIMEOUT_S = 20.0
@@ -56,12 +57,16 @@ def lacks_netem(run: Runner = run_quietly) -> list[str]:
         for program, package in (("tc", "iproute2"), ("ip", "iproute2"), ("unshare", "util-linux"))
         if shutil.which(program) is None
     ]
-    if missing:
-        return missing
+    return missing or list(_kernel_lacks(run))
+
+
+@cache
+def _kernel_lacks(run: Runner) -> tuple[str, ...]:
+    """Asked once a process: a kernel keeps what it has, and each answer takes a namespace."""
     if run(["unshare", "--net", "true"]) != 0:
-        return ["network namespaces may not be made here (run it with sudo)"]
-    return [
+        return ("network namespaces may not be made here (run it with sudo)",)
+    return tuple(
         f"the kernel has no {piece.module.split()[-1]} ({piece.option}; modprobe -a {piece.module})"
         for piece in PIECES
         if run(["unshare", "--net", "sh", "-c", piece.attempt]) != 0
-    ]
+    )
