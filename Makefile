@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PLAN ?= smoke
 APPIUM := device_matrix/appium_server
-DEBIAN_PACKAGES := chromium chromium-driver iproute2 iputils-ping util-linux fonts-dejavu-core
+DEBIAN_PACKAGES := chromium chromium-driver espeak-ng iproute2 iputils-ping util-linux fonts-dejavu-core
 SAY := @printf '\033[1mringfence:\033[0m %s\n'
 
 .PHONY: help setup run test lint types contracts tests lock clean
@@ -42,8 +42,9 @@ tests:
 
 lock: ## pin every package again (records hashes, no addresses)
 	@echo "# Every package that 'make' installs, pinned with its hashes. Made by 'make lock'; records no address." > requirements.lock
+	@# libsvm-official needs a compiler, and serves a mode of ViSQOL (music) that we do not use.
 	@$(BIN)/uv pip compile pyproject.toml --extra dev --no-emit-index-url --no-annotate --no-header --generate-hashes \
-		--python-version 3.11 --quiet >> requirements.lock
+		--python-version 3.11 --no-emit-package libsvm-official --quiet >> requirements.lock
 
 clean: ## remove the environment and the stamps (not the runs)
 	rm -rf $(VENV) .setup $(APPIUM)/node_modules
@@ -78,7 +79,7 @@ clean: ## remove the environment and the stamps (not the runs)
 		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq python3-venv > .setup/apt-venv.log 2>&1; }
 	$(SAY) 'installing the Python environment from the lock into $(VENV)'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from bedrock.clock import Clock
 from calls.bridge.messages import Configure
+from calls.engine.probe_desk import ProbeDesk
 from calls.engine.recorder import Recorder
 from calls.media.factory import MediaFactory
 from calls.state_machine import Limits
@@ -47,6 +48,7 @@ class Context:
     target: Target
     media: MediaFactory
     recorder: Recorder
+    probes: ProbeDesk
 
     @property
     def limits(self) -> Limits:

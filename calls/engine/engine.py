@@ -34,6 +34,7 @@ from calls.bridge.messages import (
 from calls.engine.context import Context, Identity
 from calls.engine.leg import CallLeg
 from calls.engine.people import GRACE_S, Person, finish_all
+from calls.engine.probe_desk import ProbeDesk
 from calls.engine.recorder import Recorder
 from calls.engine.second_hand import SecondHand
 from calls.engine.snapshot import snapshot_of
@@ -58,6 +59,7 @@ class Engine:
             identity.writer,
             lambda code, message: tell(EngineTrouble(code=code, message=message)),
         )
+        self._probes = ProbeDesk(identity.run_folder, identity.run_id, identity.writer)
         self._configured: Context | None = None
         self._people: dict[str, Person] = {}
         self._signing_in: set[str] = set()
@@ -100,6 +102,7 @@ class Engine:
             await self._configured.target.close()
             await self._configured.media.close()
         await self._recorder.close()
+        await self._probes.close()
 
     @property
     def _context(self) -> Context:
@@ -119,7 +122,7 @@ class Engine:
         target = open_target(command.target.kind, command.target.url, self._clock)
         limits = ConnectLimits(ice_s=command.setup_limit_s, dtls_s=command.setup_limit_s)
         media = MediaFactory(asyncio.get_running_loop(), self._clock, limits=limits)
-        self._configured = Context(self._identity, command, self._clock, target, media, self._recorder)
+        self._configured = Context(self._identity, command, self._clock, target, media, self._recorder, self._probes)
         second_hand = SecondHand(
             self._configured, legs=self._legs, signed_in=lambda: len(self._people), tell=self._tell
         )

@@ -279,6 +279,8 @@ class CallLeg:
         if self.media is not None:
             self.facts.audio_target_kbit = self.audio_target_kbit(self.media.live())
             self.stats = await self.media.close()
+            if self.stats.heard is not None:
+                self.context.probes.submit(self.facts.call_id, self.facts.side, self.facts.ended_at_s, self.stats.heard)
         drops = Counter(self.person.link_drops())
         drops.subtract(self._drops_before)
         evidence = evidence_of(self.stats, drops, peer_is_ours=self.context.identity.peers_are_ours)

@@ -15,7 +15,9 @@ import numpy as np
 import numpy.typing as npt
 
 from calls.media.clips import choose
+from calls.media.live_voice import live_voice
 from calls.media.opus import SAMPLE_RATE, OpusDecoder, OpusEncoder
+from calls.media.recording import Recording
 from calls.media.speech import LOOP_S, speech_pcm
 from calls.media.ticker import Ticker
 
@@ -63,8 +65,9 @@ def judge(heard: Envelope, heard_from_s: float, said: Envelope) -> tuple[float, 
 
 
 @functools.cache
-def _said() -> Envelope:
-    return envelope(speech_pcm())
+def loudness_of_voice(live: bool) -> Envelope:
+    """Returns the loudness of what the far end repeats: the voice of probes, or that of the pre-encoded clips."""
+    return envelope(live_voice().pcm if live else speech_pcm())
 
 
 class LiveSource:
@@ -74,7 +77,7 @@ class LiveSource:
         self.ptime_ms, self.kbit = choose(ptime_ms, kbit)
         self._loop = loop
         self._encoder = OpusEncoder(self.kbit, self.ptime_ms, fec=True)
-        self._voice = speech_pcm() * 2
+        self._voice = live_voice().pcm * 2
         self._ready: tuple[float, bytes] | None = None
         self._closed = False
 
@@ -104,11 +107,12 @@ class LiveSource:
 class ProbeListener:
     """Plays what it hears on a schedule of its own, conceals what is missing, and judges windows of 4 s."""
 
-    def __init__(self, ticker: Ticker, target_ms: Callable[[], float]) -> None:
+    def __init__(self, ticker: Ticker, target_ms: Callable[[], float], *, live: bool = True) -> None:
+        """``live``: the far end is a probe, too; else it sends the pre-encoded clips."""
         self._ticker = ticker
         self._target_ms = target_ms
         self._decoder = OpusDecoder()
-        self._said = _said()
+        self._said = loudness_of_voice(live)
         self._waiting: dict[int, bytes] = {}
         self._expected: int | None = None
         self._highest = 0
@@ -117,6 +121,7 @@ class ProbeListener:
         self._played_steps = 0
         self._played_from_s = 0.0
         self._closed = False
+        self.recording = Recording()
         self.scores: list[float] = []
         self.delays_ms: list[float] = []
         self.concealed_frames = 0
@@ -156,7 +161,9 @@ class ProbeListener:
         if self._closed or self._expected is None:
             return
         samples = int(48 * self._ptime_ms)
-        loudness = envelope(self._next_frame(self._expected, samples))
+        pcm = self._next_frame(self._expected, samples)
+        self.recording.add(pcm, due_s)
+        loudness = envelope(pcm)
         self._played.append(loudness)
         self._played_steps += len(loudness)
         if self._played_steps >= _WINDOW_STEPS:

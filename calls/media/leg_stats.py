@@ -6,7 +6,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from calls.media.interface import AudioWindow, LiveStats, MediaEvent, MediaStats
-from calls.media.sdp import LIVE_VOICE
+from calls.media.live_voice import live_voice
+from calls.media.recording import HeardAudio
 from calls.media.windows import LOOK_AHEAD_MS
 
 if TYPE_CHECKING:
@@ -21,7 +22,8 @@ def live_stats(leg: Leg) -> LiveStats:
     streams = leg.streams
     receiver, sender, reporter = streams.audio_receiver, streams.audio_sender, streams.reporter
     heard = receiver is not None and receiver.first_at_s is not None
-    age_s = leg.process.ticker.now_s() - receiver.last_at_s if heard and receiver is not None else None
+    listens = heard and receiver is not None and not receiver.paused
+    age_s = leg.process.ticker.now_s() - receiver.last_at_s if listens and receiver is not None else None
     window = receiver.last_window() if receiver is not None else None
     return LiveStats(
         state=leg.state,
@@ -85,6 +87,7 @@ def media_stats(leg: Leg) -> MediaStats:
         video_frames_received=streams.video_receiver.frames if streams.video_receiver is not None else 0,
         audio_score=_audio_score(leg),
         windows=windows,
+        heard=_heard_audio(leg),
     )
 
 
@@ -106,7 +109,7 @@ def owd_clock(leg: Leg) -> str:
 
 
 def _mouth_to_ear_ms(leg: Leg, heard: AudioReceiver | None) -> float | None:
-    if leg.streams.probe is not None and leg.peer_voice == LIVE_VOICE and leg.peer_clock == leg.process.clock_id:
+    if leg.streams.probe is not None and _knows_the_voice(leg) and leg.peer_clock == leg.process.clock_id:
         return leg.streams.probe.mouth_to_ear_ms()
     if heard is None or not owd_clock(leg):
         return None
@@ -117,6 +120,18 @@ def _audio_score(leg: Leg) -> float | None:
     """None, too, when what the far end says is not known to us."""
     probe = leg.streams.probe
     return probe.audio_score() if probe is not None and leg.peer_voice else None
+
+
+def _knows_the_voice(leg: Leg) -> bool:
+    """The far end is a probe that says, by the clock, what we know by heart."""
+    return leg.peer_voice == live_voice().tag
+
+
+def _heard_audio(leg: Leg) -> HeardAudio | None:
+    segment = leg.streams.probe.recording.finish() if leg.streams.probe is not None else None
+    if segment is None or not _knows_the_voice(leg):
+        return None
+    return HeardAudio(*segment, leg.peer_voice, leg.peer_clock == leg.process.clock_id)
 
 
 def _heard_kbit(heard: AudioReceiver | None) -> float | None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bedrock.clock import Clock
+from calls.media.audio_probe import loudness_of_voice
 from calls.media.clips import audio_clip
 from calls.media.dtls import SharedCertificate
 from calls.media.histogram import MsHistogram
@@ -55,6 +56,7 @@ class MediaProcess:
         for ptime_ms, kbit in _WARM:
             audio_clip(ptime_ms, kbit)
         video_clip()
+        loudness_of_voice(live=True)
         self._legs_opened = 0
         self._closed_sent = self._closed_received = self._closed_dropped = 0
 

@@ -11,9 +11,7 @@ MAX_DESCRIPTION_BYTES = 64 * 1024
 CLOCK_ATTRIBUTE = "x-ringfence-clock"
 """Session attribute that names the machine whose monotonic clock stamps abs-send-time."""
 VOICE_ATTRIBUTE = "x-ringfence-voice"
-"""Session attribute: the far end says the known voice of ``calls.media.speech``."""
-LIVE_VOICE = "live"
-"""Spoken by the clock, so that delay can be measured."""
+"""Session attribute: what the far end says: the ``tag`` of a live voice, spoken by the clock, or a clip."""
 CLIP_VOICE = "clip"
 """Out of a clip that was started anywhere: only the likeness can be measured."""
 

@@ -15,7 +15,8 @@ from calls.media.reporter import Reporter
 from calls.media.rtcp import picture_loss
 from calls.media.rtp_header import ABS_SEND_TIME, MID, TRANSPORT_CC, RtpHeader, find_extension, payload_span
 from calls.media.rtp_receiver import AudioReceiver
-from calls.media.rtp_sender import AudioSender, AudioSource, ClipSource
+from calls.media.rtp_sender import AudioSender, AudioSource, ClipSource, SilentSource
+from calls.media.sdp import CLIP_VOICE
 from calls.media.transport import LegTransport
 from calls.media.transport_feedback import AUDIO_INTERVAL_S, VIDEO_INTERVAL_S, TransportFeedback
 from calls.media.video_clip import video_clip
@@ -46,7 +47,9 @@ class LegStreams:
         self._audio_payload_type = self._video_payload_type = -1
         self._transport_cc_id = 0
         self._feedback: TransportFeedback | None = None
+        self._peer_voice = ""
         self._video_wanted = True
+        self._muted = False
         self._started = self._stopped = False
         self.audio_ssrc = rng.getrandbits(32)
         self.video_ssrc = rng.getrandbits(32)
@@ -90,13 +93,14 @@ class LegStreams:
         asked: Wishes,
         *,
         peer_is_ours: bool,
+        peer_voice: str,
         sender_clock_s: float,
     ) -> None:
         """Takes what was negotiated, before the start or in a running call.
 
         ``sender_clock_s``: how far the clock in the far end's abs-send-time is ahead of our monotonic one.
         """
-        self._audio, self._video, self.asked = audio, video, asked
+        self._audio, self._video, self.asked, self._peer_voice = audio, video, asked, peer_voice
         self._audio_payload_type = audio.payload_type
         self._video_payload_type = video.payload_type if video is not None else -1
         # A peer of ours sends pre-encoded media at a fixed rate and has no use for feedback.
@@ -105,6 +109,7 @@ class LegStreams:
             self.audio_receiver = AudioReceiver(
                 audio.extensions.get(ABS_SEND_TIME), self._on_first_audio, sender_clock_s=sender_clock_s
             )
+        self.audio_receiver.expect(audio.receive, self._process.ticker.now_s())
         if video is not None and self.video_receiver is None:
             self.video_receiver = VideoReceiver(self._ask_keyframe)
         if self._started:
@@ -118,7 +123,9 @@ class LegStreams:
         process = self._process
         if self._spec.tier is Tier.MEDIA:
             receiver = self.audio_receiver
-            self.probe = ProbeListener(process.ticker, lambda: receiver.playout.delay_ms)
+            self.probe = ProbeListener(
+                process.ticker, lambda: receiver.playout.delay_ms, live=self._peer_voice != CLIP_VOICE
+            )
         self.audio_sender = AudioSender(
             self._transport,
             process.ticker,
@@ -163,6 +170,13 @@ class LegStreams:
         self._video_wanted = on
         self._retune_video()
 
+    def set_muted(self, on: bool) -> None:
+        """Says nothing, or speaks again, without a word to the far end."""
+        self._muted = on
+        if self.audio_sender is not None:
+            self._release(self.audio_sender.source)
+            self.audio_sender.source = self._audio_source()
+
     def on_rtp(self, data: bytearray, length: int, now_s: float) -> bool:
         """Takes one decrypted packet; returns False when it is malformed or of no stream of ours."""
         span = payload_span(data, length)
@@ -203,6 +217,8 @@ class LegStreams:
         spec, asked = self._spec, self.asked
         ptime_ms = max(spec.ptime_ms, asked.ptime_ms or 0)
         kbit = min(spec.audio_kbit, asked.audio_kbit or spec.audio_kbit)
+        if self._muted:
+            return SilentSource(*choose(ptime_ms, kbit))
         if spec.tier is Tier.MEDIA:
             return LiveSource(asyncio.get_running_loop(), ptime_ms, kbit)
         clip = audio_clip(*choose(ptime_ms, kbit))

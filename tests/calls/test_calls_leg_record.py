@@ -80,6 +80,7 @@ def stats(*windows: AudioWindow) -> MediaStats:
         video_frames_sent=10,
         video_frames_received=11,
         audio_score=0.93,
+        heard=None,
         windows=windows,
     )
 

@@ -1,0 +1,92 @@
+"""Hands what probes heard to a process that judges it, and never waits on the loop for that."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import msgspec
+
+from bedrock.child_process import ChildProcess, spawn
+from bedrock.errors import RingfenceError
+from calls.media.probe_scorer import Job
+from calls.media.recording import HeardAudio
+from calls.record import Side
+
+logger = logging.getLogger(__name__)
+
+LAST_SCORES_S = 3.0
+"""At the end of a run, for the scores that are still due; who started the engine waits a little longer for it."""
+_ORDINARY_CLASS = ("chrt", "--other", "0")
+"""The engine runs at real-time rank, and its children would inherit it."""
+_LOWEST_RANK = ("nice", "-n", "19")
+_ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+
+
+class ProbeDesk:
+    """One per engine; its process starts with the first probe. ``close`` it at the end."""
+
+    def __init__(self, run_folder: Path, run_id: str, writer: str) -> None:
+        self._run_folder, self._run_id, self._writer = run_folder, run_id, writer
+        # One thread that lives as long as the child: the kernel ties a child's life to the thread that started it.
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="probes")
+        self._child: ChildProcess | None = None
+        self._broken = False
+
+    def submit(self, call_id: str, side: Side, at_s: float, heard: HeardAudio) -> None:
+        """Has ``heard`` judged, some time. A judge that cannot be started costs the scores, never the call."""
+        job = Job(
+            call_id=call_id,
+            side=side,
+            at_s=at_s,
+            from_s=heard.from_s,
+            same_clock=heard.same_clock,
+            voice_tag=heard.voice_tag,
+            pcm=heard.pcm,
+        )
+        self._thread.submit(self._send, job)
+
+    async def close(self) -> None:
+        """Waits for the scores that are still due, for LAST_SCORES_S at most."""
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._finish)
+        self._thread.shutdown()
+
+    def _send(self, job: Job) -> None:
+        try:
+            if self._child is None and not self._broken:
+                self._child = self._start()
+            if self._child is not None and self._child.popen.stdin is not None:
+                body = msgspec.msgpack.encode(job)
+                self._child.popen.stdin.write(len(body).to_bytes(4) + body)
+                self._child.popen.stdin.flush()
+        except (OSError, RingfenceError) as error:
+            if not self._broken:
+                logger.warning("probes are not scored by ViSQOL: %s", error)
+            self._broken = True
+
+    def _start(self) -> ChildProcess:
+        rank = _LOWEST_RANK if os.sched_getscheduler(0) == os.SCHED_OTHER else (*_ORDINARY_CLASS, *_LOWEST_RANK)
+        return spawn(
+            f"probe-scorer-{self._writer}",
+            [*rank, sys.executable, "-m", "calls.media.probe_scorer", "--run-folder", str(self._run_folder),
+             "--run-id", self._run_id, "--writer", self._writer],
+            log_path=self._run_folder / "logs" / f"probe-scorer-{self._writer}.log",
+            env=_ONE_THREAD,
+        )  # fmt: skip
+
+    def _finish(self) -> None:
+        child, self._child = self._child, None
+        if child is None:
+            return
+        if child.popen.stdin is not None:
+            with contextlib.suppress(OSError):
+                child.popen.stdin.close()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            child.popen.wait(LAST_SCORES_S)
+        child.stop()

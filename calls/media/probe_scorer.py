@@ -1,0 +1,194 @@
+"""``python -m calls.media.probe_scorer``: judges what probes heard, apart from the engine and after everything else.
+
+A score costs seconds of CPU, so it has a process of its own at the lowest rank, which rests three times as long as it
+works: packets come first. Jobs come over stdin, each a length (4 bytes, network order) and a MessagePack ``Job``; rows
+go to ``probes/*.parquet``. When stdin ends it works off what waits without resting, and exits; on SIGTERM what
+still waits gets a row that says so. Nothing is dropped without a row.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import queue
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import BinaryIO
+
+import msgspec
+import numpy as np
+
+from calls.errors import SegmentNotWritten
+from calls.media.live_voice import LiveVoice, live_voice
+from calls.media.opus import SAMPLE_RATE
+from calls.media.speech import LOOP_S
+from calls.quality.alignment import window_delays_ms
+from calls.quality.visqol import RATE, Sound, from_48_khz, measure_name, visqol_mos
+from calls.record import ProbeRow, Side
+from calls.segments import SegmentWriter
+
+REST = 3.0
+"""Seconds of rest for each second of work, while the engine is at work too."""
+WAITING_MAX = 4
+"""More would be stale: the newest wait, the oldest is given up with a row."""
+_COARSE = 16
+"""The first look for the delay takes the loudness of every millisecond."""
+
+
+class GaveUp(Exception):
+    """The scorer was told to end while it was at work."""
+
+
+class Job(msgspec.Struct, frozen=True, kw_only=True):
+    """One stretch that one side of a probe call heard."""
+
+    call_id: str
+    side: Side
+    at_s: float
+    from_s: float
+    """Monotonic time of the first sample."""
+    same_clock: bool
+    voice_tag: str
+    pcm: bytes
+    """16-bit mono samples at 48 kHz."""
+
+
+def score(job: Job, voice: LiveVoice, run_id: str, writer: str) -> ProbeRow:
+    """Returns the row of ``job``."""
+    row = _row(job, voice, run_id, writer)
+    if job.voice_tag != voice.tag:
+        return msgspec.structs.replace(row, reason="unknown_voice")
+    heard = from_48_khz(job.pcm)
+    loop = from_48_khz(voice.pcm)
+    said_at = said_place(loop, heard)
+    if said_at is None:
+        return msgspec.structs.replace(row, reason="silence")
+    said = np.take(loop, np.arange(said_at, said_at + len(heard)), mode="wrap")
+    coarse_ms = (job.from_s - said_at / RATE) % LOOP_S * 1000
+    delays_ms = [coarse_ms + fine_ms for fine_ms in window_delays_ms(said, heard, RATE)]
+    known = delays_ms if job.same_clock else []
+    try:
+        mos = visqol_mos(said, heard)
+    except ValueError:
+        return msgspec.structs.replace(row, reason="silence")
+    return msgspec.structs.replace(
+        row,
+        visqol_mos_lq=mos,
+        mouth_to_ear_ms=float(np.median(known)) if known else None,
+        mouth_to_ear_spread_ms=max(known) - min(known) if known else None,
+    )
+
+
+def said_place(loop: Sound, heard: Sound) -> int | None:
+    """Returns the sample of ``loop`` at which ``heard`` begins, within a few ms; None when it holds no sound."""
+    loop_loud, heard_loud = _loudness(loop), _loudness(heard)
+    heard_loud = heard_loud[: len(loop_loud)] - heard_loud[: len(loop_loud)].mean()
+    if not np.any(np.abs(heard_loud) > 1e-9):
+        return None
+    spectrum = np.fft.rfft(loop_loud) * np.conj(np.fft.rfft(heard_loud, len(loop_loud)))
+    return int(np.argmax(np.fft.irfft(spectrum, len(loop_loud)))) * _COARSE
+
+
+def _loudness(sound: Sound) -> Sound:
+    steps = len(sound) // _COARSE
+    return np.asarray(np.mean(sound[: steps * _COARSE].reshape(steps, _COARSE) ** 2, axis=1) ** 0.25)
+
+
+def _row(job: Job, voice: LiveVoice, run_id: str, writer: str) -> ProbeRow:
+    return ProbeRow(
+        run_id=run_id,
+        writer=writer,
+        call_id=job.call_id,
+        side=job.side,
+        at_s=job.at_s,
+        duration_s=len(job.pcm) / 2 / SAMPLE_RATE,
+        voice=voice.name,
+        measure=measure_name(),
+    )
+
+
+class Scorer:
+    """Works off the jobs of one stream."""
+
+    def __init__(self, segments: SegmentWriter[ProbeRow], run_id: str, *, rest: float = REST) -> None:
+        self._segments = segments
+        self._run_id = run_id
+        self._rest = rest
+        self._voice = live_voice()
+        self._waiting: queue.Queue[Job | None] = queue.Queue()
+        self._last = threading.Event()
+        """Nothing more will come: there is nobody left to be in the way of."""
+        self._gave_up = self._at_work = False
+
+    def give_up(self) -> None:
+        """What is not scored yet never will be. Raises GaveUp out of the score under way: for a signal's handler."""
+        self._gave_up = True
+        self._last.set()
+        if self._at_work:
+            raise GaveUp
+
+    def read(self, stream: BinaryIO) -> None:
+        """Takes jobs until the stream ends."""
+        while len(head := stream.read(4)) == 4:
+            body = stream.read(int.from_bytes(head))
+            with contextlib.suppress(msgspec.DecodeError):  # a torn last job of an engine that was killed
+                self._waiting.put(msgspec.msgpack.decode(body, type=Job))
+        self._last.set()
+        self._waiting.put(None)
+
+    def work(self) -> None:
+        """Scores until the stream has ended and nothing waits."""
+        while (job := self._waiting.get()) is not None:
+            began_s = time.process_time()
+            if self._gave_up:
+                self._unscored(job, "no_time")
+            elif self._waiting.qsize() >= WAITING_MAX and not self._last.is_set():
+                self._unscored(job, "budget")
+            else:
+                self._score(job)
+            if not self._gave_up:
+                self._flush()
+                self._last.wait((time.process_time() - began_s) * self._rest)
+        self._flush()
+
+    def _score(self, job: Job) -> None:
+        self._at_work = True
+        try:
+            row = score(job, self._voice, self._run_id, self._segments.writer)
+        except GaveUp:
+            self._unscored(job, "no_time")
+        else:
+            self._segments.append(row)
+        finally:
+            self._at_work = False
+
+    def _unscored(self, job: Job, why: str) -> None:
+        row = _row(job, self._voice, self._run_id, self._segments.writer)
+        self._segments.append(msgspec.structs.replace(row, reason=why))
+
+    def _flush(self) -> None:
+        try:
+            self._segments.flush()
+        except SegmentNotWritten as error:
+            print(f"{error.message}: {error.hint}", file=sys.stderr, flush=True)
+
+
+def main() -> None:
+    """The program."""
+    parser = argparse.ArgumentParser(prog="calls.media.probe_scorer", description="Judges what probe calls heard.")
+    parser.add_argument("--run-folder", type=Path, required=True)
+    parser.add_argument("--run-id", required=True)
+    parser.add_argument("--writer", required=True)
+    given = parser.parse_args()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C is the engine's to hear; we end when it closes our stdin
+    scorer = Scorer(SegmentWriter(given.run_folder / "probes", ProbeRow, given.writer), given.run_id)
+    signal.signal(signal.SIGTERM, lambda _number, _frame: scorer.give_up())
+    threading.Thread(target=scorer.read, args=(sys.stdin.buffer,), daemon=True).start()
+    scorer.work()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,157 @@
+"""How the E-model and ViSQOL judge the same damage: ``python -m calls.quality.calibration`` prints the table.
+
+Real speech is encoded, packets are lost by a seeded coin, and the rest is decoded with concealment as a phone would.
+ViSQOL compares what comes out with what went in; the E-model gets the counters alone. Their scales differ, so what must
+agree is the order: whoever ranks two calls by the one must rank them so by the other.
+
+The same sweep calibrates what no table publishes: frames of 40 and 60 ms, and wideband at 12 kbit/s. Over the
+published cases a line takes ViSQOL's MOS to the E-model's R; what it makes of the other cases gives their Ie and Bpl.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import random
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+
+from calls.media.live_voice import LiveVoice, live_voice
+from calls.media.opus import SAMPLE_RATE, OpusDecoder, OpusEncoder
+from calls.quality import emodel, visqol
+from calls.quality.opus import bandwidth_of
+from calls.quality.score import MODEL, Heard, score_window
+from calls.quality.visqol import from_48_khz, visqol_mos
+
+LOSSES = (0.0, 0.01, 0.03, 0.05, 0.10)
+RATES_KBIT = (12, 24, 32)
+UNPUBLISHED = ((40, 24), (40, 16), (60, 24), (60, 16), (60, 12))
+"""(ptime_ms, kbit) that people are really sent and that no table covers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One cell of the sweep, the mean over its seeds."""
+
+    ptime_ms: int
+    kbit: int
+    """What the encoder was set to."""
+    loss_ratio: float
+    """What the coin was set to."""
+    lost_ratio: float
+    """What it did."""
+    heard_kbit: float
+    emodel_mos: float
+    visqol_mos: float
+    grounded: bool
+
+
+def lossy(voice: LiveVoice, ptime_ms: int, kbit: int, lost: Sequence[bool]) -> tuple[bytes, float]:
+    """Returns (samples heard at 48 kHz, payload rate in kbit/s) when the frames marked in ``lost`` never arrive."""
+    encoder, decoder = OpusEncoder(kbit, ptime_ms), OpusDecoder()
+    step = 2 * encoder.frame_samples
+    try:
+        frames = [encoder.encode(voice.pcm[at : at + step]) for at in range(0, len(voice.pcm) - step + 1, step)]
+        heard = [
+            decoder.conceal(encoder.frame_samples) if gone else decoder.decode(frame)
+            for frame, gone in zip(frames, itertools.cycle(lost), strict=False)
+        ]
+    finally:
+        encoder.close()
+        decoder.close()
+    return b"".join(heard), sum(map(len, frames)) * 8 / (len(frames) * ptime_ms)
+
+
+def lossless_frames(voice: LiveVoice, ptime_ms: int) -> int:
+    """Returns how many whole frames the voice holds."""
+    return len(voice.pcm) // 2 // (SAMPLE_RATE // 1000 * ptime_ms)
+
+
+def measure(voice: LiveVoice, ptime_ms: int, kbit: int, loss_ratio: float, seeds: Iterable[int]) -> Point:
+    """Returns one point: the same lost frames judged by both."""
+    said = from_48_khz(voice.pcm)
+    count = lossless_frames(voice, ptime_ms)
+    by_emodel, by_visqol, ratios, rates, grounded = [], [], [], [], True
+    for seed in seeds:
+        lost = _lost(count, loss_ratio, random.Random(f"{seed}/{ptime_ms}/{kbit}/{loss_ratio}"))
+        heard, heard_kbit = lossy(voice, ptime_ms, kbit, lost)
+        lost_ratio = sum(lost) / count
+        score = score_window(Heard(lost_ratio, 1.0, heard_kbit, ptime_ms, None, bandwidth_of(kbit)))
+        by_emodel.append(score.mos_lq)
+        by_visqol.append(visqol_mos(said[: len(heard) // 2 * visqol.RATE // SAMPLE_RATE], from_48_khz(heard)))
+        ratios.append(lost_ratio)
+        rates.append(heard_kbit)
+        grounded = grounded and score.grounded
+        if not loss_ratio:
+            break
+    return Point(ptime_ms, kbit, loss_ratio, _mean(ratios), _mean(rates), _mean(by_emodel), _mean(by_visqol), grounded)
+
+
+def sweep(
+    voice: LiveVoice, cases: Iterable[tuple[int, int]], losses: Sequence[float], seeds: Sequence[int]
+) -> list[Point]:
+    """Returns every (ptime_ms, kbit) of ``cases`` at every loss."""
+    return [measure(voice, ptime_ms, kbit, loss, seeds) for ptime_ms, kbit in cases for loss in losses]
+
+
+def rank_agreement(points: Sequence[Point]) -> tuple[float, float]:
+    """Returns (Spearman's rho, Kendall's tau-b) between the two MOS."""
+    from scipy.stats import kendalltau, spearmanr
+
+    first = [point.emodel_mos for point in points]
+    second = [point.visqol_mos for point in points]
+    return float(spearmanr(first, second).statistic), float(kendalltau(first, second).statistic)
+
+
+def rating_of_mos(mos: float) -> float:
+    """Returns the full-band R (0..148) whose MOS is ``mos``: the inverse of Annex B of G.107, by bisection."""
+    low, high = 0.0, emodel.RO_FULL_BAND
+    for _ in range(50):
+        middle = (low + high) / 2
+        low, high = (middle, high) if emodel.mos_of_rating(middle) < mos else (low, middle)
+    return (low + high) / 2
+
+
+def table(points: Sequence[Point]) -> str:
+    """Returns the calibration for a terminal."""
+    head = f"{'ptime':>5} {'kbit':>4} {'loss %':>7} {'heard kbit':>10} {'E-model':>8} {'ViSQOL':>7}  basis"
+    lines = [
+        f"{point.ptime_ms:>5} {point.kbit:>4} {100 * point.lost_ratio:>7.2f} {point.heard_kbit:>10.1f} "
+        f"{point.emodel_mos:>8.2f} {point.visqol_mos:>7.2f}  {'grounded' if point.grounded else 'extrapolated'}"
+        for point in points
+    ]
+    rho, tau = rank_agreement(points)
+    return "\n".join([head, *lines, "", f"rank agreement over {len(points)} points: rho {rho:.3f}, tau {tau:.3f}"])
+
+
+def _lost(count: int, loss_ratio: float, rng: random.Random) -> list[bool]:
+    """Exactly the ratio asked for, at places that the coin picks: short speech leaves no room for luck."""
+    places = set(rng.sample(range(count), round(count * loss_ratio)))
+    return [place in places for place in range(count)]
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values)
+
+
+def main() -> None:
+    """The program."""
+    parser = argparse.ArgumentParser(prog="python -m calls.quality.calibration", description=__doc__.split("\n")[0])
+    parser.add_argument("--seeds", type=int, default=3, help="how often each point is measured (default 3)")
+    parser.add_argument("--json", action="store_true", help="one JSON object instead of the table")
+    given = parser.parse_args()
+    voice, seeds = live_voice(), range(given.seeds)
+    cases = [*((20, kbit) for kbit in RATES_KBIT), *UNPUBLISHED]
+    points = sweep(voice, cases, LOSSES, seeds)
+    if given.json:
+        rho, tau = rank_agreement(points)
+        print(json.dumps({"voice": voice.name, "model": MODEL, "measure": visqol.measure_name(), "spearman": rho,
+                          "kendall": tau, "points": [asdict(point) for point in points]}))  # fmt: skip
+        return
+    print(f"voice {voice.name}, {MODEL} against {visqol.measure_name()}, {given.seeds} seeds a point\n")
+    print(table(points))
+
+
+if __name__ == "__main__":
+    main()

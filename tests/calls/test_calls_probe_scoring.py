@@ -1,0 +1,155 @@
+"""Probes judged apart from the engine: the voice, the delay by GCC-PHAT, ViSQOL, and the process that runs it."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pyarrow import parquet
+
+from calls.engine.probe_desk import ProbeDesk
+from calls.media.live_voice import ESPEAK, GENERATED, live_voice, make_voice
+from calls.media.opus import SAMPLE_RATE
+from calls.media.probe_scorer import Job, score
+from calls.media.recording import SEGMENT_S, HeardAudio, Recording
+from calls.media.speech import LOOP_S
+from calls.quality.alignment import gcc_phat, window_delays_ms
+from calls.quality.calibration import lossy
+from calls.quality.visqol import RATE, from_48_khz, visqol_mos
+from calls.record import ProbeRow, Side
+
+
+def no_espeak(_argv: Sequence[str]) -> bytes:
+    raise FileNotFoundError("espeak-ng")
+
+
+def job(pcm: bytes, *, delay_s: float, same_clock: bool = True, voice_tag: str = "", call_id: str = "c1") -> Job:
+    """Four seconds of the loop from its second second on, heard ``delay_s`` after they were said."""
+    start_s, seconds = 1.0, 4.0
+    cut = pcm[int(2 * start_s * SAMPLE_RATE) : int(2 * (start_s + seconds) * SAMPLE_RATE)]
+    return Job(
+        call_id=call_id,
+        side=Side.CALLEE,
+        at_s=100.0,
+        from_s=5 * LOOP_S + start_s + delay_s,
+        same_clock=same_clock,
+        voice_tag=voice_tag or live_voice().tag,
+        pcm=cut,
+    )
+
+
+def test_without_espeak_the_voice_is_generated_and_says_so() -> None:
+    voice = make_voice(no_espeak)
+    assert voice.name == GENERATED
+    assert len(voice.pcm) == 2 * LOOP_S * SAMPLE_RATE
+
+
+def test_an_espeak_that_talks_rubbish_is_not_trusted() -> None:
+    assert make_voice(lambda _argv: b"RIFF not a sound").name == GENERATED
+
+
+def test_the_live_voice_is_speech_that_fills_its_loop() -> None:
+    voice = live_voice()
+    assert voice.name == ESPEAK, "make installs espeak-ng; without it probes speak with a generated voice"
+    samples = np.frombuffer(voice.pcm, dtype="<i2")
+    assert len(samples) == LOOP_S * SAMPLE_RATE
+    assert 0.4 < np.mean(np.abs(samples) > 200) < 0.95
+    assert make_voice(lambda argv: subprocess.run(argv, check=True, capture_output=True).stdout).tag == voice.tag
+
+
+def test_gcc_phat_finds_a_lag_to_the_sample_under_noise() -> None:
+    rng = np.random.default_rng(3)
+    said = from_48_khz(live_voice().pcm)[RATE : 3 * RATE]
+    for lag in (-37, 0, 1234):
+        heard = np.roll(said, lag) + 0.002 * rng.standard_normal(len(said))
+        found_s, clear = gcc_phat(said, heard, RATE, 0.2)
+        assert found_s * RATE == pytest.approx(lag, abs=1)
+        assert clear > 6
+    assert window_delays_ms(said, np.zeros(len(said)), RATE) == []
+
+
+@pytest.mark.parametrize("delay_s", [0.0875, 1.25])
+def test_a_score_holds_mos_and_mouth_to_ear_to_a_millisecond(delay_s: float) -> None:
+    voice = live_voice()
+    row = score(job(voice.pcm, delay_s=delay_s), voice, "r", "w")
+
+    assert row.mouth_to_ear_ms == pytest.approx(delay_s * 1000, abs=1.0)
+    assert row.visqol_mos_lq is not None
+    assert row.visqol_mos_lq > 4.5
+    assert (row.side, row.duration_s, row.reason) == (Side.CALLEE, 4.0, "")
+
+
+def test_visqol_hears_loss_and_not_loudness() -> None:
+    voice = live_voice()
+    said = from_48_khz(voice.pcm)[: 4 * RATE]
+    lost, _ = lossy(voice, 60, 12, [False, False, True])
+    quiet = visqol_mos(said, 0.25 * said)
+    assert quiet == pytest.approx(visqol_mos(said, said), abs=0.02)
+    assert visqol_mos(said, from_48_khz(lost)[: 4 * RATE]) < quiet - 0.5
+    with pytest.raises(ValueError, match="nothing to compare"):
+        visqol_mos(said, np.zeros(RATE))
+
+
+def test_another_voice_or_silence_is_no_score_and_a_foreign_clock_no_delay() -> None:
+    voice = live_voice()
+    assert score(job(voice.pcm, delay_s=0.1, voice_tag="live-0"), voice, "r", "w").reason == "unknown_voice"
+    silent = score(job(bytes(len(voice.pcm)), delay_s=0.1), voice, "r", "w")
+    assert (silent.reason, silent.visqol_mos_lq) == ("silence", None)
+    foreign = score(job(voice.pcm, delay_s=0.1, same_clock=False), voice, "r", "w")
+    assert foreign.mouth_to_ear_ms is None
+    assert foreign.visqol_mos_lq is not None
+
+
+def test_a_recording_leaves_out_the_warm_up_and_is_no_verdict_when_short() -> None:
+    frame, recording = bytes(2 * 960), Recording()
+    for number in range(50 * 3):
+        recording.add(frame, number * 0.02)
+    assert recording.finish() is None
+    for number in range(50 * 3, 50 * 20):
+        recording.add(frame, number * 0.02)
+    finished = recording.finish()
+    assert finished is not None
+    pcm, from_s = finished
+    assert len(pcm) == 2 * SEGMENT_S * SAMPLE_RATE
+    assert from_s == pytest.approx(2.0)
+
+
+def probes(folder: Path) -> list[dict[str, object]]:
+    return [
+        row for file in sorted((folder / "probes").glob("*.parquet")) for row in parquet.read_table(file).to_pylist()
+    ]
+
+
+def heard(seconds: float = 4.0) -> HeardAudio:
+    return HeardAudio(live_voice().pcm[: int(2 * seconds * SAMPLE_RATE)], 800.1, live_voice().tag, True)
+
+
+@pytest.mark.integration
+async def test_every_probe_of_a_run_gets_a_row_from_a_process_of_its_own(tmp_path: Path) -> None:
+    desk = ProbeDesk(tmp_path, "r", "swarm-0")
+    for number in range(3):
+        desk.submit(f"c{number}", Side.CALLER, 100.0, heard(8.0))
+    await desk.close()
+
+    rows = probes(tmp_path)
+    assert sorted(str(row["call_id"]) for row in rows) == ["c0", "c1", "c2"]
+    assert set(rows[0]) == set(ProbeRow.__struct_fields__)
+    for row in rows:
+        scored = row["visqol_mos_lq"] is not None
+        assert scored == (row["reason"] == "")
+        assert scored or row["reason"] == "no_time"
+
+
+async def test_a_judge_that_cannot_be_started_costs_scores_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    desk = ProbeDesk(tmp_path, "r", "swarm-0")
+    desk.submit("c1", Side.CALLER, 100.0, heard())
+    desk.submit("c2", Side.CALLER, 100.0, heard())
+    await desk.close()
+    assert probes(tmp_path) == []
+    assert caplog.text.count("probes are not scored") == 1
