@@ -22,8 +22,10 @@ class CallKinds:
 
     def draw(self, rng: random.Random) -> tuple[str, float | None]:
         """Returns a scenario, and after how many seconds of ringing the caller gives up, None for never."""
-        place = bisect.bisect_right(self._ladder, rng.random() * self._ladder[-1])
-        scenario = self._names[min(place, len(self._names) - 1)]
+        scenario = self._names[0]
+        if len(self._names) > 1:
+            place = bisect.bisect_right(self._ladder, rng.random() * self._ladder[-1])
+            scenario = self._names[min(place, len(self._names) - 1)]
         return scenario, self._patience.draw(rng) if self._patience is not None else None
 
 

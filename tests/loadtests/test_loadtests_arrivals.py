@@ -6,20 +6,36 @@ import statistics
 
 import pytest
 
-from loadtests.arrivals import STEP_S, Arrivals, Level, RateCurve, level_line
-from loadtests.occupancy import Occupancy
+from loadtests.arrivals import STEP_S, Arrivals, RateCurve
+from loadtests.daily_curve import HOURS, load_curves, through_the_day
+from loadtests.kinds import JUST_TALK, CallKinds
+from loadtests.load_line import FixedLine, Move, SteeredLine, level_line
+from loadtests.occupancy import Occupancy, occupancy_of
+from loadtests.personas import load_personas
+from loadtests.shapes.stage import StageTable
 from loadtests.talk import TalkTime
 
 TALK = TalkTime(median_s=25, sigma=0.4, min_s=8, max_s=60)
 OCCUPANCY = Occupancy(TALK, ring_s=3.5, answered=0.97, ignored=0.01, no_answer_s=30)
-SMOKE = (Level(20, 125), Level(75, 125), Level(0, 12))
 
 
-def in_progress(levels: tuple[Level, ...], seed: int, until_s: float, workers: int = 2) -> list[int]:
+
+def level(duration_s: float, calls: float) -> StageTable:
+    return StageTable(name=f"{duration_s} {calls}", duration_s=duration_s, concurrent_calls=calls)
+
+
+SMOKE = (level(20, 125), level(75, 125), level(0, 12))
+
+
+def arrivals_of(levels: tuple[StageTable, ...], share: float, rng: random.Random) -> Arrivals:
+    return Arrivals(FixedLine(level_line(levels, share)), OCCUPANCY, JUST_TALK, rng)
+
+
+def in_progress(levels: tuple[StageTable, ...], seed: int, until_s: float, workers: int = 2) -> list[int]:
     """Talking calls at every second of a load, each call answered after exactly its mean ringing time."""
     spans = []
     for slot in range(workers):
-        arrivals = Arrivals(levels, OCCUPANCY, 1 / workers, random.Random(f"{seed} {slot}"))
+        arrivals = arrivals_of(levels, 1 / workers, random.Random(f"{seed} {slot}"))
         luck = random.Random(f"answers {seed} {slot}")
         for arrival in arrivals.due(until_s):
             if luck.random() < OCCUPANCY.answered:
@@ -54,14 +70,14 @@ def test_the_smoke_seed_holds_100_calls_for_60_s() -> None:
 
 
 def test_a_falling_line_stops_starts_until_calls_have_ended() -> None:
-    arrivals = Arrivals(SMOKE, OCCUPANCY, 1.0, random.Random(3))
+    arrivals = arrivals_of(SMOKE, 1.0, random.Random(3))
     at_s = [arrival.at_s for arrival in arrivals.due(240)]
     assert not [moment for moment in at_s if 96 < moment < 105]
     assert 30 < sum(150 < moment < 240 for moment in at_s) < 60  # 12 calls of 27 s: one start each 2.2 s
 
 
 def test_starts_are_poisson() -> None:
-    arrivals = Arrivals((Level(0, 100),), OCCUPANCY, 1.0, random.Random(1))
+    arrivals = arrivals_of((level(0, 100),), 1.0, random.Random(1))
     moments = [arrival.at_s for arrival in arrivals.due(3600) if arrival.at_s > 120]
     gaps = [after - before for before, after in itertools.pairwise(moments)]
     mean = statistics.fmean(gaps)
@@ -70,18 +86,18 @@ def test_starts_are_poisson() -> None:
 
 
 def test_asking_often_or_seldom_gives_the_same_calls() -> None:
-    often, seldom = (Arrivals(SMOKE, OCCUPANCY, 0.5, random.Random(9)) for _ in range(2))
+    often, seldom = (arrivals_of(SMOKE, 0.5, random.Random(9)) for _ in range(2))
     piecemeal = [arrival for tenth in range(600) for arrival in often.due(tenth / 10)]
     assert piecemeal == seldom.due(59.9)
 
 
 def test_nothing_comes_after_the_last_stage() -> None:
-    arrivals = Arrivals((Level(10, 50),), OCCUPANCY, 1.0, random.Random(1))
+    arrivals = arrivals_of((level(10, 50),), 1.0, random.Random(1))
     assert max(arrival.at_s for arrival in arrivals.due(500)) <= 10 + STEP_S
 
 
 def test_the_next_moment_to_ask_is_never_past_a_call_that_is_due() -> None:
-    arrivals = Arrivals(SMOKE, OCCUPANCY, 1.0, random.Random(4))
+    arrivals = arrivals_of(SMOKE, 1.0, random.Random(4))
     now_s, seen = 0.0, 0
     for _ in range(2000):
         due = arrivals.due(now_s)
@@ -108,3 +124,100 @@ def test_talk_without_spread_is_one_length() -> None:
     assert {fixed.draw(random.Random(seed)) for seed in range(5)} == {17}
     assert fixed.survival(16.9) == 1.0
     assert fixed.survival(17.0) == 0.0
+
+
+def test_each_call_draws_its_scenario_by_weight_and_its_callers_patience() -> None:
+    kinds = CallKinds({"talk": 80, "decline": 15, "busy": 5, "hold": 0}, TalkTime(20, 0.5, 5, 60))
+    arrivals = Arrivals(FixedLine(level_line((level(0, 100),), 1.0)), OCCUPANCY, kinds, random.Random(5))
+    calls = arrivals.due(1500)
+    n = len(calls)
+    assert n > 4000
+    for name, share in {"talk": 0.8, "decline": 0.15, "busy": 0.05}.items():
+        # Five standard deviations of a binomial share.
+        spread = 5 * (share * (1 - share) / n) ** 0.5
+        assert abs(sum(call.scenario == name for call in calls) / n - share) < spread
+    assert not [call for call in calls if call.scenario == "hold"]
+    patience = [call.patience_s for call in calls if call.patience_s is not None]
+    assert len(patience) == n
+    assert statistics.median(patience) == pytest.approx(20, rel=0.05)
+    assert 5 <= min(patience) <= max(patience) <= 60
+
+
+def test_one_kind_costs_no_random_number() -> None:
+    plain, with_kinds = random.Random(1), random.Random(1)
+    assert JUST_TALK.draw(with_kinds) == ("talk", None)
+    assert plain.random() == with_kinds.random()
+
+
+def test_scenarios_that_bring_no_talk_take_more_starts() -> None:
+    book = load_personas()
+    mix = book.mixes["good_networks"]
+    plain = occupancy_of(TALK, mix, book, 30)
+    half = occupancy_of(TALK, mix, book, 30, {"talk": 1, "decline": 1})
+    assert half.talking_s() == pytest.approx(plain.talking_s() / 2)
+    assert half.mean_s() < plain.mean_s()
+    unanswered = occupancy_of(TALK, mix, book, 30, {"no_answer": 1})
+    assert (unanswered.talking_s(), unanswered.mean_s()) == (0, 30)
+    impatient = occupancy_of(TALK, mix, book, 30, {"no_answer": 1}, TalkTime(8, 0.01, 5, 20))
+    assert impatient.mean_s() == pytest.approx(8, rel=0.01)
+
+
+def test_a_day_in_ten_minutes_has_its_trough_and_its_busy_hour() -> None:
+    curve = load_curves()["evening"]
+    calls_at = through_the_day(lambda _at_s: 100.0, curve, day_s=600, start_hour=0)
+    by_hour = [calls_at(hour * 600 / HOURS) for hour in range(HOURS)]
+    assert max(by_hour) == by_hour[21] == 100
+    assert min(by_hour) == by_hour[4] == 5
+    assert calls_at(600 + 25) == pytest.approx(calls_at(25))  # the next day is the same
+    assert calls_at(21.5 * 25) == pytest.approx((by_hour[21] + by_hour[22]) / 2)
+    from_noon = through_the_day(lambda _at_s: 100.0, curve, day_s=600, start_hour=12)
+    assert from_noon(0) == by_hour[12]
+
+
+def test_a_compressed_day_sends_calls_as_its_curve_says() -> None:
+    """Sums of Poisson counts: 30 days, so that three standard deviations are a few per cent."""
+    curve = load_curves()["evening"]
+    line = through_the_day(level_line((level(0, 400),), 1.0), curve, day_s=600, start_hour=0)
+    short = Occupancy(TalkTime(3, 0, 1, 5), ring_s=0.5, answered=1.0, ignored=0.0, no_answer_s=30)
+    calls = Arrivals(FixedLine(line), short, JUST_TALK, random.Random(8)).due(30 * 600)
+    in_hour = [0] * HOURS
+    for call in calls:
+        in_hour[int(call.at_s / 25) % HOURS] += 1
+    for hour in (4, 9, 14, 21):
+        mean = sum(curve.factor(hour + part / 20) for part in range(20)) / 20
+        expected = 30 * 25 * 400 * mean / 3
+        assert in_hour[hour] == pytest.approx(expected, abs=3.5 * expected**0.5 + 0.03 * expected)
+
+
+def test_a_steered_load_goes_where_it_is_told_and_stays() -> None:
+    line = SteeredLine(share=0.5)
+    assert line.calls_at(5) == 0
+    line.move(Move(at_s=10, move_s=10, concurrent_calls=100))
+    line.move(Move(at_s=40, move_s=0, concurrent_calls=20, scenario="shadow"))
+    line.move(Move(at_s=35, move_s=5, concurrent_calls=60))  # late news of the past count from the last move on
+    assert [line.calls_at(at_s) for at_s in (9, 15, 20, 39, 42.5, 100)] == [0, 25, 50, 50, 20, 30]
+    assert [line.scenario_at(at_s) for at_s in (0, 39, 41)] == ["", "", ""]
+
+
+def test_a_steered_load_follows_its_level_and_its_one_scenario() -> None:
+    line = SteeredLine(share=1.0)
+    line.move(Move(0, 0, 50, "shadow"))
+    arrivals = Arrivals(line, OCCUPANCY, CallKinds({"talk": 1, "decline": 1}), random.Random(4))
+    shadows = arrivals.due(60)
+    line.move(Move(60, 10, 100))
+    later = arrivals.due(400)
+    assert {call.scenario for call in shadows} == {"shadow"}
+    assert {call.scenario for call in later if call.at_s > 60.5} == {"talk", "decline"}
+    per_s = sum(call.at_s > 200 for call in later) / 200
+    assert per_s == pytest.approx(100 / OCCUPANCY.talking_s(), rel=0.1)
+
+
+def test_real_calls_do_not_wait_for_shadows_that_are_long_over() -> None:
+    """After a move to another kind of call, nothing is thought to be in progress: the rise begins at once."""
+    line = SteeredLine(share=1.0)
+    line.move(Move(0, 0, 100, "shadow"))
+    arrivals = Arrivals(line, OCCUPANCY, JUST_TALK, random.Random(6))
+    arrivals.due(60)
+    line.move(Move(60, 0, 100))
+    first = [call for call in arrivals.due(61) if call.at_s >= 60]
+    assert len(first) > 60  # a hundred at once, as a Poisson number
