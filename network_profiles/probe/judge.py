@@ -99,11 +99,13 @@ def against_model(
 
 def harness_figures(side: str, packets: int, reordered: int, daemon: DirectionCounters) -> list[Figure]:
     """Returns what must not happen on any link: packets out of order, or our own process in the way."""
-    return [
+    figures = [
         Figure(side, "reordered_packets", 0, reordered, 0, 0, packets),
         Figure(side, "harness_drops", 0, daemon.refused + daemon.overrun, 0, 0, packets),
-        Figure(side, "late_p99_ms", 0, daemon.late_p99_ms, 0, LATE_P99_LIMIT_MS, packets),
     ]
+    if daemon.late_p99_ms is not None:
+        figures.append(Figure(side, "late_p99_ms", 0, daemon.late_p99_ms, 0, LATE_P99_LIMIT_MS, packets))
+    return figures
 
 
 def _loss(side: str, direction: Shape, trace: Trace) -> Figure:
