@@ -52,8 +52,9 @@ def _calm(proof: Evidence) -> str:
     harness = [figure for figure in proof.figures if figure.name.endswith(_HARNESS)]
     if not harness or not all(figure.ok for figure in harness):
         return ""
-    late_ms = max(figure.got or 0.0 for figure in harness if figure.name.endswith("late_p99_ms"))
-    return f", order kept, none dropped by us, 99 % left within {late_ms:.2f} ms of their moment"
+    late_ms = [figure.got or 0.0 for figure in harness if figure.name.endswith("late_p99_ms")]
+    punctual = f", 99 % left within {max(late_ms):.2f} ms of their moment" if late_ms else ""
+    return f", order kept, none dropped by us{punctual}"
 
 
 def _row(figure: Figure) -> tuple[str | Text, ...]:
