@@ -85,7 +85,9 @@ def _problems(error: ValidationError, model: type[BaseModel], file: str, under: 
             problems.append(Problem(file, key, "is required and missing"))
         else:
             message = detail["msg"].removeprefix("Value error, ")
-            problems.append(Problem(file, key, f"{message} (got {detail['input']!r})"))
+            # A whole table would drown the sentence that says what is wrong in it.
+            got = "" if isinstance(detail["input"], dict) else f" (got {detail['input']!r})"
+            problems.append(Problem(file, key, message + got))
     return problems
 
 

@@ -17,6 +17,7 @@ from device_matrix.devices import catalogue
 from device_matrix.planner import Filters, narrow, plan_cells
 from network_profiles import load_catalogue
 from ringfence.cli.verdict import judge
+from ringfence.doctor.carrying import require_capacity
 from ringfence.doctor.preflight import require
 from ringfence.orchestration.conductor import Conductor
 from ringfence.orchestration.leftovers import sweep_leftovers
@@ -56,6 +57,7 @@ def swarm(
     plan: PlanOption = "smoke",
     set_: SetOption = [],  # noqa: B006 - as above
     runs: Path = Path("runs"),
+    force: bool = False,
     json: bool = False,
 ) -> int:
     """Run only the [swarm] section of a plan: the load, without the devices.
@@ -68,10 +70,15 @@ def swarm(
         Overrides one key of the plan, e.g. --set swarm.people=100. Repeatable.
     runs
         Where the run's folder is made.
+    force
+        Start a load that this machine cannot carry by its last bench.
     json
         Print summary.json instead of the rich summary.
     """
-    return conduct(without(load_plan(plan, set_), "matrix"), runs, json=json)
+    loaded = without(load_plan(plan, set_), "matrix")
+    if not force and (advice := require_capacity(loaded)):
+        Console(stderr=True).print(f"[dim]ringfence:[/] {advice}", highlight=False)
+    return conduct(loaded, runs, json=json)
 
 
 def matrix(

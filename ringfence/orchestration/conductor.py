@@ -16,6 +16,8 @@ from dataclasses import dataclass, field
 
 from bedrock.child_process import ChildProcess
 from bedrock.clock import Clock
+from bedrock.exit_codes import ExitCode
+from reports.staged import read_knee, read_rollout
 from ringfence.orchestration.matrix import start_matrix
 from ringfence.orchestration.progress import Progress
 from ringfence.orchestration.run_folder import RunFolder
@@ -116,6 +118,8 @@ class Conductor:
             elapsed_s = self.clock.monotonic_s() - started_at_s
             self._advance(elapsed_s)
             self.progress.read()
+            for sentence in self.progress.take_news():
+                self.screen.say(sentence)
             self.screen.draw(self.progress, elapsed_s)
 
     def _is_over(self) -> bool:
@@ -153,7 +157,7 @@ class Conductor:
 
     def _swarm_is_in_its_open_stage(self) -> bool:
         section = self.plan.written.swarm
-        stages = section.stages if section is not None else ()
+        stages = section.timeline if section is not None else ()
         return self.progress.swarm_stage in [stage.name for stage in stages if stage.duration_s == 0]
 
     def _child_ended(self, child: ChildProcess) -> None:
@@ -169,7 +173,7 @@ class Conductor:
             self._stop("target_died", f"the calling service ended by itself with exit code {code}", "fail")
             return
         if self.swarm is not None and child is self.swarm.master:
-            if code != 0:
+            if code not in (0, self._code_of_steps()):
                 self.folder.record_fault(
                     "swarm_master_died", f"the Locust master ended with exit code {code}", "invalid"
                 )
@@ -178,6 +182,11 @@ class Conductor:
         ending = self.progress.swarm_ended or self.progress.swarm_stage == "drain"
         if code != 0 or not ending:
             self.folder.record_fault("swarm_worker_died", f"{child.name} ended with exit code {code}", "invalid")
+
+    def _code_of_steps(self) -> int:
+        """Returns how the master ends when the steps of its load came to what they did: no fault of its own."""
+        result = read_knee(self.folder.path) or read_rollout(self.folder.path)
+        return int(ExitCode[result.verdict]) if result is not None else 0
 
     def _stop(self, what: str, detail: str, severity: str) -> None:
         self.folder.record_fault(what, detail, "fail" if severity == "fail" else "invalid")

@@ -35,6 +35,7 @@ class Progress:
     cells: dict[str, CellProgress] = field(default_factory=dict)
     peak_concurrent: int = 0
     swarm_ended: bool = False
+    _news: list[str] = field(default_factory=list)
     _swarm: LiveReader = field(init=False)
     _matrix: LiveReader = field(init=False)
 
@@ -53,10 +54,18 @@ class Progress:
             if line.get("event") == "second":
                 self.second = line
                 self.peak_concurrent = max(self.peak_concurrent, int(line.get("calls_active") or 0))
+            elif line.get("event") == "judged":
+                reason = f": {line['reason']}" if line.get("reason") else ""
+                self._news.append(f"stage {line.get('stage')}: {line.get('verdict')}{reason}")
             elif line.get("event") == "end":
                 self.swarm_ended = True
         for line in self._matrix.read_new():
             self._take_matrix(line)
+
+    def take_news(self) -> list[str]:
+        """Returns what was said since the last call: how the steps of a load were judged."""
+        news, self._news = self._news, []
+        return news
 
     def _take_matrix(self, line: dict[str, Any]) -> None:
         event = line.get("event")

@@ -1,0 +1,78 @@
+"""Whether this machine carries the load that a plan asks for, by its own last bench."""
+
+from __future__ import annotations
+
+import math
+import os
+
+from bedrock.errors import EnvironmentLacks
+from calls.capacity import Capacity, last_bench
+from loadtests.occupancy import occupancy_of
+from loadtests.personas import load_personas
+from ringfence.plan import Plan
+
+BENCH = "ringfence bench media"
+
+
+def require_capacity(plan: Plan) -> str:
+    """Returns a line of advice, empty for none. Raises EnvironmentLacks when the last bench says that it cannot be."""
+    if plan.written.swarm is None:
+        return ""
+    bench = last_bench()
+    if bench is None:
+        return f"what this machine carries is not known: '{BENCH}' measures it, and a plan beyond it is then refused"
+    refuse_beyond(plan, bench, os.cpu_count() or 1)
+    return ""
+
+
+def refuse_beyond(plan: Plan, bench: Capacity, cores: int) -> None:
+    """Raises EnvironmentLacks when the plan's peak is more than ``cores`` like the measured one carry."""
+    swarm = plan.written.swarm
+    if swarm is None:
+        return
+    busy_cores = min(swarm.workers, cores)
+    calls, starts_per_s = swarm.peak_calls, _starts_per_s(plan)
+    carried_calls, carried_starts = bench.calls_per_core * busy_cores, bench.setups_per_s_core * busy_cores
+    if calls <= carried_calls and starts_per_s <= carried_starts:
+        return
+    name, workers = plan.written.name, _counted(swarm.workers, "worker")
+    if calls > carried_calls:
+        wanted = f"{calls:g} calls at once"
+        measured = f"{bench.calls_per_core} calls a core: {carried_calls} on {busy_cores} of {cores} cores"
+        needed_cores = math.ceil(calls / max(1, bench.calls_per_core))
+    else:
+        wanted = f"{starts_per_s:.0f} set-ups a second"
+        measured = (
+            f"{bench.setups_per_s_core:.0f} set-ups a second and core: {carried_starts:.0f} on {busy_cores} of "
+            f"{cores} cores"
+        )
+        needed_cores = math.ceil(starts_per_s / max(1e-9, bench.setups_per_s_core))
+    raise EnvironmentLacks(
+        f"the plan '{name}' wants {wanted} from {workers}, and this machine was last measured to carry {measured}",
+        hint=_fix(needed_cores, cores),
+    )
+
+
+def _starts_per_s(plan: Plan) -> float:
+    """Starts a second that hold the peak, by how long the plan's calls last."""
+    swarm = plan.written.swarm
+    assert swarm is not None
+    book = load_personas()
+    patience = swarm.patience_s.patience() if swarm.patience_s is not None else None
+    no_answer_s = plan.written.service.no_answer_s
+    mix = book.mixes[swarm.mix]
+    occupancy = occupancy_of(swarm.talk_s.talk_time(), mix, book, no_answer_s, swarm.scenarios, patience)
+    return swarm.peak_calls / occupancy.talking_s() if occupancy.talking_s() > 0 else 0.0
+
+
+def _fix(needed_cores: int, cores: int) -> str:
+    if needed_cores <= cores:
+        return f"give it swarm.workers = {needed_cores}, one for each core that it needs; or --force"
+    return (
+        f"it needs {needed_cores} cores: ask for less, add workers on other machines, or --force and see the run "
+        f"judged INVALID where the generator falls behind; '{BENCH}' measures again"
+    )
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
