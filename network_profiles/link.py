@@ -7,11 +7,15 @@ randomness: the same seed and the same offers give the same deliveries, packet f
 
 A packet lost at random takes no time on the wire (as netem's loss, which stands before its rate), so that
 ``rate_kbit`` is what a saturated link delivers.
+
+On a trace, the trace's room says when a packet's last byte leaves, in place of the rate; the queue is as deep in bytes
+as it would be at the mean rate, and holds through the trace's gaps what a base station would hold.
 """
 
 from __future__ import annotations
 
 import random
+from collections import deque
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -19,6 +23,7 @@ from network_profiles.jitter import jitter_s
 from network_profiles.loss import GilbertElliott
 from network_profiles.shape import Shape
 from network_profiles.timeline import Timeline
+from network_profiles.traces.room import Room
 
 
 class DropCause(StrEnum):
@@ -46,7 +51,6 @@ class LinkDirection:
 
     def __init__(self, direction: Shape, rng: random.Random, *, timeline: Timeline | None = None) -> None:
         self._rng = rng
-        self._timeline = timeline
         self._free_at_s = float("-inf")
         self._last_out_s = float("-inf")
         self.packets = 0
@@ -55,11 +59,15 @@ class LinkDirection:
         self.delivered_packets = 0
         self.delivered_bytes = 0
         self.dropped = dict.fromkeys(DropCause, 0)
+        self._waiting: deque[tuple[float, int]] = deque()
+        self._waiting_bytes = 0
         self.reshape(direction)
+        self.follow(timeline)
 
     def follow(self, timeline: Timeline | None) -> None:
-        """Takes the shape from ``timeline`` from now on; with None the shape stays as it is."""
-        self._timeline = timeline
+        """Takes the shape, or its trace, from ``timeline`` from now on; with None the shape stays as it is."""
+        self._room: Room | None = None if timeline is None else timeline.room
+        self._timeline = timeline if self._room is None else None
 
     def reshape(self, direction: Shape) -> None:
         """Goes on as ``direction``. What is on its way keeps its time; what comes after it stays after it."""
@@ -68,6 +76,7 @@ class LinkDirection:
         self._owd_s = direction.owd_ms / 1000.0
         self._jitter_ms = direction.jitter_ms
         self._queue_s = direction.queue_ms / 1000.0
+        self._queue_bytes = direction.queue_ms * (direction.rate_kbit or 0.0) / 8.0
         self._loss = (
             GilbertElliott(direction.loss_ratio, direction.loss_burst_packets, self._rng)
             if direction.loss_ratio > 0
@@ -86,9 +95,16 @@ class LinkDirection:
                 self.reshape(shape)
         if self._loss is not None and self._loss.loses_next():
             return self._drop(_LOST, DropCause.LOSS)
-        if self._free_at_s - now_s > self._queue_s:
+        if self._room is not None:
+            if self._backlog_bytes(now_s) > self._queue_bytes:
+                return self._drop(_QUEUE_FULL, DropCause.QUEUE)
+            free_at_s = self._room.leaves_at_s(max(now_s, self._free_at_s), size_bytes)
+            self._waiting.append((free_at_s, size_bytes))
+            self._waiting_bytes += size_bytes
+        elif self._free_at_s - now_s > self._queue_s:
             return self._drop(_QUEUE_FULL, DropCause.QUEUE)
-        free_at_s = max(now_s, self._free_at_s) + size_bytes * self._s_per_byte
+        else:
+            free_at_s = max(now_s, self._free_at_s) + size_bytes * self._s_per_byte
         delay_s = self._owd_s
         if self._jitter_ms > 0:
             delay_s = max(0.0, delay_s + jitter_s(self._jitter_ms, self._rng))
@@ -98,6 +114,13 @@ class LinkDirection:
         self.delivered_packets += 1
         self.delivered_bytes += size_bytes
         return Delivery(at_s)
+
+    def _backlog_bytes(self, now_s: float) -> int:
+        """What a trace has not let go yet. The packet that is leaving counts whole until its last byte has left."""
+        waiting = self._waiting
+        while waiting and waiting[0][0] <= now_s:
+            self._waiting_bytes -= waiting.popleft()[1]
+        return self._waiting_bytes
 
     def _drop(self, delivery: Delivery, cause: DropCause) -> Delivery:
         self.dropped[cause] += 1

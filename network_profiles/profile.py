@@ -7,16 +7,63 @@ from typing import Literal
 from pydantic import Field, field_validator, model_validator
 
 from bedrock.toml_input import Written
-from network_profiles.quantity import BurstPackets, DelayMs, JitterMs, QueueMs, RateKbit, Ratio, Seconds
+from network_profiles.quantity import (
+    BurstPackets,
+    DelayMs,
+    JitterMs,
+    LogSpread,
+    PeakRatio,
+    QueueMs,
+    RateKbit,
+    Ratio,
+    Seconds,
+)
 
 Generation = Literal["2g", "3g", "4g", "5g", "wifi", "satellite"]
+
+
+class TraceProcess(Written):
+    """A generator of traces: service with gaps, and a rate that wanders. See ``network_profiles.traces.generate``."""
+
+    spread: LogSpread
+    """How far the rate strays from its median."""
+    peak_ratio: PeakRatio
+    """The rate's ceiling, as a multiple of its median."""
+    coherence_s: Seconds
+    """After which the rate has forgotten most of what it was."""
+    gap_every_s: Seconds
+    """Mean length of service between two gaps."""
+    gap_median_s: Seconds
+    gap_spread: LogSpread
+    gap_longest_s: Seconds
+
+    @model_validator(mode="after")
+    def _in_order(self) -> TraceProcess:
+        if self.gap_longest_s < self.gap_median_s:
+            raise ValueError("gap_longest_s must not be below gap_median_s")
+        return self
+
+
+class Trace(Written):
+    """A rate that never stands still: recorded in a file, or made by a process."""
+
+    file: str | None = Field(default=None, min_length=1)
+    """In mahimahi's format, relative to the profile's own file."""
+    process: TraceProcess | None = None
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Trace:
+        if (self.file is None) == (self.process is None):
+            raise ValueError("must have either 'file' or 'process'")
+        return self
 
 
 class Direction(Written):
     """One direction of a link. Sizes are those of whole IP packets, headers included."""
 
     rate_kbit: RateKbit = None
-    """1000 bit/s; absent for a link without a rate."""
+    """1000 bit/s; absent for a link without a rate. With a trace, its mean over everything: as given for a process to
+    keep to, as read from a file."""
     owd_ms: DelayMs
     """One-way delay beside the time on the wire and in the queue."""
     jitter_ms: JitterMs = 0.0
@@ -26,6 +73,14 @@ class Direction(Written):
     """Mean length of a run of lost packets."""
     queue_ms: QueueMs
     """Depth of the drop-tail queue, as time at the link's rate."""
+    trace: Trace | None = None
+    """What the rate does as time goes on."""
+
+    @model_validator(mode="after")
+    def _a_process_needs_a_mean(self) -> Direction:
+        if self.trace and self.trace.process and self.rate_kbit is None:
+            raise ValueError("a trace's process needs rate_kbit, the mean that it keeps to, from 1 kbit/s up")
+        return self
 
     @model_validator(mode="after")
     def _burst_can_reach_the_loss(self) -> Direction:
@@ -47,6 +102,8 @@ class Phase(Written):
     def _an_outage_has_no_link(self) -> Phase:
         if self.outage and (self.down or self.up):
             raise ValueError("an outage has no 'down' and no 'up'")
+        if any(direction is not None and direction.trace for direction in (self.down, self.up)):
+            raise ValueError("a phase has no trace: its link stands still")
         return self
 
 
@@ -74,7 +131,7 @@ class Sources(Written):
     loss_burst_packets: str = Field(min_length=1)
     queue_ms: str = Field(min_length=1)
     change: str = ""
-    """Of the phases or outages, when there are any."""
+    """Of the phases, outages or traces, when there are any."""
 
 
 class NetworkProfile(Written):
@@ -106,10 +163,10 @@ class NetworkProfile(Written):
 
     @model_validator(mode="after")
     def _one_kind_of_change(self) -> NetworkProfile:
-        if self.phases and self.outages:
-            raise ValueError("'phases' and 'outages' exclude each other")
-        if (self.phases or self.outages) and not self.source.change:
-            raise ValueError("source.change must say where the phases or outages come from")
+        if bool(self.phases) + (self.outages is not None) + self.has_trace > 1:
+            raise ValueError("'phases', 'outages' and a 'trace' exclude each other")
+        if self.changes_with_time and not self.source.change:
+            raise ValueError("source.change must say where the phases, outages or traces come from")
         return self
 
     @property
@@ -119,4 +176,9 @@ class NetworkProfile(Written):
 
     @property
     def changes_with_time(self) -> bool:
-        return bool(self.phases) or self.outages is not None
+        return bool(self.phases) or self.outages is not None or self.has_trace
+
+    @property
+    def has_trace(self) -> bool:
+        """Whether a direction's rate follows a trace."""
+        return bool(self.down.trace or self.up.trace)

@@ -31,3 +31,5 @@ Ratio = Annotated[float, BeforeValidator(between(0.0, 1.0, "(a share: 1 % is 0.0
 BurstPackets = Annotated[float, BeforeValidator(between(1.0, 1_000.0, "packets"))]
 QueueMs = Annotated[float, BeforeValidator(between(1.0, 60_000.0, "ms at the link's rate"))]
 Seconds = Annotated[float, BeforeValidator(between(0.001, 86_400.0, "s"))]
+LogSpread = Annotated[float, BeforeValidator(between(0.0, 2.0, "(standard deviation of the natural logarithm)"))]
+PeakRatio = Annotated[float, BeforeValidator(between(1.0, 100.0, "times the median"))]

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from network_profiles.shape import PlainShape
+from network_profiles.traces.room import Room
 
 Stretch = tuple[float, PlainShape | None]
 """Seconds that it lasts, and the link in it; None is an outage."""
@@ -26,9 +27,14 @@ class Moment(NamedTuple):
 
 
 class Timeline:
-    """Looks up the link at a time. Times asked for must not go back; after the last stretch its link stays."""
+    """Looks up the link at a time. Times asked for must not go back; after the last stretch its link stays.
 
-    def __init__(self, stretches: Iterator[Stretch], started_at_s: float) -> None:
+    Of a trace the stretches are samples, for whoever cannot follow it byte by byte; ``room`` is the trace itself, which
+    the link model follows instead.
+    """
+
+    def __init__(self, stretches: Iterator[Stretch], started_at_s: float, *, room: Room | None = None) -> None:
+        self.room = room
         self._stretches = stretches
         self._ends_at_s = started_at_s
         self._shape: PlainShape | None = None
