@@ -7,3 +7,4 @@ from cyclopts import App
 app = App(name="bench", help="Measure what a call costs this machine.", help_format="plaintext")
 
 app.command("ringfence.cli.bench.media:media", name="media")
+app.command("ringfence.cli.bench.link:link", name="link")
