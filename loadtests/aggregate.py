@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from calls.record import FUNNEL, HUMAN_OUTCOMES, HealthRow, LegRecord, Outcome, Stage, Tier
+from loadtests.figures import Figures, figures_of
 
 WINDOW_S = 15.0
 """Percentiles of now look back this far."""
@@ -75,6 +76,12 @@ class Tally:
     tiers: dict[str, TierTally] = field(
         default_factory=lambda: {Tier.PACKETS.value: TierTally(), Tier.MEDIA.value: TierTally()}
     )
+    scenarios: dict[str, collections.Counter[str]] = field(default_factory=dict)
+    """By scenario: how often each outcome, and how often ``as_expected``, over both tiers."""
+    figures: Figures = field(default_factory=Figures)
+    """Since the start."""
+    worker: dict[str, float] = field(default_factory=dict)
+    """The worker's own last second."""
     signed_in: int = 0
     sign_in_failed: int = 0
     starts_planned: int = 0
@@ -96,13 +103,12 @@ class Tally:
         self.tiers[tier].by_outcome[leg.outcome.value] += 1
         for stage in FUNNEL[: FUNNEL.index(leg.stage) + 1]:
             self.tiers[tier].by_stage[stage.value] += 1
-        figures = {
-            "setup_ms": setup_ms_of(leg),
-            "owd_p95_ms": leg.owd_p95_ms,
-            "mos_lq": leg.mos_lq,
-            "audio_score": leg.audio_score,
-        }
-        self.recent += [(tier, figure, value) for figure, value in figures.items() if value is not None]
+        scenario = self.scenarios.setdefault(leg.scenario or "talk", collections.Counter())
+        scenario[leg.outcome.value] += 1
+        scenario["as_expected"] += bool(leg.as_expected)
+        for figure, value in figures_of(leg, setup_ms_of(leg)).items():
+            self.recent.append((tier, figure, value))
+            self.figures.record(tier, figure, value)
 
     def call_lost(self, tier: Tier) -> None:
         """Counts a call whose engine died with it."""
@@ -134,6 +140,9 @@ class Tally:
             "messages_ok": self.messages_ok,
             "messages_failed": self.messages_failed,
             "engine": self.engine,
+            "worker": self.worker,
+            "scenarios": {name: dict(outcomes) for name, outcomes in self.scenarios.items()},
+            "figures": self.figures.to_wire(),
             "recent": recent,
         }
 
@@ -158,7 +167,7 @@ class SwarmView:
         if second is None:
             return 0
         second["signed_in"] = 0
-        second["engine"] = {}
+        second["engine"] = second["worker"] = {}
         lost = 0
         for wire in second["tiers"].values():
             active = wire["started"] - sum(wire["by_outcome"].values())
@@ -180,6 +189,32 @@ class SwarmView:
     def total(self, key: str) -> int:
         """Returns the sum of one count over all workers."""
         return sum(int(second[key]) for second in self._last.values())
+
+    def started_by_worker(self) -> dict[str, int]:
+        """Returns how many calls each worker has started: as many callers' legs it owes to the records."""
+        return {
+            str(slot): sum(wire["started"] for wire in second["tiers"].values())
+            for slot, second in sorted(self._last.items())
+        }
+
+    def scenarios(self) -> dict[str, collections.Counter[str]]:
+        """Returns the outcomes of every scenario over all workers."""
+        total: dict[str, collections.Counter[str]] = {}
+        for second in self._last.values():
+            for name, outcomes in second["scenarios"].items():
+                total.setdefault(name, collections.Counter()).update(outcomes)
+        return total
+
+    def figures(self) -> Figures:
+        """Returns the merged histograms of all workers."""
+        merged = Figures()
+        for second in self._last.values():
+            merged.add_wire(second["figures"])
+        return merged
+
+    def generators(self) -> list[tuple[int, dict[str, Any]]]:
+        """Returns every worker's last second, in the order of their slots."""
+        return sorted(self._last.items())
 
     def engine_values(self, key: str) -> list[float]:
         """Returns one figure of every living engine's last second."""
@@ -209,8 +244,12 @@ class SwarmView:
             "starts_dropped": self.total("starts_dropped"),
             "messages_ok": self.total("messages_ok"),
             "messages_failed": self.total("messages_failed"),
+            "setup_p50_ms": percentile(self.recent(Tier.PACKETS.value, "setup_ms", at_s), 0.5),
             "setup_p95_ms": percentile(self.recent(Tier.PACKETS.value, "setup_ms", at_s), 0.95),
             "owd_p95_ms": percentile(self.recent(Tier.PACKETS.value, "owd_p95_ms", at_s), 0.95),
+            "mos_p50": percentile(self.recent(Tier.PACKETS.value, "mos_lq", at_s), 0.5),
+            "mos_p5": percentile(self.recent(Tier.PACKETS.value, "mos_lq", at_s), 0.05),
+            "loop_lag_p99_ms": max(self.engine_values("loop_lag_p99_ms"), default=None),
             "send_late_p99_ms": max(self.engine_values("send_late_p99_ms"), default=None),
             "engine_cpu": sum(self.engine_values("cpu")),
             "workers_lost": len(self.lost_workers),

@@ -37,15 +37,17 @@ class WorkerHealth:
     def second(self, tally: Tally) -> None:
         """Writes the second that has passed."""
         lags_ms, self._lags_ms = self._lags_ms, []
+        lag_ms, cpu = percentile(lags_ms, 0.99) or 0.0, self._process.cpu_percent() / 100
+        tally.worker = {"cpu": cpu, "loop_lag_p99_ms": lag_ms}
         self._segments.append(
             HealthRow(
                 run_id=self._run_id,
                 writer=self._writer_name,
                 role="worker",
                 at_s=self._clock.unix_s(),
-                cpu_ratio=self._process.cpu_percent() / 100,
+                cpu_ratio=cpu,
                 rss_mb=self._process.memory_info().rss / 1e6,
-                loop_lag_p99_ms=percentile(lags_ms, 0.99) or 0.0,
+                loop_lag_p99_ms=lag_ms,
                 signed_in=tally.signed_in,
                 starts_planned=tally.starts_planned,
                 starts_dropped=tally.starts_dropped,

@@ -32,7 +32,10 @@ class LiveView:
 
     def end(self, at_s: float, **fields: Any) -> None:
         """Writes that no more will come, and how it ended."""
-        self._writer.emit("end", **{**self._view.second(at_s, "end"), **fields})
+        self._writer.emit(
+            "end",
+            **{**self._view.second(at_s, "end"), "started_by_worker": self._view.started_by_worker(), **fields},
+        )
 
     def fault(self, at_s: float, what: str, detail: str, severity: Severity) -> None:
         """Writes down something that the report must not pass over, and logs it."""

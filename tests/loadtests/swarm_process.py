@@ -95,11 +95,13 @@ class Swarm:
         live = self.run / "live" / "swarm.jsonl"
         return [json.loads(line) for line in live.read_text().splitlines()] if live.exists() else []
 
-    def wait_for(self, condition: Callable[[dict[str, Any]], bool], timeout_s: float = 40) -> dict[str, Any]:
-        """Returns the first second of the live file for which ``condition`` holds."""
+    def wait_for(
+        self, condition: Callable[[dict[str, Any]], bool], timeout_s: float = 40, *, after: int = 0
+    ) -> dict[str, Any]:
+        """Returns the first second of the live file, from line ``after`` on, for which ``condition`` holds."""
         deadline_s = time.monotonic() + timeout_s
         while time.monotonic() < deadline_s:
-            for second in self.seconds():
+            for second in self.seconds()[after:]:
                 if condition(second):
                     return second
             if self.master.poll() is not None:
