@@ -7,6 +7,7 @@ Read from the top, the first row that fits decides. "Link" is this leg's own acc
 | engine_stopped, media_error, bind_failed,          |                                       | generator |
 |   answer_timeout, refused_unknown_user             |                                       |           |
 | answer_lost, illegal_*, bad_offer, bad_answer,     |                                       | target    |
+|   bad_reoffer, bad_reanswer, garbage,              |                                       |           |
 |   dropped_by_service, error_*,                     |                                       |           |
 |   refused_* (but unknown_user, offline)            |                                       |           |
 | peer_lost                                          | the far end is one of our engines     | generator |
@@ -33,7 +34,9 @@ LATE_MS = 40.0
 """Two frames of 20 ms: packets that leave later than this are heard as a gap that the generator made."""
 
 _GENERATOR = frozenset({"engine_stopped", "media_error", "bind_failed", "answer_timeout", "refused_unknown_user"})
-_TARGET = frozenset({"answer_lost", "bad_offer", "bad_answer", "dropped_by_service"})
+_TARGET = frozenset(
+    {"answer_lost", "bad_offer", "bad_answer", "bad_reoffer", "bad_reanswer", "dropped_by_service", "garbage"}
+)
 _TARGET_PREFIXES = ("illegal_", "error_", "refused_")
 _SIGNALING = frozenset(
     {

@@ -4,6 +4,9 @@ CallsError                  the root
 |-- UnknownTarget           the plan names a kind of target that does not exist            (exit 2)
 |-- TargetRefused           the service answers a request of the harness with an error status (exit 5)
 |-- SignInRefused           the service does not let a person in                           (exit 5)
+|   `-- RateLimited         it takes no more sign-ins now, and says when it will again
+|-- TlsFailed               the service's certificate is not good, or it speaks no TLS     (exit 5)
+|-- NotTheService           whatever answers does not speak the service's language         (exit 5)
 |-- SignalingLost           a person's connection to the service is gone
 |-- NotDelivered            the service did not acknowledge a message
 |-- SegmentNotWritten       the disk refused a segment; the rows are kept for a retry      (exit 5)
@@ -43,6 +46,26 @@ class SignInRefused(CallsError):
     def __init__(self, message: str, *, code: str, hint: str = "") -> None:
         super().__init__(message, hint=hint)
         self.code = code
+
+
+class RateLimited(SignInRefused):
+    """The service asks to come again after ``retry_after_s``."""
+
+    def __init__(self, message: str, *, retry_after_s: float) -> None:
+        super().__init__(message, code="rate_limited", hint="sign people in more slowly, or raise the service's limit")
+        self.retry_after_s = retry_after_s
+
+
+class TlsFailed(CallsError, TargetUnreachable):
+    """No safe connection to the service."""
+
+    exit_code = ExitCode.ENVIRONMENT
+
+
+class NotTheService(CallsError, TargetUnreachable):
+    """Something answers, in another language."""
+
+    exit_code = ExitCode.ENVIRONMENT
 
 
 class SignalingLost(CallsError):

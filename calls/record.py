@@ -76,6 +76,11 @@ class Side(StrEnum):
     CALLER = "caller"
     CALLEE = "callee"
 
+    @property
+    def other(self) -> Side:
+        """The far end."""
+        return Side.CALLEE if self is Side.CALLER else Side.CALLER
+
 
 class LegRecord(msgspec.Struct, frozen=True, kw_only=True):
     """One side of one call, as that side saw it. Field order is the column order of ``calls/*.parquet``."""

@@ -152,7 +152,8 @@ _ANSWERED_STATES = frozenset({CallState.CONNECTING, CallState.TALKING})
 _LAST_WORDS = frozenset({Told.ENDED, Told.ERROR, Told.REFUSED})
 LOST = frozenset({"peer_lost", "dropped_by_service", "signaling_lost"})
 """Ends that may come at any time: the other side, nobody that the service names, or this side was lost."""
-_TELLING = frozenset({"answered_elsewhere"})
+ANSWERED_ELSEWHERE = "answered_elsewhere"
+_TELLING = frozenset({ANSWERED_ELSEWHERE})
 """Ends of a person's own doing that the record names beside the outcome."""
 _NOT_TAKEN = frozenset({"declined", "no_answer"})
 LEGAL_ENDS: dict[tuple[Side, CallState], frozenset[str]] = {
@@ -177,6 +178,8 @@ _HUMAN_ENDS = {
     "canceled": Outcome.CANCELED,
     "answered_elsewhere": Outcome.CANCELED,
 }
+VANISHED = "vanished"
+"""The reason of a side that died."""
 SHADOWED = "shadowed"
 """Why the service ends a shadow call."""
 DEATH_TOLD_S = 30.0
@@ -253,9 +256,19 @@ class CallMachine:
         """Whether ``reply`` is due."""
         return reply in self._replies_by_s
 
+    def finds(self, finding: str) -> None:
+        """The service did ``finding`` against the rules, besides what ``told`` sees itself."""
+        if self.state is not CallState.ENDED:
+            self.findings.append(finding)
+
+    @property
+    def died(self) -> bool:
+        """Whether this side has vanished."""
+        return self.state is CallState.ENDED and self._reason == VANISHED
+
     def die(self) -> Action:
         """This side vanishes, as its scenario has it."""
-        return self._end(Outcome.DIED, "vanished")
+        return self._end(Outcome.DIED, VANISHED)
 
     def answered(self, now_s: float) -> Action:
         """The callee's answer was sent."""

@@ -10,7 +10,8 @@ from calls.engine.context import Context
 from calls.engine.leg import CallLeg, StepFailed
 from calls.engine.leg_record import LegFacts
 from calls.record import Side
-from calls.state_machine import Action, CallMachine, CallState, Told
+from calls.scenarios import SCENARIOS, Scenario
+from calls.state_machine import SHADOWED, Action, CallMachine, CallState, Told
 from calls.targets.protocol import Signal
 
 if TYPE_CHECKING:
@@ -20,7 +21,9 @@ if TYPE_CHECKING:
 class CallerLeg(CallLeg):
     """Invites at the intended moment, hangs up when the planned talk is over."""
 
-    def __init__(self, context: Context, person: Person, order: PlaceCall, call_id: str) -> None:
+    def __init__(
+        self, context: Context, person: Person, order: PlaceCall, call_id: str, scenario: Scenario | None
+    ) -> None:
         facts = LegFacts(
             call_id=call_id,
             side=Side.CALLER,
@@ -31,10 +34,16 @@ class CallerLeg(CallLeg):
             started_at_s=order.intended_at_s,
             planned_talk_s=order.talk_s,
         )
-        machine = CallMachine(Side.CALLER, context.limits, context.clock.monotonic_s(), talk_s=order.talk_s)
-        if order.patience_s is not None:
-            machine.will_wait(order.patience_s)
-        super().__init__(context, person, facts, machine)
+        self._shadow = scenario is SCENARIOS["shadow"]
+        machine = CallMachine(
+            Side.CALLER, context.limits, context.clock.monotonic_s(), talk_s=order.talk_s, shadow=self._shadow
+        )
+        super().__init__(context, person, facts, machine, scenario, order.talk_s)
+        patience_s = order.patience_s if scenario is None or not scenario.needs_patience else None
+        if self.part is not None and self.part.after_s is not None:
+            patience_s = self.part.after_s
+        if patience_s is not None:
+            machine.will_wait(patience_s)
 
     async def _begin(self) -> None:
         clock, session = self.context.clock, self.person.session
@@ -47,13 +56,24 @@ class CallerLeg(CallLeg):
             return
         try:
             media = await self._open_media(self.facts.media)
-            sdp = await self._step(media.create_offer(), "media_error")
+            sdp = await self.step(media.create_offer(), "media_error")
         except StepFailed as failure:
             self.machine.stop(failure.reason)
             return
         self.facts.started_at_s = clock.unix_s()
         self.machine.begin(clock.monotonic_s())
-        session.invite(self.facts.call_id, self.facts.peer, "audio" if self.person.low_audio else self.facts.media, sdp)
+        send = session.shadow if self._shadow else session.invite
+        send(self.facts.call_id, self.facts.peer, "audio" if self.person.low_audio else self.facts.media, sdp)
+
+    async def _handle_signal(self, signal: Signal, now_s: float) -> Action:
+        crosses = self.scenario is SCENARIOS["cancel_race"] and signal.what is Told.ANSWERED
+        if crosses and self.machine.state is CallState.RINGING:
+            # The answer came first; to the service a cancel that leaves now is one that crossed it on the way.
+            await self._act(self.machine.leave(now_s, ""))
+        action = await super()._handle_signal(signal, now_s)
+        if self._shadow and signal.what is Told.ENDED and signal.code == SHADOWED:
+            self.facts.routed_at_s = self.context.clock.unix_s()
+        return action
 
     async def _on_progress(self, signal: Signal, was: CallState) -> None:
         now_s = self.context.clock.unix_s()
@@ -63,7 +83,7 @@ class CallerLeg(CallLeg):
             self.facts.answered_at_s = now_s
             if self.facts.media == "video" and signal.media == "audio":
                 self._note_peer_media("audio")
-            await self._step(self.media.accept_answer(signal.sdp), "bad_answer")
+            await self.step(self.media.accept_answer(signal.sdp), "bad_answer")
             await self._take_early_candidates()
 
     async def _pick_up(self) -> Action:

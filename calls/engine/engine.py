@@ -213,7 +213,7 @@ class Engine:
         self._tell(LegFinished(leg=record))
 
     def _legs(self) -> Iterable[CallLeg]:
-        return [leg for person in self._people.values() for leg in person.calls.values()]
+        return [leg for person in self._people.values() for device in person.devices() for leg in device.calls.values()]
 
     def _tasks(self) -> list[asyncio.Task[LegRecord]]:
-        return [task for person in self._people.values() for task in person.tasks()]
+        return [task for person in self._people.values() for device in person.devices() for task in device.tasks()]

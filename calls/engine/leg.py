@@ -13,11 +13,14 @@ from collections.abc import Awaitable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
+from calls.engine.acts import ACTS, DEAD_S, Wants
 from calls.engine.context import Context
 from calls.engine.leg_record import LegFacts, evidence_of, leg_record
+from calls.engine.script import Do, Script
 from calls.media.errors import BadDescription, MediaError
 from calls.media.interface import LegSpec, LiveStats, MediaEvent, MediaLeg, MediaStats
-from calls.record import LegRecord, Stage
+from calls.record import LegRecord, Side, Stage
+from calls.scenarios import Act, Part, Scenario
 from calls.state_machine import Action, CallMachine, CallState, Told
 from calls.targets.protocol import Signal
 
@@ -55,6 +58,19 @@ class _Stop:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class _Resuming:
+    """The session came back and asked the service to go on with the call."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Wake:
+    """Nothing happened; the deadline is another now."""
+
+
+_Event = _Wake | Signal | _Milestone | _Leave | _Stop | _Resuming | Do
+
+
 class StepFailed(Exception):
     """A step of the media failed; carries the reason code for the record."""
 
@@ -66,7 +82,15 @@ class StepFailed(Exception):
 class CallLeg:
     """The part that both sides share. ``run`` is called once."""
 
-    def __init__(self, context: Context, person: Person, facts: LegFacts, machine: CallMachine) -> None:
+    def __init__(
+        self,
+        context: Context,
+        person: Person,
+        facts: LegFacts,
+        machine: CallMachine,
+        scenario: Scenario | None,
+        talk_s: float,
+    ) -> None:
         self.context = context
         self.person = person
         self.facts = facts
@@ -74,10 +98,18 @@ class CallLeg:
         self.media: MediaLeg | None = None
         self.stats: MediaStats | None = None
         self.peer_media = ""
+        self.scenario = scenario
+        self.part = _part_of(scenario, facts.side)
+        self.wants = Wants(video=facts.media == "video" and not person.low_audio)
+        self.script = Script(self.part.steps if self.part else (), talk_s, self._put)
+        self._held_since_s: float | None = None
+        self._muted_since_s: float | None = None
         self._asks_kbit = 0
-        self._inbox: asyncio.Queue[Signal | _Milestone | _Leave | _Stop] = asyncio.Queue()
+        self._inbox: asyncio.Queue[_Event] = asyncio.Queue()
         self._early_candidates: list[Signal] = []
         self._drops_before = person.link_drops()
+        if scenario is not None and _dies(scenario, facts.side.other):
+            machine.will_lose_peer()
 
     # What the outside tells.
 
@@ -92,6 +124,14 @@ class CallLeg:
     def stop(self, reason: str) -> None:
         """The call is over without another word."""
         self._inbox.put_nowait(_Stop(reason))
+
+    def on_resuming(self) -> None:
+        """The person's connection was lost and stands again."""
+        self._inbox.put_nowait(_Resuming())
+
+    def on_garbage(self) -> None:
+        """The service sent this person something that is no message."""
+        self.machine.finds("garbage")
 
     def live(self) -> LiveStats | None:
         """Returns the media's figures of this moment; None before there is media."""
@@ -115,6 +155,9 @@ class CallLeg:
         try:
             await self._begin()
             await self._go_on()
+            if self.machine.died:
+                self.facts.ended_at_s = self.context.clock.unix_s()
+                await asyncio.sleep(DEAD_S)
         except asyncio.CancelledError:
             self._cut_off("engine_stopped")
         except Exception:
@@ -144,22 +187,37 @@ class CallLeg:
                 action = await self._handle(event)
             await self._act(action)
 
-    async def _handle(self, event: Signal | _Milestone | _Leave | _Stop) -> Action:
+    async def _handle(self, event: _Event) -> Action:
         now_s = self.context.clock.monotonic_s()
         match event:
             case Signal():
                 return await self._handle_signal(event, now_s)
-            case _Milestone(event=MediaEvent.FAILED):
-                return self.machine.leave(now_s, self.media.failure if self.media else "media_error", failed=True)
             case _Milestone():
-                return self.machine.media(_STAGES[event.event], now_s)
+                return self._take_milestone(event.event, now_s)
+            case Do():
+                return await self._perform(event, now_s)
             case _Leave():
                 return self.machine.leave(now_s, event.reason, failed=event.failed)
             case _Stop():
                 return self.machine.stop(event.reason)
+            case _Resuming():
+                self.machine.asked(Told.RESUMED, now_s)
+        return Action.NONE
+
+    def _take_milestone(self, event: MediaEvent, now_s: float) -> Action:
+        if event is MediaEvent.FAILED:
+            return self.machine.leave(now_s, self.media.failure if self.media else "media_error", failed=True)
+        if event is MediaEvent.RESTARTED:
+            self.facts.ice_restarts += 1
+            self.script.settle(event)
+            return Action.NONE
+        action = self.machine.media(_STAGES[event], now_s)
+        if self.machine.state is CallState.TALKING:
+            self.script.begin()
+        return action
 
     async def _handle_signal(self, signal: Signal, now_s: float) -> Action:
-        was = self.machine.state
+        was, awaited = self.machine.state, self.machine.awaits(signal.what)
         action = self.machine.told(signal.what, now_s, signal.code)
         if action is not Action.NONE:
             return action
@@ -167,7 +225,12 @@ class CallLeg:
             if signal.what is Told.CANDIDATE:
                 await self._take_candidate(signal)
             elif signal.what is Told.REOFFER and was in {CallState.CONNECTING, CallState.TALKING}:
-                await self._reanswer(signal)
+                await self._take_reoffer(signal)
+            elif signal.what is Told.REANSWER and awaited:
+                await self._take_reanswer(signal)
+            elif signal.what is Told.RESUMED and awaited:
+                self.facts.reconnects += 1
+                self.script.settle(Told.RESUMED)
             elif signal.what is Told.MEDIA:
                 self._obey(signal)
             else:
@@ -195,6 +258,40 @@ class CallLeg:
         elif action is Action.DECLINE:
             session.decline(call_id)
 
+    # The scenario.
+
+    def mute(self, *, on: bool) -> None:
+        """Silences this side's person, or lets them speak again."""
+        now_s = self.context.clock.monotonic_s()
+        if self.media is not None:
+            self.media.set_muted(on)
+        if self._muted_since_s is not None:
+            self.facts.muted_s += now_s - self._muted_since_s
+        self._muted_since_s = now_s if on else None
+
+    def _wake(self) -> None:
+        """The machine's deadline has changed from outside the loop."""
+        self._inbox.put_nowait(_Wake())
+
+    def _put(self, order: Do) -> None:
+        self._inbox.put_nowait(order)
+
+    async def _perform(self, do: Do, now_s: float) -> Action:
+        if self.machine.state is not CallState.TALKING:
+            return Action.NONE
+        try:
+            settles = await ACTS[do.act](self)
+        except StepFailed as failure:
+            return self.machine.leave(now_s, failure.reason, failed=True)
+        self.script.performed(do, settles)
+        return Action.STOP if self.machine.died else Action.NONE
+
+    def _note_hold(self) -> None:
+        now_s = self.context.clock.monotonic_s()
+        if self._held_since_s is not None:
+            self.facts.held_s += now_s - self._held_since_s
+        self._held_since_s = now_s if self.media is not None and self.media.on_hold else None
+
     # Media.
 
     async def _open_media(self, media: str) -> MediaLeg:
@@ -212,10 +309,10 @@ class CallLeg:
         self._asks_kbit = order.audio_kbit
         if low:
             self.facts.fall_back("low_audio", self.context.clock.unix_s())
-        self.media = await self._step(self.context.media.open_leg(order, self._on_media), "bind_failed")
+        self.media = await self.step(self.context.media.open_leg(order, self._on_media), "bind_failed")
         return self.media
 
-    async def _step(self, work: Awaitable[ResultT], reason: str) -> ResultT:
+    async def step(self, work: Awaitable[ResultT], reason: str) -> ResultT:
         """Returns what ``work`` returns. Raises StepFailed: ``reason`` for a bad description, else a fault of ours."""
         try:
             async with asyncio.timeout(_MEDIA_STEP_S):
@@ -244,14 +341,34 @@ class CallLeg:
     async def _add_candidate(self, signal: Signal) -> None:
         if self.media is not None:
             candidate = dict(signal.candidate) if signal.candidate is not None else None
-            await self._step(self.media.add_candidate(candidate), "bad_candidate")
+            await self.step(self.media.add_candidate(candidate), "bad_candidate")
 
-    async def _reanswer(self, signal: Signal) -> None:
+    async def _take_reoffer(self, signal: Signal) -> None:
         if self.media is None:
             return
-        sdp = await self._step(self.media.reaccept_offer(signal.sdp), "bad_reoffer")
+        gives_way = self.machine.awaits(Told.REANSWER)
+        if gives_way and self.facts.side is Side.CALLER:
+            return  # both offered at once: the caller's stands, and is answered
+        if gives_way:
+            self.media.take_back_offer()
+            self.machine.takes_back(Told.REANSWER)
+        sdp = await self.step(self.media.reaccept_offer(signal.sdp), "bad_reoffer")
+        self._note_hold()
         self._note_peer_media(signal.media)
-        self.person.session.reanswer(self.facts.call_id, self.media.live().media, sdp)
+        session, call_id = self.person.session, self.facts.call_id
+        session.reanswer(call_id, self.media.live().media, sdp)
+        if signal.media == "video" and self.person.low_audio:
+            self.media.set_video_sending(False)
+            session.want_media(call_id, "low_audio", "poor network")
+        if gives_way:
+            self.script.again()
+
+    async def _take_reanswer(self, signal: Signal) -> None:
+        if self.media is not None:
+            await self.step(self.media.accept_reanswer(signal.sdp), "bad_reanswer")
+            self._note_hold()
+            self._note_peer_media(signal.media)
+            self.script.settle(Told.REANSWER)
 
     def _obey(self, signal: Signal) -> None:
         """The far end said what it sends and wants from now on."""
@@ -275,7 +392,10 @@ class CallLeg:
                 self.person.session.hang_up(self.facts.call_id)
 
     async def _finish(self) -> LegRecord:
-        self.facts.ended_at_s = self.context.clock.unix_s()
+        await self.script.end()
+        self.facts.ended_at_s = self.facts.ended_at_s or self.context.clock.unix_s()
+        self._note_hold()
+        self.mute(on=False)
         if self.media is not None:
             self.facts.audio_target_kbit = self.audio_target_kbit(self.media.live())
             self.stats = await self.media.close()
@@ -285,8 +405,23 @@ class CallLeg:
         drops.subtract(self._drops_before)
         evidence = evidence_of(self.stats, drops, peer_is_ours=self.context.identity.peers_are_ours)
         ending = self.machine.settle(evidence)
+        self.facts.findings = ",".join(dict.fromkeys(self.machine.findings))
+        if self.part is not None:
+            self.facts.expected = self.part.expected
+            self.facts.did_its_part = self.script.is_complete
         if self.machine.findings:
             logger.warning("%s: findings against the target: %s", self.facts.call_id, self.machine.findings)
         return leg_record(
             self.context.identity, self.person.spec, self.person.generation, self.facts, ending, evidence, self.stats
         )
+
+
+def _part_of(scenario: Scenario | None, side: Side) -> Part | None:
+    if scenario is None:
+        return None
+    return scenario.caller if side is Side.CALLER else scenario.callee
+
+
+def _dies(scenario: Scenario, side: Side) -> bool:
+    part = _part_of(scenario, side)
+    return part is not None and any(step.act is Act.DIE for step in part.steps)

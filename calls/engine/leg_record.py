@@ -13,7 +13,7 @@ from calls.engine.context import Identity
 from calls.media.interface import AudioWindow, MediaStats
 from calls.quality import CallScore, Heard, score_call
 from calls.quality.opus import bandwidth_of
-from calls.record import LegRecord, Side
+from calls.record import LegRecord, Outcome, Side
 from calls.state_machine import Ending
 
 
@@ -38,6 +38,16 @@ class LegFacts:
     """The rate that the far end encodes for: what this leg asked for, or less where the far end is poor itself."""
     fell_back_to: str = ""
     fell_back_at_s: float | None = None
+    routed_at_s: float | None = None
+    ice_restarts: int = 0
+    reconnects: int = 0
+    held_s: float = 0.0
+    muted_s: float = 0.0
+    findings: str = ""
+    expected: frozenset[Outcome] = frozenset()
+    """How the leg's scenario may end; empty without one."""
+    did_its_part: bool = True
+    """All that the scenario does in the call was done."""
 
     def fall_back(self, to: str, at_s: float) -> None:
         """Notes that the call does with less from ``at_s`` on; the first moment stays."""
@@ -120,8 +130,20 @@ def leg_record(
         link_outage_dropped=evidence.link_outage_dropped,
         fell_back_to=facts.fell_back_to,
         fell_back_at_s=facts.fell_back_at_s,
+        expected_outcome="|".join(sorted(facts.expected)),
+        as_expected=_as_expected(facts, ending) if facts.expected else None,
+        findings=facts.findings,
+        routed_at_s=facts.routed_at_s,
+        ice_restarts=facts.ice_restarts,
+        reconnects=facts.reconnects,
+        held_s=facts.held_s,
+        muted_s=facts.muted_s,
     )
     return record if stats is None else _with_media(record, facts, stats)
+
+
+def _as_expected(facts: LegFacts, ending: Ending) -> bool:
+    return ending.outcome in facts.expected and facts.did_its_part and not facts.findings
 
 
 def _with_media(record: LegRecord, facts: LegFacts, stats: MediaStats) -> LegRecord:

@@ -8,6 +8,7 @@ import random
 import uuid
 from collections.abc import Callable, Iterable, Mapping
 
+from bedrock.errors import RingfenceError
 from bedrock.toml_input import nearest
 from calls.access_link import AccessLink
 from calls.bridge.messages import PersonSpec, PlaceCall
@@ -17,7 +18,8 @@ from calls.engine.context import Context
 from calls.engine.leg import CallLeg
 from calls.errors import EngineRefused
 from calls.record import LegRecord
-from calls.state_machine import CallState, Decision, Told
+from calls.scenarios import SCENARIOS, Scenario, mark_of, marked
+from calls.state_machine import ANSWERED_ELSEWHERE, CallState, Decision, Told
 from calls.targets.protocol import Signal, TargetSession
 from network_profiles import NetworkProfile, load_catalogue
 
@@ -35,8 +37,10 @@ class Person:
 
     session: TargetSession
 
-    def __init__(self, context: Context, spec: PersonSpec) -> None:
+    def __init__(self, context: Context, spec: PersonSpec, device: str = "") -> None:
         self.spec = spec
+        self.device = device
+        """Empty for the first; further devices of a person are lent for one call."""
         self.link: AccessLink | None = None
         self.generation = ""
         self.low_audio = False
@@ -45,6 +49,12 @@ class Person:
         self._rng: random.Random = context.random_of("habits", spec.name)
         self._tasks: set[asyncio.Task[LegRecord]] = set()
         self._on_leg_finished: OnLegFinished = lambda _record: None
+        self._is_signed_in = False
+        self._early_signals: list[Signal] = []
+        """What the service said before the sign-in was through."""
+        self._second: Person | None = None
+        self._lending: asyncio.Task[None] | None = None
+        self._rings = asyncio.Event()
 
     async def sign_in(self, on_leg_finished: OnLegFinished) -> None:
         """Goes online. Raises TargetUnreachable, SignInRefused, or EngineRefused for an unknown network."""
@@ -52,7 +62,7 @@ class Person:
         profile = _profile(self.spec.network)
         real = _profile(self.spec.link)
         if profile is not None:
-            seed = self._context.random_of("link", self.spec.name).getrandbits(32)
+            seed = self._context.random_of("link", self.spec.name + self.device).getrandbits(32)
             self.link = AccessLink(profile, seed, asyncio.get_running_loop(), self._context.media.ticker)
         self.generation = str(profile.generation if profile else real.generation if real else "")
         limit_s = self._context.configure.sign_in_limit_s
@@ -65,10 +75,17 @@ class Person:
                 self.link.close()
             raise
         self.low_audio = self.session.policy.degradation and is_poor(profile, self.session.rtt_ms)
+        self._is_signed_in = True
+        early, self._early_signals = self._early_signals, []
+        for signal in early:
+            self.on_signal(signal)
 
     async def sign_out(self) -> None:
-        """Ends the calls that are on, then goes offline."""
+        """Ends the calls that are on, then goes offline, with every device."""
         await self.end_calls("signed_out")
+        if self._lending is not None:
+            self._lending.cancel()
+            await asyncio.gather(self._lending, return_exceptions=True)
         await self.session.close()
         if self.link is not None:
             self.link.close()
@@ -77,13 +94,27 @@ class Person:
 
     def on_signal(self, signal: Signal) -> None:
         """Hands a message to its call; an invitation starts one."""
+        if not self._is_signed_in:
+            self._early_signals.append(signal)
+            return
         leg = self.calls.get(signal.call_id)
         if leg is not None:
             leg.on_signal(signal)
         elif signal.what is Told.INCOMING:
-            self._start(CalleeLeg(self._context, self, signal)).add_done_callback(self._report)
+            self._be_called(signal)
         elif signal.what is not Told.ENDED:
             logger.info("%s: %s about call %s, which is not on", self.spec.name, signal.what, signal.call_id)
+
+    def on_resuming(self, call_id: str) -> None:
+        """The session asked the service to go on with a call."""
+        leg = self.calls.get(call_id)
+        if leg is not None:
+            leg.on_resuming()
+
+    def on_garbage(self, what: str) -> None:
+        """A finding in every call that is on: nobody can say which of them it was meant for."""
+        for leg in self.calls.values():
+            leg.on_garbage()
 
     def on_lost(self) -> None:
         """Ends every call: nobody can say how it goes on."""
@@ -108,8 +139,20 @@ class Person:
         """Starts a call. Raises EngineRefused when this person is in one."""
         if self.current() is not None:
             raise EngineRefused(f"{self.spec.name} is in a call", code="in_call")
-        call_id = order.call_id or f"{self._context.identity.writer}-{uuid.uuid4().hex}"
-        return self._start(CallerLeg(self._context, self, order, call_id))
+        call_id = marked(order.call_id or self._new_call_id(), order.scenario, order.talk_s)
+        return self._start(CallerLeg(self._context, self, order, call_id, SCENARIOS.get(order.scenario)))
+
+    def lends_second_device(self, scenario: Scenario, call_id: str) -> bool:
+        """Signs in on a second device for a call whose scenario has it so; its person decides once both ring."""
+        if not scenario.needs_second_device or self.device or self._lending is not None:
+            return False
+        self._lending = asyncio.get_running_loop().create_task(self._lend(call_id), name=f"{self.spec.name}'s second")
+        self._lending.add_done_callback(self._lent)
+        return True
+
+    def devices(self) -> tuple[Person, ...]:
+        """Returns this person's devices that are online."""
+        return (self, self._second) if self._second is not None else (self,)
 
     def current(self) -> CallLeg | None:
         """Returns the call that is on, None when there is none."""
@@ -139,6 +182,53 @@ class Person:
         """Returns what this person's access link has dropped so far, by cause."""
         return dict(self.link.counters.drops) if self.link is not None else {}
 
+    def _new_call_id(self) -> str:
+        return f"{self._context.identity.writer}-{uuid.uuid4().hex}"
+
+    def _be_called(self, incoming: Signal) -> None:
+        mark = mark_of(incoming.call_id)
+        if mark is not None and mark.scenario is SCENARIOS["glare"]:
+            self._call_back(incoming)
+        self._start(CalleeLeg(self._context, self, incoming)).add_done_callback(self._report)
+        self._rings.set()
+
+    def _call_back(self, incoming: Signal) -> None:
+        """Calls the caller as if its invitation had not come yet: to the service both crossed on the way."""
+        order = PlaceCall(
+            caller=self.spec.name,
+            callee=incoming.peer,
+            intended_at_s=self._context.clock.unix_s(),
+            talk_s=1.0,
+            scenario=SCENARIOS["glare"].name,
+        )
+        self._start(CallerLeg(self._context, self, order, self._new_call_id(), SCENARIOS["busy"]))
+
+    async def _lend(self, call_id: str) -> None:
+        """Brings the second device online for one call. The first decides when both ring, or the second cannot."""
+        second = Person(self._context, self.spec, "second")
+        first_leg = self.calls[call_id]
+        try:
+            try:
+                async with asyncio.timeout(self._context.limits.setup_s):
+                    await second.sign_in(self._on_leg_finished)
+                    self._second = second
+                    await second._rings.wait()
+            except (RingfenceError, TimeoutError) as error:
+                logger.warning("%s: no second device: %s", self.spec.name, error)
+            for leg in (first_leg, *second.calls.values()):
+                if isinstance(leg, CalleeLeg):
+                    leg.make_up_its_mind()
+            while tasks := {*self._tasks, *second._tasks}:
+                await asyncio.wait(tasks)
+        finally:
+            if second._is_signed_in:
+                await second.sign_out()
+
+    def _lent(self, lending: asyncio.Task[None]) -> None:
+        self._second = self._lending = None
+        if not lending.cancelled() and (error := lending.exception()) is not None:
+            logger.error("%s: the second device: %r", self.spec.name, error)
+
     def _start(self, leg: CallLeg) -> asyncio.Task[LegRecord]:
         call_id = leg.facts.call_id
         self.calls[call_id] = leg
@@ -153,7 +243,7 @@ class Person:
         return task
 
     def _report(self, task: asyncio.Task[LegRecord]) -> None:
-        if not task.cancelled() and task.exception() is None:
+        if not task.cancelled() and task.exception() is None and task.result().reason != ANSWERED_ELSEWHERE:
             self._on_leg_finished(task.result())
 
 

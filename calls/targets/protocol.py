@@ -55,6 +55,12 @@ class Listener(Protocol):
     def on_signal(self, signal: Signal) -> None:
         """A message about a call, in the order of the service."""
 
+    def on_resuming(self, call_id: str) -> None:
+        """The connection broke and stands again; the service was asked to go on with the call (``Told.RESUMED``)."""
+
+    def on_garbage(self, what: str) -> None:
+        """The service sent something that is no message; ``what`` describes it for a log."""
+
     def on_lost(self) -> None:
         """The connection is gone and could not be taken up again."""
 
@@ -77,6 +83,9 @@ class TargetSession(Protocol):
     def invite(self, call_id: str, to: str, media: str, sdp: str) -> None:
         """Calls ``to``."""
 
+    def shadow(self, call_id: str, to: str, media: str, sdp: str) -> None:
+        """Has a call to ``to`` checked and routed without ringing anybody; ends with ``shadowed``."""
+
     def ring(self, call_id: str) -> None:
         """Tells the caller that it rings."""
 
@@ -92,11 +101,20 @@ class TargetSession(Protocol):
     def hang_up(self, call_id: str) -> None:
         """Ends an answered call."""
 
+    def reoffer(self, call_id: str, media: str, sdp: str, reason: str) -> None:
+        """Makes a new offer inside the call."""
+
     def reanswer(self, call_id: str, media: str, sdp: str) -> None:
         """Answers an offer made inside the call."""
 
     def want_media(self, call_id: str, media: str, reason: str) -> None:
         """Tells the far end what this side sends and wants from now on."""
+
+    def break_off(self, *, offline_s: float = 0.0) -> None:
+        """The connection dies without a word, as with a network that is gone.
+
+        It is taken up at once and the calls resumed; or, with ``offline_s``, only after that time, the calls forgotten.
+        """
 
     async def send_text(self, to: str, text: str, timeout_s: float) -> None:
         """Returns once the service has acknowledged. Raises NotDelivered."""

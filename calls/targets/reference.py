@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import random
+import socket as sockets
+import ssl
 from typing import TYPE_CHECKING
 
 import aiohttp
@@ -13,7 +16,7 @@ import msgspec
 
 from bedrock.clock import Clock
 from bedrock.errors import TargetUnreachable
-from calls.errors import NotDelivered, SignalingLost, SignInRefused
+from calls.errors import NotDelivered, NotTheService, RateLimited, SignalingLost, SignInRefused, TlsFailed
 from calls.state_machine import Told
 from calls.targets.protocol import Listener, Policy
 from calls.targets.reference_messages import Message, decode, encode, signal_of
@@ -27,11 +30,16 @@ PING_S = 15.0
 SILENT_S = 50.0
 """A socket that brings nothing for so long, pings unanswered, is taken for dead: the 2G queue holds far less."""
 RECONNECT_S = 4.0
-"""The one try to take up a lost connection; the service keeps a call for 5 s."""
+"""How long a lost connection is tried to be taken up with its calls; the service keeps a call for 5 s."""
+RETRY_S = 0.25
+"""Between two tries of these."""
 BACKOFF_S = (1.0, 2.0, 4.0, 8.0)
 """Pauses between later tries, the last for all that follow, each stretched by chance up to half."""
 GOODBYE_S = 0.5
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024
+MAX_SIGN_IN_BYTES = 64 * 1024
+LONGEST_WAIT_S = 60.0
+"""A service that asks to come again later than this is not waited for."""
 FRAME_BYTES = 8
 """WebSocket header and mask of a message on the way."""
 
@@ -62,22 +70,27 @@ class ReferenceTarget:
         except BaseException as error:
             await session.close()
             if isinstance(error, TimeoutError):
+                if session.refused is not None:
+                    raise session.refused from None
                 raise TargetUnreachable(f"{self.url} did not let {name} in within {timeout_s:.0f} s") from None
             raise
         return session
 
     async def fetch_token(self, name: str, password: str) -> str:
-        """Returns a token for the WebSocket. Raises TargetUnreachable or SignInRefused."""
+        """Returns a token for the WebSocket. Raises TargetUnreachable or SignInRefused, or a kind of these."""
         try:
             async with self.http.post(
                 f"{self.url}/api/sign-in", json={"name": name, "password": password}, allow_redirects=False
             ) as response:
-                answer = await response.json(content_type=None)
-                status = response.status
+                body = await _read_at_most(response, MAX_SIGN_IN_BYTES)
+                status, retry_after = response.status, response.headers.get("Retry-After", "")
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            raise TargetUnreachable(f"{self.url} does not answer a sign-in: {error}") from None
+            raise _unreachable(self.url, "does not answer a sign-in", error) from None
+        if status == 429 and retry_after.isdecimal() and int(retry_after) <= LONGEST_WAIT_S:
+            raise RateLimited(f"the service takes no more sign-ins now: {name}", retry_after_s=float(retry_after))
+        answer = _json(body)
         if not isinstance(answer, dict) or not isinstance(token := answer.get("token", ""), str):
-            raise TargetUnreachable(f"{self.url} does not speak the reference service's language")
+            raise NotTheService(f"{self.url} does not speak the reference service's language")
         if status != 200 or not token:
             code = str(answer.get("error", status))
             raise SignInRefused(f"the service does not let {name} in: {code}", code=code)
@@ -99,6 +112,11 @@ class ReferenceSession:
         self.policy = Policy(degradation=False, no_answer_s=None)
         self.rtt_ms: float | None = None
         self.is_up = False
+        self.refused: SignInRefused | None = None
+        """Why the service has not let us in yet, while we wait to come again."""
+        self._not_before_s = 0.0
+        """The service asked to start nothing before this moment."""
+        self._offline_s = 0.0
         self._target = target
         self._name, self._password = name, password
         self._listener = listener
@@ -118,7 +136,7 @@ class ReferenceSession:
 
     async def open(self) -> None:
         """Signs in, and returns when the service has greeted us and answered one ping."""
-        self._token = await self._target.fetch_token(self._name, self._password)
+        self._token = await self._fetch_token()
         await self._connect()
         self._task = asyncio.create_task(self._live(), name=f"session {self._name}")
         self._ping()
@@ -129,7 +147,11 @@ class ReferenceSession:
     def invite(self, call_id: str, to: str, media: str, sdp: str) -> None:
         """Calls ``to``."""
         self._calls.add(call_id)
-        self._say("call.invite", call_id=call_id, to=to, media=media, sdp=sdp)
+        self._start("call.invite", call_id=call_id, to=to, media=media, sdp=sdp)
+
+    def shadow(self, call_id: str, to: str, media: str, sdp: str) -> None:
+        """Has a call checked and routed without ringing anybody."""
+        self._start("call.shadow", call_id=call_id, to=to, media=media, sdp=sdp)
 
     def ring(self, call_id: str) -> None:
         """Tells the caller that it rings."""
@@ -151,6 +173,20 @@ class ReferenceSession:
         """Ends an answered call."""
         self._say("call.hangup", call_id=call_id)
 
+    def reoffer(self, call_id: str, media: str, sdp: str, reason: str) -> None:
+        """Makes a new offer inside the call."""
+        self._say("call.reoffer", call_id=call_id, media=media, sdp=sdp, reason=reason)
+
+    def break_off(self, *, offline_s: float = 0.0) -> None:
+        """The connection dies without a word; it comes back at once, or after ``offline_s`` without its calls."""
+        self._offline_s = offline_s
+        if offline_s:
+            self._calls.clear()
+            self._fail_acks()
+        self.is_up = False
+        if self._socket is not None:
+            _cut(self._socket)
+
     def reanswer(self, call_id: str, media: str, sdp: str) -> None:
         """Answers an offer made inside the call."""
         self._say("call.reanswer", call_id=call_id, media=media, sdp=sdp)
@@ -164,7 +200,7 @@ class ReferenceSession:
         self._refs += 1
         ref = self._refs
         acked = self._acks[ref] = asyncio.get_running_loop().create_future()
-        self._say("message.send", ref=ref, to=to, text=text)
+        self._start("message.send", ref=ref, to=to, text=text)
         try:
             async with asyncio.timeout(timeout_s):
                 await acked
@@ -200,11 +236,11 @@ class ReferenceSession:
             greeting = decode(frame.data) if frame.type is aiohttp.WSMsgType.TEXT else Message(type="")
         except (aiohttp.ClientError, OSError, msgspec.DecodeError) as error:
             await self._drop_socket()
-            raise TargetUnreachable(f"{self._target.url} does not open a WebSocket: {error}") from None
+            raise _unreachable(self._target.url, "does not open a WebSocket", error) from None
         if greeting.type == "error":
             raise SignInRefused(f"the service does not greet {self._name}", code=str(greeting.code))
         if greeting.type != "welcome" or greeting.policy is None:
-            raise TargetUnreachable(f"{self._target.url} does not speak the reference service's language")
+            raise NotTheService(f"{self._target.url} does not speak the reference service's language")
         self.policy = Policy(greeting.policy.degradation, greeting.policy.no_answer_s)
         self.is_up = True
 
@@ -217,6 +253,8 @@ class ReferenceSession:
                 logger.info("%s: the connection broke: %s", self._name, error)
             self.is_up = False
             await self._drop_socket()
+            offline_s, self._offline_s = self._offline_s, 0.0
+            await asyncio.sleep(offline_s)
             if not await self._come_back(RECONNECT_S):
                 await self._lost()
 
@@ -260,18 +298,33 @@ class ReferenceSession:
             self._ping()
 
     async def _come_back(self, timeout_s: float) -> bool:
-        """Tries once to take the connection up again, with the calls that are on."""
+        """Takes the connection up again, with the calls that are on; gives up after ``timeout_s``."""
         try:
             async with asyncio.timeout(timeout_s):
-                await self._connect()
+                while not self.is_up:
+                    try:
+                        await self._connect()
+                    except TargetUnreachable:
+                        await asyncio.sleep(RETRY_S)
         except SignInRefused:
             self._token = ""
             return False
-        except (TargetUnreachable, TimeoutError):
+        except TimeoutError:
             return False
         for call_id in self._calls:
             self._say("call.resume", call_id=call_id)
+            self._listener.on_resuming(call_id)
         return True
+
+    async def _fetch_token(self) -> str:
+        """Returns a token; comes again when the service asks for it. Raises what ``fetch_token`` does."""
+        while True:
+            try:
+                return await self._target.fetch_token(self._name, self._password)
+            except RateLimited as limited:
+                self.refused = limited
+                # Spread in time, or everybody comes again in the same instant and is refused again.
+                await asyncio.sleep(limited.retry_after_s * random.uniform(1.0, 2.0))
 
     async def _lost(self) -> None:
         """Gives up the calls that were on, then keeps trying to come back online."""
@@ -288,7 +341,7 @@ class ReferenceSession:
             await asyncio.sleep(pause_s * random.uniform(1.0, 1.5))
             with contextlib.suppress(TargetUnreachable, SignInRefused):
                 if not self._token:
-                    self._token = await self._target.fetch_token(self._name, self._password)
+                    self._token = await self._fetch_token()
                 if await self._come_back(RECONNECT_S):
                     return
 
@@ -299,6 +352,14 @@ class ReferenceSession:
                 await asyncio.wait_for(socket.close(), 2.0)
 
     # Messages.
+
+    def _start(self, kind: str, **fields: object) -> None:
+        """Says what starts something, not before the service wants to hear it."""
+        ahead_s = self._not_before_s - self._target.clock.monotonic_s()
+        if ahead_s > 0:
+            asyncio.get_running_loop().call_later(ahead_s, lambda: self._say(kind, **fields))
+        else:
+            self._say(kind, **fields)
 
     def _say(self, kind: str, **fields: object) -> None:
         if self._closed:
@@ -320,9 +381,13 @@ class ReferenceSession:
             return
         try:
             message = decode(data)
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
             logger.warning("%s: not a message of the service: %s", self._name, error)
+            self._listener.on_garbage(str(error))
             return
+        if message.code == "rate_limited" and message.retry_after_s is not None:
+            wait_s = min(max(0.0, message.retry_after_s), LONGEST_WAIT_S)
+            self._not_before_s = self._target.clock.monotonic_s() + wait_s
         if message.type == "pong":
             self._pong(message)
         elif message.type == "message.ack" or (message.type == "error" and isinstance(message.ref, int)):
@@ -330,7 +395,7 @@ class ReferenceSession:
         elif (signal := signal_of(message, self._name)) is not None:
             if signal.what is Told.INCOMING:
                 self._calls.add(signal.call_id)
-            elif signal.what in (Told.ENDED, Told.REFUSED):
+            elif signal.what in {Told.ENDED, Told.REFUSED}:
                 self._calls.discard(signal.call_id)
             self._listener.on_signal(signal)
 
@@ -358,3 +423,38 @@ class ReferenceSession:
         if sent_at_s is not None:
             self.rtt_ms = (self._target.clock.monotonic_s() - sent_at_s) * 1000.0
             self._ponged.set()
+
+
+async def _read_at_most(response: aiohttp.ClientResponse, limit: int) -> bytes:
+    """Returns the body. Raises ValueError when it goes on and on."""
+    body = b""
+    async for chunk in response.content.iter_any():
+        body += chunk
+        if len(body) > limit:
+            raise ValueError(f"an answer of more than {limit} bytes")
+    return body
+
+
+def _json(body: bytes) -> object:
+    """Returns the decoded body, None for what is no JSON."""
+    try:
+        return msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+
+
+def _unreachable(url: str, what: str, error: Exception) -> TargetUnreachable:
+    if isinstance(error, (aiohttp.ClientSSLError, aiohttp.ClientConnectorCertificateError, ssl.SSLError)):
+        return TlsFailed(f"{url} {what}: no safe connection: {error}", hint="check the certificate, and the port")
+    if isinstance(error, (aiohttp.ClientResponseError, ValueError)):
+        # What a TLS port says to plain HTTP is no HTTP either.
+        return NotTheService(f"{url} {what}: {error}", hint="is that the service's port, and http or https right?")
+    return TargetUnreachable(f"{url} {what}: {error}")
+
+
+def _cut(socket: aiohttp.ClientWebSocketResponse) -> None:
+    """Ends the TCP connection under a WebSocket without its close frame."""
+    carrier = socket.get_extra_info("socket")
+    if carrier is not None and carrier.fileno() >= 0:
+        with contextlib.suppress(OSError), sockets.socket(fileno=os.dup(carrier.fileno())) as own:
+            own.shutdown(sockets.SHUT_RDWR)

@@ -32,6 +32,7 @@ class Message(msgspec.Struct, frozen=True):
     candidate: dict[str, Any] | None = None
     ref: str | int | None = None
     n: int | float | None = None
+    retry_after_s: float | None = None
     policy: PolicyMessage | None = None
 
 
@@ -46,6 +47,7 @@ _MEANING = {
     "call.candidate": Told.CANDIDATE,
     "call.reoffer": Told.REOFFER,
     "call.reanswer": Told.REANSWER,
+    "call.resumed": Told.RESUMED,
     "call.media": Told.MEDIA,
     "call.quality": Told.QUALITY,
     "call.ended": Told.ENDED,

@@ -56,6 +56,13 @@ class Service:
         with urllib.request.urlopen(request, timeout=10) as response:
             return json.load(response)
 
+    def calls(self) -> list[dict[str, Any]]:
+        """What the service's own log says of every call."""
+        request = urllib.request.Request(self.url + "/admin/calls", headers={"Authorization": f"Bearer {TOKEN}"})
+        with urllib.request.urlopen(request, timeout=10) as response:
+            logged: list[dict[str, Any]] = json.load(response)["calls"]
+        return logged
+
     def seed(self, *names: str, controls: str = "everyone") -> None:
         users = [{"name": name, "display_name": name, "password": PASSWORD, "controls": controls} for name in names]
         self.admin("/admin/seed", {"users": users, "follows": []})

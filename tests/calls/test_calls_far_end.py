@@ -35,6 +35,12 @@ class Page:
     def on_signal(self, signal: Signal) -> None:
         self._signals.put_nowait(signal)
 
+    def on_resuming(self, call_id: str) -> None:
+        raise AssertionError(f"the page lost its service, and resumes {call_id}")
+
+    def on_garbage(self, what: str) -> None:
+        raise AssertionError(f"the page got garbage: {what}")
+
     def on_lost(self) -> None:
         raise AssertionError("the page lost its service")
 

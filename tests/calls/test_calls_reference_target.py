@@ -27,10 +27,18 @@ class Person:
 
     def __init__(self) -> None:
         self.signals: asyncio.Queue[Signal] = asyncio.Queue()
+        self.resuming: list[str] = []
+        self.garbage: list[str] = []
         self.lost = asyncio.Event()
 
     def on_signal(self, signal: Signal) -> None:
         self.signals.put_nowait(signal)
+
+    def on_resuming(self, call_id: str) -> None:
+        self.resuming.append(call_id)
+
+    def on_garbage(self, what: str) -> None:
+        self.garbage.append(what)
 
     def on_lost(self) -> None:
         self.lost.set()
