@@ -39,6 +39,11 @@ class LegSpec:
     ptime_ms: int
     """Opus frame length that this leg wants to receive, and sends at least: 20, 40 or 60."""
     seed: int
+    talk_spurts: bool = False
+    """Tier ``packets``: talks and falls silent after ITU-T P.59, with DTX; else it talks all the time."""
+    call_id: str = ""
+    """Both sides of a call with ``talk_spurts`` follow the one conversation that belongs to it."""
+    is_caller: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +67,11 @@ class AudioWindow:
     mouth_to_ear_ms: float | None
     """Estimated: frame + codec look-ahead + fastest one-way + playout delay; None when ``owd_ms`` is."""
     audio_kbit: float
-    """Payload rate heard."""
+    """Payload rate while the far end talked; under DTX a window without talk holds the last one."""
     ptime_ms: float
+    talk_ratio: float = 1.0
+    """Share of the window in which the far end talked."""
+    owd_max_ms: float | None = None
 
     @property
     def effective_loss_ratio(self) -> float:
@@ -126,10 +134,17 @@ class MediaStats:
     owd_p50_ms: float | None
     owd_p95_ms: float | None
     owd_clock: str
+    owd_uncertainty_ms: float | None
+    owd_negative: int
     rtt_ms: float | None
     max_gap_ms: float | None
     mouth_to_ear_ms: float | None
-    """Tier ``media``: measured by correlation. Else estimated: frame + codec look-ahead + one-way + playout delay."""
+    """Tier ``media``: measured by correlation. Else estimated: the sum of the four parts."""
+    m2e_frame_ms: float | None
+    m2e_lookahead_ms: float | None
+    m2e_network_ms: float | None
+    m2e_playout_ms: float | None
+    talk_spurts: int
     audio_kbit: float | None
     ptime_ms: float | None
     send_late_p99_ms: float | None

@@ -252,6 +252,7 @@ class Leg:
             peer_is_ours=bool(remote.clock),
             peer_voice=remote.voice,
             sender_clock_s=ahead_s,
+            foreign_clock=bool(remote.clock) and remote.clock != self.process.clock_id,
         )
 
     def _connect(self, transport: RemoteTransport, *, controlling: bool) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from calls.media.interface import AudioWindow, LiveStats, MediaEvent, MediaStats
 from calls.media.live_voice import live_voice
 from calls.media.recording import HeardAudio
+from calls.media.rtp_header import ABS_UNITS_A_SECOND
 from calls.media.windows import LOOK_AHEAD_MS
 
 if TYPE_CHECKING:
@@ -77,9 +78,16 @@ def media_stats(leg: Leg) -> MediaStats:
         owd_p50_ms=owd.quantile_ms(0.5) if owd is not None else None,
         owd_p95_ms=owd.quantile_ms(0.95) if owd is not None else None,
         owd_clock=clock if owd is not None else "",
+        owd_uncertainty_ms=_owd_uncertainty_ms(leg, clock) if owd is not None else None,
+        owd_negative=owd.negative if owd is not None else 0,
         rtt_ms=reporter.rtt_ms,
         max_gap_ms=heard.max_gap_ms if heard is not None else None,
         mouth_to_ear_ms=_mouth_to_ear_ms(leg, heard),
+        m2e_frame_ms=heard.ptime_ms if heard is not None else None,
+        m2e_lookahead_ms=LOOK_AHEAD_MS if heard is not None else None,
+        m2e_network_ms=owd.min_ms if owd is not None else None,
+        m2e_playout_ms=heard.playout.delay_ms if heard is not None else None,
+        talk_spurts=heard.spurts if heard is not None else 0,
         audio_kbit=_heard_kbit(heard),
         ptime_ms=heard.ptime_ms if heard is not None else None,
         send_late_p99_ms=sender.lateness.quantile_ms(0.99) if sender is not None else None,
@@ -92,7 +100,8 @@ def media_stats(leg: Leg) -> MediaStats:
 
 
 def owd_clock(leg: Leg) -> str:
-    """Returns ``same_clock`` when the sender's times can be compared with ours, else empty.
+    """Returns ``same_clock`` when the sender's times can be compared with ours, ``estimated`` when their distance is
+    worked out from round trips, else empty.
 
     Our own peers name their clock. A stranger (a browser on this machine) is believed when its fastest packet took no
     longer than a round trip, which a clock of another machine would satisfy only by chance (64 s wrap).
@@ -101,11 +110,19 @@ def owd_clock(leg: Leg) -> str:
     if receiver is None or receiver.last_owd_ms is None:
         return ""
     if leg.peer_clock:
-        return "same_clock" if leg.peer_clock == leg.process.clock_id else ""
+        return "same_clock" if leg.peer_clock == leg.process.clock_id else "estimated"
     rtt_ms = leg.streams.reporter.best_rtt_ms
     if rtt_ms is None:
         return ""
     return "same_clock" if -_CLOCK_SLACK_MS <= receiver.owd.min_ms <= rtt_ms + _CLOCK_SLACK_MS else ""
+
+
+def _owd_uncertainty_ms(leg: Leg, clock: str) -> float | None:
+    """The most that the clocks can be off: the stamp's own step, what a browser's clock may be off, or half a trip."""
+    if clock == "estimated":
+        rtt_ms = leg.streams.reporter.best_rtt_ms
+        return rtt_ms / 2 if rtt_ms is not None else None
+    return 1000 / ABS_UNITS_A_SECOND if leg.peer_clock else _CLOCK_SLACK_MS
 
 
 def _mouth_to_ear_ms(leg: Leg, heard: AudioReceiver | None) -> float | None:
@@ -135,10 +152,8 @@ def _heard_audio(leg: Leg) -> HeardAudio | None:
 
 
 def _heard_kbit(heard: AudioReceiver | None) -> float | None:
-    if heard is None or heard.first_at_s is None or heard.received < 2:
-        return None
-    duration_s = heard.last_at_s - heard.first_at_s
-    return heard.payload_bytes * 8 / 1000 / duration_s if duration_s > 0 else None
+    """While the far end talked."""
+    return heard.talk_bytes * 8 / heard.talk_ms if heard is not None and heard.talk_ms else None
 
 
 def _dated(leg: Leg, window: AudioWindow) -> AudioWindow:

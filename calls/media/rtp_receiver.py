@@ -8,7 +8,8 @@ from calls.media.histogram import MsHistogram
 from calls.media.interface import AudioWindow
 from calls.media.playout import PlayoutBuffer
 from calls.media.rtcp import ReportBlock
-from calls.media.rtp_header import find_extension, owd_s
+from calls.media.rtp_header import ABS_WRAP_S, find_extension, owd_s
+from calls.media.talk_spurts import COMFORT_S
 from calls.media.windows import WindowCounter
 
 CLOCK_RATE = 48_000
@@ -16,15 +17,30 @@ _UNITS_A_MS = CLOCK_RATE / 1000
 _SEEN_BITS = 512
 _SEEN_MASK = (1 << _SEEN_BITS) - 1
 _MAX_PLAUSIBLE_OWD_S = 16.0
+_SHORTEST_SILENCE_MS = 1.0
+_COMFORT_MS = 1000 * COMFORT_S
 
 
 class AudioReceiver:
     """One incoming audio stream. Sequence numbers and timestamps wrap; packets may come twice or out of order."""
 
     def __init__(
-        self, abs_send_time_id: int | None, on_first: Callable[[float], None], *, sender_clock_s: float = 0.0
+        self,
+        abs_send_time_id: int | None,
+        on_first: Callable[[float], None],
+        *,
+        sender_clock_s: float = 0.0,
+        foreign_rtt_ms: Callable[[], float | None] | None = None,
     ) -> None:
-        """``sender_clock_s`` is how far the clock of the far end's abs-send-time is ahead of our monotonic one."""
+        """``sender_clock_s`` is how far the clock of the far end's abs-send-time is ahead of our monotonic one.
+
+        Nobody knows that of another machine's clock: then ``foreign_rtt_ms`` gives the shortest round trip so far, and
+        the fastest packet is taken to have needed half of it, which is wrong by at most that half (as NTP reasons,
+        RFC 5905, 8: the true offset lies within half the round trip's delay).
+        """
+        self._foreign_rtt_ms = foreign_rtt_ms
+        self._foreign_first_s: float | None = None
+        self._foreign_fastest_s = 0.0
         self._time_id = abs_send_time_id or 0
         self._sender_clock_s = sender_clock_s
         self._time_at = 0
@@ -49,6 +65,11 @@ class AudioReceiver:
         self.ptime_ms = 20.0
         self.received = 0
         self.payload_bytes = 0
+        self.talk_bytes = 0
+        self.talk_ms = 0.0
+        """Audio in the packets heard while the far end talked: all of it, unless it falls silent (DTX)."""
+        self.spurts = 0
+        """How often the far end began to talk after a silence of its own."""
         self.duplicates = 0
         self.reordered = 0
         self.late_packets = 0.0
@@ -78,6 +99,7 @@ class AudioReceiver:
         sequence = data[2] << 8 | data[3]
         timestamp = data[4] << 24 | data[5] << 16 | data[6] << 8 | data[7]
         ssrc = data[8] << 24 | data[9] << 16 | data[10] << 8 | data[11]
+        talk = True
         if ssrc != self._ssrc:
             self._start(ssrc, sequence, timestamp, now_s)
             gap = 0
@@ -88,15 +110,18 @@ class AudioReceiver:
             gap = ahead - 1
             self._highest += ahead
             self._seen = (self._seen << ahead | 1) & _SEEN_MASK
-            self._time(timestamp, ahead, now_s)
+            talk = self._time(timestamp, ahead, data[1] & 0x80 != 0, now_s)
         self.received += 1
         self.payload_bytes += payload_size
+        if talk:
+            self.talk_bytes += payload_size
+            self.talk_ms += self.ptime_ms
         self.last_at_s = now_s
         owd_ms = self._measure_owd(data, length, now_s)
         late = self.playout.offer(self._last_transit_ms, self.ptime_ms)
         self.late_packets += late
         if not self._paused:
-            self._windows.packet(now_s, gap, late, payload_size, owd_ms, self.playout.delay_ms, self.ptime_ms)
+            self._windows.packet(now_s, gap, late, payload_size, owd_ms, self.playout.delay_ms, self.ptime_ms, talk)
         return True
 
     @property
@@ -180,11 +205,19 @@ class AudioReceiver:
         self._windows.found_again()
         return True
 
-    def _time(self, timestamp: int, ahead: int, now_s: float) -> None:
+    def _time(self, timestamp: int, ahead: int, marker: bool, now_s: float) -> bool:
+        """Follows the media clock; returns whether this packet is talk, not comfort noise in a silence.
+
+        A sender that falls silent sends nothing, or a frame of comfort noise now and then, and its media clock goes
+        on: the timestamps tell how much of the wait was meant. More than one interval of comfort noise never is.
+        """
         step = (timestamp - self._last_timestamp) & 0xFFFFFFFF
         step_ms = (step if step < 0x80000000 else step - 0x100000000) / _UNITS_A_MS
-        if ahead == 1 and 2.5 <= step_ms <= 120:
+        if ahead == 1 and not marker and 2.5 <= step_ms <= 120:
             self.ptime_ms = step_ms
+        silent_ms = step_ms - ahead * self.ptime_ms
+        if silent_ms < _SHORTEST_SILENCE_MS:
+            silent_ms = 0.0
         self._last_timestamp = timestamp
         self._media_ms += step_ms
         transit_ms = now_s * 1000 - self._media_ms
@@ -192,7 +225,11 @@ class AudioReceiver:
         self.jitter_ms += (abs(transit_ms - self._last_transit_ms) - self.jitter_ms) / 16
         self._last_transit_ms = transit_ms
         if not self._paused:
-            self.max_gap_ms = max(self.max_gap_ms, (now_s - self.last_at_s) * 1000)
+            waited_ms = (now_s - self.last_at_s) * 1000 - min(silent_ms, _COMFORT_MS)
+            self.max_gap_ms = max(self.max_gap_ms, waited_ms)
+        if silent_ms and marker:
+            self.spurts += 1
+        return not silent_ms or marker
 
     def _measure_owd(self, data: bytearray, length: int, now_s: float) -> float | None:
         if not self._time_id:
@@ -204,8 +241,22 @@ class AudioReceiver:
             if not at or at + 3 > length:
                 return None
         delay_s = owd_s(data, at, now_s + self._sender_clock_s)
-        if abs(delay_s) > _MAX_PLAUSIBLE_OWD_S:
+        if self._foreign_rtt_ms is not None:
+            estimated_s = self._estimate_owd_s(delay_s, self._foreign_rtt_ms())
+            if estimated_s is None:
+                return None
+            delay_s = estimated_s
+        elif abs(delay_s) > _MAX_PLAUSIBLE_OWD_S:
             return None
         owd_ms = self.last_owd_ms = delay_s * 1000
         self.owd.add(owd_ms)
         return owd_ms
+
+    def _estimate_owd_s(self, raw_s: float, rtt_ms: float | None) -> float | None:
+        """Of a clock that has nothing to do with ours; None before the first round trip is known."""
+        if self._foreign_first_s is None:
+            self._foreign_first_s = raw_s
+        half_wrap_s = ABS_WRAP_S / 2
+        over_first_s = (raw_s - self._foreign_first_s + half_wrap_s) % ABS_WRAP_S - half_wrap_s
+        self._foreign_fastest_s = min(self._foreign_fastest_s, over_first_s)
+        return over_first_s - self._foreign_fastest_s + rtt_ms / 2000 if rtt_ms is not None else None

@@ -18,14 +18,18 @@ class AudioSource(Protocol):
     ptime_ms: int
     kbit: int
 
+    starts_spurt: bool
+    """The frame just returned is the first after a silence: it carries the marker bit (RFC 3551, 4.1)."""
+
     def payload(self, due_s: float) -> bytes:
-        """Returns the frame that is due now."""
+        """Returns the frame that is due now, empty when the source is silent and sends none."""
 
 
 class ClipSource:
     """A shared clip, started anywhere."""
 
     __slots__ = ("_at", "_payloads", "kbit", "ptime_ms")
+    starts_spurt = False
 
     def __init__(self, clip: AudioClip, start_at: int) -> None:
         self.ptime_ms = clip.ptime_ms
@@ -44,6 +48,7 @@ class SilentSource:
     """Somebody who is muted: silence, really encoded, in frames of the same length."""
 
     __slots__ = ("_payload", "kbit", "ptime_ms")
+    starts_spurt = False
 
     def __init__(self, ptime_ms: int, kbit: int) -> None:
         self.ptime_ms = ptime_ms
@@ -121,14 +126,15 @@ class AudioSender:
         self._process_lateness.add(late_ms)
         source, header, data = self.source, self._header, self._data
         payload = source.payload(due_s)
-        header.write(data, self._sequence, self.timestamp, self._marker, now_s)
-        length = header.length + len(payload)
-        data[header.length : length] = payload
-        self._transport.send_rtp(length)
-        self._marker = False
-        self._sequence = (self._sequence + 1) & 0xFFFF
+        if payload:
+            header.write(data, self._sequence, self.timestamp, self._marker or source.starts_spurt, now_s)
+            length = header.length + len(payload)
+            data[header.length : length] = payload
+            self._transport.send_rtp(length)
+            self._marker = False
+            self._sequence = (self._sequence + 1) & 0xFFFF
+            self.packets += 1
+            self.payload_bytes += len(payload)
         self.timestamp = (self.timestamp + 48 * source.ptime_ms) & 0xFFFFFFFF
-        self.packets += 1
-        self.payload_bytes += len(payload)
         self._next_due_s = due_s + source.ptime_ms / 1000
         self._ticker.call_at(self._next_due_s, self._send)

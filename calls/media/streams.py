@@ -17,6 +17,7 @@ from calls.media.rtp_header import ABS_SEND_TIME, MID, TRANSPORT_CC, RtpHeader, 
 from calls.media.rtp_receiver import AudioReceiver
 from calls.media.rtp_sender import AudioSender, AudioSource, ClipSource, SilentSource
 from calls.media.sdp import CLIP_VOICE
+from calls.media.talk_spurts import Conversation, SpurtSource
 from calls.media.transport import LegTransport
 from calls.media.transport_feedback import AUDIO_INTERVAL_S, VIDEO_INTERVAL_S, TransportFeedback
 from calls.media.video_clip import video_clip
@@ -50,6 +51,7 @@ class LegStreams:
         self._peer_voice = ""
         self._video_wanted = True
         self._muted = False
+        self._conversation = Conversation(spec.call_id) if spec.talk_spurts else None
         self._started = self._stopped = False
         self.audio_ssrc = rng.getrandbits(32)
         self.video_ssrc = rng.getrandbits(32)
@@ -95,10 +97,12 @@ class LegStreams:
         peer_is_ours: bool,
         peer_voice: str,
         sender_clock_s: float,
+        foreign_clock: bool,
     ) -> None:
         """Takes what was negotiated, before the start or in a running call.
 
         ``sender_clock_s``: how far the clock in the far end's abs-send-time is ahead of our monotonic one.
+        ``foreign_clock``: it is another machine's, and nobody knows.
         """
         self._audio, self._video, self.asked, self._peer_voice = audio, video, asked, peer_voice
         self._audio_payload_type = audio.payload_type
@@ -107,7 +111,10 @@ class LegStreams:
         self._transport_cc_id = 0 if peer_is_ours else audio.extensions.get(TRANSPORT_CC, 0)
         if self.audio_receiver is None:
             self.audio_receiver = AudioReceiver(
-                audio.extensions.get(ABS_SEND_TIME), self._on_first_audio, sender_clock_s=sender_clock_s
+                audio.extensions.get(ABS_SEND_TIME),
+                self._on_first_audio,
+                sender_clock_s=sender_clock_s,
+                foreign_rtt_ms=(lambda: self.reporter.best_rtt_ms) if foreign_clock else None,
             )
         self.audio_receiver.expect(audio.receive, self._process.ticker.now_s())
         if video is not None and self.video_receiver is None:
@@ -222,6 +229,10 @@ class LegStreams:
         if spec.tier is Tier.MEDIA:
             return LiveSource(asyncio.get_running_loop(), ptime_ms, kbit)
         clip = audio_clip(*choose(ptime_ms, kbit))
+        if self._conversation is not None:
+            side = 0 if spec.is_caller else 1
+            start_at = self._rng.randrange(len(clip.payloads))
+            return SpurtSource(clip, start_at, self._conversation, side, self._process.unix_of)
         return ClipSource(clip, self._rng.randrange(len(clip.payloads)))
 
     def _release(self, source: AudioSource) -> None:

@@ -10,6 +10,8 @@ from calls.media.interface import AudioWindow
 WINDOW_S = 5.0
 _SHORTEST_S = 1.0
 """A shorter rest at the end of a call is too little to judge."""
+_SHORTEST_TALK_MS = 200.0
+"""Less talk than this tells nothing about the rate."""
 LOOK_AHEAD_MS = 6.5
 """Opus's algorithmic delay beside the frame itself (RFC 6716: 2.5 ms look-ahead, up to 4 ms of resampling)."""
 
@@ -23,10 +25,12 @@ class _Tally:
     late: float = 0.0
     runs: int = 0
     """Uninterrupted stretches of lost or late packets."""
-    payload_bytes: int = 0
+    talk_bytes: int = 0
+    talk_ms: float = 0.0
     owd_sum_ms: float = 0.0
     owd_count: int = 0
     owd_min_ms: float = math.inf
+    owd_max_ms: float = -math.inf
     playout_delay_ms: float = 0.0
 
 
@@ -38,6 +42,8 @@ class WindowCounter:
         self._start_s = 0.0
         self._end_s = 0.0
         self._already_lost = 0
+        self._kbit = 0.0
+        """Held where too little was said to tell (G.107: what the codec impairs does not change in a pause)."""
         self._tally = _Tally()
 
     def start(self, now_s: float) -> None:
@@ -55,8 +61,12 @@ class WindowCounter:
         owd_ms: float | None,
         playout_delay_ms: float,
         ptime_ms: float,
+        talk: bool = True,
     ) -> None:
-        """Counts a packet heard, the ``gap`` packets missing before it and the ``late`` concealment it caused."""
+        """Counts a packet heard, the ``gap`` packets missing before it and the ``late`` concealment it caused.
+
+        ``talk`` is False for comfort noise, which says nothing about the codec's rate.
+        """
         if now_s >= self._end_s:
             self._close_until(now_s, ptime_ms)
         tally = self._tally
@@ -70,12 +80,15 @@ class WindowCounter:
         if late:
             tally.late += late
             tally.runs += 1
-        tally.payload_bytes += payload_size
+        if talk:
+            tally.talk_bytes += payload_size
+            tally.talk_ms += ptime_ms
         tally.playout_delay_ms = playout_delay_ms
         if owd_ms is not None:
             tally.owd_sum_ms += owd_ms
             tally.owd_count += 1
             tally.owd_min_ms = min(tally.owd_min_ms, owd_ms)
+            tally.owd_max_ms = max(tally.owd_max_ms, owd_ms)
 
     def found_again(self) -> None:
         """A packet counted as missing came after all, out of order."""
@@ -101,6 +114,9 @@ class WindowCounter:
         missing = tally.lost + tally.late
         loss_ratio = min(1.0, missing / expected)
         owd_ms = tally.owd_sum_ms / tally.owd_count if tally.owd_count else None
+        if tally.talk_ms >= _SHORTEST_TALK_MS:
+            self._kbit = tally.talk_bytes * 8 / tally.talk_ms
+        talked_ms = tally.talk_ms + tally.lost * ptime_ms
         ear_ms = ptime_ms + LOOK_AHEAD_MS + tally.owd_min_ms + tally.playout_delay_ms
         self.finished.append(
             AudioWindow(
@@ -114,8 +130,10 @@ class WindowCounter:
                 owd_ms=owd_ms,
                 playout_delay_ms=tally.playout_delay_ms,
                 mouth_to_ear_ms=ear_ms if owd_ms is not None else None,
-                audio_kbit=tally.payload_bytes * 8 / 1000 / duration_s,
+                audio_kbit=self._kbit,
                 ptime_ms=ptime_ms,
+                talk_ratio=min(1.0, talked_ms / (duration_s * 1000)),
+                owd_max_ms=tally.owd_max_ms if owd_ms is not None else None,
             )
         )
         self._start_s, self._end_s = end_s, end_s + WINDOW_S
