@@ -31,7 +31,7 @@ from device_matrix.options import Options
 from device_matrix.scene import sweep_scratch
 from device_matrix.target_admin import TargetAdmin
 from device_matrix.worker import RunSettings
-from network_profiles import load_catalogue
+from network_profiles import choose_backend, load_catalogue
 from reports.cells import CellResult, CellStatus, write_cell
 from reports.live import LiveWriter
 
@@ -67,7 +67,7 @@ class Controller:
         self._appium: AppiumServer | None = None
         self._service: ChildProcess | None = None
         self._live = options.run_folder / "live" / "matrix.jsonl"
-        require_machine(options.cells)
+        require_machine(options.cells, options.plan.matrix.backend)
 
     def start(self) -> Shared:
         """Sweeps, makes the folder, starts the servers. Raises EnvironmentLacks for what does not come up."""
@@ -114,6 +114,7 @@ class Controller:
             target_url=url,
             admin_token=os.environ.get(TOKEN_VARIABLE, ""),
             appium_url=appium_url,
+            backend=choose_backend(options.plan.matrix.backend).name,
         )
         return Shared(settings, options.cells)
 
@@ -180,9 +181,9 @@ class Controller:
         write_fault(self.options.run_folder, at_s=self._clock.unix_s(), what="matrix_appium_died", detail=detail)
 
 
-def require_machine(cells: list[Cell]) -> None:
+def require_machine(cells: list[Cell], backend: str | None = None) -> None:
     """Raises EnvironmentLacks, one sentence a piece, when the machine cannot run ``cells``."""
-    missing = [*network_profiles.lab.lacks(), *device_matrix.cpu_limit.lacks()]
+    missing = [*network_profiles.lab.lacks(backend), *device_matrix.cpu_limit.lacks()]
     drivers = {cell.driver for cell in cells}
     try:
         find_browser()

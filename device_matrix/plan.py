@@ -14,6 +14,7 @@ from bedrock.toml_input import Written, check, find_file, read_toml, unknown_nam
 from device_matrix.devices import DeviceClass, catalogue
 from device_matrix.scenarios import SCENARIO_NAMES
 from network_profiles import load_catalogue
+from network_profiles.shaped_link import BackendName
 
 PLANS_FOLDER = Path(__file__).parent.parent / "ringfence" / "plans"
 DEFAULT_PLAN = "smoke"
@@ -42,6 +43,8 @@ class MatrixPlan(Written):
     drivers: Literal["alternate", "playwright", "appium"] = "alternate"
     retries_environment: int = Field(default=1, ge=0, le=5)
     """How often an attempt that ended in an environment error is tried again. Failures of the product never are."""
+    backend: BackendName | None = None
+    """What carries the packets of the links, ``userspace`` or ``netem``; absent = the best that the machine can run."""
     sustain_s: float = Field(default=8, ge=2, le=600)
     """How long audio has to flow both ways before the device hangs up."""
     rules: list[MatrixRule] = Field(min_length=1)

@@ -64,7 +64,7 @@ def open_scene(
     steps.begin("open_link")
     seed = zlib.crc32(f"{worker.settings.seed}:{cell.id}:{attempt}".encode())
     try:
-        link = stack.enter_context(open_link(profile, seed=seed, name=cell.id))
+        link = stack.enter_context(open_link(profile, seed=seed, name=cell.id, backend=worker.settings.backend))
     except RingfenceError as error:
         raise LinkOff(f"the link could not be opened: {error.message}", reason="no_link", hint=error.hint) from error
     measuring = stack.enter_context(ThreadPoolExecutor(1, thread_name_prefix="link-proof"))

@@ -35,6 +35,8 @@ class RunSettings:
     target_url: str
     admin_token: str
     appium_url: str
+    backend: str | None = None
+    """Of the links; None for the best that this machine can run."""
 
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> RunSettings:

@@ -51,7 +51,7 @@ def run_quietly(argv: Sequence[str]) -> int:
 
 
 def lacks_netem(run: Runner = run_quietly) -> list[str]:
-    """Returns a sentence with its fix for every piece that the kernel or the machine does not have."""
+    """Returns what the machine does not have of what the backend is made of, a sentence each with its fix."""
     missing = [
         f"'{program}' is not on this machine (apt-get install {package})"
         for program, package in (("tc", "iproute2"), ("ip", "iproute2"), ("unshare", "util-linux"))
@@ -65,8 +65,9 @@ def _kernel_lacks(run: Runner) -> tuple[str, ...]:
     """Asked once a process: a kernel keeps what it has, and each answer takes a namespace."""
     if run(["unshare", "--net", "true"]) != 0:
         return ("network namespaces may not be made here (run it with sudo)",)
-    return tuple(
-        f"the kernel has no {piece.module.split()[-1]} ({piece.option}; modprobe -a {piece.module})"
-        for piece in PIECES
-        if run(["unshare", "--net", "sh", "-c", piece.attempt]) != 0
-    )
+    missing = [piece for piece in PIECES if run(["unshare", "--net", "sh", "-c", piece.attempt]) != 0]
+    if not missing:
+        return ()
+    modules = " ".join(piece.module for piece in missing)
+    options = ", ".join(piece.option for piece in missing)
+    return (f"the kernel has no {modules.replace(' ', ', ')} (modprobe -a {modules}; built with {options})",)

@@ -14,7 +14,7 @@ from pathlib import Path
 from calls.record import Tier
 from device_matrix.appium_server import appium_modules
 from device_matrix.cpu_limit import cpu_controller
-from ringfence.doctor.kernel import has_netem
+from network_profiles.backends import BACKEND_NAMES, backend
 
 MINIMUM_DESCRIPTORS = 4096
 """100 calls hold two UDP sockets and two WebSockets each, with room for logs and pipes."""
@@ -50,16 +50,19 @@ def check_root() -> Finding:
     return Finding("rights", ok, detail, "" if ok else "sudo make run", BROWSER)
 
 
-def check_tun() -> Finding:
-    """``/dev/net/tun``, which the userspace link is made of."""
-    ok = os.access("/dev/net/tun", os.R_OK | os.W_OK)
-    return Finding("TUN device", ok, "/dev/net/tun", "" if ok else "modprobe tun", BROWSER)
-
-
-def check_netem() -> Finding:
-    """The kernel's own link emulation. Without it the userspace link is used."""
-    found = has_netem()
-    return Finding("sch_netem", found, "in this kernel" if found else "not in this kernel: links run in userspace")
+def check_links() -> list[Finding]:
+    """Both backends of shaped links, each tried, and which of them a run uses unless it is told."""
+    missing = {name: backend(name).lacks() for name in BACKEND_NAMES}
+    usable = [name for name in BACKEND_NAMES if not missing[name]]
+    findings = []
+    for name in BACKEND_NAMES:
+        title = f"{name} links"
+        if missing[name]:
+            findings.append(Finding(title, False, "; ".join(missing[name]), "", frozenset() if usable else BROWSER))
+        else:
+            how = "links run on it" if name == usable[0] else f"usable with --backend {name}"
+            findings.append(Finding(title, True, how))
+    return findings
 
 
 def check_programs() -> list[Finding]:
@@ -117,8 +120,9 @@ def check_phones() -> list[Finding]:
 
 def examine() -> list[Finding]:
     """Runs every check."""
-    single: list[Callable[[], Finding]] = [check_python, check_root, check_tun, check_netem]
+    single: list[Callable[[], Finding]] = [check_python, check_root]
     findings = [check() for check in single]
+    findings += check_links()
     findings += check_programs()
     findings += [check_appium(), check_cpu_limit(), check_descriptors()]
     return findings + check_phones()

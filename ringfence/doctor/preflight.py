@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from bedrock.errors import EnvironmentLacks
 from calls.record import Tier
+from network_profiles import choose_backend
 from ringfence.doctor.checks import Finding, examine
 from ringfence.plan import Plan
 
 
 def require(plan: Plan) -> None:
-    """Raises EnvironmentLacks when a tier that the plan needs cannot run here."""
+    """Raises EnvironmentLacks when a tier that the plan needs, or the links it asks for, cannot be had here."""
     needed: set[Tier] = set()
     if plan.written.swarm is not None:
         needed |= {Tier.PACKETS, Tier.MEDIA}
     if plan.written.matrix is not None:
         needed.add(Tier.BROWSER)
     missing = missing_for(needed, examine())
+    if not missing and plan.written.matrix is not None:
+        choose_backend(plan.written.matrix.backend)
     if not missing:
         return
     names = ", ".join(finding.name for finding in missing)

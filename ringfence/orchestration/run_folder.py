@@ -14,6 +14,7 @@ import tomli_w
 
 from bedrock.clock import Clock
 from bedrock.errors import EnvironmentLacks
+from network_profiles import choose_backend
 from ringfence.orchestration.environment import capture_environment, git_state, package_versions
 from ringfence.plan import Plan
 
@@ -108,6 +109,7 @@ def create_run_folder(runs: Path, plan: Plan, clock: Clock) -> RunFolder:
         "environment_before": capture_environment(),
         "environment_after": None,
         "tiers": [],
+        "link_backend": None if plan.written.matrix is None else choose_backend(plan.written.matrix.backend).name,
         "target": {},
         "faults": [],
         "interrupted": False,

@@ -149,9 +149,9 @@ def test_a_call_driven_by_appium_is_measured_the_same_way(worker: Worker) -> Non
 
 
 def test_a_link_that_is_off_says_nothing_of_the_product(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
-    def open_slower(profile: Any, *, seed: int, name: str) -> AbstractContextManager[ShapedLink]:
+    def open_slower(profile: Any, **rest: Any) -> AbstractContextManager[ShapedLink]:
         down = profile.down.model_copy(update={"owd_ms": profile.down.owd_ms + 60})
-        return open_link(profile.model_copy(update={"down": down}), seed=seed, name=name)
+        return open_link(profile.model_copy(update={"down": down}), **rest)
 
     monkeypatch.setattr(scene, "open_link", open_slower)
     result = run(attempt_at(worker, PLAYWRIGHT_CELL))

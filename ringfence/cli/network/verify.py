@@ -13,6 +13,7 @@ from rich.text import Text
 from bedrock.exit_codes import ExitCode
 from network_profiles import NetworkProfile
 from network_profiles.evidence import Evidence
+from network_profiles.shaped_link import BackendName
 from network_profiles.verify import DEFAULT_BUDGET_S, Watcher
 from network_profiles.verify import verify as verify_profiles
 from ringfence.cli.network.proof_table import print_proof, print_verdict
@@ -23,7 +24,7 @@ _PIPED_COLUMNS = 100
 def verify(
     *profiles: str,
     budget_s: Annotated[float, Parameter(validator=validators.Number(gte=1, lte=3600))] = DEFAULT_BUDGET_S,
-    backend: str | None = None,
+    backend: BackendName | None = None,
     json: bool = False,
 ) -> int:
     """Prove links: UDP both ways through a real namespace, each figure held against what the profile says.
