@@ -95,6 +95,10 @@ class IcePath(aioice.Connection):
         pair = self._nominated.get(1)
         return pair.remote_addr if pair is not None else None
 
+    def leads_nowhere_else(self) -> bool:
+        """Returns whether the far end has one address only: the one that was nominated."""
+        return len(self._remote_candidates) == 1 and self._remote_candidates_end
+
     def knows(self, address: tuple[str, int]) -> bool:
         """Returns whether ``address`` was described, or has proven by a check that it holds our credentials."""
         return any((one._network_host, one.port) == address for one in self._remote_candidates)

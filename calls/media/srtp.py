@@ -12,6 +12,7 @@ import pylibsrtp
 from pylibsrtp._binding import ffi, lib
 
 _OK: int = lib.srtp_err_status_ok
+_protect, _unprotect = lib.srtp_protect, lib.srtp_unprotect
 TRAILER_MAX = 16 + 128 + 4
 """Room that libsrtp may need behind a packet (SRTP_MAX_TRAILER_LEN, and the index of SRTCP)."""
 
@@ -51,15 +52,17 @@ class PacketBuffer:
 
     def protect(self, context: SrtpContext, length: int) -> int:
         """Encrypts the RTP packet in the first ``length`` bytes."""
-        self._c_length[0] = length
-        status = lib.srtp_protect(context.pointer, self._c_data, self._c_length)
-        return int(self._c_length[0]) if status == _OK else self._refuse(status)
+        c_length = self._c_length
+        c_length[0] = length
+        status = _protect(context.pointer, self._c_data, c_length)
+        return c_length[0] if status == _OK else self._refuse(status)
 
     def unprotect(self, context: SrtpContext, length: int) -> int:
         """Authenticates and decrypts an RTP packet."""
-        self._c_length[0] = length
-        status = lib.srtp_unprotect(context.pointer, self._c_data, self._c_length)
-        return int(self._c_length[0]) if status == _OK else self._refuse(status)
+        c_length = self._c_length
+        c_length[0] = length
+        status = _unprotect(context.pointer, self._c_data, c_length)
+        return c_length[0] if status == _OK else self._refuse(status)
 
     def protect_rtcp(self, context: SrtpContext, length: int) -> int:
         """As ``protect``, for a compound RTCP packet."""

@@ -123,6 +123,8 @@ class LegTransport:
         if self._former_ice is not None:
             await self._end_connecting()
             await self._former_ice.close()
+        # The far end's new path comes from an address that nobody knows yet.
+        self._socket.free_peer()
         self._former_ice = self.ice
         self.ice = IcePath(self._socket.address, self._send, self._ice_lost)
         self._point_ice(remote, self._former_ice.ice_controlling)
@@ -160,12 +162,16 @@ class LegTransport:
 
     def send_rtp(self, length: int) -> None:
         """Encrypts and sends the RTP packet in the first ``length`` bytes of the out buffer."""
-        if self._tx is not None:
-            sent = self._out.protect(self._tx, length)
-            if self._link is None:
-                self._socket.send(self._out.view[:sent], self._peer)
+        tx = self._tx
+        if tx is not None:
+            out, socket = self._out, self._socket
+            sent = out.protect(tx, length)
+            if socket.peer is not None:
+                socket.send_to_peer(out.view[:sent])
+            elif self._link is None:
+                socket.send(out.view[:sent], self._peer)
             else:
-                self._send(bytes(self._out.view[:sent]), self._peer)
+                self._send(bytes(out.view[:sent]), self._peer)
 
     def send_rtcp(self, packet: bytes) -> None:
         """Encrypts and sends a compound RTCP packet."""
@@ -208,6 +214,8 @@ class LegTransport:
                 self._fail("dtls_failed")
                 return
             self._tx, self._rx = self.dtls.tx, self.dtls.rx
+            if self._link is None and self.ice.leads_nowhere_else():
+                self._socket.bind_peer(self._peer)
             self._user.on_milestone(MediaEvent.DTLS, "")
 
     async def _reconnect(self) -> None:
@@ -275,15 +283,16 @@ class LegTransport:
     def _arrived(self, data: bytearray, length: int, address: tuple[str, int], now_s: float) -> None:
         first = data[0] if length else 255
         if 128 <= first <= 191 and length >= 8:
-            if self._rx is None:
+            rx = self._rx
+            if rx is None:
                 return
             # RFC 5761: with rtcp-mux, payload types 64 to 95 are RTCP.
             if 192 <= data[1] <= 223:
-                plain = self._in.unprotect_rtcp(self._rx, length)
+                plain = self._in.unprotect_rtcp(rx, length)
                 if plain:
                     self._user.on_rtcp(bytes(data[:plain]), now_s)
             else:
-                plain = self._in.unprotect(self._rx, length)
+                plain = self._in.unprotect(rx, length)
                 if plain:
                     self._user.on_rtp(data, plain, now_s)
             if not plain:
