@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from network_profiles.counters import DirectionCounters
 from network_profiles.evidence import Figure
 from network_profiles.probe.loss_interval import central_interval, clopper_pearson, loss_counts
-from network_profiles.probe.oracle import expected, replay
+from network_profiles.probe.oracle import Expected, expected, replay
 from network_profiles.probe.trace import Trace
 from network_profiles.shape import Shape
 
@@ -90,7 +90,7 @@ def against_model(
 ) -> Figure:
     """Returns a figure that is held against what the link model gives for the same sends, in run after run."""
     model = expected(replies)
-    give = max(tolerance, THOROUGH_SIGMAS * model.deviation)
+    give = max(tolerance, THOROUGH_SIGMAS * _at_most(model))
     wanted = model.mean if says is None else says
     return Figure(
         side, name, wanted, _known(got), model.mean - give, model.mean + give, samples, expected=model.mean
@@ -128,6 +128,16 @@ def _heard(trace: Trace) -> int:
 
 def _flooded(trace: Trace) -> int:
     return sum(packet.received_at_s is not None for packet in trace.flood)
+
+
+def _at_most(model: Expected) -> float:
+    """The deviation that is not exceeded with 90 % confidence: a dozen runs may show too little of it."""
+    if model.runs < 2:
+        return model.deviation
+    from scipy.stats import chi2
+
+    freedom = model.runs - 1
+    return model.deviation * math.sqrt(freedom / float(chi2.ppf(0.1, freedom)))
 
 
 def _known(value: float) -> float | None:

@@ -21,6 +21,8 @@ class Expected(NamedTuple):
 
     mean: float
     deviation: float
+    runs: int = 0
+    """That both were read from."""
 
 
 def replay(direction: Shape, trace: Trace) -> list[Trace]:
@@ -44,7 +46,7 @@ def expected(values: Iterable[float]) -> Expected:
     known = [value for value in values if not math.isnan(value)]
     if len(known) < 2:
         return Expected(math.nan, math.nan)
-    return Expected(statistics.fmean(known), statistics.stdev(known))
+    return Expected(statistics.fmean(known), statistics.stdev(known), len(known))
 
 
 def _offer(link: LinkDirection, packet: Packet) -> Packet:

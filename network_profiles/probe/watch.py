@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from network_profiles.evidence import Figure
-from network_profiles.plain_profile import PlainProfile, Side
+from network_profiles.plain_profile import PlainProfile, PlainTrace, Side
 from network_profiles.probe.judge import (
     GOODPUT_TOLERANCE_RATIO,
     OWD_TOLERANCE_RATIO,
@@ -23,6 +23,7 @@ from network_profiles.probe.judge import (
 )
 from network_profiles.probe.oracle import offer_all, seeds
 from network_profiles.probe.plan import LARGEST_BYTES, Plan, Send, settled_after_s
+from network_profiles.probe.saturation import judge_saturation, saturating_plan
 from network_profiles.probe.thorough_plan import PACED_BYTES
 from network_profiles.probe.trace import Packet, Trace, rate_kbit
 from network_profiles.shape import PlainShape
@@ -63,6 +64,8 @@ class Watch:
 
 def watched_s(profile: PlainProfile, seed: int, budget_s: float) -> float:
     """Returns how long to watch: through a cycle, or a second outage, or as long as the budget allows."""
+    if profile.down_trace is not None or profile.up_trace is not None:
+        return budget_s
     covered = stretches(profile, "down", seed, budget_s)
     if profile.phases:
         lasts_s = [phase.lasts_s for phase in profile.phases]
@@ -91,6 +94,8 @@ def stretches(profile: PlainProfile, side: Side, seed: int, until_s: float) -> t
 
 def watch(profile: PlainProfile, side: Side, seed: int, lasts_s: float) -> Watch:
     """Returns what to send for ``lasts_s`` of the timeline."""
+    if _trace_of(profile, side) is not None:
+        return Watch((), saturating_plan(profile.shape(side), STARTS_AFTER_S, lasts_s), ())
     covered = stretches(profile, side, seed, lasts_s)
     served = [one.shape for one in covered if one.shape is not None]
     slowest_kbit = min((shape.rate_kbit for shape in served if shape.rate_kbit), default=None)
@@ -118,14 +123,20 @@ def judge_watch(
         link = profile.direction(side, chance)
         link.follow(profile.timeline(side, seed, started_at_s))
         replies.append(offer_all(link, packets))
+    if _trace_of(profile, side) is not None:
+        return judge_saturation(side, packets, replies, started_at_s)
     figures: list[Figure] = []
     for number, one in enumerate(watched.stretches):
         figures += (
             _edges(side, one, packets, replies, started_at_s)
             if one.shape is None
-            else _service(side, one, number, watched, packets, replies, started_at_s)
+            else _service(side, one, one.shape, number, watched, packets, replies, started_at_s)
         )
     return figures
+
+
+def _trace_of(profile: PlainProfile, side: Side) -> PlainTrace | None:
+    return profile.down_trace if side == "down" else profile.up_trace
 
 
 def _pulse(stretch: Stretch) -> list[Send]:
@@ -180,13 +191,13 @@ def _gap_around(packets: Sequence[Packet], moment_s: float) -> tuple[float, floa
 def _service(
     side: Side,
     stretch: Stretch,
+    shape: PlainShape,
     number: int,
     watched: Watch,
     packets: Sequence[Packet],
     replies: Sequence[Sequence[Packet]],
     started_at_s: float,
 ) -> list[Figure]:
-    assert stretch.shape is not None
     if stretch.ends_s - stretch.starts_s < _SHORTEST_STRETCH_S:
         return []
     starts_s, ends_s = started_at_s + stretch.starts_s, started_at_s + stretch.ends_s
@@ -204,20 +215,18 @@ def _service(
         return rate_kbit([some[place] for place in pulsed])
 
     at = f"@{stretch.starts_s:.1f}s"
-    owd_tolerance = max(THOROUGH_OWD_TOLERANCE_MS, OWD_TOLERANCE_RATIO * stretch.shape.owd_ms)
+    owd_tolerance = max(THOROUGH_OWD_TOLERANCE_MS, OWD_TOLERANCE_RATIO * shape.owd_ms)
     owds_ms = [owd_ms(reply) for reply in replies]
     figures = []
     # In a short and lossy stretch even a right link may let nothing through.
     if not (math.isnan(got_ms := owd_ms(packets)) and any(map(math.isnan, owds_ms))):
-        figures.append(
-            against_model(side, f"owd_ms{at}", stretch.shape.owd_ms, owd_tolerance, got_ms, owds_ms, len(calm))
-        )
-    if pulsed and stretch.shape.rate_kbit:
-        tolerance = GOODPUT_TOLERANCE_RATIO * stretch.shape.rate_kbit
+        figures.append(against_model(side, f"owd_ms{at}", shape.owd_ms, owd_tolerance, got_ms, owds_ms, len(calm)))
+    if pulsed and shape.rate_kbit:
+        tolerance = GOODPUT_TOLERANCE_RATIO * shape.rate_kbit
         kbits = [pulse_kbit(reply) for reply in replies]
         figures.append(
             against_model(
-                side, f"goodput_kbit{at}", stretch.shape.rate_kbit, tolerance, pulse_kbit(packets), kbits, len(pulsed)
+                side, f"goodput_kbit{at}", shape.rate_kbit, tolerance, pulse_kbit(packets), kbits, len(pulsed)
             )
         )
     return figures
