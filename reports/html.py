@@ -18,6 +18,7 @@ from reports.cells import Cell, CellResult
 from reports.charts.interval import interval
 from reports.page import funnel, health_charts, swarm_charts
 from reports.run_folder import RunFolder
+from reports.staged_view import staged_view
 from reports.store import RunStore
 from reports.summary import GridCell, RuleKind, Summary
 from reports.terminal import CELL_MARKS, MARKS, SENTENCES, outlier_lines
@@ -72,6 +73,7 @@ def render_html(store: RunStore, summary: Summary) -> str:
         "figure": _unbroken(figure), "grouped": _unbroken(grouped), "clock": clock, "words": _words, "anchor": _anchor,
     }  # fmt: skip
     environment.globals |= {"bounds": bounds, "counted": _unbroken(counted)}
+    staged = staged_view(summary)
     page: str = environment.get_template("report.html").render(
         summary=summary,
         folder=store.folder,
@@ -81,6 +83,8 @@ def render_html(store: RunStore, summary: Summary) -> str:
         slo_rules=summary.rules_of(RuleKind.SLO),
         checks=summary.rules_of(RuleKind.TRUST, RuleKind.EVIDENCE),
         intervals={rule.name: Markup(interval(rule)) for rule in summary.rules_of(RuleKind.SLO)},
+        staged=staged,
+        staged_chart=Markup(staged.chart) if staged else "",
         charts=_marked(swarm_charts(store, summary)),
         health_charts=_marked(health_charts(store, summary)),
         funnel=funnel(store, summary),

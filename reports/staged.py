@@ -35,7 +35,7 @@ def read_rollout(run: Path) -> RolloutResult | None:
 def with_staged(folder: RunFolder, rules: list[RuleResult]) -> list[RuleResult]:
     """Returns the gate's rules as they count for this run. Raises NewerFormat."""
     if (rollout := read_rollout(folder.path)) is not None:
-        return [_as_rule("rollout", "every stage of the rollout", rollout, len(rollout.steps)), *rules]
+        return [_rollout_rule(rollout), *rules]
     if (knee := read_knee(folder.path)) is not None:
         advisory = [
             msgspec.structs.replace(rule, required=False)
@@ -43,21 +43,31 @@ def with_staged(folder: RunFolder, rules: list[RuleResult]) -> list[RuleResult]:
             else rule
             for rule in rules
         ]
-        return [_as_rule("knee", "capacity", knee, len(knee.steps)), *advisory]
+        return [_knee_rule(knee), *advisory]
     return rules
 
 
-def _as_rule(metric: str, name: str, result: KneeResult | RolloutResult, steps: int) -> RuleResult:
-    verdict = Verdict(result.verdict)
+def _rollout_rule(rollout: RolloutResult) -> RuleResult:
+    verdict = Verdict(rollout.verdict)
+    held = sum(step.judgement.verdict == "PASS" for step in rollout.steps)
     return RuleResult(
-        name=name,
-        verdict=verdict,
-        kind=RuleKind.TRUST if verdict is Verdict.INVALID else RuleKind.SLO,
-        n=steps,
-        metric=metric,
-        objective="PASS",
-        reason=result.sentence,
-    )
+        name="every stage of the rollout", verdict=verdict, kind=_kind(verdict), metric="rollout", unit="stages",
+        value=held, n=len(rollout.steps), objective=f"all {len(rollout.stages)}", reason=rollout.sentence,
+    )  # fmt: skip
+
+
+def _knee_rule(knee: KneeResult) -> RuleResult:
+    verdict = Verdict(knee.verdict)
+    return RuleResult(
+        name="capacity", verdict=verdict, kind=_kind(verdict), metric="knee", unit="calls", value=knee.low_calls,
+        low=knee.low_calls, high=knee.high_calls, confidence=0.95, n=len(knee.steps), objective="an interval",
+        reason=knee.sentence,
+    )  # fmt: skip
+
+
+def _kind(verdict: Verdict) -> RuleKind:
+    """INVALID is the word of the harness's own checks: a rule of the SLO never says it."""
+    return RuleKind.TRUST if verdict is Verdict.INVALID else RuleKind.SLO
 
 
 def _read(file: Path, kind: type[T]) -> T | None:

@@ -94,6 +94,11 @@ class UslFit(msgspec.Struct, frozen=True, kw_only=True):
     peak_setups_per_s: float | None = None
     r_squared: float | None = None
 
+    def setups_per_s(self, offered_calls: float) -> float:
+        """Returns what the law gives for so many calls offered."""
+        waiting = self.sigma * (offered_calls - 1) + self.kappa * offered_calls * (offered_calls - 1)
+        return self.gamma * offered_calls / (1 + waiting) if offered_calls > 0 else 0.0
+
 
 class MachinesNeeded(msgspec.Struct, frozen=True, kw_only=True):
     """How many machines like the target's a planned rate would need."""

@@ -13,6 +13,7 @@ from rich.rule import Rule as Line
 from rich.table import Table
 from rich.text import Text
 
+from reports.staged_terminal import print_staged
 from reports.summary import GridCell, MatrixFigures, RuleKind, RuleResult, Summary, SwarmFigures, Verdict
 from reports.wording import bounds, clock, counted, figure, grouped, percent
 
@@ -44,6 +45,7 @@ def render(summary: Summary, console: Console) -> None:
     """Prints the whole summary: verdict, rules, swarm, device matrix, generator health."""
     console.print(_banner(summary))
     console.print(_rules(summary))
+    print_staged(summary, console)
     if summary.swarm.calls or summary.swarm.health.writers:
         console.print(_swarm(summary.swarm))
     if summary.matrix.cells:

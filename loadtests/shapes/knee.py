@@ -171,15 +171,15 @@ def _interval(over: str, low: Step | None, high: Step | None, last: Step | None)
     if low is not None and high is not None:
         return (
             f"capacity between {low.concurrent_calls:g} and {high.concurrent_calls:g} calls at once: "
-            f"at {high.name} {high.judgement.reason}"
+            f"at {high.name}, {high.judgement.reason}"
         )
     if high is not None:
         return f"capacity below {high.concurrent_calls:g} calls at once: {high.judgement.reason}"
     least = f"capacity at least {low.concurrent_calls:g} calls at once" if low else "no level was shown to hold"
     if over == "generator" and last is not None:
-        return f"{least}, generator-bound: at {last.name} {last.judgement.reason}"
+        return f"{least}, generator-bound: at {last.name}, {last.judgement.reason}"
     if last is not None and last.judgement.verdict == "INCONCLUSIVE":
-        return f"{least}; at {last.name} {last.judgement.reason}"
+        return f"{least}; at {last.name}, {last.judgement.reason}"
     return f"{least}, and nothing higher was tried" if over == "limit" else least
 
 

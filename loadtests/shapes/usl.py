@@ -47,7 +47,7 @@ def fit_usl(points: Sequence[Point]) -> UslFit:
 
     levels = sorted({point.offered_calls for point in points})
     if len(levels) < LEAST_STEPS:
-        raise NoFit(f"a law of {PARAMETERS} parameters needs at least {LEAST_STEPS} levels, and there are {len(levels)}")
+        raise NoFit(f"a law of {PARAMETERS} parameters needs at least {LEAST_STEPS} levels, not {len(levels)}")
     if levels[-1] < SPREAD * levels[0]:
         raise NoFit(f"the levels lie too close: the highest is less than {SPREAD:g} times the lowest")
     offered = np.array([point.offered_calls for point in points])

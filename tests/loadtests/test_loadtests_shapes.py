@@ -173,7 +173,7 @@ def test_a_generator_that_cannot_keep_up_is_never_the_targets_limit() -> None:
     walk(search, lambda ask: judged("PASS" if ask.concurrent_calls < 80 else "INVALID", ask.concurrent_calls))
     found = result_of(search)
     assert (found.ended, found.low_calls, found.high_calls, found.verdict) == ("generator", 40, None, "INCONCLUSIVE")
-    assert found.sentence == "capacity at least 40 calls at once, generator-bound: at 80 calls because INVALID"
+    assert found.sentence == "capacity at least 40 calls at once, generator-bound: at 80 calls, because INVALID"
     assert found.machines is not None
     assert found.machines.at_least is None
 
@@ -313,7 +313,7 @@ def test_a_target_that_scales_straight_has_no_peak_in_reach() -> None:
 
 @pytest.mark.parametrize(
     ("levels_tried", "why"),
-    [((10, 20, 40), "at least 4 levels, and there are 3"), ((100, 110, 120, 130), "the levels lie too close")],
+    [((10, 20, 40), "at least 4 levels, not 3"), ((100, 110, 120, 130), "the levels lie too close")],
 )
 def test_too_few_or_too_close_levels_carry_no_law(levels_tried: tuple[float, ...], why: str) -> None:
     with pytest.raises(NoFit, match=why):
