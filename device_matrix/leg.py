@@ -124,6 +124,7 @@ def build_leg(facts: LegFacts) -> LegRecord:
         mos_cq=quality.mos_cq if quality is not None else None,
         mos_model=quality.model if quality is not None else "",
         mos_grounded=quality.grounded if quality is not None else False,
+        mos_basis=quality.basis if quality is not None else "",
         audio_kbit=_payload_kbit(samples),
         ptime_ms=heard.ptime_ms if heard is not None else None,
         video_frames_sent=max((sample.video_out.frames_sent for sample in samples if sample.video_out), default=0),

@@ -73,10 +73,14 @@ class Configure(Command, frozen=True, kw_only=True):
     """Must be longer than the service's own no-answer limit: passing it is the service's failure."""
     silence_limit_s: float = 15.0
     """A person who hears nothing for so long hangs up."""
+    confirm_limit_s: float = 10.0
+    """How long the service may take to confirm a goodbye."""
     sign_in_limit_s: float = 20.0
     sample_every: int = 10
     """Per-second samples of every so many-th packets leg of the swarm; probe and matrix legs always; 0 for none."""
     seed: int = 0
+    talk_spurts: bool = False
+    """People of tier ``packets`` talk and fall silent after ITU-T P.59, with DTX; else they talk all the time."""
 
 
 class SignIn(Command, frozen=True, kw_only=True):

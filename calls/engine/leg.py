@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from calls.engine.acts import ACTS, DEAD_S, Wants
 from calls.engine.context import Context
-from calls.engine.leg_record import LegFacts, evidence_of, leg_record
+from calls.engine.leg_record import LegFacts, evidence_of, leg_record, window_rows
 from calls.engine.script import Do, Script
 from calls.media.errors import BadDescription, MediaError
 from calls.media.interface import LegSpec, LiveStats, MediaEvent, MediaLeg, MediaStats
@@ -305,6 +305,9 @@ class CallLeg:
             audio_kbit=LOW_AUDIO_KBIT if low else AUDIO_KBIT,
             ptime_ms=LOW_AUDIO_PTIME_MS if low else AUDIO_PTIME_MS,
             seed=self.context.random_of("media", self.facts.call_id, self.facts.side).getrandbits(32),
+            talk_spurts=self.context.configure.talk_spurts,
+            call_id=self.facts.call_id,
+            is_caller=self.facts.side is Side.CALLER,
         )
         self._asks_kbit = order.audio_kbit
         if low:
@@ -411,9 +414,13 @@ class CallLeg:
             self.facts.did_its_part = self.script.is_complete
         if self.machine.findings:
             logger.warning("%s: findings against the target: %s", self.facts.call_id, self.machine.findings)
-        return leg_record(
+        record = leg_record(
             self.context.identity, self.person.spec, self.person.generation, self.facts, ending, evidence, self.stats
         )
+        if self.stats is not None:
+            for row in window_rows(record, self.facts, self.stats):
+                self.context.recorder.windows.append(row)
+        return record
 
 
 def _part_of(scenario: Scenario | None, side: Side) -> Part | None:

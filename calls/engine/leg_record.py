@@ -11,9 +11,9 @@ from calls.blame import Evidence
 from calls.bridge.messages import PersonSpec
 from calls.engine.context import Identity
 from calls.media.interface import AudioWindow, MediaStats
-from calls.quality import CallScore, Heard, score_call
+from calls.quality import CallScore, Heard, score_call, score_window
 from calls.quality.opus import bandwidth_of
-from calls.record import LegRecord, Outcome, Side
+from calls.record import LegRecord, Outcome, Side, WindowRow
 from calls.state_machine import Ending
 
 
@@ -162,4 +162,36 @@ def _with_media(record: LegRecord, facts: LegFacts, stats: MediaStats) -> LegRec
         mos_cq=score.mos_cq if score else None,
         mos_model=score.model if score else "",
         mos_grounded=score.grounded if score else False,
+        mos_basis=score.basis if score else "",
+    )
+
+
+def window_rows(record: LegRecord, facts: LegFacts, stats: MediaStats) -> list[WindowRow]:
+    """Returns the windows of a leg as rows; one in which nothing was expected has no score."""
+    return [_window_row(record, facts, window) for window in stats.windows]
+
+
+def _window_row(record: LegRecord, facts: LegFacts, window: AudioWindow) -> WindowRow:
+    score = score_window(heard_in(window, facts.audio_target_kbit)) if window.expected else None
+    same_name = {
+        name: getattr(window, name)
+        for name in WindowRow.__struct_fields__
+        if name in AudioWindow.__dataclass_fields__ or name == "effective_loss_ratio"
+    }
+    return WindowRow(
+        run_id=record.run_id,
+        writer=record.writer,
+        call_id=record.call_id,
+        side=record.side,
+        tier=record.tier,
+        source=record.source,
+        cell=record.cell,
+        network=record.network,
+        generation=record.generation,
+        at_s=window.start_at_s,
+        mos_lq=score.mos_lq if score else None,
+        mos_cq=score.mos_cq if score else None,
+        r_lq=score.r_lq if score else None,
+        mos_basis=score.basis if score else "",
+        **same_name,
     )

@@ -10,19 +10,26 @@ from pathlib import Path
 from typing import Any
 
 from calls.errors import SegmentNotWritten
-from calls.record import HealthRow, LegRecord, MessageRow, SampleRow
+from calls.record import HealthRow, LegRecord, MessageRow, SampleRow, WindowRow
 from calls.segments import SegmentWriter
 
 
 class Recorder:
-    """Four segment writers. ``on_trouble`` hears of the first failed flush in a row, then once a minute."""
+    """Five segment writers. ``on_trouble`` hears of the first failed flush in a row, then once a minute."""
 
     def __init__(self, run_folder: Path, writer: str, on_trouble: Callable[[str, str], None]) -> None:
         self.calls = SegmentWriter(run_folder / "calls", LegRecord, writer)
         self.messages = SegmentWriter(run_folder / "messages", MessageRow, writer)
         self.samples = SegmentWriter(run_folder / "samples", SampleRow, writer)
         self.health = SegmentWriter(run_folder / "health", HealthRow, writer)
-        self._writers: tuple[SegmentWriter[Any], ...] = (self.calls, self.messages, self.samples, self.health)
+        self.windows = SegmentWriter(run_folder / "windows", WindowRow, writer)
+        self._writers: tuple[SegmentWriter[Any], ...] = (
+            self.calls,
+            self.messages,
+            self.samples,
+            self.health,
+            self.windows,
+        )
         importlib.import_module("pyarrow.parquet")  # now, not in the first second with calls
         self._on_trouble = on_trouble
         self._failures = 0

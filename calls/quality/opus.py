@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import tomllib
 from dataclasses import dataclass
+from enum import StrEnum
 from functools import cache
 from importlib.resources import files
 
@@ -18,6 +19,21 @@ _BURSTY_FROM = 1.5
 """Loss counts as bursty when its runs are this many times longer than random loss would make them: at 1-5 % loss
 five seconds of 20 ms packets scatter up to some 1.3 by chance."""
 _PTIME_TOLERANCE_MS = 1.0
+_VBR_BELOW, _VBR_ABOVE = 0.75, 1.1
+"""How far the rate heard may lie from the rate that the encoder was set to, in variable-rate speech."""
+
+
+class Basis(StrEnum):
+    """What a score rests on, from the firmest to the weakest."""
+
+    PUBLISHED = "published"
+    """The table covers the case as it stands: no clamping, no shift of scale, its own frame length."""
+    CALIBRATED = "calibrated"
+    """Not published, but our own sweep against ViSQOL agrees: see ``calibrated.toml``."""
+    EXTRAPOLATED = "extrapolated"
+
+
+BASES: tuple[Basis, ...] = tuple(Basis)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +42,7 @@ class Impairment:
 
     ie: float
     bpl: float
-    grounded: bool
-    """The published table covers the case as it stands: no clamping, no shift of scale, its own frame length."""
+    basis: Basis
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +84,8 @@ def impairment(kbit: float, *, ptime_ms: float, bursty: bool, bandwidth: str = "
     Without a ``bandwidth`` it is that of ``kbit``. Raises KeyError for a bandwidth and mode that have no row.
     """
     table = _table()
-    row = table.rows[bandwidth or bandwidth_of(kbit), mode]
+    band = bandwidth or bandwidth_of(kbit)
+    row = table.rows[band, mode]
     point = _interpolate(row.points, kbit)
     shift = RO_FULL_BAND - row.scale_top_r
     inside = row.points[0].kbit <= kbit <= row.points[-1].kbit
@@ -77,8 +93,19 @@ def impairment(kbit: float, *, ptime_ms: float, bursty: bool, bandwidth: str = "
     return Impairment(
         ie=point.ie + shift,
         bpl=point.bpl_bursty if bursty else point.bpl_random,
-        grounded=inside and usual_frames and shift == 0.0,
+        basis=Basis.PUBLISHED if inside and usual_frames and shift == 0.0 else _own_basis(kbit, ptime_ms, band),
     )
+
+
+def _own_basis(kbit: float, ptime_ms: float, bandwidth: str) -> Basis:
+    for case_ptime_ms, case_kbit in _calibrated_cases():
+        if (
+            abs(ptime_ms - case_ptime_ms) <= _PTIME_TOLERANCE_MS
+            and _VBR_BELOW * case_kbit <= kbit <= _VBR_ABOVE * case_kbit
+            and bandwidth == bandwidth_of(case_kbit)
+        ):
+            return Basis.CALIBRATED
+    return Basis.EXTRAPOLATED
 
 
 def model_name() -> str:
@@ -98,6 +125,13 @@ def _interpolate(points: tuple[_Point, ...], kbit: float) -> _Point:
                 low.bpl_bursty + share * (high.bpl_bursty - low.bpl_bursty),
             )
     return points[-1]
+
+
+@cache
+def _calibrated_cases() -> tuple[tuple[float, float], ...]:
+    raw = tomllib.loads(files("calls.quality").joinpath("calibrated.toml").read_text(encoding="utf-8"))
+    accepted = raw["accepted_worst_mos"]
+    return tuple((case["ptime_ms"], case["kbit"]) for case in raw["case"] if case["worst_mos"] <= accepted)
 
 
 @cache

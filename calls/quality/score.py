@@ -40,7 +40,14 @@ class Score:
     """Listening: no delay."""
     mos_cq: float | None
     """Conversational: with the delay."""
-    grounded: bool
+    r_lq: float
+    """The rating behind ``mos_lq``, 0..148."""
+    basis: opus.Basis
+
+    @property
+    def grounded(self) -> bool:
+        """The parameters cover what was heard: published, or confirmed by our own calibration."""
+        return self.basis is not opus.Basis.EXTRAPOLATED
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +58,14 @@ class CallScore:
     mos_lq_worst: float
     mos_cq: float | None
     mos_cq_worst: float | None
-    grounded: bool
-    """Every window was."""
+    basis: opus.Basis
+    """The weakest of its windows'."""
     model: str
+
+    @property
+    def grounded(self) -> bool:
+        """Every window was."""
+        return self.basis is not opus.Basis.EXTRAPOLATED
 
 
 def score_window(heard: Heard, mode: str = "vbr") -> Score:
@@ -70,7 +82,8 @@ def score_window(heard: Heard, mode: str = "vbr") -> Score:
     if heard.mouth_to_ear_ms is not None:
         delay = emodel.delay_impairment(heard.mouth_to_ear_ms)
         mos_cq = emodel.mos_of_rating(emodel.rating(ie_effective, delay))
-    return Score(emodel.mos_of_rating(emodel.rating(ie_effective)), mos_cq, found.grounded)
+    r_lq = emodel.rating(ie_effective)
+    return Score(emodel.mos_of_rating(r_lq), mos_cq, r_lq, found.basis)
 
 
 def score_call(windows: Sequence[Heard], mode: str = "vbr") -> CallScore | None:
@@ -85,6 +98,6 @@ def score_call(windows: Sequence[Heard], mode: str = "vbr") -> CallScore | None:
         mos_lq_worst=min(lq),
         mos_cq=statistics.median(cq) if cq else None,
         mos_cq_worst=min(cq) if cq else None,
-        grounded=all(score.grounded for score in scores),
+        basis=max((score.basis for score in scores), key=opus.BASES.index),
         model=MODEL,
     )

@@ -7,7 +7,7 @@ import pytest
 from calls.blame import Evidence
 from calls.bridge.messages import PersonSpec
 from calls.engine.context import Identity
-from calls.engine.leg_record import LegFacts, evidence_of, leg_record
+from calls.engine.leg_record import LegFacts, evidence_of, leg_record, window_rows
 from calls.engine.people import is_poor
 from calls.media.interface import AudioWindow, MediaStats
 from calls.record import Blame, Outcome, Side, Stage
@@ -151,3 +151,19 @@ def test_evidence_comes_from_media_and_link() -> None:
 )
 def test_a_link_is_poor_when_it_is_narrow_or_far(network: str, rtt_ms: float | None, poor: bool) -> None:
     assert is_poor(load_catalogue()[network] if network else None, rtt_ms) is poor
+
+
+def test_every_window_becomes_a_row_with_its_own_score() -> None:
+    media = stats(window(103.0), window(108.0, lost=25), window(113.0, expected=0))
+    record = leg_record(IDENTITY, SPEC, "2g", facts(), ENDING, Evidence(), media)
+    good, bad, silent = window_rows(record, facts(), media)
+
+    assert (good.call_id, good.side, good.generation, good.at_s) == (record.call_id, record.side, "2g", 103.0)
+    assert good.mos_lq is not None
+    assert bad.mos_lq is not None
+    assert bad.r_lq is not None
+    assert good.mos_lq > 4.1
+    assert bad.mos_lq < 3.0
+    assert bad.effective_loss_ratio == pytest.approx(25 / bad.expected)
+    assert 0 < bad.r_lq < 148
+    assert (good.mos_basis, silent.mos_basis, silent.mos_lq) == ("published", "", None)

@@ -53,7 +53,7 @@ def test_on_gprs_degradation_is_what_makes_a_call_bearable(service: Service, eng
         assert leg.effective_loss_ratio < 0.15
         assert leg.owd_p95_ms is not None
         assert leg.owd_p95_ms < 800
-        assert not leg.mos_grounded
+        assert (leg.mos_basis, leg.mos_grounded) == ("calibrated", True)
     assert (ann_leg.network, ann_leg.generation, ann_leg.fell_back_to) == ("gprs_2g", "2g", "low_audio")
     assert (bob_leg.network, bob_leg.generation, bob_leg.fell_back_to) == ("", "", "")
     assert ann_leg.link_queue_dropped == 0

@@ -70,19 +70,29 @@ def test_interpolates_between_neighbours_of_one_row() -> None:
 
 
 @pytest.mark.parametrize(
-    ("kbit", "ptime_ms", "grounded"),
+    ("kbit", "ptime_ms", "basis"),
     [
-        (24, 20, True),
-        (40, 20, True),
-        (14, 20, True),
-        (13.6, 20, False),
-        (64, 20, False),
-        (24, 60, False),
-        (12, 20, False),
+        (24, 20, opus.Basis.PUBLISHED),
+        (40, 20, opus.Basis.PUBLISHED),
+        (14, 20, opus.Basis.PUBLISHED),
+        (13.6, 20, opus.Basis.CALIBRATED),
+        (64, 20, opus.Basis.EXTRAPOLATED),
+        (24, 60, opus.Basis.CALIBRATED),
+        (22, 40, opus.Basis.CALIBRATED),
+        (11.3, 60, opus.Basis.CALIBRATED),
+        (32, 60, opus.Basis.EXTRAPOLATED),
+        (12, 20, opus.Basis.EXTRAPOLATED),
     ],
 )
-def test_grounded_only_where_the_published_table_covers_the_case(kbit: float, ptime_ms: float, grounded: bool) -> None:
-    assert opus.impairment(kbit, ptime_ms=ptime_ms, bursty=False).grounded is grounded
+def test_a_score_says_whether_it_is_published_calibrated_or_a_guess(
+    kbit: float, ptime_ms: float, basis: opus.Basis
+) -> None:
+    assert opus.impairment(kbit, ptime_ms=ptime_ms, bursty=False).basis is basis
+
+
+def test_degraded_audio_is_judged_at_the_rate_that_speech_really_takes() -> None:
+    assert opus.impairment(9.8, ptime_ms=60, bursty=False, bandwidth="wb").basis is opus.Basis.CALIBRATED
+    assert opus.impairment(9.8, ptime_ms=60, bursty=False).basis is opus.Basis.EXTRAPOLATED
 
 
 def test_a_narrower_band_is_shifted_to_the_full_band_scale_and_meets_the_next_row() -> None:
@@ -108,10 +118,13 @@ def test_a_call_keeps_its_worst_window_beside_its_median() -> None:
     assert score.model == MODEL == "G.107.2/opus-alahmadi-2021"
 
 
-def test_one_ungrounded_window_makes_the_call_ungrounded() -> None:
-    score = score_call([heard(), heard(kbit=12, ptime_ms=60)])
-    assert score is not None
-    assert not score.grounded
+def test_the_weakest_window_tells_what_the_call_rests_on() -> None:
+    calibrated = score_call([heard(), heard(kbit=12, ptime_ms=60)])
+    assert calibrated is not None
+    assert (calibrated.basis, calibrated.grounded) == (opus.Basis.CALIBRATED, True)
+    guessed = score_call([heard(), heard(kbit=12, ptime_ms=60), heard(kbit=12, ptime_ms=20), heard()])
+    assert guessed is not None
+    assert (guessed.basis, guessed.grounded) == (opus.Basis.EXTRAPOLATED, False)
 
 
 def test_nothing_heard_has_no_score() -> None:

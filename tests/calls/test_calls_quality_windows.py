@@ -1,0 +1,68 @@
+"""What real calls leave behind: windows of every leg, scored probes of both sides, talk spurts that are no gaps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from calls_world import Driver, Service, rows, wait_for
+
+from calls.record import Outcome, Tier
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Iterator[tuple[Path, Driver]]:
+    service = Service(tmp_path / "service")
+    driver = Driver(tmp_path / "run", "swarm-0", service.url, talk_spurts=True)
+    try:
+        service.seed("ann", "bob", "cid", "dan")
+        yield tmp_path / "run", driver
+    finally:
+        driver.close()
+        service.process.stop()
+
+
+def test_probes_are_scored_both_ways_and_people_who_fall_silent_are_no_failure(run: tuple[Path, Driver]) -> None:
+    folder, engine = run
+    for name, tier in (("ann", Tier.MEDIA), ("bob", Tier.MEDIA), ("cid", Tier.PACKETS), ("dan", Tier.PACKETS)):
+        engine.sign_in(name, tier=tier)
+    probe, talk = engine.start_call("ann", "bob", talk_s=7.0), engine.start_call("cid", "dan", talk_s=7.0)
+    probe_leg, talk_leg = probe(), talk()
+    far_leg = engine.callee_leg(talk_leg.call_id)
+    wait_for(lambda: next((folder / "probes").glob("*.parquet"), None), timeout_s=30.0)
+    engine.close()
+
+    for leg in (talk_leg, far_leg):
+        assert leg.outcome is Outcome.COMPLETED
+        assert leg.max_gap_ms is not None
+        assert leg.max_gap_ms < 1000, "silence is not a gap"
+        assert leg.packets_received < 0.85 * 7 * 50, "DTX sends less"
+        assert leg.m2e_network_ms is not None
+        assert leg.m2e_playout_ms is not None
+        parts_ms = 20 + 6.5 + leg.m2e_network_ms + leg.m2e_playout_ms
+        assert leg.mouth_to_ear_ms == pytest.approx(parts_ms)
+        assert (leg.owd_clock, leg.owd_negative) == ("same_clock", 0)
+        assert leg.owd_uncertainty_ms == pytest.approx(0.0038, abs=0.0001)
+    assert talk_leg.talk_spurts + far_leg.talk_spurts > 0
+
+    windows = rows(folder, "windows", "call_id, side, tier, mos_lq, mos_basis, talk_ratio")
+    assert {row[:3] for row in windows} == {
+        (call_id, side, tier)
+        for call_id, tier in ((probe_leg.call_id, "media"), (talk_leg.call_id, "packets"))
+        for side in ("caller", "callee")
+    }
+    assert all(row[3] > 3.5 for row in windows)
+    assert any(row[5] < 0.9 for row in windows if row[2] == "packets")
+
+    probes = rows(folder, "probes", "side, voice, duration_s, visqol_mos_lq, mouth_to_ear_ms, reason")
+    assert [row[0] for row in probes] == ["callee", "caller"]
+    scored = [row for row in probes if not row[5]]
+    assert scored
+    assert {row[5] for row in probes} <= {"", "no_time"}, "a busy machine may run out of time, and then says so"
+    for _side, _voice, duration_s, mos, ear_ms, _reason in scored:
+        assert duration_s >= 4
+        assert mos > 4.0
+        assert probe_leg.mouth_to_ear_ms == pytest.approx(ear_ms, abs=40)
