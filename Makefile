@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PLAN ?= smoke
 APPIUM := device_matrix/appium_server
-DEBIAN_PACKAGES := chromium chromium-driver espeak-ng iproute2 iputils-ping util-linux fonts-dejavu-core
+DEBIAN_PACKAGES := chromium chromium-driver espeak-ng iproute2 iputils-ping util-linux fonts-dejavu-core sip-tester
 SAY := @printf '\033[1mringfence:\033[0m %s\n'
 
 .PHONY: help setup run test lint types contracts tests lock clean
@@ -21,7 +21,7 @@ run: setup ## set up, then run the smoke plan (PLAN=name for another)
 
 test: setup lint types contracts tests ## set up, then lint, types, import contracts and the whole test suite
 
-setup: .setup/python .setup/appium .setup/system ## install everything that is missing
+setup: .setup/python .setup/appium .setup/system .setup/packets ## install everything that is missing
 
 lint:
 	$(SAY) 'lint'
@@ -81,6 +81,11 @@ clean: ## remove the environment and the stamps (not the runs)
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.setup/packets: .setup/python $(wildcard calls/media/*.py) calls/histograms.py calls/compiled.py
+	$(SAY) 'compiling the packet path (some 30 s; the engine runs without it too, at a higher price)'
+	@$(BIN)/python -m calls.compiled
 	@touch $@
 
 .setup/appium: $(APPIUM)/package.json $(APPIUM)/package-lock.json

@@ -46,7 +46,11 @@ def remember(capacity: Capacity) -> Path:
 
 
 def capacity_file() -> Path:
-    """Returns where the last bench is kept: the user's cache folder (XDG base directories)."""
+    """Returns where the last bench is kept (XDG base directories)."""
+    return cache_folder() / "bench-media.json"
+
+
+def cache_folder() -> Path:
+    """Returns our folder in the user's cache. It may not exist yet."""
     root = os.environ.get("XDG_CACHE_HOME", "")
-    cache = Path(root) if root.startswith("/") else Path.home() / ".cache"
-    return cache / "ringfence" / "bench-media.json"
+    return (Path(root) if root.startswith("/") else Path.home() / ".cache") / "ringfence"

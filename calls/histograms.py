@@ -52,8 +52,6 @@ class MsHistogram:
             self._lowest_ms = min(self._lowest_ms, ms)
             self.negative += ms < 0
 
-    add = record
-
     @property
     def count(self) -> int:
         """How many durations were counted."""

@@ -7,18 +7,22 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 import logging
 import os
 import resource
 import sys
 import time
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
+from calls import compiled
 from calls.bench.step import Media, SetUps, Step
-from calls.histograms import MsHistogram
+
+if TYPE_CHECKING:
+    from calls.histograms import MsHistogram
 
 ARMS = ("engine", "aiortc")
 _SETTLE_S = 0.5
@@ -120,14 +124,14 @@ def core_stolen_s(core: int) -> float:
     return 0.0
 
 
-async def serve(arm: Arm, core: int) -> None:
+async def serve(arm: Arm, core: int, is_compiled: bool) -> None:
     """Carries out orders until stdin closes."""
     stdin = asyncio.StreamReader()
     transport, _ = await asyncio.get_running_loop().connect_read_pipe(
         lambda: asyncio.StreamReaderProtocol(stdin), sys.stdin.buffer
     )
     try:
-        print('{"event":"ready"}', flush=True)
+        print(json.dumps({"event": "ready", "compiled": is_compiled}), flush=True)
         while line := await stdin.readline():
             print(msgspec.json.encode(await _reply(arm, core, line)).decode(), flush=True)
     finally:
@@ -146,7 +150,7 @@ async def _reply(arm: Arm, core: int, line: bytes) -> Reply:
         return Reply(error=f"{order.calls} {order.media} calls could not be set up in time")
 
 
-async def _run(name: str, core: int) -> None:
+async def _run(name: str, core: int, is_compiled: bool) -> None:
     arm: Arm
     if name == "engine":
         from calls.bench.engine_arm import EngineArm
@@ -160,7 +164,7 @@ async def _run(name: str, core: int) -> None:
     from calls.engine.footing import collect_rarely
 
     collect_rarely()
-    await serve(arm, core)
+    await serve(arm, core, is_compiled)
 
 
 def main() -> None:
@@ -171,13 +175,15 @@ def main() -> None:
     given = parser.parse_args()
     # Before anything starts a thread: threads inherit it.
     os.sched_setaffinity(0, {given.core})
+    # Before anything imports the packet path.
+    is_compiled = compiled.use()
     import uvloop
 
     from calls.engine.footing import come_first
 
     logging.basicConfig(level=logging.ERROR, stream=sys.stderr)
     come_first()
-    uvloop.run(_run(given.arm, given.core))
+    uvloop.run(_run(given.arm, given.core, is_compiled))
 
 
 if __name__ == "__main__":

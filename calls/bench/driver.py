@@ -24,8 +24,10 @@ _PATIENCE_S = 90.0
 class ArmProcess:
     """One arm, running. Methods raise EnvironmentLacks when it ends or stays silent."""
 
-    def __init__(self, child: ChildProcess) -> None:
+    def __init__(self, child: ChildProcess, is_compiled: bool) -> None:
         self.child = child
+        self.is_compiled = is_compiled
+        """Whether it runs the compiled packet path."""
 
     @property
     def pid(self) -> int:
@@ -65,8 +67,8 @@ def running_arm(name: str, core: int) -> Iterator[ArmProcess]:
         argv = [sys.executable, "-m", "calls.bench.arm", "--arm", name, "--core", str(core)]
         child = spawn(f"the {name} arm", argv, log_path=Path(folder) / "arm.log", pipe_stdout=True)
         try:
-            child.wait_ready(_READY_S)
-            yield ArmProcess(child)
+            ready = child.wait_ready(_READY_S)
+            yield ArmProcess(child, bool(ready["compiled"]))
         finally:
             child.stop()
 

@@ -66,6 +66,8 @@ class MediaBench(msgspec.Struct, frozen=True, kw_only=True):
     core: int
     driver_elsewhere: bool
     """Whether the driver ran on another core than what it measured."""
+    compiled: bool
+    """Whether our packet path ran compiled (``python -m calls.compiled``) or interpreted."""
     machine: Machine
     criteria: dict[str, str]
     engine: Figures
@@ -101,6 +103,7 @@ def bench_media(*, core: int, quick: bool, with_video: bool, most: int, on_step:
 
     with staying_off(core) as elsewhere:
         with running_arm("engine", core) as arm:
+            is_compiled = arm.is_compiled
             engine = climb(arm, "audio", 60)
         with running_arm("aiortc", core) as arm:
             aiortc = climb(arm, "audio", 4)
@@ -121,6 +124,7 @@ def bench_media(*, core: int, quick: bool, with_video: bool, most: int, on_step:
         step_s=step_s,
         core=core,
         driver_elsewhere=elsewhere,
+        compiled=is_compiled,
         machine=this_machine(),
         criteria=CRITERIA,
         engine=ours,

@@ -1,88 +1,12 @@
-"""``python -m calls.engine``: one engine process. Prints one JSON line when it is ready, then nothing more.
-
-Ends on Shutdown, on SIGTERM or SIGINT, and when its stdin closes; each time with every row on disk.
-"""
+"""``python -m calls.engine``: one engine process. See ``calls.engine.program``."""
 
 from __future__ import annotations
 
-import argparse
-import asyncio
-import json
-import logging
-import os
-import signal
-import stat
-import sys
-from collections.abc import Callable, Sequence
-from pathlib import Path
-
-import uvloop
-
-from bedrock.clock import SystemClock
-from calls.bridge.messages import PROTOCOL
-from calls.engine.context import ROLES, Identity
-from calls.engine.engine import Engine
-from calls.engine.footing import collect_rarely, come_first
-from calls.engine.server import Server
-
-
-def parse(argv: Sequence[str] | None = None) -> tuple[str, Identity]:
-    """Returns the ipc address and who this engine is. Exits with code 2 when the command line is wrong."""
-    parser = argparse.ArgumentParser(prog="calls.engine", description="One engine process: people, calls, media.")
-    parser.add_argument("--ipc", required=True, help="ipc:///path/of.sock to listen on")
-    parser.add_argument("--run-folder", type=Path, required=True)
-    parser.add_argument("--run-id", required=True)
-    parser.add_argument("--writer", required=True, help="name of this engine's segments, e.g. swarm-0")
-    parser.add_argument("--role", choices=ROLES, default=ROLES[0])
-    given = parser.parse_args(argv)
-    return given.ipc, Identity(given.run_folder, given.run_id, given.writer, given.role)
-
-
-async def run(ipc: str, identity: Identity) -> None:
-    """Serves until told to end."""
-    server = Server(ipc)
-    engine = Engine(identity, SystemClock(), server.tell)
-    _end_on_signals(engine.stopping.set)
-    _end_on_stdin_eof(engine.stopping.set)
-    collect_rarely()
-    try:
-        print(json.dumps({"event": "ready", "protocol": PROTOCOL, "pid": os.getpid()}), flush=True)
-        await server.serve(engine)
-    finally:
-        await engine.close()
-        server.close()
-
-
-def _end_on_signals(end: Callable[[], None]) -> None:
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, end)
-
-
-def _end_on_stdin_eof(end: Callable[[], None]) -> None:
-    """Our parent holds the other end of a pipe; a terminal or a file says nothing about a parent."""
-    if not stat.S_ISFIFO(os.fstat(0).st_mode):
-        return
-    loop = asyncio.get_running_loop()
-
-    def readable() -> None:
-        if not os.read(0, 4096):
-            loop.remove_reader(0)
-            end()
-
-    loop.add_reader(0, readable)
-
-
-def main() -> None:
-    """The program."""
-    ipc, identity = parse()
-    logging.basicConfig(
-        level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s", force=True
-    )
-    for noisy in ("aioice", "aiortc"):
-        logging.getLogger(noisy).setLevel(logging.ERROR)
-    come_first()
-    uvloop.run(run(ipc, identity))
-
+from calls import compiled
 
 if __name__ == "__main__":
+    # Before anything imports the packet path.
+    compiled.use()
+    from calls.engine.program import main
+
     main()

@@ -249,7 +249,7 @@ class AudioReceiver:
         elif abs(delay_s) > _MAX_PLAUSIBLE_OWD_S:
             return None
         owd_ms = self.last_owd_ms = delay_s * 1000
-        self.owd.add(owd_ms)
+        self.owd.record(owd_ms)
         return owd_ms
 
     def _estimate_owd_s(self, raw_s: float, rtt_ms: float | None) -> float | None:

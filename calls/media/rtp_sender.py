@@ -122,8 +122,8 @@ class AudioSender:
             return
         now_s = self._ticker.now_s()
         late_ms = (now_s - due_s) * 1000
-        self.lateness.add(late_ms)
-        self._process_lateness.add(late_ms)
+        self.lateness.record(late_ms)
+        self._process_lateness.record(late_ms)
         source, header, data = self.source, self._header, self._data
         payload = source.payload(due_s)
         if payload:

@@ -96,7 +96,7 @@ class VideoSender:
             self._scheduled = False
             return
         now_s = self._ticker.now_s()
-        self._process_lateness.add((now_s - due_s) * 1000)
+        self._process_lateness.record((now_s - due_s) * 1000)
         if self._part == 0:
             self._frame = self._clip[self._next_frame]
             self._next_frame = (self._next_frame + 1) % len(self._clip)

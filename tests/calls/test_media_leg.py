@@ -7,7 +7,7 @@ import random
 import socket
 
 import pytest
-from media_calls import Ear, factory, link_of, open_leg, place, spec, until
+from media_calls import Call, Ear, factory, link_of, open_leg, place, spec, until
 
 from calls.media.errors import BadDescription, MediaError
 from calls.media.interface import MediaEvent
@@ -159,24 +159,48 @@ async def test_a_wrong_fingerprint_fails_the_handshake() -> None:
         assert (await caller.close()).packets_sent == 0
 
 
-async def test_garbage_from_strangers_is_counted_and_hurts_nobody() -> None:
+async def expect_more_audio(call: Call) -> None:
+    heard = call.caller.live().packets_received
+    await until(lambda: call.caller.live().packets_received >= heard + 20)
+
+
+def garbage() -> list[bytes]:
+    rng = random.Random(5)
+    shapes = [(first, size) for first in (0, 1, 22, 64, 128, 144, 255) for size in (1, 7, 19, 60, 1400)]
+    return [bytes([first]) + rng.randbytes(size - 1) for first, size in shapes] + [b""]
+
+
+async def test_garbage_of_the_far_end_is_counted_and_hurts_nobody() -> None:
     async with factory() as made:
         call = await place(made)
         await call.both_hear()
-        port = int(call.caller.transport.ice.local_candidate_sdp().split()[5])
-        rng = random.Random(5)
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
-            for first in (0, 1, 22, 64, 128, 144, 255):
-                for size in (1, 7, 19, 60, 1400):
-                    stranger.sendto(bytes([first]) + rng.randbytes(size - 1), ("127.0.0.1", port))
-            stranger.sendto(b"", ("127.0.0.1", port))
+        for datagram in garbage():
+            call.callee.transport._socket.send_to_peer(datagram)
         await until(lambda: call.caller.transport.garbage >= 20)
-        heard = call.caller.live().packets_received
-        await until(lambda: call.caller.live().packets_received >= heard + 20)
+        await expect_more_audio(call)
         assert made.health().callback_errors == 0
         caller, _ = await call.close()
         assert (caller.failure, caller.packets_lost) == ("", 0)
         assert caller.garbage_datagrams >= 20
+
+
+async def test_strangers_are_not_even_heard_once_the_far_end_is_known() -> None:
+    async with factory() as made:
+        call = await place(made)
+        await call.both_hear()
+        port = int(call.caller.transport.ice.local_candidate_sdp().split()[5])
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
+            stranger.connect(("127.0.0.1", port))
+            refused = 0
+            for datagram in garbage():
+                try:
+                    stranger.send(datagram)
+                except ConnectionRefusedError:
+                    refused += 1
+        assert refused >= 10
+        await expect_more_audio(call)
+        caller, _ = await call.close()
+        assert (caller.failure, caller.packets_lost, caller.garbage_datagrams) == ("", 0, 0)
 
 
 async def test_garbage_before_the_handshake_does_not_spoil_it() -> None:

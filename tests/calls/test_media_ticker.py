@@ -117,9 +117,9 @@ async def test_nothing_is_called_after_close(ticker: Ticker) -> None:
 def test_quantiles_are_within_two_percent_and_merge() -> None:
     low, high = MsHistogram(), MsHistogram()
     for ms in range(1, 501):
-        low.add(ms)
+        low.record(ms)
     for ms in range(501, 1001):
-        high.add(ms)
+        high.record(ms)
     low.merge(high)
     assert low.count == 1000
     for q in (0.01, 0.5, 0.9, 0.99):
@@ -133,7 +133,7 @@ def test_quantiles_are_within_two_percent_and_merge() -> None:
 def test_a_histogram_takes_zero_negative_and_absurd_durations() -> None:
     histogram = MsHistogram()
     for ms in (-3.0, 0.0, 0.01, 1e9):
-        histogram.add(ms)
+        histogram.record(ms)
     assert histogram.min_ms == -3.0
     assert histogram.quantile_ms(0.5) == pytest.approx(0.05)
     assert histogram.quantile_ms(1.0) is not None

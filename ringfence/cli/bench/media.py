@@ -111,6 +111,8 @@ def _show(console: Console, bench: MediaBench) -> None:
             console.print(f"[dim]{name} broke at {figures.broken_at_calls} calls: {figures.broken_by}[/]")
     if not bench.driver_elsewhere:
         console.print("[yellow]this machine has one core: the driver shared it[/]")
+    if not bench.compiled:
+        console.print("[yellow]the packet path ran interpreted[/]: python -m calls.compiled makes it cheaper")
     setup = bench.setup
     console.print(
         f"set-ups: {setup.calls_per_s_core:.0f} calls/s a core with ICE and DTLS ({setup.cpu_ms:.2f} ms of CPU each, "
