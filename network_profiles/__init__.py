@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from network_profiles.backends import choose_backend
     from network_profiles.catalogue import load_catalogue, resolve
     from network_profiles.lab import ShapedLink, lacks, open_link, sweep
+    from network_profiles.mix import RegionMix, load_mixes
     from network_profiles.profile import Direction, NetworkProfile
     from network_profiles.proof import Evidence, measure
 
@@ -19,10 +20,12 @@ _HOMES = {
     "Direction": "profile",
     "Evidence": "proof",
     "NetworkProfile": "profile",
+    "RegionMix": "mix",
     "ShapedLink": "lab",
     "choose_backend": "backends",
     "lacks": "lab",
     "load_catalogue": "catalogue",
+    "load_mixes": "mix",
     "measure": "proof",
     "open_link": "lab",
     "resolve": "catalogue",
@@ -33,10 +36,12 @@ __all__ = [
     "Direction",
     "Evidence",
     "NetworkProfile",
+    "RegionMix",
     "ShapedLink",
     "choose_backend",
     "lacks",
     "load_catalogue",
+    "load_mixes",
     "measure",
     "open_link",
     "resolve",

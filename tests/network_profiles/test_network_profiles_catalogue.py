@@ -13,13 +13,15 @@ from network_profiles.feasibility import DEFAULT_VOICE, LOW_VOICE, describe
 PUBLISHED_IDS = {
     "gprs_2g", "2g_rural", "edge_275g", "edge_good", "umts_r99", "wpt_3gslow", "hspa_35g", "hspa_lossy", "hspa_plus",
     "lte_poor", "lte_good", "fast4g", "wifi_lossy", "wifi_congested", "sat_geo", "sat_leo", "handover_lte_3g",
-    "offline_10s",
+    "offline_10s", "umts_driving", "rfc8867_reference", "handover_3g_2g", "lift", "commuter_train", "walking_tunnel",
 }  # fmt: skip
 
 
 def test_the_catalogue_holds_the_published_ids_and_every_generation() -> None:
     catalogue = load_catalogue()
     assert set(catalogue) >= PUBLISHED_IDS
+    assert len(catalogue) >= 24
+    assert {name for name, one in catalogue.items() if one.has_trace} >= {"umts_driving", "lte_driving"}
     assert {profile.generation for profile in catalogue.values()} == {"2g", "3g", "4g", "5g", "wifi", "satellite"}
 
 
@@ -85,6 +87,84 @@ def test_all_problems_of_all_files_come_at_once(tmp_path: Path) -> None:
     with pytest.raises(InputError) as caught:
         read_folder(tmp_path)
     assert {Path(one.file).name for one in caught.value.problems} == {"gprs_2g.toml", "fast4g.toml", "other.toml"}
+
+
+def test_a_profile_is_had_by_its_path_wherever_an_id_is(tmp_path: Path) -> None:
+    path = write(tmp_path, 'id = "gprs_2g"', 'id = "our_village"')
+    catalogue = read_folder(PROFILES_FOLDER)
+    assert "our_village" not in catalogue
+    assert str(path) in catalogue
+    assert catalogue[str(path)] is catalogue["our_village"]
+    assert catalogue["our_village"].rtt_ms == 650
+    assert str(tmp_path / "absent.toml") not in list(catalogue)
+    with pytest.raises(InputError, match="no such file"):
+        _ = catalogue[str(tmp_path / "absent.toml")]
+    assert "gprs" not in catalogue
+
+
+def test_a_profile_of_ones_own_may_not_take_the_name_of_another(tmp_path: Path) -> None:
+    path = write(tmp_path, "rate_kbit = 50", "rate_kbit = 51")
+    with pytest.raises(InputError, match=r"gprs_2g.toml: id: must be one that no other profile has \(got 'gprs_2g'\)"):
+        resolve([str(path)])
+    assert resolve([str(PROFILES_FOLDER / "gprs_2g.toml")])[0] == load_catalogue()["gprs_2g"]
+
+
+PROCESS = "spread=1\npeak_ratio=2\ncoherence_s=2\ngap_every_s=20\ngap_median_s=1\ngap_spread=0.5\ngap_longest_s=5\n"
+MADE = "trace = { process = { " + PROCESS.strip().replace("\n", ", ") + " } }"
+PHASE = "[[phases]]\nlasts_s = 5\ndown = { trace = { file = 'good.down' }, owd_ms = 1, queue_ms = 9 }\n[down]"
+
+
+def made_with(old: str, new: str) -> str:
+    return f"[down.trace.process]\n{PROCESS.replace(old, new)}[up]"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "key", "says"),
+    [
+        ("rate_kbit = 50", 'trace = { file = "absent.down" }', "down.trace.file", "absent.down: no such file"),
+        ("rate_kbit = 50", 'trace = { file = "bad.down" }', "down.trace.file", "bad.down: line 2: must be whole"),
+        ("rate_kbit = 50", 'trace = { file = "fast.down" }', "down.trace.file", "fast.down: must have a mean from 1"),
+        ("owd_ms = 325", 'trace = { file = "good.down" }\nowd_ms = 1', "down.rate_kbit", "must be absent"),
+        ("owd_ms = 325", "trace = { }\nowd_ms = 1", "down.trace", "must have either 'file' or 'process'"),
+        ('change = "x"', made_with("", ""), "", "source.change must say"),
+        ("[up]", made_with("20", "-1"), "down.trace.process.gap_every_s", "from 0.001 to 86400 s"),
+        ("[up]", made_with("=5", "=0.5"), "down.trace.process", "gap_longest_s must not be below"),
+        ("[up]", made_with("spread=1", "spread=9"), "down.trace.process.spread", "from 0 to 2"),
+        ("rate_kbit = 50", MADE, "down", "needs rate_kbit"),
+        ("[down]", PHASE, "phases[0]", "a phase has no trace"),
+    ],
+)  # fmt: skip
+def test_a_wrong_trace_is_told_by_file_and_key(tmp_path: Path, old: str, new: str, key: str, says: str) -> None:
+    (tmp_path / "good.down").write_text("10\n20\n")
+    (tmp_path / "bad.down").write_text("10\nx\n")
+    (tmp_path / "fast.down").write_text("1\n" * 5_000)
+    path = tmp_path / "ride.toml"
+    text = (PROFILES_FOLDER / "gprs_2g.toml").read_text().replace("[source]", '[source]\nchange = "x"')
+    path.write_text(text.replace(old, "" if key == "" else new, 1).replace("[up]", new if key == "" else "[up]"))
+    with pytest.raises(InputError) as caught:
+        read_profile(path)
+    told = [(one.file, one.key, str(one)) for one in caught.value.problems]
+    assert any(file == str(path) and at == key and says in text for file, at, text in told), told
+
+
+def test_phases_outages_and_traces_exclude_each_other(tmp_path: Path) -> None:
+    more = "[[phases]]\nlasts_s = 5\n[outages]\nmean_between_s = 5\nshortest_s = 1\nlongest_s = 2\n[down]"
+    with pytest.raises(InputError, match="exclude each other"):
+        read_profile(write(tmp_path, "[down]", more))
+
+
+def test_a_recorded_trace_gives_the_profile_its_rate_from_beside_its_file(tmp_path: Path) -> None:
+    (tmp_path / "rides").mkdir()
+    (tmp_path / "rides" / "x.down").write_text("".join(f"{at_ms}\n" for at_ms in range(12, 12_001, 12)))
+    path = write(tmp_path, "rate_kbit = 50", 'trace = { file = "rides/x.down" }')
+    path.write_text(
+        path.read_text().replace('id = "gprs_2g"', 'id = "our_ride"').replace("[source]", '[source]\nchange = "x"')
+    )
+    ride = resolve([str(path)])[0]
+    assert ride.down.rate_kbit == pytest.approx(1504 * 8 / 12)
+    assert ride.changes_with_time
+    assert ride.down.trace is not None
+    assert ride.down.trace.file == str(tmp_path / "rides" / "x.down")
 
 
 def test_unknown_profiles_are_named_with_the_nearest() -> None:

@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from network_profiles.catalogue import load_catalogue
 from network_profiles.link import DropCause, LinkDirection
-from network_profiles.plain_profile import PlainProfile
+from network_profiles.plain_profile import PlainProfile, plain_profile
 from network_profiles.shape import PlainShape
 from network_profiles.timeline import Timeline
 from network_profiles.traces.generate import Process, RateStretch, cut_log_normal_mean, generate
@@ -249,3 +250,46 @@ def test_the_sampled_timeline_of_a_trace_is_its_rates_and_outages() -> None:
             assert found.shape.rate_kbit == pytest.approx(kbit)
             assert found.shape.queue_ms * kbit == pytest.approx(500.0 * 2000.0)
         at_s = found.until_s
+
+
+PUBLISHED_DRIVES = {
+    # profile, direction: seconds, mean and median of 1 s kbit/s, gaps of 1 s and more, their share, the longest
+    ("umts_driving", "down"): (928, 2025, 1901, 32, 0.067, 5.75),
+    ("umts_driving", "up"): (928, 946, 1083, 23, 0.054, 5.8),
+    ("evdo_driving", "down"): (1062, 522, 409, 44, 0.085, 11.6),
+    ("lte_driving", "down"): (786, 5187, 5438, 21, 0.027, 1.5),
+}
+
+
+@pytest.mark.parametrize("drive", sorted(PUBLISHED_DRIVES))
+def test_generated_drives_are_like_the_recorded_ones(drive: tuple[str, str]) -> None:
+    seconds, mean_kbit, median_kbit, gaps, gap_share, longest_s = PUBLISHED_DRIVES[drive]
+    profile = load_catalogue()[drive[0]]
+    direction = profile.down if drive[1] == "down" else profile.up
+    process = plain_profile(profile).down_trace if drive[1] == "down" else plain_profile(profile).up_trace
+    assert isinstance(process, Process)
+    drives = [
+        until(seconds, generate(process, direction.rate_kbit or 0.0, seed=str(n), side=drive[1])) for n in range(20)
+    ]
+    means, medians, counts, shares = zip(*(told(one, seconds) for one in drives), strict=True)
+    # Means over 20 drives. One recorded drive is one draw: its 20 to 40 gaps alone leave it a fifth either way.
+    assert statistics.fmean(means) == pytest.approx(mean_kbit, rel=0.05)
+    assert statistics.fmean(medians) == pytest.approx(median_kbit, rel=0.10)
+    assert statistics.fmean(counts) == pytest.approx(gaps, rel=0.45)
+    assert statistics.fmean(shares) == pytest.approx(gap_share, rel=0.35)
+    assert max(lasts_s for one in drives for lasts_s, kbit in one if not kbit) <= longest_s + 0.06
+
+
+def told(drive: list[RateStretch], seconds: int) -> tuple[float, float, int, float]:
+    """Mean and median of the 1 s rates, number and share of the gaps of 1 s and more."""
+    earned = [0.0] * seconds
+    at_s = 0.0
+    for lasts_s, kbit in drive:
+        ends_s = min(at_s + lasts_s, seconds)
+        while at_s < ends_s - 1e-9:
+            second = int(at_s + 1e-9)
+            part_s = min(second + 1.0, ends_s) - at_s
+            earned[second] += kbit * part_s
+            at_s += part_s
+    gaps_s = [lasts_s for lasts_s, kbit in drive if not kbit and lasts_s >= 1.0]
+    return statistics.fmean(earned), statistics.median(earned), len(gaps_s), sum(gaps_s) / seconds
