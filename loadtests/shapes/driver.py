@@ -17,7 +17,7 @@ import msgspec
 from bedrock.child_process import spawn
 from bedrock.clock import Clock
 from loadtests.errors import StepNotJudged
-from loadtests.shapes.judging import Order
+from loadtests.shapes.order import Order
 from loadtests.shapes.stepwise import Ask, Stepwise, Why, step_of
 from reports.live import LiveWriter
 from reports.staged_result import Judgement, KneeResult, RolloutResult, Step

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import msgspec
 
+from loadtests.shapes.order import Order
 from reports.call_view import make_calls, make_seconds
 from reports.judge import judge_rule
 from reports.metrics import METRICS, Kind
@@ -33,20 +34,6 @@ AS_MEANT = 0.95
 AS_MEANT_CONFIDENCE = 0.95
 HALF_GRACE_S = 8.0
 """A call of which one side ended so recently may still be on at its other end, behind a slow link: it is left out."""
-
-
-class Order(msgspec.Struct, frozen=True, kw_only=True):
-    """What to judge."""
-
-    run: str
-    slo: str
-    """A built-in name or a file."""
-    from_s: float
-    until_s: float
-    looks: int
-    """How often this step may be looked at: each look gets its part of the allowed error."""
-    scenario: str = ""
-    """The one scenario of the step; empty for the plan's mixture."""
 
 
 def judge_window(order: Order) -> Judgement:
