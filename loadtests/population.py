@@ -10,15 +10,12 @@ import hashlib
 import itertools
 import random
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from loadtests.dealing import deal
 from loadtests.follow_graph import follow_graph
 from loadtests.personas import Mix, Persona, PersonaBook, shares
 from loadtests.regions import deal_networks
-
-if TYPE_CHECKING:
-    from network_profiles import RegionMix
+from network_profiles import RegionMix
 
 SPARE_PER_WORKER = 2
 """Accounts beyond the plan's people, since Locust may deal one user more to one worker than to another."""

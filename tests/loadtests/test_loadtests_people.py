@@ -9,7 +9,8 @@ import pytest
 
 from loadtests.personas import load_personas, shares
 from loadtests.population import Population, accounts, populate
-from loadtests.presence import BLIND_RATIO, REST_S, Pair, Presence, bits_of, union
+from loadtests.presence import BLIND_RATIO, REST_S, SETTLED_S, Pair, Presence, bits_of, union
+from loadtests.regions import load_regions
 
 BOOK = load_personas()
 MIX = BOOK.mixes["emerging_smoke"]
@@ -146,3 +147,69 @@ def test_signing_out_takes_exactly_one_person_away() -> None:
 def test_bit_sets_unite() -> None:
     assert union([bits_of([0, 9]), bits_of([3]), b""]) == bits_of([0, 3, 9])
     assert union([]) == b""
+
+
+def test_a_region_gives_everybody_their_network_and_leaves_the_persona_its_habits() -> None:
+    region = load_regions()["nigeria"]
+    plain = people(600)
+    there = populate(600, 3, MIX, BOOK, 2, 1, region=region)
+    assert [one.persona_id for one in there.people] == [one.persona_id for one in plain.people]
+    assert there.contacts == plain.contacts
+    for slot in (0, 1):
+        own = there.of_slot(slot)
+        for profile_id, share in region.shares.items():
+            assert abs(sum(one.network == profile_id for one in own) - share * len(own)) <= 1
+    assert {one.network for pair in there.probes for one in pair} == {""}, "probes judge the load, not a link"
+    met = {(one.persona_id, one.network) for one in there.people}
+    assert len(met) > 2 * max(len(region.weights), len(MIX.weights)), "a persona is not tied to a network"
+
+
+def test_without_a_region_everybody_has_their_personas_network() -> None:
+    assert all(one.network == one.persona.network for one in people().people)
+
+
+def test_pasts_follow_zipf_and_belong_to_the_popular() -> None:
+    population = populate(400, 0, MIX, BOOK, 2, 1, missed_calls=1000, threads=10_000)
+    assert [(past.missed_calls, past.threads) for past in population.pasts[:3]] == [
+        (1000, 10_000), (500, 5000), (333, 3333),
+    ]  # fmt: skip
+    assert population.pasts[-1].threads >= 10
+    followers = [len(population.contacts[past.index]) for past in population.pasts[:5]]
+    everybody = sorted(map(len, population.contacts), reverse=True)
+    assert max(followers) == everybody[0], "the creator whom most people follow is the one who missed most calls"
+    seed = accounts(population)
+    assert seed["pasts"][0] == {
+        "name": population.people[population.pasts[0].index].name, "missed_calls": 1000, "threads": 10_000,
+    }  # fmt: skip
+
+
+def test_nobody_has_a_past_unless_the_plan_says_so() -> None:
+    assert people().pasts == ()
+    assert accounts(people(20))["pasts"] == []
+
+
+def test_busy_is_called_where_somebody_is_deep_in_a_call() -> None:
+    population = people()
+    presence, rng = presence_of(population), random.Random(5)
+    assert presence.pick(rng, 0.0, "busy") is None, "nobody is in a call"
+    talking = presence.pick(rng, 0.0)
+    assert talking is not None
+    presence.engage(talking, 0.0, talk_s=20.0)
+    assert presence.pick(rng, SETTLED_S / 2, "busy") is None, "their call has only just begun"
+    found = presence.pick(rng, 10.0, "busy")
+    assert found is not None
+    assert found.callee in (talking.caller, talking.callee)
+    assert found.caller not in (talking.caller, talking.callee)
+    assert presence.pick(rng, 20.0 - SETTLED_S / 2, "busy") is None, "their call is about to end"
+    presence.release(talking, 12.0)
+    assert presence.pick(rng, 12.5, "busy") is None
+
+
+def test_glare_takes_two_who_may_both_call_each_other() -> None:
+    population = people()
+    presence, rng = presence_of(population), random.Random(6)
+    for _ in range(100):
+        pair = presence.pick(rng, 0.0, "glare")
+        assert pair is not None
+        assert pair.callee in population.contacts[pair.caller]
+        assert pair.caller in population.contacts[pair.callee]
