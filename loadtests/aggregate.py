@@ -252,6 +252,7 @@ class SwarmView:
             "loop_lag_p99_ms": max(self.engine_values("loop_lag_p99_ms"), default=None),
             "send_late_p99_ms": max(self.engine_values("send_late_p99_ms"), default=None),
             "engine_cpu": sum(self.engine_values("cpu")),
+            "engine_cpu_max": max(self.engine_values("cpu"), default=None),
             "workers_lost": len(self.lost_workers),
         }
 

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from loadtests.aggregate import SwarmView
+from loadtests.history import History
+from loadtests.probe_scores import ProbeScores
 from reports.live import LiveWriter
 
 logger = logging.getLogger(__name__)
@@ -25,10 +27,16 @@ class LiveView:
         self._view = view
         self._writer = LiveWriter(run_folder / "live" / "swarm.jsonl")
         self._faults = run_folder / "faults.jsonl"
+        self.history = History()
+        self.scores = ProbeScores(run_folder)
+        self.faults: list[dict[str, Any]] = []
 
-    def second(self, at_s: float, stage: str) -> None:
-        """Writes the present second."""
-        self._writer.emit("second", **self._view.second(at_s, stage))
+    def second(self, at_s: float, stage: str, wanted_calls: float | None = None) -> None:
+        """Writes the present second. ``wanted_calls`` is the level that the plan wants now, if that is known."""
+        self.scores.refresh(at_s)
+        second = self._view.second(at_s, stage) | {"calls_wanted": wanted_calls, "visqol_p50": self.scores.score(0.5)}
+        self.history.add(second)
+        self._writer.emit("second", **second)
 
     def end(self, at_s: float, **fields: Any) -> None:
         """Writes that no more will come, and how it ended."""
@@ -40,6 +48,7 @@ class LiveView:
     def fault(self, at_s: float, what: str, detail: str, severity: Severity) -> None:
         """Writes down something that the report must not pass over, and logs it."""
         logger.log(logging.INFO if severity == "note" else logging.ERROR, "%s: %s", what, detail)
-        line = json.dumps({"at_s": at_s, "what": what, "detail": detail, "severity": severity})
+        fault = {"at_s": at_s, "what": what, "detail": detail, "severity": severity}
+        self.faults.append(fault)
         with self._faults.open("a", encoding="utf-8") as file:
-            file.write(line + "\n")
+            file.write(json.dumps(fault) + "\n")

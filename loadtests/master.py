@@ -25,6 +25,7 @@ from loadtests.attendance import Attendance, Change
 from loadtests.handshake import RollCall
 from loadtests.job import LOCAL, OPTION, SwarmJob
 from loadtests.live_view import LiveView
+from loadtests.load_line import level_line
 from loadtests.preparation import prepare_run
 from loadtests.receiving import Receiver
 from loadtests.run_folder import SwarmFolder
@@ -283,7 +284,7 @@ class SwarmMaster:
             self._switchboard.drop_the_silent()
             self._watch_workers()
             if self._live is not None:
-                self._live.second(self._clock.unix_s(), self.stage)
+                self._live.second(self._clock.unix_s(), self.stage, self.wanted_calls)
             length_s = self._job.plan.length_s() if self._job else None
             if self.phase is Phase.LOADING and length_s is not None and self.elapsed_s >= length_s:
                 gevent.spawn(self.end)
@@ -304,6 +305,23 @@ class SwarmMaster:
         if self.phase is Phase.LOADING and self._job is not None:
             return self._job.plan.stage_at(self.elapsed_s)
         return {Phase.READY: "sign-in", Phase.ENDING: "drain"}.get(self.phase, "")
+
+    @property
+    def wanted_calls(self) -> float | None:
+        """The calls in progress that the plan wants now, None where it is not fixed beforehand."""
+        if self.phase is not Phase.LOADING or self._job is None or self._job.plan.is_stepwise:
+            return None
+        return level_line(self._job.plan.timeline, 1.0)(self.elapsed_s)
+
+    @property
+    def run_id(self) -> str:
+        """Of the present run or the last one; empty before the first."""
+        return self._job.run_id if self._job else ""
+
+    @property
+    def live(self) -> LiveView | None:
+        """What is shown of the present run or the last one; None before the first."""
+        return self._live
 
     def _watch_workers(self) -> None:
         for change, slot in self._attendance.look():

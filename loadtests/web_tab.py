@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 from flask import Response, jsonify, request
 from locust.env import Environment
@@ -10,8 +11,10 @@ from locust.env import Environment
 from bedrock.errors import RingfenceError
 from calls.record import FUNNEL, Outcome, Stage, Tier
 from loadtests.aggregate import SwarmView, TierTally, percentile, reached
+from loadtests.calls_page import install_page
 from loadtests.master import SwarmMaster
 from loadtests.plan import DEFAULT_PLAN, load_plan
+from loadtests.probe_scores import ProbeScores
 from reports.statistics import proportion_bounds
 
 KEY = "calls"
@@ -39,6 +42,7 @@ class CallsTab:
             return
         web_ui.template_args["extended_tabs"] = [{"title": "Calls", "key": KEY}]
         web_ui.template_args["extended_tables"] = [{"key": KEY, "structure": COLUMNS}]
+        install_page(self._environment, self._master)
         web_ui.app.after_request(self._add_rows)
         web_ui.app.before_request(self._refuse_wrong_plan)
 
@@ -46,7 +50,8 @@ class CallsTab:
         if request.path.endswith("/stats/requests") and response.is_json:
             # The response object may be Locust's cached one, so that rows are replaced and never appended.
             report = response.get_json()
-            data = rows(self._master.view, self._master.problem, time.time())
+            live = self._master.live
+            data = rows(self._master.view, self._master.problem, time.time(), live.scores if live else None)
             report["extended_stats"] = [{"key": KEY, "data": data}]
             response.set_data(jsonify(report).get_data())
         return response
@@ -61,7 +66,7 @@ class CallsTab:
         return None
 
 
-def rows(view: SwarmView, problem: str, now_s: float) -> list[dict[str, str]]:
+def rows(view: SwarmView, problem: str, now_s: float, scores: ProbeScores | None = None) -> list[dict[str, str]]:
     """Returns the tab's table."""
     load, probes = view.tier(_LOAD), view.tier(_PROBES)
     table = [_row("Not started", problem, "", "")] if problem else []
@@ -78,33 +83,69 @@ def rows(view: SwarmView, problem: str, now_s: float) -> list[dict[str, str]]:
     for stage in FUNNEL[1:]:
         title = f"Reached: {stage.value.replace('_', ' ')}"
         table.append(_row(title, _share(load, stage), _share(probes, stage), "of finished calls"))
-    for title, figure, ratio, note in (
-        ("Set-up p50, ms", "setup_ms", 0.5, "intended start to first audio, ringing left out; last 15 s"),
-        ("Set-up p95, ms", "setup_ms", 0.95, "as above"),
-        ("One-way delay p95, ms", "owd_p95_ms", 0.95, "of each call's own p95; what the caller heard"),
-        ("MOS-LQ p50", "mos_lq", 0.5, "E-model, listening, what the caller heard"),
-        ("MOS-LQ p5", "mos_lq", 0.05, "as above"),
+    figures = view.figures()
+    for title, figure, percent, note in (
+        ("Set-up p50, ms", "setup_ms", 50, "intended start to first audio, ringing left out; all workers' calls"),
+        ("Set-up p95, ms", "setup_ms", 95, "as above: histograms of all workers, merged"),
+        ("Set-up p99, ms", "setup_ms", 99, "as above"),
+        ("One-way delay p95, ms", "owd_p95_ms", 95, "of each call's own p95; what the caller heard"),
+        ("Mouth to ear p95, ms", "mouth_to_ear_ms", 95, "estimate of the caller's side"),
+        ("MOS-LQ p50", "mos_lq", 50, "E-model, listening, what the caller heard"),
+        ("MOS-LQ p5", "mos_lq", 5, "as above"),
     ):
-        load_value = _percentile(view, _LOAD, figure, ratio, now_s)
-        probe_value = _percentile(view, _PROBES, figure, ratio, now_s)
-        table.append(_row(title, load_value, probe_value, note))
+        load_value, probe_value = (
+            figures.percentile(_LOAD, figure, percent),
+            figures.percentile(_PROBES, figure, percent),
+        )
+        table.append(_row(title, _rounded(load_value), _rounded(probe_value), note))
+    last_s = percentile(view.recent(_LOAD, "setup_ms", now_s), 0.95)
+    last_probes_s = percentile(view.recent(_PROBES, "setup_ms", now_s), 0.95)
+    table.append(_row("Set-up p95 of late, ms", _rounded(last_s), _rounded(last_probes_s), "calls of the last 15 s"))
+    if scores is not None and scores.count:
+        scored = f"{scores.count} sides scored by ViSQOL in speech mode"
+        table.append(_row("ViSQOL p50", NOTHING, _rounded(scores.score(0.5)), scored))
+        table.append(_row("ViSQOL p5", NOTHING, _rounded(scores.score(0.05)), "as above"))
+        delay = _rounded(scores.mouth_to_ear_ms(0.5))
+        table.append(_row("Measured mouth to ear p50, ms", NOTHING, delay, "by correlation of what was heard"))
+    table += _scenario_rows(view)
     # Locust sorts by the key ``name`` until somebody clicks on a column.
     return [{"name": f"{place:03d}", **row} for place, row in enumerate(table + _health_rows(view))]
 
 
+def _scenario_rows(view: SwarmView) -> list[dict[str, str]]:
+    table = []
+    for name, outcomes in sorted(view.scenarios().items()):
+        ends = {outcome: count for outcome, count in outcomes.items() if outcome != "as_expected" and count}
+        told = ", ".join(f"{count} {outcome.replace('_', ' ')}" for outcome, count in sorted(ends.items()))
+        expected = f"{outcomes['as_expected']} of {sum(ends.values())} as expected" if outcomes["as_expected"] else ""
+        table.append(_row(f"Scenario: {name.replace('_', ' ')}", told, "", expected))
+    return table
+
+
 def _health_rows(view: SwarmView) -> list[dict[str, str]]:
     planned, dropped = view.total("starts_planned"), view.total("starts_dropped")
-    cpu = " + ".join(f"{value:.2f}" for value in view.engine_values("cpu"))
     return [
         _row("Starts dropped", f"{dropped} of {planned}", "", "nobody free to call, or no engine"),
         _row("Messages", f"{view.total('messages_ok')} ok, {view.total('messages_failed')} failed", "", "acknowledged"),
         _row("People online", str(view.total("signed_in")), "", "probes included"),
-        _row("Engine CPU, cores", cpu, "", "one figure an engine, last second"),
-        _row("Send lateness p99, ms", _most(view, "send_late_p99_ms"), "", "worst engine, last second"),
-        _row("Loop lag p99, ms", _most(view, "loop_lag_p99_ms"), "", "worst engine, last second"),
         _row("Datagrams dropped", f"{sum(view.engine_values('datagrams_dropped')):.0f}", "", "by the generator itself"),
         _row("Workers lost", str(len(view.lost_workers)), "", ""),
+        *(_generator_row(slot, second, slot in view.lost_workers) for slot, second in view.generators()),
     ]
+
+
+def _generator_row(slot: int, second: dict[str, Any], is_lost: bool) -> dict[str, str]:
+    """One worker and its engine, their last second."""
+    engine, worker, clock = second["engine"], second["worker"], second.get("clock")
+    load = "gone" if is_lost else "no engine"
+    if engine:
+        load = (
+            f"engine {engine['cpu']:.0%} of a core, sends {engine['send_late_p99_ms']:.1f} ms late, "
+            f"lags {engine['loop_lag_p99_ms']:.1f} ms"
+        )
+    own = f"worker {worker['cpu']:.0%}, lags {worker['loop_lag_p99_ms']:.1f} ms" if worker else ""
+    note = f"clock {clock['offset_ms']:+.1f} ms, known to {clock['uncertainty_ms']:.1f} ms" if clock else ""
+    return _row(f"Generator {slot}", load, own, f"p99 of the last second; {note}" if note else "p99 of the last second")
 
 
 def _row(figure: str, load: str, probes: str, note: str) -> dict[str, str]:
@@ -125,13 +166,7 @@ def _share(tally: TierTally, stage: Stage) -> str:
     return NOTHING if share is None else f"{share:.1%}"
 
 
-def _percentile(view: SwarmView, tier: str, figure: str, ratio: float, now_s: float) -> str:
-    value = percentile(view.recent(tier, figure, now_s), ratio)
+def _rounded(value: float | None) -> str:
     if value is None:
         return NOTHING
     return f"{value:.2f}" if value < 10 else f"{value:.0f}"
-
-
-def _most(view: SwarmView, key: str) -> str:
-    value = max(view.engine_values(key), default=None)
-    return NOTHING if value is None else f"{value:.1f}"

@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -64,13 +64,22 @@ class Swarm:
     run: Path
     processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
-    def start(self, *arguments: str, env: dict[str, str] | None = None) -> subprocess.Popen[bytes]:
+    def start(
+        self, *arguments: str, env: dict[str, str] | None = None, enter: Sequence[str] = ()
+    ) -> subprocess.Popen[bytes]:
+        """Starts Locust with our locustfile; ``enter`` is the command that runs it somewhere else."""
+        locustfile = str(PROJECT / "loadtests" / "locustfile.py")
+        return self.start_command([*enter, sys.executable, "-m", "locust", "-f", locustfile, *arguments], env=env)
+
+    def start_command(
+        self, command: Sequence[str], *, env: dict[str, str] | None = None, stdout: int | None = None
+    ) -> subprocess.Popen[bytes]:
+        """Starts anything that has to be gone when the test is over."""
         log = (self.folder / f"locust-{len(self.processes)}.log").open("wb")
         with log:
             process = subprocess.Popen(
-                [sys.executable, "-m", "locust", "-f", str(PROJECT / "loadtests" / "locustfile.py"), *arguments],
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd=self.folder,
-                env={**os.environ, **(env or {})},
+                command, stdin=subprocess.DEVNULL, stdout=stdout or log, stderr=log, start_new_session=True,
+                cwd=self.folder, env={**os.environ, **(env or {})},
             )  # fmt: skip
         self.processes.append(process)
         return process

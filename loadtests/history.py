@@ -1,0 +1,37 @@
+"""The seconds of a run for the live charts: the whole run, in bounded memory, however long it gets."""
+
+from __future__ import annotations
+
+from typing import Any
+
+MOST = 1800
+"""Points kept. When there are more, every other one goes: half an hour by the second, an hour by two seconds, …"""
+
+
+class History:
+    """Points in the order of time. Counts in them are totals, so that dropping a point loses none."""
+
+    def __init__(self) -> None:
+        self.points: list[dict[str, Any]] = []
+        self.epoch = 0
+        """How often points were thinned out: whoever has those of an older epoch has to take all again."""
+        self._turn = 0
+
+    def add(self, point: dict[str, Any]) -> None:
+        """Takes in the newest second."""
+        self._turn += 1
+        if self._turn % 2**self.epoch:
+            return
+        self.points.append(point)
+        if len(self.points) > MOST:
+            self.points = self.points[1::2]
+            self.epoch += 1
+
+    def since(self, epoch: int, after_s: float) -> list[dict[str, Any]]:
+        """Returns the points that somebody lacks who has those of ``epoch`` up to ``after_s``."""
+        if epoch != self.epoch:
+            return self.points
+        newer = len(self.points)
+        while newer and self.points[newer - 1]["at_s"] > after_s:
+            newer -= 1
+        return self.points[newer:]
