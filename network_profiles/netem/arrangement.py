@@ -76,9 +76,9 @@ def queue_of(shape: PlainShape) -> Queue:
     rate_kbit = shape.rate_kbit or UNLIMITED_KBIT
     bytes_per_s = rate_kbit * 125.0
     depth_bytes = bytes_per_s * shape.queue_ms / 1000.0
-    burst_bytes = max(float(_LARGEST_PACKET_BYTES), min(bytes_per_s * _GATE_BURST_S, depth_bytes / 2.0))
+    burst_bytes = bytes_per_s * min(_GATE_BURST_S, shape.queue_ms / 2000.0)
     fifo_bytes = max(float(_LARGEST_PACKET_BYTES), depth_bytes - burst_bytes)
-    return Queue(rate_kbit, math.ceil(fifo_bytes), math.ceil(burst_bytes))
+    return Queue(rate_kbit, math.ceil(fifo_bytes), max(1, math.ceil(burst_bytes)))
 
 
 def build_commands(side: Side, shape: PlainShape) -> list[str]:

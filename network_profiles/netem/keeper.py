@@ -52,12 +52,14 @@ class Keeper:
         self._follow_timeline()
 
     def run(self) -> None:
-        """Follows the timeline and obeys until stdin is closed."""
+        """Follows the timeline and obeys until stdin is closed, or the wire is gone."""
         control = sys.stdin.fileno()
         while True:
             next_s = self._apply_what_is_due()
             timeout_s = None if next_s == _NEVER_S else max(0.0, next_s - time.monotonic())
-            readable, _, _ = select.select([control], [], [], timeout_s)
+            readable, _, _ = select.select([control, self._tc], [], [], timeout_s)
+            if self._tc in readable:  # nobody asked it anything: it has ended, and the wire with it
+                return
             if readable and not self._obey(os.read(control, 65536)):
                 return
 

@@ -45,6 +45,11 @@ class Tc:
         """Of a process inside the wire."""
         return self._process.pid
 
+    def fileno(self) -> int:
+        """Of its answers: readable when it has one, or has ended."""
+        stdout = self._process.stdout
+        return -1 if stdout is None else stdout.fileno()
+
     def do(self, commands: Sequence[str]) -> None:
         """Does them all, in order, and returns when they are done. Raises OSError with what was refused, and why."""
         self.ask([*commands, _QUESTION])
