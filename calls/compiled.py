@@ -45,7 +45,8 @@ _COPIES_KEPT = 3
 _SETUP = """
 from mypyc.build import mypycify
 from setuptools import setup
-setup(name="ringfence-packets", packages=[], ext_modules=mypycify({arguments!r}, opt_level="3", debug_level="0"))
+modules = mypycify({arguments!r}, opt_level="3", debug_level="0", target_dir={target!r})
+setup(name="ringfence-packets", packages=[], ext_modules=modules)
 """
 
 
@@ -97,7 +98,8 @@ def build() -> Path | None:
 def _run_compiler(scratch: Path, built: Path) -> bool:
     sources = [str(_source(name).relative_to(_ROOT)) for name in MODULES]
     script = scratch / "setup.py"
-    script.write_text(_SETUP.format(arguments=["--strict", "--ignore-missing-imports", *sources]))
+    arguments = ["--strict", "--ignore-missing-imports", *sources]
+    script.write_text(_SETUP.format(arguments=arguments, target=str(scratch / "c")))
     command = [sys.executable, str(script), "-q", "build_ext"]
     command += ["--build-lib", str(built), "--build-temp", str(scratch / "objects")]
     environment = {**os.environ, "PYTHONPATH": str(_ROOT), "MYPY_CACHE_DIR": str(scratch / "cache")}
