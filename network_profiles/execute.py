@@ -8,41 +8,58 @@ import shutil
 import signal
 import subprocess
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from types import FrameType
 
 from bedrock.errors import EnvironmentLacks, InputError, Problem
 from network_profiles.lab import open_link
 from network_profiles.profile import NetworkProfile
+from network_profiles.shaped_link import ShapedLink
 
 FAR_END = "RINGFENCE_FAR_END"
 """Environment variable of the command: the address at the link's other end, which answers pings and any server."""
 _INTERRUPT_GRACE_S = 2.0
 
 
-def run_behind(profile: NetworkProfile, argv: Sequence[str], seed: int, backend: str | None = None) -> int:
+def run_behind(
+    profile: NetworkProfile,
+    argv: Sequence[str],
+    seed: int,
+    backend: str | None = None,
+    *,
+    before: Callable[[ShapedLink], None] = lambda _link: None,
+) -> int:
     """Runs ``argv`` behind ``profile`` with our own terminal, and returns its exit code (128 + signal when killed).
 
-    A Ctrl-C is the command's to answer; a second one kills it. Raises InputError without a command, EnvironmentLacks
-    when there is no such command, LinkCannotBeBuilt when there is no link to be had.
+    ``$RINGFENCE_FAR_END`` in an argument, which the shell that called us could not know yet, becomes that address.
+    ``before`` may look at the link first, and refuse it by raising. A Ctrl-C is the command's to answer; a second one
+    kills it. Raises InputError without a command, EnvironmentLacks when there is no such command, LinkCannotBeBuilt
+    when there is no link to be had.
     """
     if not argv:
         raise InputError([Problem("command line", "command", "is missing: write it after the profile and --")])
     if shutil.which(argv[0]) is None:
         raise EnvironmentLacks(f"there is no command '{argv[0]}' on this machine")
     name = f"exec-{os.path.basename(argv[0])}"
-    with open_link(profile, seed=seed, name=name, backend=backend) as link, _postponed_interrupt() as interrupt:
+    with open_link(profile, seed=seed, name=name, backend=backend) as link:
+        before(link)
+        code = _run(link, argv)
+    return code if code >= 0 else 128 - code
+
+
+def _run(link: ShapedLink, argv: Sequence[str]) -> int:
+    told = [argument.replace(f"${FAR_END}", link.host_address) for argument in argv]
+    with _postponed_interrupt() as interrupt:
         command = subprocess.Popen(
-            ["setpriv", "--pdeathsig", "KILL", "--", *link.exec_prefix, *argv],
+            ["setpriv", "--pdeathsig", "KILL", "--", *link.exec_prefix, *told],
             env={**os.environ, FAR_END: link.host_address},
         )
         try:
-            code = _wait(command, interrupt)
+            return _wait(command, interrupt)
         finally:
             if command.poll() is None:
                 command.kill()
                 command.wait()
-    return code if code >= 0 else 128 - code
 
 
 class _Interrupt:

@@ -16,7 +16,8 @@ _CLONE_NEWNET = 0x40000000
 _PR_SET_TIMERSLACK = 29
 _SIOCADDRT = 0x890B
 _SIOCGIFFLAGS, _SIOCSIFFLAGS, _IFF_UP = 0x8913, 0x8914, 0x1
-_SIOCSIFADDR, _SIOCSIFNETMASK, _SIOCSIFMTU, _SIOCSIFTXQLEN = 0x8916, 0x891C, 0x8922, 0x8943
+_SIOCSIFADDR, _SIOCSIFNETMASK, _SIOCSIFMTU = 0x8916, 0x891C, 0x8922
+_RTM_NEWLINK, _IFLA_TXQLEN, _NLM_F_REQUEST_ACK = 16, 13, 0x1 | 0x4
 _SIOCSARP, _ATF_COMPLETE_PERMANENT, _ARPHRD_ETHER = 0x8955, 0x02 | 0x04, 1
 _SIOCETHTOOL = 0x8946
 _SET_OFFLOADS = {
@@ -56,9 +57,19 @@ def give_address(name: str, address: str) -> None:
 
 
 def set_queue_length(name: str, packets: int) -> None:
-    """Sets how many packets may wait between the kernel and whoever reads the device."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
-        _set(control, _SIOCSIFTXQLEN, name, struct.pack("i", packets))
+    """Sets how many packets may wait between the kernel and whoever reads the device.
+
+    By netlink: the older ioctl asks for the machine's root, where netlink is content with the namespace's.
+    """
+    link = struct.pack("=BxHiII", socket.AF_UNSPEC, 0, socket.if_nametoindex(name), 0, 0)
+    length = struct.pack("=HHI", 8, _IFLA_TXQLEN, packets)
+    header = struct.pack("=IHHII", 16 + len(link) + len(length), _RTM_NEWLINK, _NLM_F_REQUEST_ACK, 1, 0)
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE) as route:
+        route.bind((0, 0))
+        route.send(header + link + length)
+        (error,) = struct.unpack_from("=i", route.recv(4096), 16)
+    if error:
+        raise OSError(-error, os.strerror(-error), name)
 
 
 def know_neighbour(name: str, address: str, mac: str) -> None:

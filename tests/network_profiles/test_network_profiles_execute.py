@@ -5,15 +5,17 @@ import subprocess
 import sys
 import textwrap
 import types
+from pathlib import Path
 
 import psutil
 import pytest
-from real_links import eventually, is_running, needs_links
+from real_links import eventually, is_running, link_devices, needs_links
 
 from bedrock.errors import EnvironmentLacks, InputError
 from network_profiles import execute
 from network_profiles.catalogue import load_catalogue
 from network_profiles.execute import run_behind
+from network_profiles.shaped_link import ShapedLink
 
 pytestmark = [needs_links, pytest.mark.integration]
 LTE = load_catalogue()["lte_good"]
@@ -29,6 +31,29 @@ def test_the_far_end_is_named_and_answers(capfd: pytest.CaptureFixture[str]) -> 
     shown = capfd.readouterr().out
     time_ms = float(shown.partition("time=")[2].partition(" ms")[0])
     assert LTE.rtt_ms - 25 < time_ms < LTE.rtt_ms + 25
+
+
+def test_the_far_end_in_an_argument_is_filled_in() -> None:
+    assert run_behind(LTE, ["ping", "-n", "-q", "-c", "1", "$RINGFENCE_FAR_END"], 1) == 0
+
+
+def test_a_link_that_is_refused_runs_nothing(tmp_path: Path) -> None:
+    def refuse(link: ShapedLink) -> None:
+        raise EnvironmentLacks(link.device)
+
+    devices = link_devices()
+    with pytest.raises(EnvironmentLacks, match=r"rf\d+"):
+        run_behind(LTE, ["touch", str(tmp_path / "ran")], 1, before=refuse)
+    assert not (tmp_path / "ran").exists()
+    assert link_devices() <= devices
+
+
+def test_the_command_has_our_input() -> None:
+    script = (
+        "import sys; from network_profiles import load_catalogue; from network_profiles.execute import run_behind; "
+    )
+    script += "sys.exit(run_behind(load_catalogue()['lte_good'], ['grep', '-q', 'typed'], 1))"
+    assert subprocess.run([sys.executable, "-c", script], input=b"typed\n", check=False).returncode == 0
 
 
 def test_no_command_is_an_input_error() -> None:

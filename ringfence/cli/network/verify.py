@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json as json_format
+import sys
 from typing import Annotated
 
 from cyclopts import Parameter, validators
@@ -13,6 +14,7 @@ from rich.text import Text
 from bedrock.exit_codes import ExitCode
 from network_profiles import NetworkProfile
 from network_profiles.evidence import Evidence
+from network_profiles.rootless import enter_if_needed
 from network_profiles.shaped_link import BackendName
 from network_profiles.verify import DEFAULT_BUDGET_S, Watcher
 from network_profiles.verify import verify as verify_profiles
@@ -45,6 +47,7 @@ def verify(
     json
         Print a JSON array instead of tables.
     """
+    enter_if_needed(sys.orig_argv)
     console = Console(highlight=False)
     if not console.is_terminal:
         console = Console(highlight=False, width=_PIPED_COLUMNS)
