@@ -10,6 +10,7 @@ import psutil
 
 from bedrock.clock import Clock
 from calls.errors import SegmentNotWritten
+from calls.headroom import fds_used_ratio, host_name, ports_used_ratio
 from calls.record import HealthRow
 from calls.segments import SegmentWriter
 from loadtests.aggregate import Tally, percentile
@@ -48,6 +49,9 @@ class WorkerHealth:
                 cpu_ratio=cpu,
                 rss_mb=self._process.memory_info().rss / 1e6,
                 loop_lag_p99_ms=lag_ms,
+                host=host_name(),
+                fds_used_ratio=fds_used_ratio(),
+                ports_used_ratio=ports_used_ratio(),
                 signed_in=tally.signed_in,
                 starts_planned=tally.starts_planned,
                 starts_dropped=tally.starts_dropped,

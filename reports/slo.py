@@ -70,6 +70,17 @@ class ValidityBounds(Written):
     starts_dropped_ratio_max: float = Field(default=0.05, ge=0, le=1)
     environment_error_ratio_max: float = Field(default=0.1, ge=0, le=1)
     unreadable_segments_max: int = Field(default=0, ge=0)
+    cpu_ratio_max: float = Field(default=0.97, gt=0)
+    """Of one core, for a second of an engine or a Locust worker: each has one thread that does the work."""
+    loop_lag_p99_ms_max: float = Field(default=100.0, gt=0)
+    """For a second of a swarm engine."""
+    steal_ratio_max: float = Field(default=0.25, gt=0, le=1)
+    """Of a second of the whole machine, taken by its hypervisor."""
+    busy_seconds_ratio_max: float = Field(default=0.2, ge=0, le=1)
+    """Share of a process's seconds that may be over one of the three bounds above."""
+    fds_used_ratio_max: float = Field(default=0.9, gt=0, le=1)
+    """In any second: beyond it calls fail for want of a socket, and would be blamed on the service."""
+    ports_used_ratio_max: float = Field(default=0.9, gt=0, le=1)
 
 
 class Rule(Written):

@@ -8,30 +8,21 @@ was tested stays true. A broken one names the writer and the second of the run.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from reports.live import LiveReader
+from reports.machine import busy_cpu, file_descriptors, local_ports, loop_lag, moment, on_host, steal
 from reports.slo import ValidityBounds
 from reports.store import RunStore
 from reports.summary import RuleKind, RuleResult, Verdict
+from reports.validity_check import Check
 from reports.wording import counted, percent
 
 ENGINES = "role IN ('engine', 'matrix_engine')"
+_SKEWED = "(owd_p50_ms < 0 OR owd_negative > 0.01 * packets_received)"
+"""More than a stray packet was heard before it was sent."""
 MIN_ACTIVE_SECONDS = 20
 """A writer active for less has no lateness share of its own; it still counts in the pool of all."""
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """What a validity rule looked at."""
-
-    value: float | None
-    limit: float
-    n: int
-    reason: str
-    """The whole sentence for a broken rule, empty for one that holds."""
-    unit: str = ""
 
 
 def judge_validity(store: RunStore, bounds: ValidityBounds) -> list[RuleResult]:
@@ -59,15 +50,6 @@ def planned_cells(store: RunStore) -> dict[str, dict[str, Any]]:
     return planned
 
 
-def _second(store: RunStore, at_s: float) -> str:
-    """A moment as the second of the run that people find again in the charts."""
-    manifest = store.folder.manifest
-    started_at_s = manifest.started_at_s if manifest else None
-    if started_at_s is None:
-        started_at_s = store.value("SELECT min(at_s) FROM health") or at_s
-    return f"second {at_s - started_at_s:.0f}"
-
-
 def _send_late_seconds(store: RunStore, bounds: ValidityBounds) -> Check:
     limit = bounds.send_late_seconds_ratio_max
     rows = store.rows(
@@ -91,8 +73,8 @@ def _send_late_seconds(store: RunStore, bounds: ValidityBounds) -> Check:
     if share <= limit:
         return Check(share, limit, n, "", "ratio")
     reason = (
-        f"{writer} sent late: in {percent(share)} % of its legs' seconds 1 % of its packets left more than "
-        f"{bound_ms:g} ms late, first in {_second(store, first_at_s)}, worst in {_second(store, worst_at_s)} "
+        f"{on_host(store, writer)} sent late: in {percent(share)} % of its legs' seconds 1 % of its packets left "
+        f"more than {bound_ms:g} ms late, first in {moment(store, first_at_s)}, worst in {moment(store, worst_at_s)} "
         f"({worst_ms:.0f} ms)"
     )
     return Check(share, limit, n, reason, "ratio")
@@ -111,7 +93,7 @@ def _send_late_legs(store: RunStore, bounds: ValidityBounds) -> Check:
         return Check(share, limit, n, "", "ratio")
     reason = (
         f"{percent(share)} % of the swarm's legs sent 1 % of their packets more than {bound_ms:g} ms late; the worst "
-        f"one was {worst_writer}'s, begun in {_second(store, worst_at_s)} ({worst_ms:.0f} ms)"
+        f"one was {worst_writer}'s, begun in {moment(store, worst_at_s)} ({worst_ms:.0f} ms)"
     )
     return Check(share, limit, n, reason, "ratio")
 
@@ -126,7 +108,7 @@ def _datagrams_dropped(store: RunStore, bounds: ValidityBounds) -> Check:
     if total <= limit:
         return Check(total, limit, len(rows), "")
     writer, dropped, at_s = rows[0]
-    reason = f"{writer} lost {counted(dropped, 'datagram')} of its own, first in {_second(store, at_s)}"
+    reason = f"{on_host(store, writer)} lost {counted(dropped, 'datagram')} of its own, first in {moment(store, at_s)}"
     return Check(total, limit, len(rows), reason)
 
 
@@ -152,7 +134,8 @@ def _health_gap(store: RunStore, bounds: ValidityBounds) -> Check:
     if not gaps or gaps[0][2] <= limit_s:
         return Check(gaps[0][2] if gaps else None, limit_s, n, "", "s")
     writer, at_s, gap_s = gaps[0]
-    return Check(gap_s, limit_s, n, f"{writer} fell silent in {_second(store, at_s)} for {gap_s:.0f} s", "s")
+    reason = f"{on_host(store, writer)} fell silent in {moment(store, at_s)} for {gap_s:.0f} s"
+    return Check(gap_s, limit_s, n, reason, "s")
 
 
 def _lost_halves(store: RunStore, bounds: ValidityBounds) -> Check:
@@ -167,21 +150,21 @@ def _lost_halves(store: RunStore, bounds: ValidityBounds) -> Check:
         return Check(share, limit, n, "", "ratio")
     reason = (
         f"{counted(lost, 'call')} ({percent(share)} %) lost the record of one side, the other side being mostly "
-        f"{writer}'s, the first begun in {_second(store, at_s)}"
+        f"{writer}'s, the first begun in {moment(store, at_s)}"
     )
     return Check(share, limit, n, reason, "ratio")
 
 
 def _clock(store: RunStore, _bounds: ValidityBounds) -> Check:
     negative, n, writer, at_s = store.rows(
-        """SELECT count(*) FILTER (owd_p50_ms < 0), count(owd_p50_ms), mode(writer) FILTER (owd_p50_ms < 0),
-            min(started_at_s) FILTER (owd_p50_ms < 0) FROM sides"""
+        f"""SELECT count(*) FILTER ({_SKEWED}), count(owd_p50_ms), mode(writer) FILTER ({_SKEWED}),
+            min(started_at_s) FILTER ({_SKEWED}) FROM sides"""
     )[0]
     if not negative:
         return Check(0, 0, n, "")
     reason = (
         f"{counted(negative, 'leg')} heard packets before they were sent, mostly {writer}'s, from "
-        f"{_second(store, at_s)}: the clocks disagree"
+        f"{moment(store, at_s)}: the clocks disagree"
     )
     return Check(negative, 0, n, reason)
 
@@ -197,7 +180,7 @@ def _segments(store: RunStore, bounds: ValidityBounds) -> Check:
 
 def _harness_faults(store: RunStore, _bounds: ValidityBounds) -> Check:
     faults = [fault for fault in store.folder.faults if fault.severity == "invalid"]
-    told = "; ".join(f"{fault.detail or fault.what} ({_second(store, fault.at_s)})" for fault in faults[:3])
+    told = "; ".join(f"{fault.detail or fault.what} ({moment(store, fault.at_s)})" for fault in faults[:3])
     return Check(len(faults), 0, len(store.folder.faults), told)
 
 
@@ -256,7 +239,7 @@ def _starts_dropped(store: RunStore, bounds: ValidityBounds) -> Check:
         return Check(share, limit, planned, "", "ratio")
     reason = (
         f"{counted(dropped, 'planned start')} ({percent(share)} %) could not happen, nobody being free; most at "
-        f"{rows[0][0]}, first in {_second(store, rows[0][3])}"
+        f"{rows[0][0]}, first in {moment(store, rows[0][3])}"
     )
     return Check(share, limit, planned, reason, "ratio")
 
@@ -271,6 +254,11 @@ _RULES: tuple[tuple[str, RuleKind, Callable[[RunStore, ValidityBounds], Check]],
     ("send_late_seconds", RuleKind.TRUST, _send_late_seconds),
     ("send_late_legs", RuleKind.TRUST, _send_late_legs),
     ("datagrams_dropped", RuleKind.TRUST, _datagrams_dropped),
+    ("cpu", RuleKind.TRUST, busy_cpu),
+    ("loop_lag", RuleKind.TRUST, loop_lag),
+    ("steal", RuleKind.TRUST, steal),
+    ("file_descriptors", RuleKind.TRUST, file_descriptors),
+    ("local_ports", RuleKind.TRUST, local_ports),
     ("engine_health_gap", RuleKind.TRUST, _health_gap),
     ("lost_call_halves", RuleKind.TRUST, _lost_halves),
     ("clock_agreement", RuleKind.TRUST, _clock),

@@ -13,6 +13,7 @@ from calls.engine.context import Context
 from calls.engine.health import CpuMeter, LoopLag, rss_mb
 from calls.engine.leg import CallLeg
 from calls.engine.leg_record import heard_in
+from calls.headroom import fds_used_ratio, host_name, ports_used_ratio
 from calls.media.interface import LiveStats
 from calls.quality import score_window
 from calls.record import HealthRow, SampleRow, Tier
@@ -136,6 +137,9 @@ class SecondHand:
             active_probe_legs=media.active_probe_legs,
             signed_in=self._signed_in(),
             steal_ratio=steal_ratio,
+            host=host_name(),
+            fds_used_ratio=fds_used_ratio(),
+            ports_used_ratio=ports_used_ratio(),
         )
         self._context.recorder.health.append(row)
         self._tell(EngineHealth(row=row))

@@ -71,6 +71,7 @@ class SyntheticRun:
     """Overrides."""
     talk_s: float = 25.0
     edit_leg: Callable[[LegRecord], LegRecord] | None = None
+    edit_health: Callable[[HealthRow], HealthRow] | None = None
     edit_message: Callable[[MessageRow], MessageRow] | None = None
     edit_cell: Callable[[CellResult], CellResult] | None = None
 
@@ -201,7 +202,7 @@ class SyntheticRun:
         gap = self.health_gap
         if gap:
             rows = [r for r in rows if not (r.writer == gap[0] and gap[1] <= r.at_s - STARTED_AT_S <= gap[2])]
-        return rows
+        return [self.edit_health(row) for row in rows] if self.edit_health else rows
 
     def _second(self, rng: random.Random, writer: str, second: int, legs: Sequence[LegRecord]) -> HealthRow:
         at_s = STARTED_AT_S + second
@@ -209,7 +210,8 @@ class SyntheticRun:
         late_ms = rng.uniform(14, 60) if writer in self.late_writers and second > 30 else rng.uniform(0.6, 2.4)
         dropped = self.datagrams_dropped_at_s
         return HealthRow(
-            run_id=RUN_ID, writer=writer, role="engine", at_s=at_s, cpu_ratio=0.05 + active * 0.004, rss_mb=180.0,
+            run_id=RUN_ID, writer=writer, role="engine", host="box-1", at_s=at_s,
+            cpu_ratio=0.05 + active * 0.0025, rss_mb=180.0,
             loop_lag_p99_ms=late_ms * 0.8, send_late_p99_ms=late_ms, send_late_max_ms=late_ms * 3,
             packets_sent=second * 4000, packets_received=second * 3990, active_legs=active, signed_in=210,
             datagrams_dropped=17 if dropped is not None and second >= dropped and writer == "swarm-1" else 0,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 from synthetic_run_folder import STARTED_AT_S, healthy
 
 from bedrock.exit_codes import ExitCode
-from calls.record import LegRecord
+from calls.record import HealthRow, LegRecord
 from reports.build import summarize
 from reports.slo import ValidityBounds, load_slo
 from reports.summary import RuleKind, Summary, Verdict
@@ -30,6 +31,20 @@ def _late(leg: LegRecord) -> LegRecord:
     return msgspec.structs.replace(leg, send_late_p99_ms=44.0) if leg.writer == "swarm-1" else leg
 
 
+def _backwards(leg: LegRecord) -> LegRecord:
+    return msgspec.structs.replace(leg, owd_negative=leg.packets_received // 4)
+
+
+def _from_second(second: int, **changes: float) -> Callable[[HealthRow], HealthRow]:
+    """What one of the engines says of itself from ``second`` on."""
+
+    def edit(row: HealthRow) -> HealthRow:
+        ill = row.writer == "swarm-1" and row.at_s >= STARTED_AT_S + second
+        return msgspec.structs.replace(row, **changes) if ill else row
+
+    return edit
+
+
 def _strange(leg: LegRecord) -> LegRecord:
     return msgspec.structs.replace(leg, writer="swarm-7") if leg.call_id == "call-0000005" else leg
 
@@ -38,15 +53,28 @@ def _strange(leg: LegRecord) -> LegRecord:
     ("name", "changes", "told"),
     [
         ("send_late_seconds", {"late_writers": ["swarm-1"]},
-         r"swarm-1 sent late: in \d\d(\.\d)? % of its legs' seconds .* first in second 31, worst in second \d+ "),
+         r"swarm-1 on box-1 sent late: in \d\d(\.\d)? % .* first in second 31 at .*, worst in second"),
         ("send_late_legs", {"edit_leg": _late}, r"sent 1 % of their packets .* swarm-1's.* \(44 ms\)"),
-        ("datagrams_dropped", {"datagrams_dropped_at_s": 42}, r"swarm-1 lost 17 datagrams .* first in second 42$"),
-        ("engine_health_gap", {"health_gap": ("swarm-0", 50, 64)}, r"swarm-0 fell silent in second 49 for 16 s"),
-        ("engine_health_gap", {"health_gap": ("swarm-0", 50, 9999)}, r"swarm-0 fell silent in second 49 for \d\d+ s"),
+        ("datagrams_dropped", {"datagrams_dropped_at_s": 42}, r"swarm-1 on box-1 lost 17 .* second 42 at [\d:]+ UTC$"),
+        ("cpu", {"edit_health": _from_second(40, cpu_ratio=0.99)},
+         r"swarm-1 on box-1 had more than 97 % of a core in \d\d.* of its seconds, first in second 40 at [\d:]+ UTC"),
+        ("loop_lag", {"edit_health": _from_second(40, loop_lag_p99_ms=250.0)},
+         r"swarm-1 on box-1 had more than 100 ms of loop lag \(p99\) .* worst in second \d+ at .* \(250\)"),
+        ("steal", {"edit_health": _from_second(40, steal_ratio=0.4)},
+         r"swarm-1 on box-1 had more than 25 % of the machine stolen .* \(40 %\)"),
+        ("file_descriptors", {"edit_health": _from_second(77, fds_used_ratio=0.93)},
+         r"swarm-1 on box-1 used 93(\.0)? % of its file descriptors, .* in second 77 at [\d:]+ UTC: raise"),
+        ("local_ports", {"edit_health": _from_second(77, ports_used_ratio=0.99)},
+         r"swarm-1 on box-1 used 99(\.0)? % of its local ports, .* in second 77 at"),
+        ("engine_health_gap", {"health_gap": ("swarm-0", 50, 64)},
+         r"swarm-0 on box-1 fell silent in second 49 .* for 16 s"),
+        ("engine_health_gap", {"health_gap": ("swarm-0", 50, 9999)},
+         r"swarm-0 on box-1 fell silent in second 49 .* for \d\d+ s"),
         ("engine_health_gap", {"edit_leg": _strange}, r"no health was ever recorded by swarm-7"),
         ("lost_call_halves", {"lost_callees": 20}, r"20 calls \(2\.\d %\) lost the record of one side.*second \d+"),
         ("clock_agreement", {"edit_leg": _early}, r"\d+ legs heard packets before they were sent, mostly swarm-\d's"),
-        ("harness_faults", {"manifest": {"faults": [_ENGINE_DIED]}}, r"engine swarm-1 died \(second 30\)"),
+        ("clock_agreement", {"edit_leg": _backwards}, r"\d+ legs heard packets before they were sent"),
+        ("harness_faults", {"manifest": {"faults": [_ENGINE_DIED]}}, r"engine swarm-1 died \(second 30 at .*\)"),
         ("run_supervised", {"manifest": {"ended_at_s": None}}, "the run never came to its end"),
         ("run_complete", {"manifest": {"interrupted": True}}, "the run was interrupted"),
         ("swarm_ran", {"calls": 0, "manifest": {"plan": {"swarm": {"workers": 2}}}}, "a swarm was planned"),
@@ -113,5 +141,6 @@ def test_every_validity_rule_is_broken_somewhere_above(tmp_path: Path) -> None:
     assert {rule.name for rule in rules} == {
         "harness_faults", "send_late_seconds", "send_late_legs", "datagrams_dropped", "engine_health_gap",
         "lost_call_halves", "clock_agreement", "files_readable", "run_supervised", "run_complete",
-        "something_recorded", "swarm_ran", "matrix_ran", "starts_dropped",
+        "something_recorded", "swarm_ran", "matrix_ran", "starts_dropped", "cpu", "loop_lag", "steal",
+        "file_descriptors", "local_ports",
     }  # fmt: skip
