@@ -8,30 +8,17 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 from calls.record import Tier
 from device_matrix.appium_server import appium_modules
 from device_matrix.cpu_limit import cpu_controller
 from network_profiles.backends import BACKEND_NAMES, backend
+from ringfence.doctor.finding import Finding
+from ringfence.doctor.tuning import check_tuning
 
 MINIMUM_DESCRIPTORS = 4096
 """100 calls hold two UDP sockets and two WebSockets each, with room for logs and pipes."""
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """What one check found."""
-
-    name: str
-    ok: bool
-    detail: str
-    fix: str = ""
-    """The command that brings the missing piece."""
-    tiers: frozenset[Tier] = frozenset()
-    """Tiers that cannot run without it; empty for a piece that only makes things better."""
-
 
 SWARM = frozenset({Tier.PACKETS, Tier.MEDIA})
 BROWSER = frozenset({Tier.BROWSER})
@@ -125,7 +112,7 @@ def examine() -> list[Finding]:
     findings += check_links()
     findings += check_programs()
     findings += [check_appium(), check_cpu_limit(), check_descriptors()]
-    return findings + check_phones()
+    return findings + check_tuning() + check_phones()
 
 
 def runnable_tiers(findings: list[Finding]) -> list[Tier]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from bedrock.errors import EnvironmentLacks
 from calls.record import Tier
 from network_profiles import choose_backend
-from ringfence.doctor.checks import Finding, examine
+from ringfence.doctor.checks import examine
+from ringfence.doctor.finding import Finding
 from ringfence.plan import Plan
 
 
