@@ -54,7 +54,12 @@ class Context:
     def limits(self) -> Limits:
         """Of every call."""
         given = self.configure
-        return Limits(setup_s=given.setup_limit_s, ring_s=given.ring_limit_s, gap_ms=given.gap_limit_ms)
+        return Limits(
+            setup_s=given.setup_limit_s,
+            ring_s=given.ring_limit_s,
+            gap_ms=given.gap_limit_ms,
+            confirm_s=given.confirm_limit_s,
+        )
 
     def random_of(self, *what: str) -> random.Random:
         """Returns a random source that is the same in every run with the same seed, for one purpose."""
