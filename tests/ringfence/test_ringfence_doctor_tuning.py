@@ -18,7 +18,7 @@ def proc(tmp_path: Path) -> Path:
 
 def write(proc: Path, name: str, text: str) -> None:
     (proc / name).parent.mkdir(parents=True, exist_ok=True)
-    (proc / name).write_text(text + "\n")
+    (proc / name).write_text(text.rstrip() + "\n")
 
 
 def test_a_machine_with_room_says_for_how_many_calls(proc: Path) -> None:
