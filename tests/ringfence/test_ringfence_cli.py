@@ -109,13 +109,15 @@ def test_figures_come_as_json_too(capsys: pytest.CaptureFixture[str]) -> None:
     assert run_command(["devices", "list", "--json"]) == ExitCode.PASS
     devices = json.loads(capsys.readouterr().out)
     assert run_command(["network", "list", "--json"]) == ExitCode.PASS
-    networks = json.loads(capsys.readouterr().out)
+    listed = json.loads(capsys.readouterr().out)
+    networks = listed["profiles"]
 
     assert len(devices) >= 24
     assert sum(device["class"] in ("go", "low") for device in devices) >= 10
     assert sum(device["class"] == "ios" and device["emulated"] for device in devices) >= 4
-    assert len(networks) >= 8
+    assert len(networks) >= 24
     assert all(network["source"] for network in networks)
+    assert {mix["id"] for mix in listed["mixes"]} >= {"emerging_2g_3g", "us", "europe"}
 
 
 def test_an_unknown_device_names_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:

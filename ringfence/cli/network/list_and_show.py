@@ -1,85 +1,199 @@
-"""``ringfence network list`` and ``show``: the link profiles, and what they give a call."""
+"""``ringfence network list`` and ``show``: the link profiles and region mixes, and what a link gives a call."""
 
 from __future__ import annotations
 
 import json as json_format
 from dataclasses import asdict
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from bedrock.exit_codes import ExitCode
-from network_profiles import NetworkProfile, load_catalogue
-from network_profiles.feasibility import describe
-from network_profiles.profile import Direction
+from network_profiles import NetworkProfile, RegionMix, load_catalogue, load_mixes
+from network_profiles.course import Course, course
+from network_profiles.feasibility import FORMATS, Feasibility, describe
+from network_profiles.plain_profile import plain_profile
+from ringfence.cli.network.drawing import changes, directions, kbit, needs, over_time, verdict_style
 from ringfence.cli.network.profile_argument import named_profile
+
+_CHOSEN = "*"
+_COLUMNS = ("id", "gen", "rate", "one way", "loss", "changes")
+_STYLES = ("bold", "", "", "", "", "yellow")
+_GAP = 2
+_LEAST_TITLE = 8
 
 
 def list_profiles(*, json: bool = False) -> int:
-    """List the link profiles.
+    """List the link profiles, and the mixes of them that regions are made of.
 
     Parameters
     ----------
     json
-        Print a JSON array instead of a table.
+        Print a JSON object instead of tables.
     """
-    catalogue = load_catalogue()
+    profiles, mixes = load_catalogue(), load_mixes()
     if json:
-        print(json_format.dumps([profile.model_dump(mode="json") for profile in catalogue.values()], indent=1))
+        listed = {
+            "profiles": [profile.model_dump(mode="json") for profile in profiles.values()],
+            "mixes": [_mix_as_json(mix) for mix in mixes.values()],
+        }
+        print(json_format.dumps(listed, indent=1))
         return ExitCode.PASS
-    table = Table("id", "title", "generation", "down", "up", "one way", "loss", box=None, header_style="dim")
-    for profile in catalogue.values():
-        table.add_row(
-            profile.id, profile.title, profile.generation, _rate(profile.down), _rate(profile.up),
-            f"{profile.down.owd_ms:g}/{profile.up.owd_ms:g} ms", f"{profile.down.loss_ratio:.1%}",
-        )  # fmt: skip
-    Console().print(table)
+    console = Console(highlight=False)
+    console.print(_profiles_table(list(profiles.values()), console.width))
+    console.print("[dim]rates in bit/s and one-way delays in ms are down/up; show ID draws a link[/]\n")
+    for mix in mixes.values():
+        console.print(_mix_line(mix))
+    console.print("[dim]mixes of regions: show ID lists their profiles[/]")
     return ExitCode.PASS
 
 
-def show(profile: str, *, json: bool = False) -> int:
-    """Show what a link does, and what a voice call needs against what the link gives.
+def show(profile: str, *, seed: int = 1, json: bool = False) -> int:
+    """Show what a link does as time goes on, and what a call needs against what the link gives.
 
     Parameters
     ----------
     profile
-        A link profile's id.
+        A link profile's id or file; or a mix's id.
+    seed
+        Seed of random outages and traces.
     json
-        Print a JSON object instead of lines.
+        Print a JSON object instead of a drawing.
     """
+    if profile in load_mixes():
+        return _show_mix(load_mixes()[profile], json=json)
     chosen = named_profile(profile)
-    voice = describe(chosen)
+    numbers = plain_profile(chosen)
+    feasibility = describe(chosen, seed=seed)
+    down, up = course(numbers, "down", seed=seed), course(numbers, "up", seed=seed)
     if json:
-        print(json_format.dumps({**chosen.model_dump(mode="json"), "feasibility": asdict(voice)}, indent=1))
+        over = {"seed": seed, "down": _course_as_json(down), "up": _course_as_json(up)}
+        shown = {**chosen.model_dump(mode="json"), "feasibility": _feasibility_as_json(feasibility), "course": over}
+        print(json_format.dumps(shown, indent=1))
         return ExitCode.PASS
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console(highlight=False)
     console.print(f"[bold]{chosen.id}[/]  {chosen.title} ({chosen.generation})")
-    console.print(_directions_table(chosen))
-    console.print(f"an empty link's round trip is {voice.rtt_ms:.0f} ms; no media before {voice.setup_floor_ms:.0f} ms")
-    for fit in voice.fits:
-        mark = "[green]fits[/]" if fit.both_ways else "[red]does not fit[/]"
-        console.print(f"{fit.voice.title}: needs {fit.voice.wire_kbit:.0f} kbit/s on the wire each way, {mark}")
-    console.print(f"[bold]{voice.sentence}[/]")
-    for name, source in chosen.source.model_dump(exclude_none=True).items():
-        if source:
-            console.print(f"[dim]{name}: {source}[/]")
+    console.print(directions(chosen))
+    if chosen.changes_with_time:
+        console.print("")
+        console.print(changes(chosen))
+        console.print(over_time(down, up, console.width))
+    console.print("")
+    console.print(needs(feasibility))
+    console.print(Text(feasibility.sentence, style=verdict_style(feasibility)))
+    console.print(
+        f"round trip of the empty link {feasibility.rtt_ms:.0f} ms: "
+        f"no media within {feasibility.setup_floor_ms:.0f} ms of the answer (ICE and DTLS take three)"
+    )
+    console.print("")
+    console.print(_sources(chosen))
     return ExitCode.PASS
 
 
-def _rate(direction: Direction) -> str:
-    return "unlimited" if direction.rate_kbit is None else f"{direction.rate_kbit:g} kbit/s"
+def _show_mix(mix: RegionMix, *, json: bool) -> int:
+    if json:
+        print(json_format.dumps(_mix_as_json(mix), indent=1))
+        return ExitCode.PASS
+    console = Console(highlight=False)
+    console.print(f"[bold]{mix.id}[/]  {mix.title}")
+    table = Table("share", "id", "generation", "title", box=None, header_style="dim")
+    catalogue = load_catalogue()
+    for profile_id, share in sorted(mix.shares.items(), key=lambda pair: -pair[1]):
+        profile = catalogue[profile_id]
+        table.add_row(f"{share:.1%}", profile.id, profile.generation, profile.title)
+    console.print(table)
+    console.print(_by_generation(mix))
+    console.print(f"[dim]source: {mix.source}{'; weights partly chosen' if mix.synthetic else ''}[/]")
+    return ExitCode.PASS
 
 
-def _directions_table(profile: NetworkProfile) -> Table:
-    table = Table("", "rate", "one way", "jitter", "loss", "burst", "queue", box=None, header_style="dim")
-    for side, direction in (("down", profile.down), ("up", profile.up)):
-        table.add_row(
-            side,
-            _rate(direction),
-            f"{direction.owd_ms:g} ms",
-            f"{direction.jitter_ms:g} ms",
-            f"{direction.loss_ratio:.2%}",
-            f"{direction.loss_burst_packets:g} packets",
-            f"{direction.queue_ms:g} ms",
+def _profiles_table(profiles: list[NetworkProfile], width: int) -> Table:
+    rows = [
+        (
+            one.id,
+            "sat" if one.generation == "satellite" else one.generation,
+            f"{kbit(one.down.rate_kbit)}/{kbit(one.up.rate_kbit)}",
+            f"{one.down.owd_ms:g}/{one.up.owd_ms:g}",
+            f"{one.down.loss_ratio:.1%}" if one.down.loss_ratio else "",
+            _kind_of_change(one),
         )
+        for one in profiles
+    ]
+    table = Table(box=None, header_style="dim", pad_edge=False)
+    left = width
+    for name, style, column in zip(_COLUMNS, _STYLES, zip(*rows, strict=True), strict=True):
+        widest = max(len(name), *(len(cell) for cell in column))
+        table.add_column(name, style=style, no_wrap=True, width=widest)
+        left -= widest + _GAP
+    # What a narrow terminal has no room for is cut off the title, never off an id.
+    table.add_column("title", no_wrap=True, overflow="ellipsis", width=max(_LEAST_TITLE, left))
+    for row, one in zip(rows, profiles, strict=True):
+        table.add_row(*row, one.title)
     return table
+
+
+def _kind_of_change(profile: NetworkProfile) -> str:
+    if profile.has_trace:
+        return "trace"
+    if profile.outages is not None:
+        return "outages"
+    return ("cycle" if profile.repeat else "phases") if profile.phases else ""
+
+
+def _mix_line(mix: RegionMix) -> Text:
+    line = Text(f"{mix.id:<17}", style="bold", no_wrap=True, overflow="ellipsis")
+    line.append(f"{mix.title}: ", style="not bold")
+    line.append_text(_by_generation(mix))
+    return line
+
+
+def _by_generation(mix: RegionMix) -> Text:
+    parts = [f"{generation} {share:.0%}" for generation, share in mix.generation_shares.items()]
+    return Text(", ".join(parts), style="not bold")
+
+
+def _sources(profile: NetworkProfile) -> Table:
+    """Where each number is from; a star marks those that are an engineering choice."""
+    table = Table.grid(padding=(0, 1))
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column(style="dim")
+    for name, source in profile.source.model_dump().items():
+        if source:
+            table.add_row(f"{name}{_CHOSEN if name in profile.synthetic else ''}", source)
+    for one in FORMATS:
+        table.add_row(one.name, one.source)
+    if profile.synthetic:
+        table.add_row(_CHOSEN, "an engineering choice, not a published or measured figure")
+    return table
+
+
+def _course_as_json(one: Course) -> list[dict[str, float | bool | None]]:
+    return [
+        {
+            "starts_s": round(stretch.starts_s, 4),
+            "ends_s": round(stretch.ends_s, 4),
+            "outage": stretch.shape is None,
+            "rate_kbit": None if stretch.shape is None else stretch.shape.rate_kbit,
+            "owd_ms": None if stretch.shape is None else stretch.shape.owd_ms,
+            "loss_ratio": 1.0 if stretch.shape is None else stretch.shape.loss_ratio,
+        }
+        for stretch in one.stretches
+    ]
+
+
+def _feasibility_as_json(feasibility: Feasibility) -> dict[str, Any]:
+    fits = [{**asdict(fit), "wire_kbit": fit.format.wire_kbit, "both_ways": fit.both_ways} for fit in feasibility.fits]
+    return {**asdict(feasibility), "fits": fits, "sentence": feasibility.sentence}
+
+
+def _mix_as_json(mix: RegionMix) -> dict[str, Any]:
+    return {
+        "id": mix.id,
+        "title": mix.title,
+        "source": mix.source,
+        "synthetic": mix.synthetic,
+        "shares": mix.shares,
+        "generation_shares": mix.generation_shares,
+    }

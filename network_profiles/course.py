@@ -1,0 +1,93 @@
+"""What a link is over its first seconds, for whoever draws it or weighs it against a call's needs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from network_profiles.plain_profile import PlainProfile, Side
+from network_profiles.shape import PlainShape
+
+SHORTEST_S = 30.0
+LONGEST_S = 300.0
+RANDOM_S = 120.0
+"""How much is shown of what goes on for ever and never repeats."""
+LAST_PHASE_S = 10.0
+"""How much is shown of a phase that stays."""
+
+
+class Stretch(NamedTuple):
+    """A time in which a direction stays as it is; ``shape`` is None in an outage."""
+
+    starts_s: float
+    ends_s: float
+    shape: PlainShape | None
+
+    @property
+    def lasts_s(self) -> float:
+        return self.ends_s - self.starts_s
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """One direction from its start on."""
+
+    stretches: tuple[Stretch, ...]
+    """Without a hole from 0 to ``length_s``."""
+
+    @property
+    def length_s(self) -> float:
+        return self.stretches[-1].ends_s
+
+    @property
+    def outages(self) -> tuple[Stretch, ...]:
+        """The stretches in which nothing passes, neighbours joined."""
+        joined: list[Stretch] = []
+        for stretch in self.stretches:
+            if stretch.shape is None:
+                if joined and joined[-1].ends_s == stretch.starts_s:
+                    joined[-1] = Stretch(joined[-1].starts_s, stretch.ends_s, None)
+                else:
+                    joined.append(stretch)
+        return tuple(joined)
+
+    def share_carrying(self, kbit: float) -> float:
+        """Returns the share of the time in which the link's rate is ``kbit`` or more."""
+        carrying_s = sum(one.lasts_s for one in self.stretches if one.shape is not None and carries(one.shape, kbit))
+        return carrying_s / self.length_s
+
+
+def carries(shape: PlainShape, kbit: float) -> bool:
+    """Whether the rate of ``shape`` is ``kbit`` or more; one without a rate carries anything."""
+    return shape.rate_kbit is None or kbit <= shape.rate_kbit
+
+
+def course(profile: PlainProfile, side: Side, *, seed: int = 1, length_s: float | None = None) -> Course:
+    """Returns that direction's course, as long as it takes to tell what the link is like unless ``length_s`` is given.
+
+    Raises TraceUnreadable when a trace's file is gone.
+    """
+    until_s = telling_length_s(profile) if length_s is None else length_s
+    timeline = profile.timeline(side, seed, 0.0)
+    if timeline is None:
+        return Course((Stretch(0.0, until_s, profile.shape(side)),))
+    stretches = []
+    at_s = 0.0
+    while at_s < until_s:
+        shape, changes_at_s = timeline.moment(at_s)
+        ends_s = min(changes_at_s, until_s)
+        stretches.append(Stretch(at_s, ends_s, shape))
+        at_s = ends_s
+    return Course(tuple(stretches))
+
+
+def telling_length_s(profile: PlainProfile) -> float:
+    """Returns how long it takes to see what changes: whole rounds of phases, or enough of a random process."""
+    if not profile.phases:
+        return RANDOM_S
+    lasts_s = [phase.lasts_s for phase in profile.phases]
+    if not profile.repeat:
+        return sum(lasts_s[:-1]) + min(lasts_s[-1], LAST_PHASE_S)
+    round_s = sum(lasts_s)
+    rounds = max(1.0, SHORTEST_S // round_s)
+    return min(LONGEST_S, rounds * round_s)
