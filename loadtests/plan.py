@@ -5,6 +5,7 @@ Reading a plan needs neither Locust nor an engine, so that a wrong one is refuse
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -13,6 +14,7 @@ from pydantic import Field, field_validator, model_validator
 
 from bedrock.errors import InputError, Problem
 from bedrock.toml_input import Written, check, find_file, read_toml, unknown_name
+from loadtests.rest import REST_S
 from loadtests.shapes.knee import KneeSearch, KneeTable
 from loadtests.shapes.launch_day import LaunchDayTable
 from loadtests.shapes.ramp import RampTable
@@ -163,9 +165,11 @@ class SwarmPlan(Written):
 
     @model_validator(mode="after")
     def _enough_people(self) -> SwarmPlan:
-        peak = self.peak_calls
-        if self.people < peak * PEOPLE_PER_CALL:
-            needed = int(-(-peak * PEOPLE_PER_CALL // 1))
+        peak, talk_s = self.peak_calls, self.talk_s.talk_time().mean_s()
+        # Short calls need more people: each of the two rests afterwards, however short it was.
+        at_once = max(peak * PEOPLE_PER_CALL, 2 * peak / talk_s * (talk_s + REST_S))
+        if self.people < at_once:
+            needed = math.ceil(at_once)
             raise ValueError(f"{self.people} people cannot hold {peak:g} calls at once: at least {needed} are needed")
         return self
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from calls.scenarios import SCENARIOS
 from loadtests.kinds import TALK
 from loadtests.population import Population
+from loadtests.rest import REST_S
 
 BLIND_RATIO = 0.03
 """Share of calls to a contact who is online, without looking whether they talk: where ``busy`` comes from."""
@@ -18,8 +19,6 @@ GLARE = "glare"
 """The scenario in which both call each other: each must be allowed to."""
 SETTLED_S = 2.0
 """A person counts as safely in a call this long after its start, and until this long before its end."""
-REST_S = 2.5
-"""A person counts as busy this long after a call: the other side of a slow link hears of the end that much later."""
 
 
 @dataclass(frozen=True, slots=True)

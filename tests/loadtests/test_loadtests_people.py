@@ -9,8 +9,9 @@ import pytest
 
 from loadtests.personas import load_personas, shares
 from loadtests.population import Population, accounts, populate
-from loadtests.presence import BLIND_RATIO, REST_S, SETTLED_S, Pair, Presence, bits_of, union
+from loadtests.presence import BLIND_RATIO, SETTLED_S, Pair, Presence, bits_of, union
 from loadtests.regions import load_regions
+from loadtests.rest import REST_S
 
 BOOK = load_personas()
 MIX = BOOK.mixes["emerging_smoke"]
