@@ -20,18 +20,19 @@ from bedrock.errors import EnvironmentLacks, RingfenceError, TargetUnreachable
 from calls.record import Blame, Tier
 from calls.targets.admin_api import TOKEN_VARIABLE
 from calls.targets.own_service import ServiceSettings, start_own_service
-from device_matrix import appium_server
+from device_matrix import appium_server, link_choice
 from device_matrix.appium_server import AppiumServer
 from device_matrix.artifacts import next_attempt, replay_command
 from device_matrix.cells import Cell, DriverName
 from device_matrix.devices import catalogue
 from device_matrix.drivers.chromium import find_browser, find_chromedriver
 from device_matrix.faults import write_fault
+from device_matrix.link_choice import chosen_backend
 from device_matrix.options import Options
 from device_matrix.scene import sweep_scratch
 from device_matrix.target_admin import TargetAdmin
 from device_matrix.worker import RunSettings
-from network_profiles import choose_backend, load_catalogue
+from network_profiles import load_catalogue
 from reports.cells import CellResult, CellStatus, write_cell
 from reports.live import LiveWriter
 
@@ -85,6 +86,10 @@ class Controller:
             service = start_own_service(database, logs / "service.log", _settings(options.service))
             self._service, url = service.process, service.url
             os.environ[TOKEN_VARIABLE] = service.admin_token
+        if emulated := link_choice.warning(options.plan.matrix.backend):
+            write_fault(
+                options.run_folder, at_s=self._clock.unix_s(), what="links_emulated", detail=emulated, severity="note"
+            )
         try:
             TargetAdmin(url, "").health()
         except RingfenceError as error:
@@ -114,7 +119,7 @@ class Controller:
             target_url=url,
             admin_token=os.environ.get(TOKEN_VARIABLE, ""),
             appium_url=appium_url,
-            backend=choose_backend(options.plan.matrix.backend).name,
+            backend=chosen_backend(options.plan.matrix.backend),
         )
         return Shared(settings, options.cells)
 
@@ -183,7 +188,7 @@ class Controller:
 
 def require_machine(cells: list[Cell], backend: str | None = None) -> None:
     """Raises EnvironmentLacks, one sentence a piece, when the machine cannot run ``cells``."""
-    missing = [*network_profiles.lab.lacks(backend), *device_matrix.cpu_limit.lacks()]
+    missing = link_choice.lacks(backend)
     drivers = {cell.driver for cell in cells}
     try:
         find_browser()

@@ -12,6 +12,7 @@ import msgspec
 from bedrock.errors import RingfenceError
 from calls.record import Blame, LegRecord
 from device_matrix.artifacts import CONSOLE, HEADERS, LINK, STATISTICS, Artifacts
+from device_matrix.browser_path import audio_by_statistics
 from device_matrix.cells import Cell
 from device_matrix.cpu_pressure import PressureGauge
 from device_matrix.errors import CellEnvironmentError, FarEndLost, LinkOff
@@ -84,12 +85,15 @@ def collect(
         # The far end of a call that broke off may hear of it much later, or never.
         patience_s = FAR_LEG_TIMEOUT_S if context.hung_up_cleanly else BROKEN_FAR_LEG_TIMEOUT_S
         evidence.far_leg = scene.peer.finished_leg(context.call_id, patience_s)
-    scene.capture.stop()
-    scene.capture.write_pcap(artifacts.path(HEADERS))
     until_s = context.intended_end_at_s or evidence.ended_at_s
-    evidence.audio = audio_both_ways(
-        scene.capture.device_tap, scene.capture.host_tap, evidence.connection, until_s=until_s
-    )
+    if scene.capture is None:
+        evidence.audio = audio_by_statistics(evidence.connection, evidence.far_leg, until_s=until_s)
+    else:
+        scene.capture.stop()
+        scene.capture.write_pcap(artifacts.path(HEADERS))
+        evidence.audio = audio_both_ways(
+            scene.capture.device_tap, scene.capture.host_tap, evidence.connection, until_s=until_s
+        )
     try:
         counters = scene.link.counters()
         evidence.drops = link_drops(counters, scene.counters_before)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from typing import Literal
 
 from reports.cells import CellResult, CellStatus
 
@@ -13,9 +14,11 @@ DEATHS = frozenset({"browser_died", "appium_died", "far_end_lost", "link_died"})
 """Reasons of environment errors that mean a death in the middle of a cell."""
 
 
-def write_fault(run_folder: Path, *, at_s: float, what: str, detail: str) -> None:
-    """Appends one fault that makes the run INVALID. One write, so that several processes may append."""
-    line = json.dumps({"at_s": at_s, "what": what, "detail": detail, "severity": "invalid"}) + "\n"
+def write_fault(
+    run_folder: Path, *, at_s: float, what: str, detail: str, severity: Literal["invalid", "note"] = "invalid"
+) -> None:
+    """Appends one fault, which makes the run INVALID unless it is a note. One write: several processes may append."""
+    line = json.dumps({"at_s": at_s, "what": what, "detail": detail, "severity": severity}) + "\n"
     descriptor = os.open(run_folder / FILE, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
     try:
         os.write(descriptor, line.encode())

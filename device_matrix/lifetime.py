@@ -14,8 +14,7 @@ import signal
 import threading
 from collections.abc import Iterator
 from types import FrameType
-
-from device_matrix.cpu_limit import CpuGroup
+from typing import Protocol
 
 PR_SET_PDEATHSIG = 1
 """prctl(2)."""
@@ -23,12 +22,19 @@ ORDERLY_END_S = 12.0
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
+class Killable(Protocol):
+    """A browser with everything that it started."""
+
+    def kill(self) -> None:
+        """Kills what runs now."""
+
+
 class StopWish:
     """Set by a signal, looked at between the steps of an attempt."""
 
     def __init__(self) -> None:
         self.requested = False
-        self._groups: list[CpuGroup] = []
+        self._groups: list[Killable] = []
 
     def check(self) -> None:
         """Raises KeyboardInterrupt once the end was asked for."""
@@ -36,7 +42,7 @@ class StopWish:
             raise KeyboardInterrupt
 
     @contextlib.contextmanager
-    def kills(self, group: CpuGroup) -> Iterator[None]:
+    def kills(self, group: Killable) -> Iterator[None]:
         """While inside, the wish to end kills ``group``."""
         self._groups.append(group)
         try:

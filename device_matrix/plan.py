@@ -43,8 +43,9 @@ class MatrixPlan(Written):
     drivers: Literal["alternate", "playwright", "appium"] = "alternate"
     retries_environment: int = Field(default=1, ge=0, le=5)
     """How often an attempt that ended in an environment error is tried again. Failures of the product never are."""
-    backend: BackendName | None = None
-    """What carries the packets of the links, ``userspace`` or ``netem``; absent = the best that the machine can run."""
+    backend: BackendName | Literal["cdp"] | None = None
+    """What carries the packets of the links, ``userspace`` or ``netem``; absent = the best that the machine can run.
+    ``cdp`` is no link but the browser's own emulation, which also stands in, labelled, where no link can be built."""
     sustain_s: float = Field(default=8, ge=2, le=600)
     """How long audio has to flow both ways before the device hangs up."""
     rules: list[MatrixRule] = Field(min_length=1)

@@ -16,9 +16,12 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from bedrock.errors import RingfenceError
+from device_matrix import cpu_limit
 from device_matrix.artifacts import SHAPING, Artifacts, StepLog
+from device_matrix.browser_path import BACKEND, BrowserPath, NoCpuGroup, measure_in_browser
 from device_matrix.cells import Cell
 from device_matrix.cpu_limit import CpuGroup, quota_cores
+from device_matrix.drivers.network_emulation import conditions
 from device_matrix.drivers.protocol import Browser, LaunchSpec
 from device_matrix.errors import LinkOff
 from device_matrix.far_end import SignedInPeer
@@ -39,13 +42,14 @@ LAUNCH_TIMEOUT_S = 25.0
 class Scene:
     """What is open while the call runs."""
 
-    link: ShapedLink
+    link: ShapedLink | BrowserPath
     counters_before: LinkCounters
     """Of the link, after it was measured and before the call."""
     shaping: Evidence
-    group: CpuGroup
+    group: CpuGroup | NoCpuGroup
     browser: Browser
-    capture: LinkCapture
+    capture: LinkCapture | None
+    """None where the browser shapes its own packets: then there is no link to listen at."""
     person: Person
     peer: SignedInPeer
     url: str
@@ -61,6 +65,8 @@ def open_scene(
     different things, and nothing of the browser travels yet.
     """
     device, profile = worker.devices[cell.device], worker.networks[cell.network]
+    if worker.settings.backend == BACKEND:
+        return _open_over_loopback(stack, worker, cell, attempt, artifacts, steps)
     steps.begin("open_link")
     seed = zlib.crc32(f"{worker.settings.seed}:{cell.id}:{attempt}".encode())
     try:
@@ -116,6 +122,44 @@ def open_scene(
     except RingfenceError as error:
         raise LinkOff(f"the link died: {error.message}", reason="link_died", hint=error.hint) from error
     return Scene(link, before, shaping, group, browser, capture, person, peer, url)
+
+
+def _open_over_loopback(
+    stack: contextlib.ExitStack, worker: Worker, cell: Cell, attempt: int, artifacts: Artifacts, steps: StepLog
+) -> Scene:
+    """The same without links: the browser shapes its own packets, and its emulation is measured before the call."""
+    device, profile = worker.devices[cell.device], worker.networks[cell.network]
+    path = BrowserPath()
+    steps.begin("people")
+    person, other = _people(device.title, worker.name)
+    worker.admin.seed_friends(person, other)
+    url = worker.settings.target_url
+    peer = stack.enter_context(
+        worker.far_end.signed_in(other, media_address=path.host_address, cell=cell, attempt=attempt)
+    )
+    steps.begin("launch")
+    work_folder = stack.enter_context(scratch_folder())
+    group: CpuGroup | NoCpuGroup = NoCpuGroup(work_folder) if cpu_limit.lacks() else CpuGroup()
+    stack.callback(group.release)
+    stack.enter_context(worker.stop.kills(group))
+    spec = LaunchSpec(
+        device=device,
+        exec_prefix=path.exec_prefix,
+        group=group,
+        work_folder=work_folder,
+        secure_origins=[_origin(url)],
+        init_script=init_script(device),
+        environment={"TMPDIR": str(work_folder)},
+        emulated_network=conditions(profile),
+    )
+    browser = stack.enter_context(worker.driver(cell.driver).launch(spec, LAUNCH_TIMEOUT_S))
+    steps.begin("measure_link")
+    shaping = measure_in_browser(browser, profile)
+    artifacts.json(SHAPING, shaping.to_dict())
+    if not shaping.ok:
+        raise LinkOff(f"the browser's emulation is not what '{profile.id}' says: {'; '.join(shaping.misses)}")
+    group.limit(quota_cores(device, os.cpu_count() or 1))
+    return Scene(path, path.counters(), shaping, group, browser, None, person, peer, url)
 
 
 @contextlib.contextmanager

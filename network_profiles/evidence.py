@@ -53,6 +53,8 @@ class Evidence:
     """Of the link's chance, where the proof chose it."""
     first_misses: tuple[str, ...] = ()
     """What a first look held against the link, and a second one, on a link of its own, decided."""
+    not_shaped: tuple[str, ...] = ()
+    """What the profile asks for and this backend does not do at all, a phrase each."""
 
     @property
     def ok(self) -> bool:
@@ -87,5 +89,6 @@ class Evidence:
             "duration_s": self.duration_s,
             "seed": self.seed,
             "first_misses": list(self.first_misses),
+            **({"not_shaped": list(self.not_shaped)} if self.not_shaped else {}),
             **directions,
         }

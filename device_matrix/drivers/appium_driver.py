@@ -23,6 +23,7 @@ from selenium.webdriver.common.by import By
 from device_matrix.appium_server import server_is_ready
 from device_matrix.drivers.appium_capabilities import chromium_capabilities
 from device_matrix.drivers.chromium import browser_arguments, browser_version, find_browser, find_chromedriver
+from device_matrix.drivers.network_emulation import settings
 from device_matrix.drivers.protocol import LaunchSpec, PageTimeout
 from device_matrix.drivers.wrapper import write_browser_wrapper, write_chromedriver_wrapper
 from device_matrix.errors import DeviceUnavailable
@@ -160,7 +161,7 @@ class AppiumDriver:
                 "--headless=new",
                 "--remote-debugging-pipe",
                 f"--user-data-dir={spec.work_folder / 'profile'}",
-                *browser_arguments(spec.secure_origins),
+                *browser_arguments(spec.secure_origins, over_loopback=spec.emulated_network is not None),
             ],
         )
         self._await_server(timeout_s)
@@ -173,6 +174,8 @@ class AppiumDriver:
             session.command_executor.client_config.timeout = COMMAND_TIMEOUT_S
             session.set_script_timeout(SCRIPT_TIMEOUT_S)
             _run_before_every_document(session, spec.init_script)
+            for command, parameters in settings(spec.emulated_network) if spec.emulated_network is not None else []:
+                session.execute("executeCdp", {"cmd": command, "params": parameters})
         except (WebDriverException, urllib3.exceptions.HTTPError, OSError) as error:
             raise DeviceUnavailable(f"Appium gave no session: {_first_line(error)}", reason="no_session") from error
         return session

@@ -65,9 +65,10 @@ def browser_version(path: str) -> str:
     return version[0]
 
 
-def browser_arguments(secure_origins: Sequence[str]) -> list[str]:
-    """Returns the switches that both drivers start the browser with."""
+def browser_arguments(secure_origins: Sequence[str], *, over_loopback: bool = False) -> list[str]:
+    """Returns the switches that both drivers start the browser with; ``over_loopback`` lets media travel there."""
     return [
+        *(["--allow-loopback-in-peer-connection"] if over_loopback else []),
         "--use-fake-ui-for-media-stream",
         "--use-fake-device-for-media-stream",
         "--autoplay-policy=no-user-gesture-required",

@@ -12,6 +12,7 @@ from playwright.sync_api import Error as PlaywrightError
 from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
 from device_matrix.drivers.chromium import browser_arguments, browser_version, find_browser
+from device_matrix.drivers.network_emulation import settings
 from device_matrix.drivers.protocol import LaunchSpec, PageTimeout
 from device_matrix.drivers.wrapper import write_browser_wrapper
 from device_matrix.errors import DeviceUnavailable
@@ -135,7 +136,7 @@ class PlaywrightDriver:
             executable_path=wrapper,
             headless=True,
             timeout=timeout_s * 1000,
-            args=browser_arguments(spec.secure_origins),
+            args=browser_arguments(spec.secure_origins, over_loopback=spec.emulated_network is not None),
             ignore_default_args=OWN_DEFAULTS_DROPPED,
             viewport={"width": device.viewport.width_px, "height": device.viewport.height_px},
             device_scale_factor=device.device_pixel_ratio,
@@ -147,6 +148,10 @@ class PlaywrightDriver:
             handle_sighup=False,
         )
         context.add_init_script(spec.init_script)
+        if spec.emulated_network is not None:
+            session = context.new_cdp_session(context.pages[0])
+            for command, parameters in settings(spec.emulated_network):
+                session.send(command, parameters)
         return context
 
 

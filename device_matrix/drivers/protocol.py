@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from device_matrix.cpu_limit import CpuGroup
 from device_matrix.devices import Device
 
 
@@ -44,6 +43,14 @@ class Browser(Protocol):
         """Returns why the page or the browser died by itself, empty while it lives."""
 
 
+class Group(Protocol):
+    """What a browser's processes are started in."""
+
+    @property
+    def join_paths(self) -> list[Path]:
+        """Files into which a process writes ``0`` to enter it; none where there is nothing to enter."""
+
+
 @dataclass(frozen=True, slots=True)
 class LaunchSpec:
     """Everything a driver needs to start one device's browser."""
@@ -51,7 +58,7 @@ class LaunchSpec:
     device: Device
     exec_prefix: Sequence[str]
     """The argv prefix that runs a command behind the shaped link."""
-    group: CpuGroup
+    group: Group
     work_folder: Path
     """Scratch of this attempt alone: the profile, the wrapper. Removed at release."""
     secure_origins: Sequence[str]
@@ -59,6 +66,8 @@ class LaunchSpec:
     init_script: str
     """Runs in every document before the page's own scripts."""
     environment: Mapping[str, str]
+    emulated_network: Mapping[str, Any] | None = None
+    """What the browser itself is to do to its packets (``network_emulation``), where no link does."""
 
 
 class Driver(Protocol):

@@ -14,7 +14,7 @@ import tomli_w
 
 from bedrock.clock import Clock
 from bedrock.errors import EnvironmentLacks
-from network_profiles import choose_backend
+from device_matrix.link_choice import chosen_backend
 from ringfence.orchestration.environment import capture_environment, git_state, package_versions
 from ringfence.plan import Plan
 
@@ -109,7 +109,7 @@ def create_run_folder(runs: Path, plan: Plan, clock: Clock) -> RunFolder:
         "environment_before": capture_environment(),
         "environment_after": None,
         "tiers": [],
-        "link_backend": None if plan.written.matrix is None else choose_backend(plan.written.matrix.backend).name,
+        "link_backend": None if plan.written.matrix is None else chosen_backend(plan.written.matrix.backend),
         "target": {},
         "faults": [],
         "interrupted": False,

@@ -1,0 +1,187 @@
+"""How packets travel where no link can be built: over loopback, shaped by the browser itself, and labelled so.
+
+Nothing of it is a link's proof: only the round trip is measured, between two connections inside the browser, and
+everything that a browser does not shape is named in the evidence.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import signal
+import statistics
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from calls.record import LegRecord
+from device_matrix.drivers.network_emulation import not_shaped
+from device_matrix.drivers.protocol import Browser
+from device_matrix.hook.samples import Connection, Inbound
+from device_matrix.rtp_streams import StreamFigures
+from device_matrix.stats import AudioBothWays
+from network_profiles import NetworkProfile
+from network_profiles.counters import DirectionCounters, LinkCounters
+from network_profiles.evidence import Evidence, Figure
+
+BACKEND = "cdp"
+LOOPBACK = "127.0.0.1"
+ROUND_TRIPS = 7
+RTT_TOLERANCE_MS, RTT_TOLERANCE_RATIO = 10.0, 0.05
+_MESSAGE_BITS = 120 * 8
+"""A short data channel message with SCTP, DTLS, UDP and IP."""
+_NOTHING = DirectionCounters(0, 0, 0, 0, {}, 0, 0, None, None)
+
+_MEASURE = """
+async (count) => {
+  const [near, far] = [new RTCPeerConnection(), new RTCPeerConnection()];
+  near.onicecandidate = (event) => event.candidate && far.addIceCandidate(event.candidate);
+  far.onicecandidate = (event) => event.candidate && near.addIceCandidate(event.candidate);
+  const channel = near.createDataChannel("rtt");
+  far.ondatachannel = (event) => { event.channel.onmessage = (message) => event.channel.send(message.data); };
+  const opened = new Promise((resolve) => { channel.onopen = resolve; });
+  await near.setLocalDescription();
+  await far.setRemoteDescription(near.localDescription);
+  await far.setLocalDescription();
+  await near.setRemoteDescription(far.localDescription);
+  await opened;
+  const times = [];
+  for (let number = 0; number < count; number += 1) {
+    const echoed = new Promise((resolve) => { channel.onmessage = resolve; });
+    const sentAt = performance.now();
+    channel.send("x");
+    await echoed;
+    times.push(performance.now() - sentAt);
+  }
+  near.close();
+  far.close();
+  return times;
+}
+"""
+
+
+class BrowserPath:
+    """Stands where a shaped link stands: addresses, and counters of a link that drops nothing itself."""
+
+    host_address = LOOPBACK
+    device_address = LOOPBACK
+    exec_prefix: tuple[str, ...] = ()
+
+    def counters(self) -> LinkCounters:
+        return LinkCounters(_NOTHING, _NOTHING)
+
+    def is_alive(self) -> bool:
+        return True
+
+
+@dataclass(frozen=True, slots=True)
+class NoCpuGroup:
+    """Stands where a control group stands, on a machine that gives none: the browser has all of the CPU."""
+
+    work_folder: Path
+    """In the environment of every process of this browser."""
+
+    @property
+    def join_paths(self) -> list[Path]:
+        return []
+
+    def limit(self, cores: float | None) -> None:
+        """Has nothing to limit with."""
+
+    def used_s(self) -> float:
+        return sum(process.cpu_times().user + process.cpu_times().system for process in self._processes())
+
+    def throttled_s(self) -> float:
+        return 0.0
+
+    def kill(self) -> None:
+        """Kills the browser."""
+        for process in self._processes():
+            with suppress(ProcessLookupError):
+                os.kill(process.pid, signal.SIGKILL)
+
+    def release(self) -> None:
+        self.kill()
+
+    def _processes(self) -> Iterator[psutil.Process]:
+        for process in psutil.Process().children(recursive=True):
+            with suppress(psutil.Error):
+                if str(self.work_folder) in " ".join(process.cmdline()):
+                    yield process
+
+
+def measure_in_browser(browser: Browser, profile: NetworkProfile) -> Evidence:
+    """Returns what two connections inside the browser see of its emulation. Raises DeviceUnavailable."""
+    at_s, began_s = time.time(), time.monotonic()
+    times_ms: list[float] = browser.evaluate(_MEASURE, ROUND_TRIPS)
+    # Both ends are emulated: a message and its echo pass the emulation four times, a call's twice.
+    got_ms = statistics.median(times_ms) / 2.0 if times_ms else math.nan
+    on_wire_ms = sum(_MESSAGE_BITS / one.rate_kbit for one in (profile.down, profile.up) if one.rate_kbit)
+    wanted_ms = profile.rtt_ms + on_wire_ms
+    give_ms = max(RTT_TOLERANCE_MS, RTT_TOLERANCE_RATIO * wanted_ms)
+    figure = Figure("down", "rtt_ms", profile.rtt_ms, got_ms, wanted_ms - give_ms, wanted_ms + give_ms, len(times_ms))
+    took_s = time.monotonic() - began_s
+    return Evidence(profile.id, BACKEND, at_s, took_s, (figure,), not_shaped=tuple(not_shaped(profile)))
+
+
+def audio_by_statistics(connection: Connection | None, far_leg: LegRecord | None, *, until_s: float) -> AudioBothWays:
+    """Returns the audio figures from the browser's and the far end's own counters, where no packet could be captured.
+
+    A gap is then known to a second only: the browser is asked once a second.
+    """
+    return AudioBothWays(_heard(connection, until_s), _sent(far_leg), None)
+
+
+def _heard(connection: Connection | None, until_s: float) -> StreamFigures | None:
+    if connection is None or connection.first_audio_at_ms is None:
+        return None
+    first_at_s = connection.first_audio_at_ms / 1000.0
+    looks = [(one.at_ms / 1000.0, one.audio_in) for one in connection.samples if one.audio_in is not None]
+    looks = [(at_s, inbound) for at_s, inbound in looks if first_at_s <= at_s <= until_s]
+    if not looks:
+        return None
+    moves_s = [first_at_s]
+    packets = 0
+    for at_s, inbound in looks:
+        if inbound.packets_received > packets:
+            packets = inbound.packets_received
+            moves_s.append(at_s)
+    gaps_s = [later - earlier - 1.0 for earlier, later in zip(moves_s, [*moves_s[1:], until_s], strict=True)]
+    last: Inbound = looks[-1][1]
+    return StreamFigures(
+        packets=last.packets_received,
+        lost=last.packets_lost,
+        first_at_s=first_at_s,
+        last_at_s=moves_s[-1],
+        max_gap_ms=1000.0 * max(0.0, *gaps_s),
+        jitter_ms=1000.0 * (last.jitter or 0.0),
+        ptime_ms=_ptime_ms(moves_s, last.packets_received),
+        burst_ratio=1.0,
+        owd_p50_ms=None,
+        owd_p95_ms=None,
+    )
+
+
+def _sent(far_leg: LegRecord | None) -> StreamFigures | None:
+    if far_leg is None or far_leg.first_audio_at_s is None or not far_leg.packets_received:
+        return None
+    return StreamFigures(
+        packets=far_leg.packets_received,
+        lost=far_leg.packets_lost,
+        first_at_s=far_leg.first_audio_at_s,
+        last_at_s=far_leg.ended_at_s,
+        max_gap_ms=far_leg.max_gap_ms or 0.0,
+        jitter_ms=far_leg.jitter_ms or 0.0,
+        ptime_ms=_ptime_ms([far_leg.first_audio_at_s, far_leg.ended_at_s], far_leg.packets_received),
+        burst_ratio=1.0,
+        owd_p50_ms=None,
+        owd_p95_ms=None,
+    )
+
+
+def _ptime_ms(moments_s: list[float], packets: int) -> float:
+    return 1000.0 * (moments_s[-1] - moments_s[0]) / max(1, packets)
