@@ -127,6 +127,8 @@ class Ending:
     hung_up_cleanly: bool
 
 
+IMPATIENT = "impatient"
+"""The reason of a canceled call whose caller would not let it ring any longer."""
 _BEFORE_ANSWER = frozenset({Told.RINGING, Told.ANSWERED, Told.CANDIDATE, Told.ENDED, Told.ERROR})
 _IN_CALL = frozenset({Told.CANDIDATE, Told.REOFFER, Told.MEDIA, Told.QUALITY, Told.ENDED, Told.ERROR})
 LEGAL: dict[tuple[Side, CallState], frozenset[Told]] = {
@@ -385,7 +387,7 @@ class CallMachine:
     def _rung_out(self, now_s: float) -> Action:
         if self.side is Side.CALLER:
             if self._patience_s is not None and self._patience_s < self.limits.ring_s:
-                return self.leave(now_s, "")
+                return self.leave(now_s, IMPATIENT)
             return self.leave(now_s, "ring_timeout", failed=True)
         if self._decided:
             return self.leave(now_s, "answer_timeout", failed=True)

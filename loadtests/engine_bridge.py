@@ -115,6 +115,7 @@ class EngineBridge:
             gap_limit_ms=job.gap_limit_ms,
             ring_limit_s=job.no_answer_s + RING_MARGIN_S,
             silence_limit_s=job.plan.silence_patience_s,
+            talk_spurts=job.plan.dtx,
             seed=job.seed * 1000 + slot,
         )
         try:

@@ -199,7 +199,8 @@ def test_an_impatient_caller_cancels() -> None:
     assert machine.deadline_s == 105.0
     assert machine.overdue(105.0) is Action.CANCEL
     machine.told(Told.ENDED, 105.1, "canceled")
-    assert settle(machine).outcome is Outcome.CANCELED
+    ending = settle(machine)
+    assert (ending.outcome, ending.reason, ending.blame) == (Outcome.CANCELED, "impatient", Blame.NOBODY)
 
 
 @pytest.mark.parametrize(
