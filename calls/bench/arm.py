@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import logging
 import os
 import resource
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING, Protocol
 import msgspec
 
 from calls import compiled
+from calls.bench.orders import serve_orders
 from calls.bench.step import Media, SetUps, Step
 
 if TYPE_CHECKING:
@@ -124,23 +124,7 @@ def core_stolen_s(core: int) -> float:
     return 0.0
 
 
-async def serve(arm: Arm, core: int, is_compiled: bool) -> None:
-    """Carries out orders until stdin closes."""
-    stdin = asyncio.StreamReader()
-    transport, _ = await asyncio.get_running_loop().connect_read_pipe(
-        lambda: asyncio.StreamReaderProtocol(stdin), sys.stdin.buffer
-    )
-    try:
-        print(json.dumps({"event": "ready", "compiled": is_compiled}), flush=True)
-        while line := await stdin.readline():
-            print(msgspec.json.encode(await _reply(arm, core, line)).decode(), flush=True)
-    finally:
-        transport.close()
-        await arm.close()
-
-
-async def _reply(arm: Arm, core: int, line: bytes) -> Reply:
-    order = msgspec.json.decode(line, type=Order)
+async def _reply(arm: Arm, core: int, order: Order) -> Reply:
     try:
         if order.calls:
             return Reply(step=await measure(arm, order, core))
@@ -164,7 +148,14 @@ async def _run(name: str, core: int, is_compiled: bool) -> None:
     from calls.engine.footing import collect_rarely
 
     collect_rarely()
-    await serve(arm, core, is_compiled)
+
+    async def answer(line: bytes) -> bytes:
+        return msgspec.json.encode(await _reply(arm, core, msgspec.json.decode(line, type=Order)))
+
+    try:
+        await serve_orders({"compiled": is_compiled}, answer)
+    finally:
+        await arm.close()
 
 
 def main() -> None:

@@ -47,17 +47,22 @@ class ArmProcess:
         return reply.set_ups
 
     def _ask(self, order: Order) -> Reply:
-        stdin = self.child.popen.stdin
-        assert stdin is not None
-        try:
-            stdin.write(msgspec.json.encode(order) + b"\n")
-            stdin.flush()
-        except BrokenPipeError:
-            raise EnvironmentLacks(f"{self.child.name} ended", hint=self.child.last_words()) from None
-        reply = msgspec.convert(self.child.wait_ready(order.seconds + _PATIENCE_S), Reply)
+        reply = msgspec.convert(ask(self.child, msgspec.json.encode(order), order.seconds + _PATIENCE_S), Reply)
         if reply.error:
             raise EnvironmentLacks(f"{self.child.name}: {reply.error}", hint=self.child.last_words())
         return reply
+
+
+def ask(child: ChildProcess, order: bytes, timeout_s: float) -> dict[str, object]:
+    """Returns a child's answer to an order. Raises EnvironmentLacks when it ends or stays silent."""
+    stdin = child.popen.stdin
+    assert stdin is not None
+    try:
+        stdin.write(order + b"\n")
+        stdin.flush()
+    except BrokenPipeError:
+        raise EnvironmentLacks(f"{child.name} ended", hint=child.last_words()) from None
+    return child.wait_ready(timeout_s)
 
 
 @contextlib.contextmanager

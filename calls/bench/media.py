@@ -82,9 +82,11 @@ class MediaBench(msgspec.Struct, frozen=True, kw_only=True):
     """Every level that was measured, in order."""
 
 
-def bench_media(*, core: int, quick: bool, with_video: bool, most: int, on_step: OnStep) -> MediaBench:
+def bench_media(
+    *, core: int, quick: bool, with_video: bool, most: int, on_step: OnStep, step_s: float | None = None
+) -> MediaBench:
     """Measures both arms on ``core``. Raises EnvironmentLacks when an arm cannot run."""
-    step_s = QUICK_STEP_S if quick else FULL_STEP_S
+    step_s = step_s or (QUICK_STEP_S if quick else FULL_STEP_S)
     resolution = 0.05 if quick else 0.02
     curve: list[Step] = []
 

@@ -8,3 +8,4 @@ app = App(name="bench", help="Measure what a call costs this machine.", help_for
 
 app.command("ringfence.cli.bench.media:media", name="media")
 app.command("ringfence.cli.bench.link:link", name="link")
+app.command("ringfence.cli.bench.signaling:signaling", name="signaling")

@@ -1,0 +1,171 @@
+"""The signaling bench: calls without media against the reference service, and SIPp beside it in the same run."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import msgspec
+import psutil
+
+from bedrock.child_process import spawn
+from calls.bench import sipp
+from calls.bench.driver import ask, staying_off
+from calls.bench.machine import Machine, this_machine
+from calls.bench.signaling_arm import PASSWORD, SignalingCost, SignalingOrder, callee_name, caller_name
+from calls.targets.admin_api import AdminApi
+from calls.targets.own_service import OwnService, start_own_service
+
+LEVELS = (1, 4, 16, 64)
+"""Calls in progress at the same time."""
+PAIRS = 256
+"""Pairs that take turns, so that nobody says more than a person may before the service calls it too much."""
+SIPP_AT_ONCE = 16
+"""Few enough that its sockets drop nothing: SIPp has no way to ask for larger buffers than the kernel's default."""
+_READY_S = 120.0
+_PATIENCE_S = 30.0
+
+
+class SignalingLevel(msgspec.Struct, frozen=True, kw_only=True):
+    """So many calls in progress, without a pause between one and the next."""
+
+    at_once: int
+    calls: int
+    failed: int
+    seconds: float
+    calls_per_s: float
+    set_up_p50_ms: float
+    set_up_p95_ms: float
+    """From the invitation to the answer, as the caller heard it."""
+    engine_cpu_ratio: float
+    service_cpu_ratio: float
+    engine_cpu_ms: float
+    """CPU time of one call on our side: both its people."""
+    service_cpu_ms: float
+
+
+class SignalingBench(msgspec.Struct, frozen=True, kw_only=True):
+    """One run of ``ringfence bench signaling``; what ``--json`` prints."""
+
+    format: int = 1
+    at_s: float
+    core: int
+    service_core: int
+    """Equal to ``core`` on a machine with one core, where the figures of CPU a call still hold and the rates do not."""
+    machine: Machine
+    levels: list[SignalingLevel]
+    calls_per_s: float
+    """The best level without a failed call; 0 when there was none."""
+    engine_calls_per_s_core: float | None
+    """Calls over CPU seconds of our side at that level: what one core of engine would carry."""
+    service_calls_per_s_core: float | None
+    saturates_first: str
+    """``engine`` or ``service``: who needs more CPU for a call."""
+    sipp: sipp.SippRun | None
+    sipp_version: str
+    sipp_lacks: str
+    """How to get SIPp when it is missing, else empty."""
+
+
+OnLevel = Callable[[SignalingLevel], None]
+
+
+def bench_signaling(
+    *, core: int, seconds: float, sipp_calls: int, on_level: OnLevel, levels: Sequence[int] = LEVELS, pairs: int = PAIRS
+) -> SignalingBench:
+    """Measures every level, then SIPp. Raises EnvironmentLacks when the service or an arm cannot run."""
+    others = sorted(os.sched_getaffinity(0) - {core})
+    service_core = others[0] if others else core
+    measured: list[SignalingLevel] = []
+    with (
+        staying_off(core),
+        tempfile.TemporaryDirectory(prefix="ringfence-bench-") as name,
+        contextlib.ExitStack() as stack,
+    ):
+        folder = Path(name)
+        service = start_own_service(folder / "service.db", folder / "service.log")
+        stack.callback(service.process.stop)
+        _pin(service.process.pid, service_core)
+        _seed(service, pairs)
+        argv = [sys.executable, "-m", "calls.bench.signaling_arm", "--url", service.url]
+        argv += ["--pairs", str(pairs), "--core", str(core)]
+        arm = spawn("the signaling arm", argv, log_path=folder / "arm.log", pipe_stdout=True)
+        stack.callback(arm.stop)
+        arm.wait_ready(_READY_S)
+        for at_once in levels:
+            before_s = _cpu_s(service.process.pid)
+            order = msgspec.json.encode(SignalingOrder(at_once=at_once, seconds=seconds))
+            cost = msgspec.convert(ask(arm, order, seconds + _PATIENCE_S), SignalingCost)
+            measured.append(_level(at_once, cost, _cpu_s(service.process.pid) - before_s))
+            on_level(measured[-1])
+    anchor = None
+    if sipp.is_there():
+        with staying_off(core):
+            anchor = sipp.run_sipp(sipp_calls, SIPP_AT_ONCE, caller_core=core, callee_core=service_core)
+    return _result(core, service_core, measured, anchor)
+
+
+def _result(core: int, service_core: int, levels: list[SignalingLevel], anchor: sipp.SippRun | None) -> SignalingBench:
+    clean = [level for level in levels if level.calls and not level.failed]
+    best = max(clean, key=lambda level: level.calls_per_s, default=None)
+    first = ""
+    if best is not None:
+        first = "service" if best.service_cpu_ms > best.engine_cpu_ms else "engine"
+    return SignalingBench(
+        at_s=round(time.time(), 1),
+        core=core,
+        service_core=service_core,
+        machine=this_machine(),
+        levels=levels,
+        calls_per_s=best.calls_per_s if best else 0.0,
+        engine_calls_per_s_core=round(1000 / best.engine_cpu_ms, 1) if best else None,
+        service_calls_per_s_core=round(1000 / best.service_cpu_ms, 1) if best else None,
+        saturates_first=first,
+        sipp=anchor,
+        sipp_version=sipp.version(),
+        sipp_lacks="" if anchor is not None else sipp.HINT,
+    )
+
+
+def _level(at_once: int, cost: SignalingCost, service_cpu_s: float) -> SignalingLevel:
+    took_ms, done = sorted(cost.set_up_ms), cost.calls
+    return SignalingLevel(
+        at_once=at_once,
+        calls=done,
+        failed=cost.failed,
+        seconds=round(cost.seconds, 3),
+        calls_per_s=round(done / cost.seconds, 1),
+        set_up_p50_ms=round(took_ms[done // 2], 2) if done else 0.0,
+        set_up_p95_ms=round(took_ms[int(done * 0.95)], 2) if done else 0.0,
+        engine_cpu_ratio=round(cost.cpu_s / cost.seconds, 4),
+        service_cpu_ratio=round(service_cpu_s / cost.seconds, 4),
+        engine_cpu_ms=round(1000 * cost.cpu_s / done, 4) if done else 0.0,
+        service_cpu_ms=round(1000 * service_cpu_s / done, 4) if done else 0.0,
+    )
+
+
+def _seed(service: OwnService, pairs: int) -> None:
+    people = [name(pair) for pair in range(pairs) for name in (caller_name, callee_name)]
+    AdminApi(service.url, service.admin_token).seed(
+        {
+            "users": [
+                {"name": name, "display_name": name, "password": PASSWORD, "controls": "everyone"} for name in people
+            ],
+            "follows": [],
+        }
+    )
+
+
+def _pin(pid: int, core: int) -> None:
+    """Keeps every thread of a process, and those that they will start, on one core."""
+    for thread in psutil.Process(pid).threads():
+        os.sched_setaffinity(thread.id, {core})
+
+
+def _cpu_s(pid: int) -> float:
+    return float(sum(psutil.Process(pid).cpu_times()[:2]))

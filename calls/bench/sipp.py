@@ -1,0 +1,148 @@
+"""SIPp as the outer anchor of the signaling bench: the same call without media, in native code without TLS or JSON.
+
+INVITE, 180, 200, ACK, BYE, 200 over UDP on loopback, the caller's process and the callee's each on a core of its own.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+import msgspec
+import psutil
+
+from bedrock.child_process import ChildProcess, spawn
+from bedrock.errors import EnvironmentLacks
+
+HINT = "apt-get install sip-tester"
+_ADDRESS = "127.0.0.1"
+_BOUND_WITHIN_S = 5.0
+_PER_CALL_LIMIT_S = 0.002
+"""Slower than 500 calls/s, and a run of SIPp is given up."""
+
+
+class SippRun(msgspec.Struct, frozen=True, kw_only=True):
+    """SIPp calling SIPp."""
+
+    calls: int
+    failed: int
+    retransmissions: int
+    seconds: float
+    calls_per_s: float
+    caller_cpu_ms: float
+    """CPU time of one call in the calling process."""
+    callee_cpu_ms: float
+    calls_per_s_core: float
+    """Calls over CPU seconds of the caller: what stands against our engine's figure."""
+
+
+def is_there() -> bool:
+    """Returns whether SIPp is installed."""
+    return shutil.which("sipp") is not None
+
+
+def run_sipp(calls: int, at_once: int, *, caller_core: int, callee_core: int) -> SippRun:
+    """Places ``calls`` calls, ``at_once`` at a time; one whose datagram was dropped is given up, and counts as failed.
+
+    Raises EnvironmentLacks when SIPp is missing or does not finish.
+    """
+    if not is_there():
+        raise EnvironmentLacks("SIPp is not on this machine", hint=HINT)
+    with tempfile.TemporaryDirectory(prefix="ringfence-sipp-") as name:
+        folder = Path(name)
+        port = _free_port()
+        common = ["-i", _ADDRESS, "-nostdin", "-max_retrans", "2"]
+        callee = _sipp(folder, "uas", callee_core, ["-sn", "uas", "-p", str(port), *common])
+        caller = None
+        try:
+            _wait_bound(port, callee)
+            began_s = time.monotonic()
+            arguments = ["-sn", "uac", f"{_ADDRESS}:{port}", "-p", str(_free_port()), "-users", str(at_once)]
+            arguments += ["-m", str(calls), "-d", "0", "-trace_stat", "-stf", str(folder / "calls.csv"), *common]
+            caller = _sipp(folder, "uac", caller_core, arguments)
+            cpu_s = _cpu_s_at_end(caller, 10 + calls * _PER_CALL_LIMIT_S)
+            seconds = time.monotonic() - began_s
+            callee_cpu_s = sum(psutil.Process(callee.pid).cpu_times()[:2])
+            return _read(folder / "calls.csv", seconds, cpu_s, callee_cpu_s)
+        finally:
+            for child in (caller, callee):
+                if child is not None:
+                    child.stop(timeout_s=0.5)
+
+
+def _sipp(folder: Path, name: str, core: int, arguments: list[str]) -> ChildProcess:
+    argv = ["taskset", "-c", str(core), "sipp", *arguments]
+    return spawn(f"SIPp ({name})", argv, log_path=folder / f"{name}.log", env={"TERM": "dumb"}, cwd=folder)
+
+
+def _free_port() -> int:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind((_ADDRESS, 0))
+        return int(probe.getsockname()[1])
+
+
+def _wait_bound(port: int, callee: ChildProcess) -> None:
+    """Waits until ``port`` is taken: SIPp says nothing when it is ready."""
+    deadline_s = time.monotonic() + _BOUND_WITHIN_S
+    while callee.is_running() and time.monotonic() < deadline_s:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            try:
+                probe.bind((_ADDRESS, port))
+            except OSError:
+                return
+        time.sleep(0.02)
+    raise EnvironmentLacks("SIPp did not open its port", hint=callee.last_words())
+
+
+def _cpu_s_at_end(caller: ChildProcess, timeout_s: float) -> float:
+    """Waits for the end of a child; returns its CPU seconds, which the kernel keeps until it is reaped."""
+    pidfd = os.pidfd_open(caller.pid)
+    try:
+        ended = psutil.Process(caller.pid)
+        if not _readable(pidfd, timeout_s):
+            raise EnvironmentLacks(f"SIPp did not finish within {timeout_s:.0f} s", hint=caller.last_words())
+        return float(sum(ended.cpu_times()[:2]))
+    finally:
+        os.close(pidfd)
+
+
+def _readable(descriptor: int, timeout_s: float) -> bool:
+    import select
+
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    return bool(poll.poll(timeout_s * 1000))
+
+
+def _read(statistics: Path, seconds: float, cpu_s: float, callee_cpu_s: float) -> SippRun:
+    try:
+        with statistics.open(newline="") as file:
+            last = list(csv.DictReader(file, delimiter=";"))[-1]
+        done, failed = int(last["SuccessfulCall(C)"]), int(last["FailedCall(C)"])
+        again = int(last.get("Retransmissions(C)") or 0)
+    except (OSError, IndexError, KeyError, ValueError) as error:
+        raise EnvironmentLacks(f"SIPp left no statistics that we can read: {error!r}") from error
+    return SippRun(
+        calls=done,
+        failed=failed,
+        retransmissions=again,
+        seconds=round(seconds, 3),
+        calls_per_s=round(done / seconds, 1),
+        caller_cpu_ms=round(1000 * cpu_s / done, 4) if done else 0.0,
+        callee_cpu_ms=round(1000 * callee_cpu_s / done, 4) if done else 0.0,
+        calls_per_s_core=round(done / cpu_s, 1) if cpu_s else 0.0,
+    )
+
+
+def version() -> str:
+    """Returns SIPp's own name for itself, e.g. ``SIPp v3.6.1``; empty when it is missing."""
+    if not is_there():
+        return ""
+    said = subprocess.run(["sipp", "-v"], capture_output=True, text=True, check=False).stdout
+    return next((line.strip().rstrip(".") for line in said.splitlines() if "SIPp v" in line), "")
