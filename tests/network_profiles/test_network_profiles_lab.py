@@ -81,7 +81,8 @@ def test_the_host_reaches_the_device_too_and_both_directions_are_counted() -> No
     for direction in (counted.down, counted.up):
         assert (direction.packets, direction.bytes, direction.delivered_packets) == (3, 252, 3)
         assert (direction.refused, direction.overrun) == (0, 0)
-        assert direction.late_max_ms >= direction.late_p99_ms > 0
+        if direction.late_max_ms is not None and direction.late_p99_ms is not None:  # not where the kernel carries them
+            assert direction.late_max_ms >= direction.late_p99_ms > 0
 
 
 def test_packets_of_the_full_size_pass_whole_and_offloads_are_off() -> None:
@@ -276,7 +277,7 @@ def test_a_daemon_imports_nothing_heavy_and_stays_small() -> None:
     assert {
         name for name in modules if name.startswith(("pydantic", "numpy", "asyncio", "dataclasses", "psutil"))
     } == set()
-    with open_link(STEADY, seed=1, name="test") as link:
+    with open_link(STEADY, seed=1, name="test", backend="userspace") as link:
         resident_kb = next(
             int(line.split()[1])
             for line in Path(f"/proc/{link.pid}/status").read_text().splitlines()

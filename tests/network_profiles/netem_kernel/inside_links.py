@@ -1,0 +1,127 @@
+"""Tests of the netem backend that ``test_network_profiles_netem_kernel.py`` runs inside the user-mode kernel.
+
+The file's name keeps pytest from collecting it where the kernel has no netem.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from changing_profile import FIGURES, figure_names, prove_changing
+from real_links import eventually, round_trips_ms
+
+from network_profiles.backends import choose_backend
+from network_profiles.catalogue import load_catalogue
+from network_profiles.errors import LinkCannotBeBuilt
+from network_profiles.lab import open_link
+from network_profiles.profile import Direction, Phase
+
+STEADY = load_catalogue()["lte_good"].model_copy(
+    update={
+        "down": Direction(rate_kbit=1000.0, owd_ms=60.0, queue_ms=500.0),
+        "up": Direction(rate_kbit=500.0, owd_ms=40.0, queue_ms=500.0),
+    }
+)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _nothing_is_left() -> Iterator[None]:
+    yield
+    assert [path.name for path in Path("/sys/class/net").iterdir() if path.name.startswith("rf")] == []
+    assert subprocess.run(["pgrep", "-f", "network_profiles.netem.keeper|tc -s -j"], check=False).returncode == 1
+
+
+def test_netem_is_what_this_kernel_gives_unless_told_otherwise() -> None:
+    assert choose_backend().name == "netem"
+    assert choose_backend("userspace").name == "userspace"
+
+
+def test_a_link_that_changes_is_what_the_model_says() -> None:
+    """Goodput within 3 %, delay 1 ms or 2 %, loss in its 99 % interval, queue 10 %, outages 50 ms, order kept."""
+    evidence = prove_changing("netem")
+    assert evidence.backend == "netem"
+    assert evidence.misses == []
+    assert figure_names(evidence) >= FIGURES
+
+
+def test_what_is_dropped_is_counted_by_its_cause() -> None:
+    lossy = Direction(rate_kbit=1000.0, owd_ms=5.0, loss_ratio=0.5, loss_burst_packets=2.0, queue_ms=200.0)
+    shallow = Direction(rate_kbit=50.0, owd_ms=5.0, queue_ms=250.0)
+    profile = STEADY.model_copy(update={"down": lossy, "up": shallow})
+    lift = profile.model_copy(update={"phases": (Phase(lasts_s=3600.0, outage=True),)})
+    with open_link(lift, seed=1, name="causes", backend="netem") as link:
+        _flood([], link.device_address, 7)
+        before = link.counters()
+        link.set_profile(profile)
+        _flood([], link.device_address, 200)
+        _flood(link.exec_prefix, link.host_address, 40)
+        after = link.counters()
+    assert before.down.drops == {"loss": 0, "queue": 0, "outage": 7}
+    assert before.down.delivered_packets == before.down.delivered_bytes == 0
+    assert after.down.drops["outage"] == 7
+    assert 60 <= after.down.drops["loss"] <= 140  # of 200, and a few answers of ICMP
+    assert after.down.drops["queue"] == after.up.drops["outage"] == after.up.drops["loss"] == 0
+    assert after.up.drops["queue"] >= 20  # 250 ms at 50 kbit/s hold a dozen of these packets
+    for direction in (after.down, after.up):
+        assert direction.packets == direction.delivered_packets + sum(direction.drops.values())
+        assert (direction.refused, direction.overrun) == (0, 0)
+
+
+def _flood(exec_prefix: list[str], address: str, packets: int) -> None:
+    """Sends that many packets of 128 bytes to a port where nobody answers, at once."""
+    script = (
+        "import socket, sys\nudp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\n"
+        "for _ in range(int(sys.argv[2])): udp.sendto(bytes(100), (sys.argv[1], 9))"
+    )
+    subprocess.run([*exec_prefix, "python3", "-S", "-c", script, address, str(packets)], check=True)
+
+
+def test_whoever_switches_ipv6_on_is_shaped_all_the_same() -> None:
+    switch_on = """
+        for each in {0}; do echo 0 > /proc/sys/net/ipv6/conf/$each/disable_ipv6; done
+        ip addr add {1}/64 dev {2} nodad"""
+    with open_link(STEADY, seed=1, name="ipv6", backend="netem") as link:
+        for prefix, scopes, address, device in (
+            ([], link.device, "fd00::1", link.device),
+            (link.exec_prefix, "all default link0", "fd00::2", "link0"),
+        ):
+            subprocess.run([*prefix, "sh", "-e", "-c", switch_on.format(scopes, address, device)], check=True)
+        times_ms = round_trips_ms(link.exec_prefix, "fd00::1", 3)
+    assert len(times_ms) == 3
+    assert min(times_ms) >= 100.0
+
+
+def test_tc_that_dies_takes_the_link_and_is_told_of() -> None:
+    with open_link(STEADY, seed=1, name="tc", backend="netem") as link:
+        tc = subprocess.run(["pgrep", "-P", str(link.pid)], capture_output=True, text=True, check=True).stdout.split()
+        os.kill(int(tc[0]), signal.SIGKILL)
+        assert eventually(lambda: not Path(f"/sys/class/net/{link.device}").exists())
+        assert eventually(lambda: not link.is_alive())
+
+
+def test_many_links_at_once_have_each_their_own_wire() -> None:
+    quickest: list[float] = []
+
+    def use(owd_ms: float) -> None:
+        up = Direction(owd_ms=owd_ms, queue_ms=500.0)
+        with open_link(STEADY.model_copy(update={"up": up}), seed=1, name="many", backend="netem") as link:
+            quickest.append(min(round_trips_ms(link.exec_prefix, link.host_address, 3)) - owd_ms)
+
+    threads = [threading.Thread(target=use, args=(40.0 * (step + 1),)) for step in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert quickest == pytest.approx([60.0 + 84 * 8 / 1000] * 2, abs=3.0)
+
+
+def test_a_kernel_without_a_piece_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    with pytest.raises(LinkCannotBeBuilt, match="root is needed"):
+        choose_backend("netem")
