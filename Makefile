@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PLAN ?= smoke
 APPIUM := device_matrix/appium_server
-DEBIAN_PACKAGES := chromium chromium-driver espeak-ng iproute2 iputils-ping util-linux fonts-dejavu-core sip-tester
+DEBIAN_PACKAGES := chromium chromium-driver espeak-ng iproute2 iputils-ping util-linux kmod user-mode-linux fonts-dejavu-core sip-tester
 SAY := @printf '\033[1mringfence:\033[0m %s\n'
 
 .PHONY: help setup run test lint types contracts tests lock clean
