@@ -20,6 +20,9 @@ from reports.store import RunStore
 ANSWER_GLARE_S = 5.0
 """An answer this close before the caller gave up may still have been on its way: the worst link's round trip, twice."""
 
+BAD_R = 74.0
+"""R of 50 on the scale to 100, where full band has 148: below it nearly nobody is satisfied."""
+
 EARLY_HANG_UP_S = 1.0
 """A call that the far end or the service ended by so much before the caller's intended end was cut short."""
 
@@ -40,6 +43,7 @@ def make_calls(store: RunStore, limits: Limits) -> None:
             "gap_limit_ms": limits.gap_limit_ms,
             "glare_s": ANSWER_GLARE_S,
             "early_s": EARLY_HANG_UP_S,
+            "bad_r": BAD_R,
         },
     )
 
@@ -103,6 +107,12 @@ SELECT
     CASE WHEN media_both_ways THEN least(r.ended_at_s, e.ended_at_s) END AS media_until_s,
     (media_at_s - r.intended_at_s) * 1000 - e.answer_wait_ms AS setup_ms,
     (media_at_s - e.answered_at_s) * 1000 AS connect_ms,
+    (r.started_at_s - r.intended_at_s) * 1000 AS step_1_ms,
+    (r.ringing_at_s - r.started_at_s) * 1000 AS step_2_ms,
+    (r.answered_at_s - r.ringing_at_s) * 1000 - e.answer_wait_ms AS step_3_ms,
+    (greatest(r.ice_at_s, e.ice_at_s) - r.answered_at_s) * 1000 AS step_4_ms,
+    (greatest(r.dtls_at_s, e.dtls_at_s) - greatest(r.ice_at_s, e.ice_at_s)) * 1000 AS step_5_ms,
+    (media_at_s - greatest(r.dtls_at_s, e.dtls_at_s)) * 1000 AS step_6_ms,
     greatest(r.max_gap_ms, e.max_gap_ms) AS longest_gap_ms,
     greatest(r.owd_p50_ms, e.owd_p50_ms) AS owd_ms,
     greatest(r.effective_loss_ratio, e.effective_loss_ratio) AS effective_loss_ratio,
@@ -113,6 +123,9 @@ SELECT
     CASE WHEN grounded THEN least(r.mos_cq, e.mos_cq) END AS mos_cq,
     coalesce(nullif(r.mos_model, ''), e.mos_model, '') AS mos_model,
     least(r.audio_score, e.audio_score) AS audio_score,
+    least(r.visqol_mos_lq, e.visqol_mos_lq) AS visqol_mos_lq,
+    greatest(r.mouth_to_ear_ms, e.mouth_to_ear_ms) AS mouth_to_ear_ms,
+    heard.bad_ratio AS bad_ratio,
     coalesce(nullif(r.fell_back_to, ''), e.fell_back_to, '') AS fell_back_to,
     r.call_id IS NULL
         OR (e.call_id IS NULL AND (r.ringing_at_s IS NOT NULL OR r.answered_at_s IS NOT NULL)) AS half_lost,
@@ -142,6 +155,10 @@ SELECT
          ELSE {_STAGES["attempted"]} END AS reached
 FROM (SELECT * FROM sides WHERE side = 'caller') r
 FULL OUTER JOIN (SELECT * FROM sides WHERE side = 'callee') e USING (call_id)
+LEFT JOIN (
+    SELECT call_id, coalesce(sum(duration_s) FILTER (r_lq < $bad_r), 0) / sum(duration_s) AS bad_ratio
+    FROM windows WHERE r_lq IS NOT NULL AND mos_basis <> 'extrapolated' GROUP BY call_id
+) heard USING (call_id)
 """
 
 _CALLS = f"""

@@ -8,6 +8,7 @@ from calls.record import FUNNEL, Outcome
 from reports.cells import Cell
 from reports.facts import concurrent_held_60s, peak_concurrent
 from reports.outliers import call_outliers, cell_outliers
+from reports.quality import quality_figures
 from reports.slo import Limits
 from reports.store import RunStore
 from reports.summary import (
@@ -45,6 +46,7 @@ def swarm_figures(store: RunStore, limits: Limits, send_late_bound_ms: float) ->
         outliers=call_outliers(store),
         messages=store.records(_MESSAGES)[0],
         limits={"setup_limit_s": limits.setup_limit_s, "gap_limit_ms": limits.gap_limit_ms},
+        quality=quality_figures(store),
     )
 
 

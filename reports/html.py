@@ -17,6 +17,7 @@ from markupsafe import Markup
 from reports.cells import Cell, CellResult
 from reports.charts.interval import interval
 from reports.page import funnel, health_charts, swarm_charts
+from reports.quality_view import quality_tables
 from reports.run_folder import RunFolder
 from reports.staged_view import staged_view
 from reports.store import RunStore
@@ -88,6 +89,7 @@ def render_html(store: RunStore, summary: Summary) -> str:
         charts=_marked(swarm_charts(store, summary)),
         health_charts=_marked(health_charts(store, summary)),
         funnel=funnel(store, summary),
+        quality=quality_tables(summary),
         networks=sorted({(cell.generation, cell.network) for cell in summary.matrix.grid}),
         grid=_grid(summary.matrix.grid),
         details=_details(store, summary.matrix.grid),

@@ -1,8 +1,8 @@
 """The run store: DuckDB tables over a folder's parquet segments. A segment that cannot be read is skipped and named.
 
-Tables ``legs``, ``messages`` and ``health`` have the columns of calls/record.py; ``samples`` is a view. A column that
-an older version did not write yet gets its default. The database lives in a temporary file, so a million legs cost
-disk, not memory.
+Tables ``legs``, ``messages``, ``health``, ``windows`` and ``probes`` have the columns of calls/record.py; ``samples``
+is a view. A column that an older version did not write yet gets its default; the score of a probe is joined into its
+leg. The database lives in a temporary file, so a million legs cost disk, not memory.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from calls.record import RECORD_FORMAT, HealthRow, LegRecord, MessageRow, SampleRow
+from calls.record import RECORD_FORMAT, HealthRow, LegRecord, MessageRow, ProbeRow, SampleRow, WindowRow
 from reports.cells import Cell, read_cells
 from reports.errors import NewerFormat
 from reports.run_folder import RunFolder
@@ -31,6 +31,8 @@ FOLDERS: dict[str, tuple[str, type[msgspec.Struct]]] = {
     "messages": ("messages", MessageRow),
     "health": ("health", HealthRow),
     "samples": ("samples", SampleRow),
+    "windows": ("windows", WindowRow),
+    "probes": ("probes", ProbeRow),
 }
 """Table name -> its folder and the struct that gives its columns."""
 
@@ -118,6 +120,7 @@ class RunStore:
                 f"format {RECORD_FORMAT}",
                 hint="read this run with the version of ringfence that wrote it, or a later one",
             )
+        self.execute(_JOIN_PROBES)
         self.cells = read_cells(self.folder.path)
         self._load_cells(self.cells.cells)
 
@@ -196,6 +199,15 @@ class RunStore:
             attempt = cell.verdict_attempt
             values = [str(getattr(attempt, name)) for name in names]
             self.execute(f"INSERT INTO cells VALUES ({', '.join('?' * 10)})", [*values, attempt.emulated])
+
+
+_JOIN_PROBES = """
+UPDATE legs SET visqol_mos_lq = probes.visqol_mos_lq,
+    mouth_to_ear_ms = coalesce(probes.mouth_to_ear_ms, legs.mouth_to_ear_ms)
+FROM probes
+WHERE probes.call_id = legs.call_id AND probes.side = legs.side AND probes.visqol_mos_lq IS NOT NULL
+"""
+"""A probe's score comes after its leg's row, out of another process."""
 
 
 def _columns(struct: type[msgspec.Struct]) -> list[Column]:

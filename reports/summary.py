@@ -10,6 +10,7 @@ from enum import StrEnum
 import msgspec
 
 from bedrock.exit_codes import ExitCode
+from reports.quality_result import QualityFigures
 from reports.staged_result import KneeResult, RolloutResult
 
 SUMMARY_FORMAT = 1
@@ -159,6 +160,8 @@ class SwarmFigures(msgspec.Struct, frozen=True, kw_only=True):
     messages: dict[str, float | int | None] = {}
     limits: dict[str, float] = {}
     """What ``completed`` meant in this run."""
+    quality: QualityFigures | None = None
+    """None in a summary of an older version."""
 
 
 class AttemptSeen(msgspec.Struct, frozen=True, kw_only=True):

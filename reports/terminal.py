@@ -13,6 +13,7 @@ from rich.rule import Rule as Line
 from rich.table import Table
 from rich.text import Text
 
+from reports.quality_terminal import print_quality
 from reports.staged_terminal import print_staged
 from reports.summary import GridCell, MatrixFigures, RuleKind, RuleResult, Summary, SwarmFigures, Verdict
 from reports.wording import bounds, clock, counted, figure, grouped, percent
@@ -48,6 +49,7 @@ def render(summary: Summary, console: Console) -> None:
     print_staged(summary, console)
     if summary.swarm.calls or summary.swarm.health.writers:
         console.print(_swarm(summary.swarm))
+        print_quality(summary, console)
     if summary.matrix.cells:
         console.print(_matrix(summary.matrix))
         _print_worst_cells(summary.matrix.grid, console)
