@@ -6,6 +6,8 @@ import bisect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from loadtests.daily_curve import load_curves, through_the_day
+from loadtests.plan import SwarmPlan
 from loadtests.shapes.stage import StageTable
 
 
@@ -42,6 +44,14 @@ def level_line(stages: Sequence[StageTable], share: float) -> Callable[[float], 
         return 0.0
 
     return calls_at
+
+
+def planned_calls(plan: SwarmPlan, share: float) -> Callable[[float], float]:
+    """Returns what a plan whose load is known in full wants at a moment, the hour of the day counted."""
+    calls_at = level_line(plan.timeline, share)
+    if plan.daily is None:
+        return calls_at
+    return through_the_day(calls_at, load_curves()[plan.daily.curve], plan.daily.day_s, plan.daily.start_hour)
 
 
 @dataclass(frozen=True, slots=True)

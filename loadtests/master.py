@@ -25,7 +25,7 @@ from loadtests.attendance import Attendance, Change
 from loadtests.handshake import RollCall
 from loadtests.job import LOCAL, OPTION, SwarmJob
 from loadtests.live_view import LiveView
-from loadtests.load_line import level_line
+from loadtests.load_line import planned_calls
 from loadtests.preparation import prepare_run
 from loadtests.receiving import Receiver
 from loadtests.run_folder import SwarmFolder
@@ -308,10 +308,12 @@ class SwarmMaster:
 
     @property
     def wanted_calls(self) -> float | None:
-        """The calls in progress that the plan wants now, None where it is not fixed beforehand."""
-        if self.phase is not Phase.LOADING or self._job is None or self._job.plan.is_stepwise:
+        """The calls in progress that are wanted now, None where nothing is."""
+        if self.phase is not Phase.LOADING or self._job is None:
             return None
-        return level_line(self._job.plan.timeline, 1.0)(self.elapsed_s)
+        if self._job.plan.is_stepwise:
+            return self._driver.level_calls if self._driver is not None else None
+        return planned_calls(self._job.plan, 1.0)(self.elapsed_s)
 
     @property
     def run_id(self) -> str:

@@ -6,10 +6,9 @@ import random
 from typing import Any
 
 from loadtests.arrivals import Arrival, Arrivals, Line
-from loadtests.daily_curve import load_curves, through_the_day
 from loadtests.job import SwarmJob
 from loadtests.kinds import CallKinds
-from loadtests.load_line import FixedLine, Move, SteeredLine, level_line
+from loadtests.load_line import FixedLine, Move, SteeredLine, planned_calls
 
 
 class OpenLoad:
@@ -19,7 +18,7 @@ class OpenLoad:
         plan = job.plan
         share = 1 / len(job.slots)
         self._steered = SteeredLine(share) if plan.is_stepwise else None
-        line: Line = self._steered or FixedLine(_calls_at(job, share))
+        line: Line = self._steered or FixedLine(planned_calls(plan, share))
         patience = plan.patience_s.patience() if plan.patience_s is not None else None
         rng = random.Random(f"arrivals {job.seed} {slot}")
         self._arrivals = Arrivals(line, job.occupancy(), CallKinds(plan.scenarios, patience), rng)
@@ -37,11 +36,3 @@ class OpenLoad:
         if self._steered is not None:
             calls, move_s = float(wire["concurrent_calls"]), float(wire["move_s"])
             self._steered.move(Move(elapsed_s, move_s, calls, str(wire["scenario"])))
-
-
-def _calls_at(job: SwarmJob, share: float) -> Any:
-    plan = job.plan
-    calls_at = level_line(plan.timeline, share)
-    if plan.daily is None:
-        return calls_at
-    return through_the_day(calls_at, load_curves()[plan.daily.curve], plan.daily.day_s, plan.daily.start_hour)

@@ -46,6 +46,8 @@ class StepDriver:
         """``longest_call_s``: after so long every call has ended, ringing included. ``steer`` tells the workers."""
         self.stage = ""
         """The name of the step that is on."""
+        self.level_calls: float | None = None
+        """The level that it asks for."""
         self._load = load
         self._run = run
         self._slo = slo
@@ -76,7 +78,7 @@ class StepDriver:
 
     def _take(self, ask: Ask, level: float) -> Step:
         """Moves to the step, holds it until it is decided or its time is up, and returns it judged."""
-        hold, self.stage = self._load.hold, ask.name
+        hold, self.stage, self.level_calls = self._load.hold, ask.name, ask.concurrent_calls
         # Down again, the calls of the level before have to end by themselves before the new one is what it says.
         move_s = hold.rise_s if ask.concurrent_calls >= level else max(hold.rise_s, self._lag_s)
         self._steer({"concurrent_calls": ask.concurrent_calls, "move_s": move_s, "scenario": ask.scenario})
