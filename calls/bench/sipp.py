@@ -5,8 +5,10 @@ INVITE, 180, 200, ACK, BYE, 200 over UDP on loopback, the caller's process and t
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import os
+import select
 import shutil
 import socket
 import subprocess
@@ -90,13 +92,11 @@ def _free_port() -> int:
 def _wait_bound(port: int, callee: ChildProcess) -> None:
     """Waits until ``port`` is taken: SIPp says nothing when it is ready."""
     deadline_s = time.monotonic() + _BOUND_WITHIN_S
-    while callee.is_running() and time.monotonic() < deadline_s:
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-            try:
-                probe.bind((_ADDRESS, port))
-            except OSError:
+    with contextlib.suppress(psutil.Error):
+        while time.monotonic() < deadline_s:
+            if any(bound.laddr and bound.laddr.port == port for bound in psutil.Process(callee.pid).net_connections()):
                 return
-        time.sleep(0.02)
+            time.sleep(0.02)
     raise EnvironmentLacks("SIPp did not open its port", hint=callee.last_words())
 
 
@@ -113,8 +113,6 @@ def _cpu_s_at_end(caller: ChildProcess, timeout_s: float) -> float:
 
 
 def _readable(descriptor: int, timeout_s: float) -> bool:
-    import select
-
     poll = select.poll()
     poll.register(descriptor, select.POLLIN)
     return bool(poll.poll(timeout_s * 1000))
