@@ -34,27 +34,27 @@ class Wants:
 async def hold(leg: CallLeg) -> Settles:
     """Keeps sending, wants to hear nothing."""
     leg.wants.speaks, leg.wants.hears = True, False
-    return await _reoffer(leg, "hold")
+    return await reoffer(leg, "hold")
 
 
 async def freeze(leg: CallLeg) -> Settles:
     """No media either way."""
     leg.wants.speaks = leg.wants.hears = False
-    return await _reoffer(leg, "hold")
+    return await reoffer(leg, "hold")
 
 
 async def take_back(leg: CallLeg) -> Settles:
     """Ends the hold."""
     leg.wants.speaks = leg.wants.hears = True
-    return await _reoffer(leg, "restore")
+    return await reoffer(leg, "restore")
 
 
 async def video_on(leg: CallLeg) -> Settles:
     """Adds video; an app on a poor network does not offer it."""
-    if leg.person.low_audio:
+    if leg.low_audio:
         return None
     leg.wants.video = True
-    return await _reoffer(leg, "upgrade")
+    return await reoffer(leg, "upgrade")
 
 
 async def video_off(leg: CallLeg) -> Settles:
@@ -62,7 +62,7 @@ async def video_off(leg: CallLeg) -> Settles:
     if not leg.wants.video:
         return None
     leg.wants.video = False
-    return await _reoffer(leg, "audio")
+    return await reoffer(leg, "audio")
 
 
 async def mute(leg: CallLeg) -> Settles:
@@ -121,7 +121,8 @@ def other_address(address: str, call_id: str) -> str:
     return str(given + 1 + sum(call_id.encode()) % 200)
 
 
-async def _reoffer(leg: CallLeg, reason: str) -> Settles:
+async def reoffer(leg: CallLeg, reason: str) -> Settles:
+    """Offers what this side wants now."""
     wants = leg.wants
     offer = _media(leg).create_reoffer(speaks=wants.speaks, hears=wants.hears, video=wants.video)
     _send(leg, await leg.step(offer, "media_error"), reason)

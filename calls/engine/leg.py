@@ -13,7 +13,7 @@ from collections.abc import Awaitable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
-from calls.engine.acts import ACTS, DEAD_S, Wants
+from calls.engine.acts import ACTS, DEAD_S, Wants, reoffer
 from calls.engine.context import Context
 from calls.engine.leg_record import LegFacts, evidence_of, leg_record, window_rows
 from calls.engine.script import Do, Script
@@ -38,6 +38,9 @@ _MEDIA_STEP_S = 10.0
 """Making a description takes milliseconds; a step that takes so long is stuck."""
 AUDIO_KBIT, AUDIO_PTIME_MS = 24, 20
 LOW_AUDIO_KBIT, LOW_AUDIO_PTIME_MS = 12, 60
+POOR_RTT_MS = 500.0
+SLOW_SECONDS = 2
+"""A round trip beyond ``POOR_RTT_MS`` for so many seconds in a row is no single bad report."""
 ResultT = TypeVar("ResultT")
 
 
@@ -68,7 +71,12 @@ class _Wake:
     """Nothing happened; the deadline is another now."""
 
 
-_Event = _Wake | Signal | _Milestone | _Leave | _Stop | _Resuming | Do
+@dataclass(frozen=True, slots=True)
+class _StepDown:
+    """The round trip says that the network is too narrow for what the call asks of it."""
+
+
+_Event = _StepDown | _Wake | Signal | _Milestone | _Leave | _Stop | _Resuming | Do
 
 
 class StepFailed(Exception):
@@ -102,6 +110,11 @@ class CallLeg:
         self.part = _part_of(scenario, facts.side)
         self.wants = Wants(video=facts.media == "video" and not person.low_audio)
         self.script = Script(self.part.steps if self.part else (), talk_s, self._put)
+        self.low_audio = person.low_audio
+        """This side asks for and sends a low bitrate in long frames: from the start, or since it stepped down."""
+        self._slow_seconds = 0
+        self._postponed: list[Do | _StepDown] = []
+        """Changes that wait until an open offer is answered: there is one at a time."""
         self._held_since_s: float | None = None
         self._muted_since_s: float | None = None
         self._asks_kbit = 0
@@ -147,6 +160,20 @@ class CallLeg:
         limit_ms = self.context.configure.silence_limit_s * 1000.0
         if self.machine.state is CallState.TALKING and age_ms is not None and age_ms > limit_ms:
             self.leave("audio_died", failed=True)
+
+    def check_network(self, live: LiveStats) -> None:
+        """Asks for less before the call suffers, as the product does: a queue that builds up shows in the round trip.
+
+        Loss is no reason: where it is not congestion, fewer bits lose as many packets.
+        """
+        slow = (live.rtt_ms or 0.0) > POOR_RTT_MS and self.machine.state is CallState.TALKING
+        self._slow_seconds = self._slow_seconds + 1 if slow else 0
+        asks_already = live.asked_audio_kbit is not None and live.asked_audio_kbit <= LOW_AUDIO_KBIT
+        degrades = self.person.session.policy.degradation and not self.low_audio and not asks_already
+        # In the matrix the browser decides: it is the product there.
+        if self._slow_seconds >= SLOW_SECONDS and degrades and self.context.identity.peers_are_ours:
+            self._slow_seconds = 0
+            self._inbox.put_nowait(_StepDown())
 
     # The life of the call.
 
@@ -194,8 +221,8 @@ class CallLeg:
                 return await self._handle_signal(event, now_s)
             case _Milestone():
                 return self._take_milestone(event.event, now_s)
-            case Do():
-                return await self._perform(event, now_s)
+            case Do() | _StepDown():
+                return await self._change(event, now_s)
             case _Leave():
                 return self.machine.leave(now_s, event.reason, failed=event.failed)
             case _Stop():
@@ -276,15 +303,38 @@ class CallLeg:
     def _put(self, order: Do) -> None:
         self._inbox.put_nowait(order)
 
-    async def _perform(self, do: Do, now_s: float) -> Action:
+    async def _change(self, order: Do | _StepDown, now_s: float) -> Action:
+        """Changes the running call; one change waits for the answer to the one before."""
         if self.machine.state is not CallState.TALKING:
             return Action.NONE
+        if self.machine.awaits(Told.REANSWER):
+            self._postponed.append(order)
+            return Action.NONE
         try:
-            settles = await ACTS[do.act](self)
+            if isinstance(order, Do):
+                self.script.performed(order, await ACTS[order.act](self))
+            else:
+                await self._step_down()
         except StepFailed as failure:
             return self.machine.leave(now_s, failure.reason, failed=True)
-        self.script.performed(do, settles)
         return Action.STOP if self.machine.died else Action.NONE
+
+    async def _step_down(self) -> None:
+        """Asks for less, and sends less itself; tells the far end by an offer inside the call. Raises StepFailed."""
+        if self.low_audio or self.media is None:
+            return
+        self.low_audio, self.wants.video = True, False
+        self._asks_kbit = LOW_AUDIO_KBIT
+        self.media.ask_for(LOW_AUDIO_KBIT, LOW_AUDIO_PTIME_MS)
+        self.facts.fall_back("low_audio", self.context.clock.unix_s())
+        self.person.session.want_media(self.facts.call_id, "low_audio", "slow network")
+        self.media.set_video_sending(False)
+        await reoffer(self, "network")
+
+    def _do_postponed(self) -> None:
+        postponed, self._postponed = self._postponed, []
+        for order in postponed:
+            self._inbox.put_nowait(order)
 
     def _note_hold(self) -> None:
         now_s = self.context.clock.monotonic_s()
@@ -360,11 +410,12 @@ class CallLeg:
         self._note_peer_media(signal.media)
         session, call_id = self.person.session, self.facts.call_id
         session.reanswer(call_id, self.media.live().media, sdp)
-        if signal.media == "video" and self.person.low_audio:
+        if signal.media == "video" and self.low_audio:
             self.media.set_video_sending(False)
             session.want_media(call_id, "low_audio", "poor network")
         if gives_way:
             self.script.again()
+            self._do_postponed()
 
     async def _take_reanswer(self, signal: Signal) -> None:
         if self.media is not None:
@@ -372,11 +423,12 @@ class CallLeg:
             self._note_hold()
             self._note_peer_media(signal.media)
             self.script.settle(Told.REANSWER)
+            self._do_postponed()
 
     def _obey(self, signal: Signal) -> None:
         """The far end said what it sends and wants from now on."""
         self._note_peer_media(signal.media)
-        if self.media is not None and not self.person.low_audio:
+        if self.media is not None and not self.low_audio:
             self.media.set_video_sending(signal.media == "video")
 
     def _note_peer_media(self, media: str) -> None:

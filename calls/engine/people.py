@@ -15,7 +15,7 @@ from calls.bridge.messages import PersonSpec, PlaceCall
 from calls.engine.callee import CalleeLeg
 from calls.engine.caller import CallerLeg
 from calls.engine.context import Context
-from calls.engine.leg import CallLeg
+from calls.engine.leg import POOR_RTT_MS, CallLeg
 from calls.errors import EngineRefused
 from calls.record import LegRecord
 from calls.scenarios import SCENARIOS, Scenario, mark_of, marked
@@ -29,7 +29,6 @@ OnLegFinished = Callable[[LegRecord], None]
 
 POOR_RATE_KBIT = 64.0
 """Default Opus in 20 ms frames takes some 45 kbit/s with its headers, each way; below this there is no headroom."""
-POOR_RTT_MS = 500.0
 
 
 class Person:

@@ -75,6 +75,7 @@ class SecondHand:
             if live is None:
                 continue
             leg.check_silence(live)
+            leg.check_network(live)
             if self._is_sampled(leg):
                 seen[leg] = self._sample(leg, live)
             if number % LEGS_A_TURN == LEGS_A_TURN - 1:

@@ -220,6 +220,9 @@ class MediaLeg(Protocol):
     def on_hold(self) -> bool:
         """Whether either direction of the audio is stopped by agreement."""
 
+    def ask_for(self, audio_kbit: int, ptime_ms: int) -> None:
+        """Wants to hear, and sends, this much from now on; the far end learns it with the next offer or answer."""
+
     def set_muted(self, on: bool) -> None:
         """Sends silence, or speech again, without a word to the far end."""
 

@@ -172,6 +172,11 @@ class Leg:
         """Whether either direction of the audio is stopped by agreement."""
         return self._audio is not None and not (self._audio.send and self._audio.receive)
 
+    def ask_for(self, audio_kbit: int, ptime_ms: int) -> None:
+        """Wants to hear, and sends, this much from now on."""
+        self.spec = replace(self.spec, audio_kbit=audio_kbit, ptime_ms=ptime_ms)
+        self.streams.respec(self.spec)
+
     def set_muted(self, on: bool) -> None:
         """Sends silence, or speech again, without a word to the far end."""
         self.streams.set_muted(on)

@@ -177,6 +177,11 @@ class LegStreams:
         self._video_wanted = on
         self._retune_video()
 
+    def respec(self, spec: LegSpec) -> None:
+        """Sends as ``spec`` says from now on."""
+        self._spec = spec
+        self._retune()
+
     def set_muted(self, on: bool) -> None:
         """Says nothing, or speaks again, without a word to the far end."""
         self._muted = on

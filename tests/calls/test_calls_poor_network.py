@@ -6,7 +6,10 @@ from pathlib import Path
 import pytest
 from calls_world import Driver, Service
 
+from calls.media.video_clip import FRAME_RATE
 from calls.record import LegRecord, Outcome
+
+VIDEO_TALK_S = 12.0
 
 pytestmark = pytest.mark.integration
 
@@ -30,13 +33,16 @@ def both_legs(engine: Driver, caller: LegRecord) -> tuple[LegRecord, LegRecord]:
 
 
 def test_on_gprs_degradation_is_what_makes_a_call_bearable(service: Service, engine: Driver) -> None:
-    """Two calls from the same 2G link at the same time; only one client is told to degrade."""
-    service.seed("ann", "bob", "cid", "dan")
+    """Two calls from the same 2G link at the same time; only one client is told to degrade. A third learns it later."""
+    service.seed("ann", "bob", "cid", "dan", "eve", "fin")
+    eve = engine.sign_in("eve", network="umts_r99")
+    assert (eve.degradation, eve.low_audio) == (True, False)
+    engine.sign_in("fin")
     engine.sign_in("bob")
-    engine.sign_in("dan")
     ann = engine.sign_in("ann", network="gprs_2g")
     service.admin("/admin/faults", {"degradation": False})
     cid = engine.sign_in("cid", network="gprs_2g")
+    engine.sign_in("dan")
     assert (ann.degradation, ann.low_audio) == (True, True)
     assert (cid.degradation, cid.low_audio) == (False, False)
     for person in (ann, cid):
@@ -44,9 +50,11 @@ def test_on_gprs_degradation_is_what_makes_a_call_bearable(service: Service, eng
         assert 650 <= person.rtt_ms < 1500
 
     degraded, stubborn = engine.start_call("ann", "bob", talk_s=9.0), engine.start_call("cid", "dan", talk_s=9.0)
+    narrow = engine.start_call("eve", "fin", talk_s=VIDEO_TALK_S, media="video")
     ann_leg, bob_leg = both_legs(engine, degraded())
     cid_leg, dan_leg = both_legs(engine, stubborn())
 
+    check_step_down(*both_legs(engine, narrow()))
     for leg in (ann_leg, bob_leg):
         assert (leg.outcome, leg.ptime_ms) == (Outcome.COMPLETED, 60.0)
         assert leg.effective_loss_ratio is not None
@@ -67,6 +75,19 @@ def test_on_gprs_degradation_is_what_makes_a_call_bearable(service: Service, eng
     assert dan_leg.mos_lq is not None
     assert bob_leg.mos_lq is not None
     assert dan_leg.mos_lq < min(2.0, bob_leg.mos_lq - 0.3)
+
+
+def check_step_down(caller: LegRecord, callee: LegRecord) -> None:
+    """The link is fine for audio and far too narrow for video, which nobody could know before."""
+    assert (caller.outcome, callee.outcome, caller.findings) == (Outcome.COMPLETED, Outcome.COMPLETED, "")
+    for leg in (caller, callee):
+        assert leg.fell_back_to == "low_audio"
+        assert leg.fell_back_at_s is not None
+        assert leg.first_audio_at_s is not None
+        assert 1.0 < leg.fell_back_at_s - leg.first_audio_at_s < VIDEO_TALK_S
+        assert leg.video_frames_sent > 0
+        assert leg.ptime_ms == 60.0
+    assert caller.video_frames_sent < 0.95 * VIDEO_TALK_S * FRAME_RATE
 
 
 def test_the_same_seed_gives_the_same_link(service: Service, engine: Driver, tmp_path: Path) -> None:

@@ -45,7 +45,7 @@ class Driver:
     def __init__(self, folder: Path, url: str, **configure: Any) -> None:
         self.callee_legs: asyncio.Queue[LegRecord] = asyncio.Queue()
         self._engine = Engine(Identity(folder, "run-1", "swarm-0", "engine"), SystemClock(), self._on_event)
-        limits = {"setup_limit_s": 2.0, "sign_in_limit_s": 2.0, "confirm_limit_s": 1.5, **configure}
+        limits = {"setup_limit_s": 2.0, "sign_in_limit_s": 1.2, "confirm_limit_s": 1.5, **configure}
         self._configure = Configure(target=TargetSpec(kind="reference", url=url), **limits)
 
     async def say(self, command: AnyCommand) -> Any:
@@ -189,6 +189,9 @@ DECLINED = {"type": "call.ended", "reason": "declined", "by": "bob"}
 NO_KEYS = "v=0\r\ns=-\r\nt=0 0\r\nm=audio 9 UDP/TLS/RTP/SAVPF 111\r\na=rtpmap:111 opus/48000/2\r\n"
 
 
+TIMEOUTS = {"invite_timeout", "no_ringing"}
+
+
 def answered(sdp: Any) -> Said:
     return {"type": "call.answered", "media": "audio", "sdp": sdp}
 
@@ -226,7 +229,8 @@ async def test_a_call_on_a_wrong_service_is_a_named_failure_of_the_service(
     engine: Start, messages: list[Said | str | bytes], reason: str, findings: str
 ) -> None:
     with RogueService(reply=script(*messages)) as service:
-        driver = await engine(service.url)
+        # Only who waits in vain is given little time.
+        driver = await engine(service.url, setup_limit_s=0.7 if reason in TIMEOUTS else 5.0)
         await driver.sign_in("ann")
         leg = await driver.call("ann", "bob")
     assert (leg.outcome, leg.reason, leg.findings) == (Outcome.FAILED, reason, findings)
@@ -271,7 +275,7 @@ async def test_faults_of_the_real_service_are_told_apart(tmp_path: Path, engine:
     service = Service(tmp_path)
     try:
         service.seed("ann", "bob")
-        driver = await engine(service.url)
+        driver = await engine(service.url, setup_limit_s=1.2, confirm_limit_s=1.0, sign_in_limit_s=10.0)
         await driver.sign_in("ann")
         await driver.sign_in("bob")
 
@@ -288,11 +292,11 @@ async def test_faults_of_the_real_service_are_told_apart(tmp_path: Path, engine:
         assert (await driver.call("ann", "bob", talk_s=0.2)).outcome is Outcome.COMPLETED
         assert time.monotonic() - began_s < 10.0
 
-        slow = await call_under(rate_limit_per_s=0, slow_ms=300)
+        slow = await call_under(rate_limit_per_s=0, slow_ms=150)
         assert slow.outcome is Outcome.COMPLETED
         assert slow.answered_at_s is not None
-        assert slow.answered_at_s - slow.started_at_s > 0.8
-        crawling = await call_under(slow_ms=2500)
+        assert slow.answered_at_s - slow.started_at_s > 0.4
+        crawling = await call_under(slow_ms=1500)
         assert (crawling.outcome, crawling.reason, crawling.blame) == (Outcome.FAILED, "invite_timeout", Blame.TARGET)
         await asyncio.to_thread(service.admin, "/admin/faults", {"slow_ms": 0})
         await driver.until("bob", lambda bob: not bob.in_call)
