@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from network_profiles.backends import choose_backend
 from network_profiles.catalogue import load_catalogue, resolve
+from network_profiles.errors import LinkLost
 from network_profiles.evidence import Evidence
 from network_profiles.lab import open_link
 from network_profiles.plain_profile import plain_profile
@@ -18,6 +19,7 @@ from network_profiles.probe.thorough_plan import thorough_plan
 from network_profiles.probe.watch import stretches
 from network_profiles.profile import NetworkProfile
 from network_profiles.proof import prove, proving_s
+from network_profiles.shaped_link import ShapedLink
 
 DEFAULT_BUDGET_S = 60.0
 AT_ONCE = 10
@@ -54,13 +56,22 @@ def verify(
     chosen = choose_backend(backend).name
     watching = watcher or Watcher()
     gate = _Gate(_PACKETS_PER_S_AT_ONCE)
+    open_links = _OpenLinks()
+
+    def look(profile: NetworkProfile, seed: int) -> Evidence:
+        with (
+            open_link(profile, seed=seed, name=f"verify-{profile.id}", backend=chosen) as link,
+            open_links.holding(link),
+        ):
+            return prove(link, profile, seed=seed, budget_s=budget_s)
 
     def prove_one(profile: NetworkProfile) -> Evidence:
         with gate.room_for(_peak_packets_s(profile)):
-            watching.on_start(
-                profile, proving_s(profile, seed=telling_seed(profile, _SEED, budget_s), budget_s=budget_s)
-            )
-            evidence = _looked_at_twice(profile, budget_s, chosen)
+            seed, another = (telling_seed(profile, one, budget_s) for one in (_SEED, _SECOND_LOOK))
+            watching.on_start(profile, proving_s(profile, seed=seed, budget_s=budget_s))
+            evidence = look(profile, seed)
+            if not evidence.ok:
+                evidence = replace(look(profile, another), first_misses=tuple(evidence.misses))
         watching.on_evidence(evidence)
         return evidence
 
@@ -68,7 +79,12 @@ def verify(
     order = sorted(profiles, key=lambda one: -proving_s(one, seed=_SEED, budget_s=budget_s))
     with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="verify") as pool:
         running = {profile.id: pool.submit(prove_one, profile) for profile in order}
-        return _all_or_none([running[profile.id] for profile in profiles])
+        try:
+            return [running[profile.id].result() for profile in profiles]
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            open_links.close()
+            raise
 
 
 def telling_seed(profile: NetworkProfile, first: int, budget_s: float) -> int:
@@ -84,28 +100,6 @@ def telling_seed(profile: NetworkProfile, first: int, budget_s: float) -> int:
     return first
 
 
-def _looked_at_twice(profile: NetworkProfile, budget_s: float, backend: str) -> Evidence:
-    first = _look(profile, telling_seed(profile, _SEED, budget_s), budget_s, backend)
-    if first.ok:
-        return first
-    second = _look(profile, telling_seed(profile, _SECOND_LOOK, budget_s), budget_s, backend)
-    return replace(second, first_misses=tuple(first.misses))
-
-
-def _look(profile: NetworkProfile, seed: int, budget_s: float, backend: str) -> Evidence:
-    with open_link(profile, seed=seed, name=f"verify-{profile.id}", backend=backend) as link:
-        return prove(link, profile, seed=seed, budget_s=budget_s)
-
-
-def _all_or_none(running: Sequence[Future[Evidence]]) -> list[Evidence]:
-    try:
-        return [one.result() for one in running]
-    except BaseException:
-        for one in running:
-            one.cancel()
-        raise
-
-
 def _peak_packets_s(profile: NetworkProfile) -> float:
     return sum(_peak(thorough_plan(direction, 1.0)) for direction in (profile.down, profile.up)) / 2.0
 
@@ -119,6 +113,34 @@ def _peak(plan: Plan) -> float:
             ahead += 1
         most = max(most, ahead - behind)
     return most * 10.0
+
+
+class _OpenLinks:
+    """Every link under proof, so that whoever wants the end need not wait for that of the longest."""
+
+    def __init__(self) -> None:
+        self._links: list[ShapedLink] = []
+        self._closed = False
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def holding(self, link: ShapedLink) -> Iterator[None]:
+        with self._lock:
+            if self._closed:
+                raise LinkLost(f"the proof of link {link.device} was called off")
+            self._links.append(link)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._links.remove(link)
+
+    def close(self) -> None:
+        """Closes all, and those that come: their proofs end at once."""
+        with self._lock:
+            self._closed = True
+            for link in self._links:
+                link.close()
 
 
 class _Gate:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import select
 import sys
 import time
@@ -23,6 +24,7 @@ READY_TIMEOUT_S = 20.0
 REPORT_TIMEOUT_S = 15.0
 START_DELAY_S = 0.05
 """Between the moment that a probe's clock starts at and the first moment that a plan may rely on."""
+_LOOK_EVERY_S = 0.25
 _PACKAGE_ROOT = Path(__file__).resolve().parent.parent.parent
 _PROBE_END = [sys.executable, "-S", "-m", "network_profiles.probe.end"]
 
@@ -64,7 +66,8 @@ class Probe:
         ends_at_s = starts_at_s + max(one.ends_at_s for one in self._plans.values())
         self._tell("host", "device", self._link.device_address, self._plans["down"], starts_at_s, ends_at_s)
         self._tell("device", "host", self._link.host_address, self._plans["up"], starts_at_s, ends_at_s)
-        reports = {name: _report(end, ends_at_s + REPORT_TIMEOUT_S) for name, end in self._ends.items()}
+        deadline_s = ends_at_s + REPORT_TIMEOUT_S
+        reports = {name: _report(end, self._link, deadline_s) for name, end in self._ends.items()}
         return {
             "down": Seen(self._plans["down"], reports["host"]["sent"], reports["device"]["received"]),
             "up": Seen(self._plans["up"], reports["device"]["sent"], reports["host"]["received"]),
@@ -106,12 +109,14 @@ def _start_end(stack: contextlib.ExitStack, address: str, exec_prefix: list[str]
     return end
 
 
-def _report(end: ChildProcess, deadline_s: float) -> dict[str, Any]:
-    """Reads the one line that the end prints before it exits."""
+def _report(end: ChildProcess, link: ShapedLink, deadline_s: float) -> dict[str, Any]:
+    """Reads the one line that the end prints before it exits, unless the link goes before that."""
     stdout = end.popen.stdout
     text = b""
-    while stdout is not None and select.select([stdout], [], [], max(0.0, deadline_s - time.monotonic()))[0]:
-        chunk = stdout.read1(1 << 20) if hasattr(stdout, "read1") else b""
+    while stdout is not None and link.is_alive() and time.monotonic() < deadline_s:
+        if not select.select([stdout], [], [], _LOOK_EVERY_S)[0]:
+            continue
+        chunk = os.read(stdout.fileno(), 1 << 20)
         if not chunk:
             break
         text += chunk

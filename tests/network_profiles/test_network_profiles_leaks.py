@@ -1,0 +1,29 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from real_links import needs_links
+
+from network_profiles import lab
+
+pytestmark = [needs_links, pytest.mark.integration, pytest.mark.timeout(120)]
+
+LEAK_CHECK = Path(__file__).with_name("leak_check.py")
+ALONE = ["unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "--"]
+
+
+def test_nothing_is_left_however_a_link_ends() -> None:
+    env = {**os.environ, "PYTHONPATH": str(Path(lab.__file__).parent.parent)}
+    done = subprocess.run(
+        [*ALONE, sys.executable, str(LEAK_CHECK)], capture_output=True, text=True, check=False, env=env
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    left = [line for line in done.stdout.splitlines() if " left: " in line]
+    assert len(left) == 6 * 5
+    assert [line for line in left if not line.endswith("left: none")] == []
+    # Whoever is killed cannot clean up: there the sweeper had something to do.
+    assert "process" in done.stdout.partition("owner killed:")[2].partition("daemon killed:")[0]
