@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 
 JUDGING_S = 120.0
 """A judgement takes a second or two; one that takes so long will not come."""
-WRITTEN_S = 2.5
+WRITTEN_S = 2.0
 """What a call's two halves may take, after its end, to be on the master's disk."""
 PROJECT = Path(__file__).parent.parent.parent
 
