@@ -87,7 +87,7 @@ def bench_media(
 ) -> MediaBench:
     """Measures both arms on ``core``. Raises EnvironmentLacks when an arm cannot run."""
     step_s = step_s or (QUICK_STEP_S if quick else FULL_STEP_S)
-    resolution = 0.05 if quick else 0.02
+    resolution = 0.05 if quick else 0.03
     curve: list[Step] = []
 
     def climb(arm: ArmProcess, media: Media, first: int) -> tuple[Knee, list[Step]]:
@@ -106,13 +106,13 @@ def bench_media(
     with staying_off(core) as elsewhere:
         with running_arm("engine", core) as arm:
             is_compiled = arm.is_compiled
-            engine = climb(arm, "audio", 60)
+            engine = climb(arm, "audio", 150)
         with running_arm("aiortc", core) as arm:
-            aiortc = climb(arm, "audio", 4)
+            aiortc = climb(arm, "audio", 8)
         video = None
         if with_video:
             with running_arm("engine", core) as arm:
-                video = climb(arm, "video", 40)
+                video = climb(arm, "video", 100)
         set_ups = []
         for name in ("engine", "aiortc"):
             with running_arm(name, core) as arm:

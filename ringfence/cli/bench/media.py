@@ -33,14 +33,14 @@ def media(
     One engine process is pinned to one core and holds both legs of every call: each packet is encrypted, sent over a
     UDP socket, received, decrypted, parsed and counted. A level breaks when send lateness p99 passes 5 ms, when a
     packet is lost by the generator, or when the core is full. Also: video calls, set-ups a second, memory a call.
-    Takes some three minutes. The result is kept, so that plans too big for this machine can be refused.
+    Takes some four minutes. The result is kept, so that plans too big for this machine can be refused.
 
     Parameters
     ----------
     json
         Print one JSON object; progress goes to stderr.
     quick
-        Levels of 3 s instead of 10 s, each tried once, resolution 5 % instead of 2 %: a rough figure in one minute.
+        Levels of 3 s instead of 10 s, each tried once, resolution 5 % instead of 3 %: a rough figure in one minute.
     video
         Whether to measure video calls too.
     picture
