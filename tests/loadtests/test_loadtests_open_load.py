@@ -1,0 +1,71 @@
+"""What one worker makes of the plan: its share of the load, drawn from the seed, steered where the plan is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from loadtests.job import SwarmJob
+from loadtests.open_load import OpenLoad
+from loadtests.plan import SwarmPlan
+
+BASE: dict[str, Any] = {
+    "people": 400, "mix": "good_networks", "talk_s": {"median": 10, "sigma": 0, "min": 10, "max": 10},
+}  # fmt: skip
+
+
+def job(**swarm: Any) -> SwarmJob:
+    return SwarmJob(
+        run_id="r", run_folder=Path("/nowhere"), target_kind="reference", target_url="http://x", seed=3,
+        plan=SwarmPlan.model_validate(BASE | swarm), no_answer_s=30, setup_limit_s=20, gap_limit_ms=3000, slo="default",
+        disk_mark="", network="", slots={"a": 0, "b": 1},
+    )  # fmt: skip
+
+
+STEADY = {"shape": "steady", "steady": {"calls": 100, "rise_s": 1, "hold_s": 0}}
+
+
+def test_the_workers_share_the_load_and_never_the_calls() -> None:
+    mine, other = OpenLoad(job(**STEADY), 0).due(600), OpenLoad(job(**STEADY), 1).due(600)
+    assert not {call.at_s for call in mine} & {call.at_s for call in other}
+    talking_s = job(**STEADY).occupancy().talking_s()
+    for calls in (mine, other):
+        # A Poisson count of some 3000: four standard deviations.
+        assert len(calls) == pytest.approx(600 * 50 / talking_s, abs=4 * 55 + 50)
+    assert OpenLoad(job(**STEADY), 0).due(600) == mine
+
+
+def test_the_whole_job_survives_its_way_to_a_worker() -> None:
+    sent = job(
+        **STEADY, region="nigeria", scenarios={"talk": 3, "busy": 1}, patience_s={"median": 9}, dtx=True,
+        daily={"curve": "office", "day_s": 600}, heavy_tails={"missed_calls": 100, "threads": 200},
+    )  # fmt: skip
+    there = SwarmJob.from_wire(sent.to_wire())
+    assert there == sent
+    assert there.population() == sent.population()
+    assert there.population().pasts[0].threads == 200
+    assert {one.network for one in there.population().people} > {"gprs_2g"}
+
+
+def test_a_daily_plan_calls_less_at_night() -> None:
+    by_day = OpenLoad(job(**STEADY, daily={"curve": "evening", "day_s": 240}), 0).due(240)
+    night, evening = (sum(low <= call.at_s < low + 20 for call in by_day) for low in (40, 200))
+    assert night < evening / 4
+
+
+def test_a_stepwise_plan_waits_for_the_master() -> None:
+    load = OpenLoad(job(shape="rollout", rollout={"peak_calls": 100}), 0)
+    assert load.due(30) == []
+    load.steer(30.0, {"concurrent_calls": 10.0, "move_s": 0.0, "scenario": "shadow"})
+    load.steer(60.0, {"concurrent_calls": 100.0, "move_s": 5.0, "scenario": ""})
+    calls = load.due(200)
+    assert {call.scenario for call in calls if call.at_s < 60} == {"shadow"}
+    assert {call.scenario for call in calls if call.at_s > 60.5} == {"talk"}
+
+
+def test_a_plan_that_is_known_in_full_is_not_steered() -> None:
+    steered, plain = OpenLoad(job(**STEADY), 0), OpenLoad(job(**STEADY), 0)
+    steered.steer(0.0, {"concurrent_calls": 0.0, "move_s": 0.0, "scenario": "shadow"})
+    assert steered.due(60) == plain.due(60)
