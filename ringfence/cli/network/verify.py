@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json as json_format
 import sys
+import threading
 from typing import Annotated
 
 from cyclopts import Parameter, validators
@@ -52,12 +53,11 @@ def verify(
     if not console.is_terminal:
         console = Console(highlight=False, width=_PIPED_COLUMNS)
     with _progress(quiet=json or not console.is_terminal, console=console) as progress:
-        proofs = verify_profiles(profiles, budget_s, backend=backend, watcher=_watcher(progress))
+        watcher = _watcher(progress, None if json else console)
+        proofs = verify_profiles(profiles, budget_s, backend=backend, watcher=watcher)
     if json:
         print(json_format.dumps([proof.to_dict() for proof in proofs], indent=1))
     else:
-        for proof in proofs:
-            print_proof(console, proof)
         print_verdict(console, proofs)
     return ExitCode.PASS if all(proof.ok for proof in proofs) else ExitCode.ENVIRONMENT
 
@@ -74,13 +74,18 @@ def _progress(*, quiet: bool, console: Console) -> Progress:
     return Progress(*columns, console=console, transient=True, disable=quiet)
 
 
-def _watcher(progress: Progress) -> Watcher:
+def _watcher(progress: Progress, console: Console | None) -> Watcher:
+    """Shows what is under way, and on ``console`` each proof as soon as it is there."""
     tasks = {}
+    one_at_a_time = threading.Lock()
 
     def started(profile: NetworkProfile, lasts_s: float) -> None:
         tasks[profile.id] = progress.add_task(profile.id, total=None, lasts_s=lasts_s)
 
     def proved(evidence: Evidence) -> None:
         progress.remove_task(tasks.pop(evidence.profile_id))
+        if console is not None:
+            with one_at_a_time:
+                print_proof(console, evidence)
 
     return Watcher(on_start=started, on_evidence=proved)
