@@ -21,12 +21,17 @@ class CallKinds:
         self._patience = patience
 
     def draw(self, rng: random.Random) -> tuple[str, float | None]:
-        """Returns a scenario, and after how many seconds of ringing the caller gives up, None for never."""
+        """Returns a scenario, and after how many seconds of ringing the caller gives up, None for never.
+
+        Only talk is given up: a scenario has a script, and a caller who leaves it would show nothing about the target.
+        """
         scenario = self._names[0]
         if len(self._names) > 1:
             place = bisect.bisect_right(self._ladder, rng.random() * self._ladder[-1])
             scenario = self._names[min(place, len(self._names) - 1)]
-        return scenario, self._patience.draw(rng) if self._patience is not None else None
+        if self._patience is None or scenario != TALK:
+            return scenario, None
+        return scenario, self._patience.draw(rng)
 
 
 JUST_TALK = CallKinds({TALK: 1.0})
