@@ -30,7 +30,7 @@ from network_profiles.evidence import Evidence, Figure
 
 BACKEND = "cdp"
 LOOPBACK = "127.0.0.1"
-ROUND_TRIPS = 7
+ROUND_TRIPS = 3
 RTT_TOLERANCE_MS, RTT_TOLERANCE_RATIO = 10.0, 0.05
 _MESSAGE_BITS = 120 * 8
 """A short data channel message with SCTP, DTLS, UDP and IP."""
