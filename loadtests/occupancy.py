@@ -63,7 +63,7 @@ def occupancy_of(
     """Returns the occupancy of calls between people of ``mix``, every person equally likely to be called.
 
     ``scenarios`` are the plan's weights: one that is not expected to be completed brings no talk, and one in which
-    nobody answers rings to the end. ``patience`` cuts ringing short.
+    nobody answers rings to the end. ``patience`` bounds how long a call rings that nobody takes.
     """
     ring_s = answered = ignored = 0.0
     for persona_id, share in shares(mix).items():
@@ -80,5 +80,6 @@ def occupancy_of(
         rung_out += weight / total * (Outcome.NO_ANSWER in part.expected)
     answered_by_habit, ignored_by_habit = answered, ignored
     ignored = talked * ignored_by_habit + rung_out
-    longest_ring_s = min(no_answer_s, patience.mean_s()) if patience is not None else no_answer_s
+    # Only talk is given up for impatience; a call that is scripted to ring out rings out.
+    longest_ring_s = no_answer_s if patience is None or rung_out else min(no_answer_s, patience.max_s)
     return Occupancy(talk, min(ring_s, longest_ring_s), talked * answered_by_habit, ignored, longest_ring_s)

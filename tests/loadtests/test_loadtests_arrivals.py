@@ -19,7 +19,6 @@ TALK = TalkTime(median_s=25, sigma=0.4, min_s=8, max_s=60)
 OCCUPANCY = Occupancy(TALK, ring_s=3.5, answered=0.97, ignored=0.01, no_answer_s=30)
 
 
-
 def level(duration_s: float, calls: float) -> StageTable:
     return StageTable(name=f"{duration_s} {calls}", duration_s=duration_s, concurrent_calls=calls)
 
@@ -158,8 +157,16 @@ def test_scenarios_that_bring_no_talk_take_more_starts() -> None:
     assert half.mean_s() < plain.mean_s()
     unanswered = occupancy_of(TALK, mix, book, 30, {"no_answer": 1})
     assert (unanswered.talking_s(), unanswered.mean_s()) == (0, 30)
-    impatient = occupancy_of(TALK, mix, book, 30, {"no_answer": 1}, TalkTime(8, 0.01, 5, 20))
-    assert impatient.mean_s() == pytest.approx(8, rel=0.01)
+
+
+def test_patience_bounds_how_long_a_call_can_last_unless_it_is_scripted_to_ring_out() -> None:
+    book = load_personas()
+    brief, patience = TalkTime(3, 0, 1, 3), TalkTime(8, 0.3, 5, 20)
+    by_scenario = {
+        name: occupancy_of(brief, book.mixes["good_networks"], book, 30, {name: 1}, patience).longest_s()
+        for name in ("talk", "no_answer")
+    }
+    assert by_scenario == {"talk": 20, "no_answer": 30}
 
 
 def test_a_day_in_ten_minutes_has_its_trough_and_its_busy_hour() -> None:
