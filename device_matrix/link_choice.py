@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from bedrock.errors import EnvironmentLacks
 from device_matrix import cpu_limit
 from device_matrix.browser_path import BACKEND
@@ -10,16 +12,16 @@ from network_profiles.errors import LinkCannotBeBuilt
 
 
 def chosen_backend(asked: str | None) -> str:
-    """Returns the backend of a run's links, or ``cdp``: where that was asked for, and where nothing else can be had.
+    """Returns the backend of a run's links, or ``cdp``: where that was asked for, and for a user who can have no other.
 
-    Raises LinkCannotBeBuilt when a link was asked for by name and cannot be built.
+    Raises LinkCannotBeBuilt when a link was asked for by name and cannot be built, and for root, who can mend that.
     """
     if asked == BACKEND:
         return BACKEND
     try:
         return choose_backend(asked).name
     except LinkCannotBeBuilt:
-        if asked is not None:
+        if asked is not None or os.geteuid() == 0:
             raise
         return BACKEND
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -46,6 +47,9 @@ def test_it_stands_in_only_where_no_link_can_be_built(monkeypatch: pytest.Monkey
         raise LinkCannotBeBuilt("no links here", missing=["the kernel has no TUN"])
 
     monkeypatch.setattr(link_choice, "choose_backend", refuse)
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    assert link_choice.lacks(None) == ["no links here"], "root can mend that"
+    monkeypatch.setattr(os, "geteuid", lambda: 65534)
     assert link_choice.chosen_backend(None) == "cdp"
     assert link_choice.lacks(None) == []
     assert "the kernel has no TUN" in link_choice.warning(None)
