@@ -24,8 +24,6 @@ class Search:
     """The highest level to try."""
     resolution: float
     """Stop when the lowest broken level is within this share of the highest that held."""
-    confirm: bool
-    """Whether a level counts as broken only when it broke twice: one hiccup of the machine must not decide."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +37,15 @@ class Knee:
 
 
 def find_knee(measure: Callable[[int], Step], search: Search) -> Knee:
-    """Returns the knee; ``measure`` holds a level of calls and tells what it cost."""
+    """Returns the knee; ``measure`` holds a level of calls and tells what it cost.
+
+    A level counts as broken only when it broke twice: one hiccup of the machine must not decide.
+    """
     held: Step | None = None
     broke: Step | None = None
     level = search.first
     while True:
-        step = _judged(measure, level, search.confirm)
+        step = _judged(measure, level)
         if step.broken_by():
             broke = step
         else:
@@ -55,13 +56,13 @@ def find_knee(measure: Callable[[int], Step], search: Search) -> Knee:
         level = following
 
 
-def _judged(measure: Callable[[int], Step], level: int, confirm: bool) -> Step:
+def _judged(measure: Callable[[int], Step], level: int) -> Step:
     step = measure(level)
     for _again in range(_STOLEN_TRIES):
         if not step.broken_by() or step.stolen_ratio <= STOLEN_LIMIT_RATIO:
             break
         step = measure(level)
-    return measure(level) if confirm and step.broken_by() else step
+    return measure(level) if step.broken_by() else step
 
 
 def _next_level(held: Step | None, broke: Step | None, search: Search) -> int | None:

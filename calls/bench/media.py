@@ -100,7 +100,7 @@ def bench_media(
             on_step(step)
             return step
 
-        search = Search(min(first, most), most, resolution, confirm=not quick)
+        search = Search(min(first, most), most, resolution)
         return find_knee(measure, search), steps
 
     with staying_off(core) as elsewhere:

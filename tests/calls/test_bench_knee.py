@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 
 import msgspec
@@ -15,7 +14,7 @@ from calls.bench.media import memory_slope_mb
 from calls.bench.step import Step
 from calls.capacity import Capacity, capacity_file, last_bench, remember
 
-SEARCH = Search(first=60, most=5000, resolution=0.02, confirm=False)
+SEARCH = Search(first=60, most=5000, resolution=0.02)
 
 
 def step(calls: int, **changed: float) -> Step:
@@ -59,7 +58,7 @@ def test_the_knee_is_found_within_the_resolution_in_few_steps(knee: int) -> None
     assert found.held is not None
     assert found.broke is not None
     assert knee - max(1, 0.02 * knee) <= found.held.calls <= knee < found.broke.calls
-    assert len(core.asked) <= 12
+    assert len(core.asked) <= 20
 
 
 def test_a_core_that_carries_all_that_is_asked_has_no_broken_level() -> None:
@@ -75,7 +74,7 @@ def test_a_core_that_carries_nothing_has_no_level_that_held() -> None:
     assert found.broke.calls == 1
 
 
-def test_one_hiccup_does_not_decide_when_levels_are_confirmed() -> None:
+def test_one_hiccup_does_not_decide() -> None:
     core, hiccups = Core(237), [True]
 
     def measure(calls: int) -> Step:
@@ -84,7 +83,7 @@ def test_one_hiccup_does_not_decide_when_levels_are_confirmed() -> None:
             return step(calls, lost=1)
         return core.measure(calls)
 
-    found = find_knee(measure, dataclasses.replace(SEARCH, confirm=True))
+    found = find_knee(measure, SEARCH)
     assert found.held is not None
     assert 232 <= found.held.calls <= 237
 

@@ -40,7 +40,7 @@ def media(
     json
         Print one JSON object; progress goes to stderr.
     quick
-        Levels of 3 s instead of 10 s, each tried once, resolution 5 % instead of 3 %: a rough figure in one minute.
+        Levels of 3 s instead of 10 s, resolution 5 % instead of 3 %: a rough figure in some 100 s.
     video
         Whether to measure video calls too.
     picture
