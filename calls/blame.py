@@ -18,7 +18,8 @@ Read from the top, the first row that fits decides. "Link" is this leg's own acc
 |   consent_lost, peer_closed                        | our packets left late                 | generator |
 |                                                    | the link dropped packets              | network   |
 | no_ringing                                         | the link had an outage                | network   |
-| everything else                                    |                                       | unknown   |
+| everything else                                    | the service broke the rules of a call | target    |
+|                                                    | anything else                         | unknown   |
 
 A call that one leg calls ``unknown`` often has its culprit in the other leg's row: an answer that the service lost is
 ``ice_timeout, unknown`` for the callee, who waits in vain, and ``answer_lost, target`` for the caller.

@@ -368,6 +368,8 @@ class CallMachine:
         elif self._talked_out and not too_long:
             self._reach(Stage.SUSTAINED)
         blame = blame_of(reason, evidence) if outcome is Outcome.FAILED else Blame.NOBODY
+        if blame is Blame.UNKNOWN and self.findings:
+            blame = Blame.TARGET
         return Ending(outcome, blame, reason, self.stage, self._clean)
 
     def _is_legal(self, what: Told) -> bool:

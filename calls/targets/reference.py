@@ -267,6 +267,8 @@ class ReferenceSession:
         try:
             while True:
                 frame = await asyncio.wait_for(socket.receive(), SILENT_S)
+                if frame.type is aiohttp.WSMsgType.ERROR:
+                    self._listener.on_garbage(f"the connection was given up: {frame.data}")
                 if frame.type not in (aiohttp.WSMsgType.TEXT, aiohttp.WSMsgType.BINARY):
                     return
                 self._receive(frame.data)
