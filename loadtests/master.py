@@ -126,6 +126,11 @@ class SwarmMaster:
         return bool(getattr(self.environment.parsed_options, "headless", False))
 
     @property
+    def is_starting(self) -> bool:
+        """Whether a run was asked for and is being prepared: its people are made, its engines come up."""
+        return self.phase in (Phase.IDLE, Phase.READY) and self._runner.shape_greenlet is not None
+
+    @property
     def is_over(self) -> bool:
         """Whether the run has ended and its users may go."""
         return self.phase is Phase.ENDED

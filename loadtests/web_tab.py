@@ -53,6 +53,9 @@ class CallsTab:
             live = self._master.live
             data = rows(self._master.view, self._master.problem, time.time(), live.scores if live else None)
             report["extended_stats"] = [{"key": KEY, "data": data}]
+            if self._master.is_starting:
+                # Locust has not started a user yet. Told so, its page would go back to the form and ask no more.
+                report["state"] = "spawning"
             response.set_data(jsonify(report).get_data())
         return response
 
@@ -71,7 +74,12 @@ def rows(view: SwarmView, problem: str, now_s: float, scores: ProbeScores | None
     load, probes = view.tier(_LOAD), view.tier(_PROBES)
     table = [_row("Not started", problem, "", "")] if problem else []
     table += [
-        _row("In progress", str(load.active), str(probes.active), "ringing included"),
+        _row(
+            "In progress",
+            str(load.active),
+            str(probes.active),
+            "ringing included; live charts at /calls, also under Download Data",
+        ),
         _row("Started", str(load.started), str(probes.started), "since the run began"),
         _row("Completion", _completion(load), _completion(probes), "exact bounds, 95 % each; human ends left out"),
     ]
@@ -83,6 +91,9 @@ def rows(view: SwarmView, problem: str, now_s: float, scores: ProbeScores | None
     for stage in FUNNEL[1:]:
         title = f"Reached: {stage.value.replace('_', ' ')}"
         table.append(_row(title, _share(load, stage), _share(probes, stage), "of finished calls"))
+    late_ms = percentile(view.recent(_LOAD, "setup_ms", now_s), 0.95)
+    late_probes_ms = percentile(view.recent(_PROBES, "setup_ms", now_s), 0.95)
+    table.append(_row("Set-up p95 of late, ms", _rounded(late_ms), _rounded(late_probes_ms), "calls of the last 15 s"))
     figures = view.figures()
     for title, figure, percent, note in (
         ("Set-up p50, ms", "setup_ms", 50, "intended start to first audio, ringing left out; all workers' calls"),
@@ -98,9 +109,6 @@ def rows(view: SwarmView, problem: str, now_s: float, scores: ProbeScores | None
             figures.percentile(_PROBES, figure, percent),
         )
         table.append(_row(title, _rounded(load_value), _rounded(probe_value), note))
-    last_s = percentile(view.recent(_LOAD, "setup_ms", now_s), 0.95)
-    last_probes_s = percentile(view.recent(_PROBES, "setup_ms", now_s), 0.95)
-    table.append(_row("Set-up p95 of late, ms", _rounded(last_s), _rounded(last_probes_s), "calls of the last 15 s"))
     if scores is not None and scores.count:
         scored = f"{scores.count} sides scored by ViSQOL in speech mode"
         table.append(_row("ViSQOL p50", NOTHING, _rounded(scores.score(0.5)), scored))

@@ -39,9 +39,9 @@ const CHARTS = [
     { name: "started", colour: "one", values: perSecond("started") },
     { name: "dropped", colour: "two", values: perSecond("starts_dropped") }] },
   { title: "Calls in progress", unit: "", series: [
-    { name: "wanted by the plan", colour: "four", dashed: true, values: field("calls_wanted") },
-    { name: "in progress", colour: "one", values: field("calls_active") },
-    { name: "probes among them", colour: "three", values: field("probes_active") }] },
+    { name: "wanted, talking", colour: "four", dashed: true, values: field("calls_wanted") },
+    { name: "in progress, ringing too", colour: "one", values: field("calls_active") },
+    { name: "probes", colour: "three", values: field("probes_active") }] },
   { title: "Completion", unit: "%, over 15 s", high: 102, series: [
     { name: "completed", colour: "three", values: completion }] },
   { title: "Set-up time", unit: "ms", series: [
@@ -71,7 +71,8 @@ function draw() {
 }
 
 function tell() {
-  by("phase").textContent = PHASES[state.phase] ?? state.phase;
+  const phase = state.phase === "idle" && state.run ? "ended" : state.phase;
+  by("phase").textContent = PHASES[phase] ?? phase;
   by("phase").dataset.phase = state.phase;
   by("stage").textContent = [state.stage, state.run].filter(Boolean).join(" · ");
   by("problem").hidden = !state.problem;

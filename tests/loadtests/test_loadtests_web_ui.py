@@ -10,10 +10,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Locator, Page, expect, sync_playwright
 from swarm_process import Swarm, free_port, swarm_in, write_plan
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
+expect.set_options(timeout=45_000)
 CHROMIUM = "/usr/bin/chromium"
 
 
@@ -21,8 +22,8 @@ CHROMIUM = "/usr/bin/chromium"
 def page() -> Iterator[Page]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        page = browser.new_page(viewport={"width": 1300, "height": 1250})
-        page.set_default_timeout(20_000)
+        page = browser.new_context(viewport={"width": 1300, "height": 1250}).new_page()
+        page.set_default_timeout(45_000)
         yield page
         browser.close()
 
@@ -30,7 +31,7 @@ def page() -> Iterator[Page]:
 def open_ui(swarm: Swarm, page: Page, plan: Path) -> None:
     port = free_port()
     swarm.start("--web-port", str(port), "--plan", str(plan), "--run-folder", str(swarm.run))
-    deadline_s = time.monotonic() + 20
+    deadline_s = time.monotonic() + 60
     while time.monotonic() < deadline_s:
         try:
             urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=5).close()
@@ -46,13 +47,29 @@ def figure(page: Page, name: str) -> str:
     return page.locator("tr", has=page.get_by_role("cell", name=name, exact=True)).locator("td").nth(1).inner_text()
 
 
-def test_calls_tab_shows_the_run(tmp_path: Path, page: Page) -> None:
+def open_charts(page: Page) -> Page:
+    """The page with live charts, in a second tab as wide as a phone: nothing on it may be cut off."""
+    charts = page.context.new_page()
+    charts.set_viewport_size({"width": 390, "height": 800})
+    charts.on("pageerror", lambda error: pytest.fail(f"a script of the page failed: {error}"))
+    charts.goto(page.url.partition("?")[0].rstrip("/") + "/calls")
+    assert charts.evaluate("document.documentElement.scrollWidth") <= 390
+    return charts
+
+
+def legend(charts: Page, title: str, name: str) -> Locator:
+    """The newest value of one line of one chart."""
+    card = charts.locator(".card", has=charts.get_by_role("heading", name=title))
+    return card.locator(".legend span", has_text=name).first.locator("b")
+
+
+def test_the_tab_and_the_charts_show_the_run(tmp_path: Path, page: Page) -> None:
     with swarm_in(tmp_path) as swarm:
         open_ui(swarm, page, write_plan(tmp_path, people=20, calls=4, probes=1))
         page.get_by_role("button", name="Start").click()
         page.get_by_role("tab", name="Calls").click()
         row = page.locator("tr", has=page.get_by_role("cell", name="Outcome: completed", exact=True))
-        expect(row.locator("td").nth(1)).to_have_text(re.compile(r"[1-9]\d*"), timeout=40_000)
+        expect(row.locator("td").nth(1)).to_have_text(re.compile(r"[1-9]\d*"))
         assert figure(page, "People online") == "22"
         assert figure(page, "Completion").startswith("100.0% (")
         assert float(figure(page, "Set-up p95, ms")) > 0
@@ -60,8 +77,21 @@ def test_calls_tab_shows_the_run(tmp_path: Path, page: Page) -> None:
         assert figure(page, "Datagrams dropped") == "0"
         titles = page.locator("table tr td:first-child").all_inner_texts()
         assert titles[:2] == ["In progress", "Started"]
+        assert re.search(r"[1-9]\d* completed", figure(page, "Scenario: talk"))
+        assert re.fullmatch(r"engine \d+% of a core, sends [\d.]+ ms late, lags [\d.]+ ms", figure(page, "Generator 0"))
+        charts = open_charts(page)
+        expect(charts.locator("#phase")).to_have_text("under load")
+        expect(charts.locator("#stage")).to_have_text("hold · run")
+        expect(legend(charts, "Calls in progress", "in progress")).to_have_text(re.compile(r"[1-9]\d*"))
+        expect(legend(charts, "Set-up time", "p95")).to_have_text(re.compile(r"[1-9]\d*"))
+        expect(legend(charts, "Speech quality", "E-model p50")).to_have_text(re.compile(r"[34](\.\d+)?"))
         page.get_by_role("button", name="Stop").click()
         page.get_by_role("button", name="New").wait_for()
+        expect(charts.locator("#phase")).to_have_text("ended")
+        seen = charts.locator("#judged").inner_text()
+        charts.reload()
+        expect(charts.locator("#judged")).to_have_text(seen)
+        expect(charts.locator("svg path.one").first).to_have_attribute("d", re.compile(r"^M.*L"))
         end = swarm.wait_for(lambda second: second["event"] == "end")
         assert end["interrupted"] is True
         assert json.loads((swarm.run / "manifest.json").read_text())["interrupted"] is True
