@@ -34,6 +34,8 @@ PLAN_FOLDERS = (Path(__file__).parent / "plans", Path(__file__).parent.parent / 
 SHAPES = ("stages", "steady", "ramp", "launch_day", "soak", "knee", "rollout")
 PEOPLE_PER_CALL = 2.4
 """Two people talk in every call; the rest must be free, or the next call finds nobody at home."""
+SPARE = 1.2
+"""Among so many more people than are busy on average, a free caller still finds a free contact."""
 
 
 class TalkTable(Written):
@@ -167,7 +169,7 @@ class SwarmPlan(Written):
     def _enough_people(self) -> SwarmPlan:
         peak, talk_s = self.peak_calls, self.talk_s.talk_time().mean_s()
         # Short calls need more people: each of the two rests afterwards, however short it was.
-        at_once = max(peak * PEOPLE_PER_CALL, 2 * peak / talk_s * (talk_s + REST_S))
+        at_once = max(peak * PEOPLE_PER_CALL, SPARE * 2 * peak / talk_s * (talk_s + REST_S))
         if self.people < at_once:
             needed = math.ceil(at_once)
             raise ValueError(f"{self.people} people cannot hold {peak:g} calls at once: at least {needed} are needed")

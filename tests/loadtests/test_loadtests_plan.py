@@ -72,7 +72,7 @@ def test_all_problems_come_at_once(tmp_path: Path) -> None:
 
 
 def test_too_few_people_for_the_calls_is_a_problem(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="at least 50 are needed"):
+    with pytest.raises(InputError, match="at least 60 are needed"):
         plan_of(tmp_path, GOOD.replace("people = 60", "people = 40"))
 
 
@@ -97,8 +97,8 @@ def test_a_missing_file_is_a_problem(tmp_path: Path) -> None:
 
 
 def test_short_calls_need_more_people_than_long_ones(tmp_path: Path) -> None:
-    """20 calls of 1 s: 20 a second, each keeping two people for 3.5 s."""
+    """20 calls of 1 s: 20 a second, each keeping two people for 3.5 s, and a fifth to spare."""
     short = GOOD.replace("median = 10, min = 5, max = 20", "median = 1, sigma = 0, min = 1, max = 1")
-    with pytest.raises(InputError, match="60 people cannot hold 20 calls at once: at least 140 are needed"):
+    with pytest.raises(InputError, match="60 people cannot hold 20 calls at once: at least 168 are needed"):
         plan_of(tmp_path, short)
-    assert plan_of(tmp_path, short.replace("people = 60", "people = 140")).swarm.people == 140
+    assert plan_of(tmp_path, short.replace("people = 60", "people = 168")).swarm.people == 168
