@@ -108,8 +108,9 @@ def _count(least: int | None, most: int | None) -> str:
 
 def _law(fit: UslFit) -> str:
     text = (
-        f"sigma (contention) {fit.sigma:.2g}, 95 % {fit.sigma_low:.2g} to {fit.sigma_high:.2g}; "
-        f"kappa (coherency) {fit.kappa:.2g}, 95 % {fit.kappa_low:.2g} to {fit.kappa_high:.2g}; from {fit.steps} steps"
+        f"sigma (contention) {_small(fit.sigma)}, 95 % {_small(fit.sigma_low)} to {_small(fit.sigma_high)}; "
+        f"kappa (coherency) {_small(fit.kappa)}, 95 % {_small(fit.kappa_low)} to {_small(fit.kappa_high)}; "
+        f"from {fit.steps} steps"
     )
     if fit.r_squared is not None:
         text += f", R² {fit.r_squared:.3f}"
@@ -117,3 +118,8 @@ def _law(fit: UslFit) -> str:
         peak_calls = grouped(round(fit.peak_concurrent))
         text += f"; peak {grouped(fit.peak_setups_per_s)} set-ups a second at {peak_calls} calls"
     return text
+
+
+def _small(value: float) -> str:
+    """A coefficient in two digits; what the least squares left of nothing is 0."""
+    return "0" if abs(value) < 1e-9 else f"{value:.2g}"
