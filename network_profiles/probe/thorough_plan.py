@@ -3,7 +3,9 @@
 A mean burst is known to half of itself (at four standard deviations) after ``k`` bursts with
 ``4 * sqrt((B - 1) / B) / sqrt(k) = 0.5``, bursts being geometric; a burst begins with probability ``L / B`` at a
 packet. A rate read as a slope over ``n`` arrivals in ``T`` seconds, each off by the jitter ``s``, has a relative
-standard deviation of ``s * sqrt(12 / n) / T`` (least squares).
+standard deviation of ``s * sqrt(12 / n) / T`` (least squares). A median of ``n`` independent delays of deviation ``d``
+is off by ``1.25 * d / sqrt(n)``; keeping order leaves about half of the jitter as ``d``, and makes those delays alike
+that are less than 0.7 of the jitter apart (both as the link model shows).
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ _SIGMAS = 4.0
 _BURST_PRECISION_RATIO = 0.5
 _FEWEST_BURSTS = 6
 _RATE_PRECISION_RATIO = 0.015
+_OWD_TOLERANCE_MS, _OWD_TOLERANCE_RATIO = 1.0, 0.02
 _LEAST_SATURATED_S = 0.6
 _MOST_SATURATED_S = 12.0
 
@@ -35,7 +38,8 @@ def thorough_plan(direction: Shape, budget_s: float) -> Plan:
     tail_s = settled_after_s(direction, pushes[-1].size_bytes if pushes else 0)
     interval_s = paced_interval_s(rate_kbit)
     most = int((budget_s - flood_s - tail_s) / interval_s)
-    count = max(FEWEST_PACED, min(most, wanted_packets(direction)))
+    wanted = max(wanted_packets(direction), math.ceil(_median_known_after_s(direction) / interval_s))
+    count = max(FEWEST_PACED, min(most, wanted))
     # The link rests between the two: a packet that is late by jitter must not count as one that queued.
     rest_s = (direction.owd_ms + 3 * direction.jitter_ms) / 1000.0
     starts_s = count * interval_s + rest_s
@@ -59,6 +63,13 @@ def wanted_packets(direction: Shape) -> int:
     burst = direction.loss_burst_packets
     bursts = max(_FEWEST_BURSTS, (_SIGMAS / _BURST_PRECISION_RATIO) ** 2 * (burst - 1.0) / burst)
     return max(WANTED_PACED, math.ceil(bursts * burst / direction.loss_ratio))
+
+
+def _median_known_after_s(direction: Shape) -> float:
+    """Seconds of trickle after which chance moves the median delay by less than its tolerance."""
+    tolerance_ms = max(_OWD_TOLERANCE_MS, _OWD_TOLERANCE_RATIO * direction.owd_ms)
+    independent = (_SIGMAS * 1.25 * direction.jitter_ms / 2.0 / tolerance_ms) ** 2
+    return independent * 0.7 * direction.jitter_ms / 1000.0
 
 
 def _saturated_s(direction: Shape) -> float:
