@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import signal
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -23,6 +24,8 @@ logger = logging.getLogger(__name__)
 
 LAST_SCORES_S = 3.0
 """At the end of a run, for the scores that are still due; who started the engine waits a little longer for it."""
+LAST_WORDS_S = 1.5
+"""For the rows of what was not scored."""
 _ORDINARY_CLASS = ("chrt", "--other", "0")
 """The engine runs at real-time rank, and its children would inherit it."""
 _LOWEST_RANK = ("nice", "-n", "19")
@@ -39,6 +42,11 @@ class ProbeDesk:
         self._child: ChildProcess | None = None
         self._broken = False
 
+    @property
+    def pid(self) -> int | None:
+        """Of the judge; None before there is one."""
+        return self._child.pid if self._child is not None else None
+
     def submit(self, call_id: str, side: Side, at_s: float, heard: HeardAudio) -> None:
         """Has ``heard`` judged, some time. A judge that cannot be started costs the scores, never the call."""
         job = Job(
@@ -53,8 +61,12 @@ class ProbeDesk:
         self._thread.submit(self._send, job)
 
     async def close(self) -> None:
-        """Waits for the scores that are still due, for LAST_SCORES_S at most."""
-        await asyncio.get_running_loop().run_in_executor(self._thread, self._finish)
+        """Waits for the scores that are still due, for LAST_SCORES_S at most; a judge that is stuck is killed."""
+        finished = asyncio.get_running_loop().run_in_executor(self._thread, self._finish)
+        if not (await asyncio.wait({finished}, timeout=LAST_SCORES_S + 2 * LAST_WORDS_S))[0] and self._child:
+            # It takes nothing any more, and our thread waits in the middle of a job for it.
+            self._child.signal(signal.SIGKILL)
+        await finished
         self._thread.shutdown()
 
     def _send(self, job: Job) -> None:
@@ -81,7 +93,7 @@ class ProbeDesk:
         )  # fmt: skip
 
     def _finish(self) -> None:
-        child, self._child = self._child, None
+        child = self._child
         if child is None:
             return
         if child.popen.stdin is not None:
@@ -89,4 +101,4 @@ class ProbeDesk:
                 child.popen.stdin.close()
         with contextlib.suppress(subprocess.TimeoutExpired):
             child.popen.wait(LAST_SCORES_S)
-        child.stop()
+        child.stop(LAST_WORDS_S)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
+import signal
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
@@ -141,6 +144,21 @@ async def test_every_probe_of_a_run_gets_a_row_from_a_process_of_its_own(tmp_pat
         scored = row["visqol_mos_lq"] is not None
         assert scored == (row["reason"] == "")
         assert scored or row["reason"] == "no_time"
+
+
+@pytest.mark.integration
+async def test_a_judge_that_hangs_is_killed_and_keeps_nobody(tmp_path: Path) -> None:
+    desk = ProbeDesk(tmp_path, "r", "swarm-0")
+    desk.submit("c0", Side.CALLER, 100.0, heard())
+    async with asyncio.timeout(10):
+        while desk.pid is None:  # noqa: ASYNC110 -- a process that starts announces nothing
+            await asyncio.sleep(0.01)
+    os.kill(desk.pid, signal.SIGSTOP)
+    for number in range(4):
+        desk.submit(f"c{number}", Side.CALLER, 100.0, heard(8.0))
+    await desk.close()
+    with pytest.raises(ProcessLookupError):
+        os.kill(desk.pid, 0)
 
 
 async def test_a_judge_that_cannot_be_started_costs_scores_and_nothing_else(
