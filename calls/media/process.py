@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bedrock.clock import Clock
+from calls.histograms import MsHistogram
 from calls.media.audio_probe import loudness_of_voice
 from calls.media.clips import audio_clip
 from calls.media.dtls import SharedCertificate
-from calls.media.histogram import MsHistogram
 from calls.media.interface import MediaHealth
 from calls.media.socket_hub import DATAGRAM_MAX, SocketHub
 from calls.media.srtp import PacketBuffer

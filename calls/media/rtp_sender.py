@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from calls.histograms import MsHistogram
 from calls.media.clips import AudioClip, silence
-from calls.media.histogram import MsHistogram
 from calls.media.rtp_header import RtpHeader
 from calls.media.srtp import PacketBuffer
 from calls.media.ticker import Ticker

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from bedrock.clock import SystemClock
-from calls.media.histogram import MsHistogram
+from calls.histograms import MsHistogram
 from calls.media.ticker import Ticker
 
 
