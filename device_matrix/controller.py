@@ -27,7 +27,6 @@ from device_matrix.cells import Cell, DriverName
 from device_matrix.devices import catalogue
 from device_matrix.drivers.chromium import find_browser, find_chromedriver
 from device_matrix.faults import write_fault
-from device_matrix.link_choice import chosen_backend
 from device_matrix.options import Options
 from device_matrix.scene import sweep_scratch
 from device_matrix.target_admin import TargetAdmin
@@ -119,7 +118,7 @@ class Controller:
             target_url=url,
             admin_token=os.environ.get(TOKEN_VARIABLE, ""),
             appium_url=appium_url,
-            backend=chosen_backend(options.plan.matrix.backend),
+            backend=link_choice.backend_of_cells(options.plan.matrix.backend),
         )
         return Shared(settings, options.cells)
 

@@ -26,6 +26,14 @@ def chosen_backend(asked: str | None) -> str:
         return BACKEND
 
 
+def backend_of_cells(asked: str | None) -> str | None:
+    """Returns what a cell names when it opens its link: None leaves the choice to each cell's profile.
+
+    Raises as ``chosen_backend`` does.
+    """
+    return BACKEND if chosen_backend(asked) == BACKEND else asked
+
+
 def lacks(asked: str | None) -> list[str]:
     """Returns what this machine lacks for cells over ``asked``, a sentence each."""
     try:

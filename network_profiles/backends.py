@@ -28,6 +28,9 @@ class Backend(Protocol):
     def lacks(self) -> list[str]:
         """Returns what this machine lacks for it, a sentence each with its fix; empty when nothing."""
 
+    def is_exact_for(self, profile: NetworkProfile) -> bool:
+        """Whether its links of that profile are the link model's, rather than an approximation."""
+
     def open(self, profile: NetworkProfile, claim: Claim, *, seed: int, name: str) -> ShapedLink | None:
         """Returns a link on the addresses of ``claim``; None when its device's name is taken.
 
@@ -46,8 +49,8 @@ def backend(name: BackendName) -> Backend:
     return UserspaceBackend()
 
 
-def choose_backend(forced: str | None = None) -> Backend:
-    """Returns the backend named, or the first that this machine can run.
+def choose_backend(forced: str | None = None, profile: NetworkProfile | None = None) -> Backend:
+    """Returns the backend named, or the first that this machine can run; one exact for ``profile`` before others.
 
     Raises InputError for a name that is none, LinkCannotBeBuilt with what is missing.
     """
@@ -56,10 +59,9 @@ def choose_backend(forced: str | None = None) -> Backend:
             if name == forced:
                 return _require(backend(name))
         raise InputError([unknown_name("command line", "--backend", "backend", forced, BACKEND_NAMES)])
-    for name in BACKEND_NAMES:
-        if not backend(name).lacks():
-            return backend(name)
-    return _require(backend("userspace"))
+    usable = [one for one in map(backend, BACKEND_NAMES) if not one.lacks()]
+    exact = [one for one in usable if profile is None or one.is_exact_for(profile)]
+    return next(iter([*exact, *usable]), None) or _require(backend("userspace"))
 
 
 def _require(wanted: Backend) -> Backend:

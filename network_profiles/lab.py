@@ -27,7 +27,7 @@ def open_link(
     can run. A profile that changes with time begins to when the link opens. The link dies with the calling *thread*,
     however that ends. Raises LinkCannotBeBuilt, and InputError for a backend's name that is none.
     """
-    chosen = choose_backend(backend) if backend is None or isinstance(backend, str) else backend
+    chosen = choose_backend(backend, profile) if backend is None or isinstance(backend, str) else backend
     claim, link = _open_somewhere(chosen, profile, seed, name)
     try:
         claim.note({"owner": os.getpid(), "name": name, "shuttle": link.pid, "namespace": link.namespace})

@@ -53,14 +53,14 @@ def verify(
     with 99 % intervals some miss by chance, none twice. Raises InputError for unknown ids, LinkCannotBeBuilt, LinkLost.
     """
     profiles = resolve(profile_ids) if profile_ids else list(load_catalogue().values())
-    chosen = choose_backend(backend).name
+    choose_backend(backend)  # raises before anything begins; which one it is may depend on the profile
     watching = watcher or Watcher()
     gate = _Gate(_PACKETS_PER_S_AT_ONCE)
     open_links = _OpenLinks()
 
     def look(profile: NetworkProfile, seed: int) -> Evidence:
         with (
-            open_link(profile, seed=seed, name=f"verify-{profile.id}", backend=chosen) as link,
+            open_link(profile, seed=seed, name=f"verify-{profile.id}", backend=backend) as link,
             open_links.holding(link),
         ):
             return prove(link, profile, seed=seed, budget_s=budget_s)

@@ -101,11 +101,14 @@ def build_commands(side: Side, shape: PlainShape) -> list[str]:
     ]
 
 
-def change_commands(side: Side, before: PlainShape | None, after: PlainShape | None) -> list[str]:
+def change_commands(
+    side: Side, before: PlainShape | None, after: PlainShape | None, *, spare: float = 1.0
+) -> list[str]:
     """Returns what makes one direction another, for ``tc -batch``; None is an outage.
 
     Only what differs is named. What is on its way keeps its time. ``before`` is the last shape, not None, that was
-    applied, unless the direction is in an outage now.
+    applied, unless the direction is in an outage now. ``spare`` is how much faster than the link the queue behind
+    HTB is: at a rate that keeps changing, what it was once late by must not stay in it.
     """
     path = PATHS[side]
     if after is None:
@@ -117,13 +120,22 @@ def change_commands(side: Side, before: PlainShape | None, after: PlainShape | N
         commands += [
             _queue_rate("change", path, after),
             f"qdisc change dev {path.lossy} parent 10:1 handle 20: {_fifo(after)}",
-            _rate("change", path, after),
+            _rate("change", path, after, spare),
         ]
     if before is None or _delay("change", path, before) != _delay("change", path, after):
         commands.append(_delay("change", path, after))
     if before is None:
         commands.append(f"actions change action pipe index {path.gate}")
     return commands
+
+
+def hold_commands(side: Side, shape: PlainShape, *, held: bool, spare: float = 1.0) -> list[str]:
+    """Returns what makes one direction keep what it has, or go on, for ``tc -batch``.
+
+    netem's ``slot`` lets so many packets go at a time; here one, and then none for an hour.
+    """
+    slot = "slot 3600s 3600s packets 1" if held else "slot 0ms 0ms"
+    return [f"{_rate('change', PATHS[side], shape, spare)} {slot}"]
 
 
 def _loss(verb: str, path: Path, shape: PlainShape) -> str:
@@ -150,8 +162,8 @@ def _fifo(shape: PlainShape) -> str:
     return f"bfifo limit {queue_of(shape).fifo_bytes}"
 
 
-def _rate(verb: str, path: Path, shape: PlainShape) -> str:
-    rate = _bit(queue_of(shape).rate_kbit)
+def _rate(verb: str, path: Path, shape: PlainShape, spare: float = 1.0) -> str:
+    rate = _bit(spare * queue_of(shape).rate_kbit)
     return f"qdisc {verb} dev {path.goes_out} root handle 1: {_STAB} netem limit {_NO_LIMIT_PACKETS} rate {rate}"
 
 

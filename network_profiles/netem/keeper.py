@@ -25,7 +25,8 @@ import time
 from typing import Any
 
 from network_profiles import interfaces, plain_profile
-from network_profiles.netem.arrangement import PATHS, build_commands, change_commands
+from network_profiles.netem.ahead import Ahead
+from network_profiles.netem.arrangement import PATHS, build_commands, change_commands, hold_commands
 from network_profiles.netem.counting import QUESTIONS, counted
 from network_profiles.netem.tc import Tc
 from network_profiles.plain_profile import PlainProfile, Side
@@ -35,6 +36,7 @@ from network_profiles.timeline import Timeline
 INNER_DEVICE = "link0"
 _SIDES: tuple[Side, Side] = ("down", "up")
 _NEVER_S = float("inf")
+_SPARE_ON_A_TRACE = 1.5
 
 
 class Keeper:
@@ -46,8 +48,9 @@ class Keeper:
         self._tc = Tc()
         _build(self._tc, settings["device"], settings["host_address"], settings["device_address"])
         self._applied: dict[Side, PlainShape | None] = {"down": self._profile.down, "up": self._profile.up}
-        self._timelines: dict[Side, Timeline | None] = {}
-        self._tc.do([command for side in _SIDES for command in build_commands(side, self._shape(side))])
+        self._held: dict[Side, bool] = dict.fromkeys(_SIDES, False)
+        self._courses: dict[Side, Timeline | Ahead | None] = {}
+        self._tc.do([command for side in _SIDES for command in build_commands(side, self._profile.shape(side))])
         self._half_line = b""
         self._follow_timeline()
 
@@ -82,19 +85,27 @@ class Keeper:
             _say(answer)
         return bool(chunk)
 
-    def _shape(self, side: Side) -> PlainShape:
-        return self._profile.down if side == "down" else self._profile.up
+    def _course(self, side: Side, now_s: float) -> Timeline | Ahead | None:
+        profile = self._profile
+        timeline = profile.timeline(side, self._seed, now_s)
+        trace = profile.down_trace if side == "down" else profile.up_trace
+        if timeline is None or trace is None:
+            return timeline
+        return Ahead(timeline, profile.shape(side))
+
+    def _spare(self, side: Side) -> float:
+        return _SPARE_ON_A_TRACE if isinstance(self._courses.get(side), Ahead) else 1.0
 
     def _count(self, side: Side) -> dict[str, Any]:
         return counted([self._tc.ask([question]) for question in QUESTIONS[side]])
 
     def _hold(self) -> None:
-        self._timelines = dict.fromkeys(_SIDES)
-        self._apply({side: self._shape(side) for side in _SIDES})
+        self._courses = dict.fromkeys(_SIDES)
+        self._apply({side: self._profile.shape(side) for side in _SIDES})
 
     def _follow_timeline(self) -> None:
         now_s = time.monotonic()
-        self._timelines = {side: self._profile.timeline(side, self._seed, now_s) for side in _SIDES}
+        self._courses = {side: self._course(side, now_s) for side in _SIDES}
         self._apply_what_is_due()
 
     def _apply_what_is_due(self) -> float:
@@ -102,20 +113,27 @@ class Keeper:
         next_s = _NEVER_S
         now_s = time.monotonic()
         wanted: dict[Side, PlainShape | None] = {}
-        for side, timeline in self._timelines.items():
-            if timeline is not None:
-                moment = timeline.moment(now_s)
-                wanted[side] = moment.shape
-                next_s = min(next_s, moment.until_s)
-        self._apply(wanted)
+        held = dict.fromkeys(_SIDES, False)
+        for side, course in self._courses.items():
+            if isinstance(course, Ahead):
+                wanted[side], held[side], until_s = course.setting(now_s)
+                next_s = min(next_s, until_s)
+            elif course is not None:
+                wanted[side], until_s = course.moment(now_s)
+                next_s = min(next_s, until_s)
+        self._apply(wanted, held)
         return next_s
 
-    def _apply(self, wanted: dict[Side, PlainShape | None]) -> None:
+    def _apply(self, wanted: dict[Side, PlainShape | None], held: dict[Side, bool] | None = None) -> None:
         commands = []
         for side, shape in wanted.items():
             if shape != self._applied[side]:
-                commands += change_commands(side, self._applied[side], shape)
+                commands += change_commands(side, self._applied[side], shape, spare=self._spare(side))
                 self._applied[side] = shape
+            hold = held is not None and held[side]
+            if shape is not None and hold != self._held[side]:
+                commands += hold_commands(side, shape, held=hold, spare=self._spare(side))
+                self._held[side] = hold
         if commands:
             self._tc.do(commands)
 

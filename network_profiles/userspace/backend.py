@@ -29,6 +29,9 @@ class UserspaceBackend:
             missing.append("/dev/net/tun may not be opened (run it with sudo)")
         return missing
 
+    def is_exact_for(self, _profile: NetworkProfile) -> bool:
+        return True
+
     def open(self, profile: NetworkProfile, claim: Claim, *, seed: int, name: str) -> ShapedLink | None:
         child = start_daemon(_DAEMON, claim, profile, seed=seed, name=name)
         if child is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bedrock.errors import EnvironmentLacks
 from calls.record import Tier
-from network_profiles import choose_backend
+from device_matrix.link_choice import chosen_backend
 from ringfence.doctor.checks import examine
 from ringfence.doctor.finding import Finding
 from ringfence.plan import Plan
@@ -19,7 +19,7 @@ def require(plan: Plan) -> None:
         needed.add(Tier.BROWSER)
     missing = missing_for(needed, examine())
     if not missing and plan.written.matrix is not None:
-        choose_backend(plan.written.matrix.backend)
+        chosen_backend(plan.written.matrix.backend)
     if not missing:
         return
     names = ", ".join(finding.name for finding in missing)
