@@ -359,8 +359,18 @@ class SwarmMaster:
             self._live.end(now_s, interrupted=interrupted)
         if self._folder is not None:
             self._folder.close(now_s, interrupted=interrupted)
-        self.exit_with(ExitCode.PASS)
+        self._settle_exit_code()
         gevent.killall([one for one in self._greenlets if one is not gevent.getcurrent()], block=False)
+
+    def _settle_exit_code(self) -> None:
+        """A run of ours ends with its worst fault, and without one as Locust has it: ``--exit-code-on-error``."""
+        told = {fault["severity"] for fault in self._live.faults} if self._live is not None else set()
+        if self._folder is None or not self._folder.is_ours:
+            self.exit_with(ExitCode.PASS)
+        elif "fail" in told:
+            self.exit_with(ExitCode.FAIL)
+        elif "invalid" in told:
+            self.exit_with(ExitCode.INVALID)
 
     def _fault(self, what: str, detail: str, severity: Any) -> None:
         if self._live is not None:

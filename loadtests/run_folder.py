@@ -23,11 +23,12 @@ class SwarmFolder:
         self.path = path
         self.run_id = str(manifest["run_id"])
         self._manifest = manifest
-        self._is_ours = is_ours
+        self.is_ours = is_ours
+        """Whether nobody but us will judge this run."""
 
     def close(self, ended_at_s: float, *, interrupted: bool) -> None:
         """Writes the end of the run and its faults into the manifest, when the manifest is ours."""
-        if not self._is_ours:
+        if not self.is_ours:
             return
         faults = self.path / "faults.jsonl"
         lines = faults.read_text(encoding="utf-8").splitlines() if faults.exists() else []

@@ -10,6 +10,7 @@ import gevent
 from gevent.event import Event
 from gevent.lock import RLock
 from locust.env import Environment
+from locust.runners import WorkerRunner
 
 from bedrock.clock import Clock
 from bedrock.errors import RingfenceError
@@ -241,6 +242,7 @@ class WorkerRun:
             self._health.close(self.tally)
             self._closed = True
             self._ship_the_rest()
+            self._say_statistics()
             final = {"slot": self.slot, "second": self.tally.take_second()}
             said = handshake.repeat_until(
                 self.acknowledged, lambda: self._send(handshake.FINAL, final), every_s=1.0, timeout_s=handshake.CLOSE_S
@@ -248,6 +250,15 @@ class WorkerRun:
             if not said:
                 logger.warning("The master has not acknowledged this worker's final report")
             gevent.killall([one for one in self._greenlets if one is not gevent.getcurrent()], block=False)
+
+    def _say_statistics(self) -> None:
+        """Sends Locust's own last statistics ahead of our final report: at the end of a run it waits for neither."""
+        runner = self._runner
+        if isinstance(runner, WorkerRunner):
+            data: dict[str, Any] = {}
+            events: Any = self.environment.events
+            events.report_to_master.fire(client_id=runner.client_id, data=data)
+            runner.send_message("stats", data)
 
     def _ship_the_rest(self) -> None:
         if self.shipper is not None and (left := self.shipper.finish(SHIP_S)):

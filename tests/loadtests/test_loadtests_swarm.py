@@ -69,7 +69,7 @@ def test_killed_workers_and_engines_are_counted_and_the_rest_carries_on(tmp_path
 
 def test_one_process_alone_runs_a_plan_to_its_end(tmp_path: Path) -> None:
     with swarm_in(tmp_path) as swarm:
-        plan = write_plan(tmp_path, people=20, calls=4, hold_s=6)
+        plan = write_plan(tmp_path, people=24, calls=4, hold_s=6)
         swarm.start("--headless", "--only-summary", "--plan", str(plan), "--run-folder", str(swarm.run))
         assert swarm.wait(60) == 0
         end = swarm.seconds()[-1]

@@ -65,12 +65,12 @@ def legend(charts: Page, title: str, name: str) -> Locator:
 
 def test_the_tab_and_the_charts_show_the_run(tmp_path: Path, page: Page) -> None:
     with swarm_in(tmp_path) as swarm:
-        open_ui(swarm, page, write_plan(tmp_path, people=20, calls=4, probes=1))
+        open_ui(swarm, page, write_plan(tmp_path, people=24, calls=4, probes=1))
         page.get_by_role("button", name="Start").click()
         page.get_by_role("tab", name="Calls").click()
         row = page.locator("tr", has=page.get_by_role("cell", name="Outcome: completed", exact=True))
         expect(row.locator("td").nth(1)).to_have_text(re.compile(r"[1-9]\d*"))
-        assert figure(page, "People online") == "22"
+        assert figure(page, "People online") == "26"
         assert figure(page, "Completion").startswith("100.0% (")
         assert float(figure(page, "Set-up p95, ms")) > 0
         assert 1 <= float(figure(page, "MOS-LQ p50")) <= 5
