@@ -11,9 +11,9 @@ import math
 import os
 from array import array
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 from network_profiles.traces.generate import STEP_S, RateStretch
 
@@ -28,8 +28,7 @@ class TraceUnreadable(ValueError):
     """A file is not a trace; the message says where and why."""
 
 
-@dataclass(frozen=True, slots=True)
-class MahimahiTrace:
+class MahimahiTrace(NamedTuple):
     """When a link had room for 1504 bytes."""
 
     at_ms: array[int]
