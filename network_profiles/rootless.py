@@ -37,7 +37,7 @@ def enter_if_needed(command: Sequence[str]) -> None:
     if missing:
         sentence = "without root, links cannot be built here: " + "; ".join(missing)
         raise LinkCannotBeBuilt(sentence, hint="run it with sudo", missing=missing)
-    path = os.pathsep.join(filter(None, [str(_PACKAGE_ROOT), os.environ.get("PYTHONPATH", "")]))
+    path = os.pathsep.join([str(_PACKAGE_ROOT), os.environ.get("PYTHONPATH", "")])
     inner = [*_UNSHARE, sys.executable, "-m", "network_profiles.rootless", *command]
     os.execvpe(inner[0], inner, {**os.environ, "PYTHONPATH": path})
 
@@ -67,6 +67,9 @@ def main() -> None:
     """Prepares the namespace that we are the first in, and becomes the command named."""
     bring_loopback_up()
     _hide_claims_of_others()
+    theirs = os.environ.pop("PYTHONPATH", "").partition(os.pathsep)[2]  # ours was put before it, for this program alone
+    if theirs:
+        os.environ["PYTHONPATH"] = theirs
     os.execvp(sys.argv[1], sys.argv[1:])
 
 
