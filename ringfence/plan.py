@@ -29,6 +29,10 @@ class TargetSection(Written):
     """Empty: ringfence starts the reference service itself."""
 
 
+START_S = 12.0
+"""What the service and the swarm's processes take to come up."""
+
+
 class PlanFile(Written):
     """A whole plan file."""
 
@@ -40,11 +44,21 @@ class PlanFile(Written):
     max_duration_s: float = Field(default=480, gt=0)
     """The run is ended, and is INVALID, when it takes longer."""
     expected_duration_s: float = Field(default=300, gt=0)
-    """What the screen's "time left" counts down from."""
+    """What the screen's "time left" counts down from, unless ``estimated_duration_s`` knows better."""
     target: TargetSection = TargetSection()
     service: ServiceTable = ServiceTable()
     swarm: SwarmPlan | None = None
     matrix: MatrixPlan | None = None
+
+    @property
+    def estimated_duration_s(self) -> float:
+        """How long a run takes without trouble: as written, or from the stages of a swarm that is alone."""
+        written = "expected_duration_s" in self.model_fields_set
+        length_s = self.swarm.length_s() if self.swarm is not None and self.matrix is None else None
+        if self.swarm is None or length_s is None or written:
+            return self.expected_duration_s
+        sign_in_s = START_S + self.swarm.people / self.swarm.spawn_rate_per_s
+        return sign_in_s + length_s + self.swarm.talk_s.median
 
 
 @dataclass(frozen=True, slots=True)

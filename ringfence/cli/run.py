@@ -138,7 +138,7 @@ def conduct(
     folder = create_run_folder(runs, plan, clock)
     signal.signal(signal.SIGTERM, _interrupt)
     interrupted = False
-    with Screen(console, f"ringfence {plan.written.name}", plan.written.expected_duration_s) as screen:
+    with Screen(console, f"ringfence {plan.written.name}", plan.written.estimated_duration_s) as screen:
         screen.say(f"run folder {folder.path}")
         conductor = Conductor(plan, folder, clock, screen, matrix_filters=matrix_filters or {})
         try:

@@ -68,6 +68,8 @@ class Screen:
             parts.append(_swarm_panel(progress))
         if progress.cells:
             parts.append(_matrix_panel(progress))
+        if len(parts) == 1:
+            parts.append(Text(" people are made, engines come up", style="dim"))
         return Group(*parts)
 
     def _headline(self, elapsed_s: float) -> Text:
@@ -106,15 +108,18 @@ def _swarm_panel(progress: Progress) -> Panel:
         ("completed", lambda: _whole(second, "completed")),
         ("failed", lambda: _whole(second, "failed")),
         ("other endings", lambda: _whole(second, "other")),
+        ("starts dropped", lambda: _whole(second, "starts_dropped")),
         ("setup p95", lambda: _ms(second, "setup_p95_ms")),
         ("one-way delay p95", lambda: _ms(second, "owd_p95_ms")),
+        ("MOS, middle / worst", lambda: f"{_mos(second, 'mos_p50')} / {_mos(second, 'mos_p5')}"),
         ("send lateness p99", lambda: _ms(second, "send_late_p99_ms")),
         ("engine CPU", lambda: f"{float(second.get('engine_cpu') or 0):.0%} of a core"),
     ]
     half = (len(rows) + 1) // 2
     for left, right in zip(rows[:half], rows[half:], strict=False):
         table.add_row(f"[dim]{left[0]}[/]", left[1](), f"[dim]{right[0]}[/]", right[1]())
-    return Panel(table, title=f"swarm: {second.get('stage', '')}", title_align="left", border_style="cyan")
+    title = f"swarm: {second.get('stage', '')}"
+    return Panel(table, title=title, title_align="left", border_style="cyan", expand=False)
 
 
 def _matrix_panel(progress: Progress) -> Panel:
@@ -147,6 +152,11 @@ def _whole(second: dict[str, object], key: str) -> str:
 def _ms(second: dict[str, object], key: str) -> str:
     value = second.get(key)
     return f"{value:.0f} ms" if isinstance(value, int | float) else "-"
+
+
+def _mos(second: dict[str, object], key: str) -> str:
+    value = second.get(key)
+    return f"{value:.1f}" if isinstance(value, int | float) else "-"
 
 
 def _clock(seconds: float) -> str:
