@@ -12,6 +12,7 @@ import pytest
 from real_links import link_devices, needs_links
 
 from network_profiles import rootless
+from network_profiles.addresses import CLAIMS_FOLDERS
 from network_profiles.errors import LinkCannotBeBuilt
 
 pytestmark = [needs_links, pytest.mark.integration]
@@ -41,8 +42,12 @@ ORDINARY_MACHINE = """
 
 @pytest.fixture
 def scene() -> Iterator[Path]:
+    claims = CLAIMS_FOLDERS[-1]
+    was_there = claims.exists()
     with tempfile.TemporaryDirectory() as folder:
         yield Path(folder)
+    if claims.exists() and not was_there:
+        claims.rmdir()
 
 
 def as_nobody(scene: Path, *argv: str, tun_mode: str = "0666") -> subprocess.CompletedProcess[str]:
