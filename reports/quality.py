@@ -9,18 +9,19 @@ from reports.store import RunStore
 STEPS = ("intended to sent", "sent to ringing", "ringing to answer", "answer to ICE", "ICE to DTLS", "DTLS to audio")
 """The funnel as durations, in the order of the columns ``step_1_ms`` … of call_view.py. The person's own ringing time
 is taken out of the third; what is left adds up to ``setup_ms``."""
-MIN_RANKED = 10
+MIN_RANKED, MIN_SPREAD = 10, 0.3
+"""Fewer legs, or legs that the E-model finds alike to so much MOS, have no order that could agree."""
 
 
 def quality_figures(store: RunStore) -> QualityFigures:
     """Returns the swarm's figures. Needs the table ``calls``."""
-    rho, ranked = store.rows(_RANKS)[0]
+    rho, ranked, spread = store.rows(_RANKS)[0]
     return QualityFigures(
         steps=_steps(store),
         windows=[WindowFigures(**row) for row in store.records(_WINDOWS, [BAD_R])],
         mouth_to_ear=[MouthToEarFigures(**row) for row in store.records(_MOUTH_TO_EAR)],
         probes=[ProbeFigures(**row) for row in store.records(_PROBES)],
-        rank_agreement=rho if ranked >= MIN_RANKED else None,
+        rank_agreement=rho if ranked >= MIN_RANKED and spread >= MIN_SPREAD else None,
         unscored=dict(store.rows(_UNSCORED)),
         voices=[row[0] for row in store.rows("SELECT DISTINCT voice FROM probes ORDER BY 1")],
         measures=[row[0] for row in store.rows("SELECT DISTINCT measure FROM probes ORDER BY 1")],
@@ -80,8 +81,9 @@ FROM sides WHERE source = 'swarm' AND tier = 'media' GROUP BY side ORDER BY side
 _UNSCORED = "SELECT reason, count(*) FROM probes WHERE reason <> '' GROUP BY reason ORDER BY count(*) DESC, reason"
 
 _RANKS = """
-SELECT corr(visqol_rank, emodel_rank), count(*) FROM (
-    SELECT rank() OVER (ORDER BY visqol_mos_lq) + (count(*) OVER (PARTITION BY visqol_mos_lq) - 1) / 2 AS visqol_rank,
+SELECT corr(visqol_rank, emodel_rank), count(*), max(mos_lq) - min(mos_lq) FROM (
+    SELECT mos_lq,
+        rank() OVER (ORDER BY visqol_mos_lq) + (count(*) OVER (PARTITION BY visqol_mos_lq) - 1) / 2 AS visqol_rank,
         rank() OVER (ORDER BY mos_lq) + (count(*) OVER (PARTITION BY mos_lq) - 1) / 2 AS emodel_rank
     FROM sides WHERE source = 'swarm' AND visqol_mos_lq IS NOT NULL AND mos_lq IS NOT NULL
 )

@@ -78,7 +78,7 @@ class QualityFigures(msgspec.Struct, frozen=True, kw_only=True):
     mouth_to_ear: list[MouthToEarFigures] = []
     probes: list[ProbeFigures] = []
     rank_agreement: float | None = None
-    """Spearman's rho between E-model and ViSQOL over the scored probe legs; None for fewer than ten."""
+    """Spearman's rho between E-model and ViSQOL over the scored probe legs; None when they are too few or too alike."""
     unscored: dict[str, int] = {}
     """Probe legs without a score, by reason."""
     voices: list[str] = []

@@ -44,18 +44,18 @@ def _windows(quality: QualityFigures) -> QualityTable:
         (
             tier.tier, grouped(tier.windows), figure(tier.mos_lq_p5, ""), figure(tier.mos_lq_median, ""),
             figure(tier.mos_cq_p5, ""), figure(tier.mos_cq_median, ""), figure(tier.below_3_1_ratio, "ratio"),
-            figure(tier.below_3_6_ratio, "ratio"), f"{grouped(tier.bad_s)} of {grouped(tier.heard_s)}",
+            figure(tier.below_3_6_ratio, "ratio"), figure(tier.bad_s / tier.heard_s if tier.heard_s else None, "ratio"),
         )
         for tier in quality.windows
     ]  # fmt: skip
-    columns = ("tier", "windows", "LQ p5", "LQ p50", "CQ p5", "CQ p50", "LQ < 3.1", "LQ < 3.6", "bad s")
+    columns = ("tier", "windows", "LQ p5", "p50", "CQ p5", "p50", "< 3.1", "< 3.6", "bad s")
     calibrated = ", ".join(
         f"{tier.tier} {percent(tier.calibrated_ratio)} % calibrated, {percent(tier.extrapolated_ratio)} % extrapolated "
         "and left out"
         for tier in quality.windows
         if tier.calibrated_ratio or tier.extrapolated_ratio
     )
-    note = "MOS of every 5 s that a leg heard, full band (G.107.2): LQ listening, CQ with the delay; bad below R 50"
+    note = "MOS of every 5 s that a leg heard, full band (G.107.2): LQ listening, CQ with the delay; bad seconds: R below 50"
     return QualityTable("Quality, window by window", columns, rows, f"{note}; {calibrated}" if calibrated else note)
 
 
@@ -72,7 +72,7 @@ def _mouth_to_ear(quality: QualityFigures) -> QualityTable:
         for tier in quality.mouth_to_ear
         if tier.clock and tier.uncertainty_ms is not None
     )
-    columns = ("tier", "legs", "frame", "look-ahead", "network", "playout", "mouth to ear p50", "p95")
+    columns = ("tier", "legs", "frame", "codec", "network", "playout", "total p50", "p95")
     note = "parts are medians; probes (media) measure the whole by correlation, the others add the parts up"
     return QualityTable("Mouth to ear", columns, rows, f"{note}. Clock: {clocks}" if clocks else note)
 
@@ -80,18 +80,23 @@ def _mouth_to_ear(quality: QualityFigures) -> QualityTable:
 def _probes(quality: QualityFigures) -> QualityTable:
     rows = [
         (
-            f"the {side.listener} hears", f"{grouped(side.scored)} of {grouped(side.legs)}",
+            f"to the {side.listener}", f"{grouped(side.scored)}/{grouped(side.legs)}",
             figure(side.visqol_p5, ""), figure(side.visqol_median, ""), figure(side.emodel_median, ""),
             figure(side.mouth_to_ear_p50_ms, "ms"), figure(side.stretch_p95_ms, "ms"),
         )
         for side in quality.probes
     ]  # fmt: skip
-    agreement = "too few to rank" if quality.rank_agreement is None else f"rank agreement {quality.rank_agreement:.2f}"
-    notes = [f"{' and '.join(quality.measures) or 'not scored'} on {' and '.join(quality.voices) or 'no'} speech",
+    agreement = (
+        "too few or too alike to rank"
+        if quality.rank_agreement is None
+        else f"rank agreement {quality.rank_agreement:.2f}"
+    )
+    notes = ["E-model and mouth to ear are medians, stretch is how much the delay moved within a probe, p95",
+             f"{' and '.join(quality.measures) or 'not scored'} on {' and '.join(quality.voices) or 'no'} speech",
              f"E-model and ViSQOL have different scales: {agreement}"]  # fmt: skip
     if quality.unscored:
         notes.append("not scored: " + ", ".join(f"{counted(n, 'leg')} ({why})" for why, n in quality.unscored.items()))
-    columns = ("direction", "scored", "ViSQOL p5", "p50", "E-model p50", "mouth to ear p50", "stretch p95")
+    columns = ("direction", "scored", "ViSQOL p5", "p50", "E-model", "m-to-e", "stretch")
     return QualityTable("Probe calls", columns, rows, "; ".join(notes))
 
 

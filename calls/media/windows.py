@@ -10,8 +10,8 @@ from calls.media.interface import AudioWindow
 WINDOW_S = 5.0
 _SHORTEST_S = 1.0
 """A shorter rest at the end of a call is too little to judge."""
-_SHORTEST_TALK_MS = 200.0
-"""Less talk than this tells nothing about the rate."""
+_SHORTEST_TALK_MS = 1000.0
+"""Less talk than this tells little about the rate: then all talk up to now does."""
 LOOK_AHEAD_MS = 6.5
 """Opus's algorithmic delay beside the frame itself (RFC 6716: 2.5 ms look-ahead, up to 4 ms of resampling)."""
 
@@ -42,6 +42,8 @@ class WindowCounter:
         self._start_s = 0.0
         self._end_s = 0.0
         self._already_lost = 0
+        self._talk_bytes = 0
+        self._talk_ms = 0.0
         self._kbit = 0.0
         """Held where too little was said to tell (G.107: what the codec impairs does not change in a pause)."""
         self._tally = _Tally()
@@ -114,8 +116,12 @@ class WindowCounter:
         missing = tally.lost + tally.late
         loss_ratio = min(1.0, missing / expected)
         owd_ms = tally.owd_sum_ms / tally.owd_count if tally.owd_count else None
+        self._talk_bytes += tally.talk_bytes
+        self._talk_ms += tally.talk_ms
         if tally.talk_ms >= _SHORTEST_TALK_MS:
             self._kbit = tally.talk_bytes * 8 / tally.talk_ms
+        elif self._talk_ms:
+            self._kbit = self._talk_bytes * 8 / self._talk_ms
         talked_ms = tally.talk_ms + tally.lost * ptime_ms
         ear_ms = ptime_ms + LOOK_AHEAD_MS + tally.owd_min_ms + tally.playout_delay_ms
         self.finished.append(

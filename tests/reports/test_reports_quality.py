@@ -29,7 +29,7 @@ def parts(leg: LegRecord) -> LegRecord:
         return leg
     return msgspec.structs.replace(
         leg, m2e_frame_ms=20.0, m2e_lookahead_ms=6.5, m2e_network_ms=50.0, m2e_playout_ms=40.0, mouth_to_ear_ms=116.5,
-        owd_clock="same_clock", owd_uncertainty_ms=0.0038, mos_lq=4.0 + int(leg.call_id[-2:]) / 1000, mos_grounded=True,
+        owd_clock="same_clock", owd_uncertainty_ms=0.0038, mos_lq=4.0 + int(leg.call_id[-2:]) / 200, mos_grounded=True,
     )  # fmt: skip
 
 
