@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 from pathlib import Path
 from types import FrameType
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cyclopts import Parameter
 from rich.console import Console
@@ -16,6 +16,7 @@ from bedrock.exit_codes import ExitCode
 from device_matrix.devices import catalogue
 from device_matrix.planner import Filters, narrow, plan_cells
 from network_profiles import load_catalogue
+from network_profiles.shaped_link import BackendName
 from ringfence.cli.verdict import judge
 from ringfence.doctor.carrying import require_capacity
 from ringfence.doctor.preflight import require
@@ -27,12 +28,14 @@ from ringfence.plan import Plan, load_plan, without
 
 PlanOption = Annotated[str, Parameter(name=["--plan", "-p"])]
 SetOption = Annotated[list[str], Parameter(name="--set", negative="")]
+BackendOption = BackendName | Literal["cdp"] | None
 
 
 def run(
     *,
     plan: PlanOption = "smoke",
     set_: SetOption = [],  # noqa: B006 - read only, and cyclopts shows the default
+    backend: BackendOption = None,
     runs: Path = Path("runs"),
     json: bool = False,
 ) -> int:
@@ -44,12 +47,14 @@ def run(
         A built-in plan's name (smoke), or a TOML file.
     set_
         Overrides one key of the plan, e.g. --set service.degradation=false. Repeatable.
+    backend
+        What carries the links' packets (the plan's matrix.backend); the best that this machine can run when left out.
     runs
         Where the run's folder is made; runs/latest points at the newest.
     json
         Print summary.json instead of the rich summary.
     """
-    return conduct(load_plan(plan, set_), runs, json=json)
+    return conduct(load_plan(plan, [*set_, *_backend_override(backend)]), runs, json=json)
 
 
 def swarm(
@@ -90,6 +95,7 @@ def matrix(
     scenarios: str = "",
     drivers: str = "",
     set_: SetOption = [],  # noqa: B006 - as above
+    backend: BackendOption = None,
     runs: Path = Path("runs"),
     json: bool = False,
 ) -> int:
@@ -111,15 +117,21 @@ def matrix(
         Only this driver: playwright or appium.
     set_
         Overrides one key of the plan. Repeatable.
+    backend
+        What carries the links' packets (the plan's matrix.backend); the best that this machine can run when left out.
     runs
         Where the run's folder is made.
     json
         Print summary.json instead of the rich summary.
     """
     filters = {"cell": cell, "devices": devices, "networks": networks, "scenarios": scenarios, "drivers": drivers}
-    loaded = without(load_plan(plan, set_), "swarm")
+    loaded = without(load_plan(plan, [*set_, *_backend_override(backend)]), "swarm")
     _check_filters(loaded, filters)
     return conduct(loaded, runs, json=json, matrix_filters=filters)
+
+
+def _backend_override(backend: BackendOption) -> list[str]:
+    return [] if backend is None else [f"matrix.backend={backend}"]
 
 
 def conduct(
