@@ -138,8 +138,7 @@ LEGAL: dict[tuple[Side, CallState], frozenset[Told]] = {
     (Side.CALLER, CallState.CONNECTING): _IN_CALL,
     (Side.CALLER, CallState.TALKING): _IN_CALL,
     (Side.CALLER, CallState.LEAVING): _BEFORE_ANSWER | _IN_CALL | {Told.TRYING, Told.REFUSED},
-    # An invitation is shown again to a device that was dialing when it came, or that resumed.
-    (Side.CALLEE, CallState.RINGING): frozenset({Told.INCOMING, Told.CANDIDATE, Told.ENDED, Told.ERROR}),
+    (Side.CALLEE, CallState.RINGING): frozenset({Told.CANDIDATE, Told.ENDED, Told.ERROR}),
     (Side.CALLEE, CallState.CONNECTING): _IN_CALL,
     (Side.CALLEE, CallState.TALKING): _IN_CALL,
     (Side.CALLEE, CallState.LEAVING): _IN_CALL,
@@ -203,7 +202,7 @@ class CallMachine:
         self._limit_at_s = now_s + (limits.setup_s if side is Side.CALLER else limits.ring_s)
         self._replies_by_s: dict[Told, float] = {}
         self._crossing: set[Told] = set()
-        """Replies that were due when we said goodbye: they may still come."""
+        """What may come once, late: replies that were due when we said goodbye, an invitation shown again."""
         self._loses_peer = False
         self._began_s = now_s
         self._before_ring_s = 0.0
@@ -249,6 +248,10 @@ class CallMachine:
             self._crossing.add(reply)
         else:
             self._replies_by_s[reply] = now_s + self.limits.reply_s
+
+    def may_hear_again(self) -> None:
+        """The service may show this side its invitation once more: it was dialing when that came, or has resumed."""
+        self._crossing.add(Told.INCOMING)
 
     def takes_back(self, reply: Told) -> None:
         """What was asked is asked no more: an offer of ours that gave way to theirs."""
@@ -313,9 +316,9 @@ class CallMachine:
             return Action.NONE
         if what in _LAST_WORDS:
             return self._told_last_word(what, now_s, code)
+        self._crossing.discard(what)
         if what in REPLY_TIMEOUTS:
             self._replies_by_s.pop(what, None)
-            self._crossing.discard(what)
         elif what is Told.ANSWERED and self.state is not CallState.LEAVING:
             self._connect(now_s)
         elif what is Told.TRYING and self.state is CallState.INVITING:
@@ -375,8 +378,10 @@ class CallMachine:
     def _is_legal(self, what: Told) -> bool:
         if self.shadow:
             return what in LEGAL_IN_SHADOW
+        if what in self._crossing:
+            return True
         if what in REPLY_TIMEOUTS:
-            return self.awaits(what) or what in self._crossing
+            return self.awaits(what)
         return what in LEGAL[self.side, self.state]
 
     def _ring(self, now_s: float) -> None:

@@ -229,6 +229,8 @@ class CallLeg:
                 return self.machine.stop(event.reason)
             case _Resuming():
                 self.machine.asked(Told.RESUMED, now_s)
+                if self.machine.state is CallState.RINGING:
+                    self.machine.may_hear_again()
         return Action.NONE
 
     def _take_milestone(self, event: MediaEvent, now_s: float) -> Action:

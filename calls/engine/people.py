@@ -8,6 +8,8 @@ import random
 import uuid
 from collections.abc import Callable, Iterable, Mapping
 
+import msgspec
+
 from bedrock.errors import RingfenceError
 from bedrock.toml_input import nearest
 from calls.access_link import AccessLink
@@ -60,6 +62,10 @@ class Person:
         self._on_leg_finished = on_leg_finished
         profile = _profile(self.spec.network)
         real = _profile(self.spec.link)
+        # A profile that was named by its file goes by its id in every record.
+        self.spec = msgspec.structs.replace(
+            self.spec, network=profile.id if profile else "", link=real.id if real else ""
+        )
         if profile is not None:
             seed = self._context.random_of("link", self.spec.name + self.device).getrandbits(32)
             self.link = AccessLink(profile, seed, asyncio.get_running_loop(), self._context.media.ticker)
@@ -188,7 +194,10 @@ class Person:
         mark = mark_of(incoming.call_id)
         if mark is not None and mark.scenario is SCENARIOS["glare"]:
             self._call_back(incoming)
-        self._start(CalleeLeg(self._context, self, incoming)).add_done_callback(self._report)
+        leg = CalleeLeg(self._context, self, incoming)
+        if self.current() is not None:
+            leg.machine.may_hear_again()  # it was dialing: the service may show the call again after its refusal
+        self._start(leg).add_done_callback(self._report)
         self._rings.set()
 
     def _call_back(self, incoming: Signal) -> None:

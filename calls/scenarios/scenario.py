@@ -66,7 +66,7 @@ class Scenario:
     """The callee is signed in twice. The engine that has the person sees to it: nothing for a driver to do."""
     needs_busy_callee: bool = False
     """The driver must choose somebody who is in a call already, and will be for some seconds more."""
-    needs_patience: bool = False
+    needs_patience: bool = True
     """The caller waits as long as it rings: an order's ``patience_s`` does not count."""
 
     @property

@@ -311,6 +311,17 @@ def test_an_offer_that_gave_way_is_no_longer_due() -> None:
     assert machine.findings == ["illegal_reanswer"]
 
 
+def test_an_invitation_is_shown_again_once_and_only_to_who_was_dialing() -> None:
+    for state in (CallState.RINGING, CallState.CONNECTING, CallState.TALKING):
+        machine = in_state(Side.CALLEE, state)
+        machine.may_hear_again()
+        machine.told(Told.INCOMING, 103.0)
+        assert machine.findings == []
+        assert machine.state is state
+        machine.told(Told.INCOMING, 103.1)
+        assert machine.findings == ["illegal_incoming"]
+
+
 def shadow() -> CallMachine:
     return CallMachine(Side.CALLER, LIMITS, 100.0, shadow=True)
 
