@@ -74,7 +74,8 @@ class Conductor:
             self.selector.close()
 
     def _start_target(self) -> None:
-        self.screen.say("starting the calling service")
+        url = self.plan.written.target.url
+        self.screen.say(f"asking for the calling service at {url}" if url else "starting the calling service")
         self.target = start_target(
             self.plan.written,
             database=self.folder.path / "service" / "service.sqlite",
