@@ -18,8 +18,20 @@ from reports.summary import RuleKind, RuleResult, Verdict
 
 T = TypeVar("T", KneeResult, RolloutResult)
 
-JUDGED_BY_STEP = frozenset({"send_late_seconds", "send_late_legs", "datagrams_dropped", "starts_dropped"})
-"""Checks of validity.py that a knee search applies to every step, where a miss ends the search."""
+JUDGED_BY_STEP = frozenset(
+    {
+        "send_late_seconds",
+        "send_late_legs",
+        "datagrams_dropped",
+        "cpu",
+        "loop_lag",
+        "steal",
+        "file_descriptors",
+        "local_ports",
+        "starts_dropped",
+    }
+)
+"""Checks of validity.py that hold for a window of a run: each step is held to them, and a miss ends a knee search."""
 
 
 def read_knee(run: Path) -> KneeResult | None:

@@ -21,13 +21,14 @@ from reports.judge import judge_rule
 from reports.metrics import METRICS, Kind
 from reports.run_folder import find_run
 from reports.slo import Rule, SloFile, load_slo
+from reports.staged import JUDGED_BY_STEP
 from reports.staged_result import JudgedRule, Judgement, StepVerdict
 from reports.statistics import proportion_bounds
 from reports.store import RunStore
 from reports.summary import RuleResult
 from reports.validity import judge_validity
 
-HARNESS = frozenset({"send_late_seconds", "send_late_legs", "datagrams_dropped", "starts_dropped", "lost_call_halves"})
+HARNESS = JUDGED_BY_STEP | {"lost_call_halves"}
 """The gate's checks of the generator that a window can be held to."""
 AS_MEANT = 0.95
 """Share of a step's calls of one scenario that must end as that scenario expects."""

@@ -244,3 +244,15 @@ def test_the_judge_is_a_program(run: Run) -> None:
         stdout=subprocess.PIPE, check=True, timeout=50, cwd=Path(__file__).parent.parent.parent,
     ).stdout  # fmt: skip
     assert msgspec.json.decode(said, type=Judgement) == here
+
+
+def test_a_machine_out_of_cpu_judges_nobody(run: Run) -> None:
+    for second in range(40):
+        run.engine(second + 0.5)
+        run.health[-1] = msgspec.structs.replace(run.health[-1], cpu_ratio=1.0)
+        run.message(second)
+    for place in range(60):
+        run.call(10 + place / 3, ok=False)
+    judged = run.judge()
+    assert judged.verdict == "INVALID"
+    assert "CPU" in judged.reason or "core" in judged.reason, judged.reason

@@ -22,6 +22,8 @@ setup_limit_s = 2.0
 [validity]   # of a machine that runs other tests beside this one
 send_late_seconds_ratio_max = 1.0
 send_late_legs_ratio_max = 1.0
+busy_seconds_ratio_max = 1.0
+starts_dropped_ratio_max = 0.5
 [[rule]]
 name = "calls complete"
 metric = "completion_ratio"
