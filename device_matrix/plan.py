@@ -13,8 +13,7 @@ from bedrock.errors import InputError, Problem
 from bedrock.toml_input import Written, check, find_file, read_toml, unknown_name
 from device_matrix.devices import DeviceClass, catalogue
 from device_matrix.scenarios import SCENARIO_NAMES
-from network_profiles import load_catalogue
-from network_profiles.shaped_link import BackendName
+from network_profiles.catalogue import problem_of
 
 PLANS_FOLDER = Path(__file__).parent.parent / "ringfence" / "plans"
 DEFAULT_PLAN = "smoke"
@@ -43,7 +42,7 @@ class MatrixPlan(Written):
     drivers: Literal["alternate", "playwright", "appium"] = "alternate"
     retries_environment: int = Field(default=1, ge=0, le=5)
     """How often an attempt that ended in an environment error is tried again. Failures of the product never are."""
-    backend: BackendName | Literal["cdp"] | None = None
+    backend: Literal["userspace", "netem", "cdp"] | None = None
     """What carries the packets of the links, ``userspace`` or ``netem``; absent = the best that the machine can run.
     ``cdp`` is no link but the browser's own emulation, which also stands in, labelled, where no link can be built."""
     sustain_s: float = Field(default=8, ge=2, le=600)
@@ -100,9 +99,19 @@ def unknown_names(section: Mapping[str, Any], file: str) -> list[Problem]:
         scenario = rule.get("scenario")
         if isinstance(scenario, str) and scenario not in SCENARIO_NAMES:
             problems.append(unknown_name(file, f"{key}.scenario", "scenario", scenario, SCENARIO_NAMES))
-        problems += _unknown(rule.get("networks"), load_catalogue(), file, f"{key}.networks", "network")
+        problems += _unknown_networks(rule.get("networks"), file, f"{key}.networks")
         problems += _unknown(rule.get("devices"), devices, file, f"{key}.devices", "device")
     return problems
+
+
+def _unknown_networks(names: Any, file: str, key: str) -> list[Problem]:
+    """Of profiles named by id or by path; a path brings the problems of its own file."""
+    return [
+        problem
+        for place, name in enumerate(names if isinstance(names, list) else [])
+        if isinstance(name, str)
+        for problem in problem_of(name, file, f"{key}[{place}]", what="network")
+    ]
 
 
 def _unknown(names: Any, known: Iterable[str], file: str, key: str, what: str) -> list[Problem]:
