@@ -8,7 +8,6 @@ import logging
 import os
 import random
 import socket as sockets
-import ssl
 from typing import TYPE_CHECKING
 
 import aiohttp
@@ -16,9 +15,10 @@ import msgspec
 
 from bedrock.clock import Clock
 from bedrock.errors import TargetUnreachable
-from calls.errors import NotDelivered, NotTheService, RateLimited, SignalingLost, SignInRefused, TlsFailed
+from calls.errors import NotDelivered, NotTheService, RateLimited, SignalingLost, SignInRefused
 from calls.state_machine import Told
 from calls.targets.protocol import Listener, Policy
+from calls.targets.reference_http import LONGEST_WAIT_S, fetch_token, unreachable
 from calls.targets.reference_messages import Message, decode, encode, signal_of
 
 if TYPE_CHECKING:
@@ -37,9 +37,6 @@ BACKOFF_S = (1.0, 2.0, 4.0, 8.0)
 """Pauses between later tries, the last for all that follow, each stretched by chance up to half."""
 GOODBYE_S = 0.5
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024
-MAX_SIGN_IN_BYTES = 64 * 1024
-LONGEST_WAIT_S = 60.0
-"""A service that asks to come again later than this is not waited for."""
 FRAME_BYTES = 8
 """WebSocket header and mask of a message on the way."""
 
@@ -78,23 +75,7 @@ class ReferenceTarget:
 
     async def fetch_token(self, name: str, password: str) -> str:
         """Returns a token for the WebSocket. Raises TargetUnreachable or SignInRefused, or a kind of these."""
-        try:
-            async with self.http.post(
-                f"{self.url}/api/sign-in", json={"name": name, "password": password}, allow_redirects=False
-            ) as response:
-                body = await _read_at_most(response, MAX_SIGN_IN_BYTES)
-                status, retry_after = response.status, response.headers.get("Retry-After", "")
-        except (aiohttp.ClientError, OSError, ValueError) as error:
-            raise _unreachable(self.url, "does not answer a sign-in", error) from None
-        if status == 429 and retry_after.isdecimal() and int(retry_after) <= LONGEST_WAIT_S:
-            raise RateLimited(f"the service takes no more sign-ins now: {name}", retry_after_s=float(retry_after))
-        answer = _json(body)
-        if not isinstance(answer, dict) or not isinstance(token := answer.get("token", ""), str):
-            raise NotTheService(f"{self.url} does not speak the reference service's language")
-        if status != 200 or not token:
-            code = str(answer.get("error", status))
-            raise SignInRefused(f"the service does not let {name} in: {code}", code=code)
-        return token
+        return await fetch_token(self.http, self.url, name, password)
 
     async def close(self) -> None:
         """Closes the shared HTTP connections. Safe to call twice."""
@@ -236,7 +217,7 @@ class ReferenceSession:
             greeting = decode(frame.data) if frame.type is aiohttp.WSMsgType.TEXT else Message(type="")
         except (aiohttp.ClientError, OSError, msgspec.DecodeError) as error:
             await self._drop_socket()
-            raise _unreachable(self._target.url, "does not open a WebSocket", error) from None
+            raise unreachable(self._target.url, "does not open a WebSocket", error) from None
         if greeting.type == "error":
             raise SignInRefused(f"the service does not greet {self._name}", code=str(greeting.code))
         if greeting.type != "welcome" or greeting.policy is None:
@@ -425,33 +406,6 @@ class ReferenceSession:
         if sent_at_s is not None:
             self.rtt_ms = (self._target.clock.monotonic_s() - sent_at_s) * 1000.0
             self._ponged.set()
-
-
-async def _read_at_most(response: aiohttp.ClientResponse, limit: int) -> bytes:
-    """Returns the body. Raises ValueError when it goes on and on."""
-    body = b""
-    async for chunk in response.content.iter_any():
-        body += chunk
-        if len(body) > limit:
-            raise ValueError(f"an answer of more than {limit} bytes")
-    return body
-
-
-def _json(body: bytes) -> object:
-    """Returns the decoded body, None for what is no JSON."""
-    try:
-        return msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
-
-
-def _unreachable(url: str, what: str, error: Exception) -> TargetUnreachable:
-    if isinstance(error, (aiohttp.ClientSSLError, aiohttp.ClientConnectorCertificateError, ssl.SSLError)):
-        return TlsFailed(f"{url} {what}: no safe connection: {error}", hint="check the certificate, and the port")
-    if isinstance(error, (aiohttp.ClientResponseError, ValueError)):
-        # What a TLS port says to plain HTTP is no HTTP either.
-        return NotTheService(f"{url} {what}: {error}", hint="is that the service's port, and http or https right?")
-    return TargetUnreachable(f"{url} {what}: {error}")
 
 
 def _cut(socket: aiohttp.ClientWebSocketResponse) -> None:

@@ -1,0 +1,68 @@
+"""Signing in at the reference service over HTTP, and the names of all that may go wrong on the way."""
+
+from __future__ import annotations
+
+import ssl
+
+import aiohttp
+import msgspec
+
+from bedrock.errors import TargetUnreachable
+from calls.errors import NotTheService, RateLimited, SignInRefused, TlsFailed
+
+MAX_SIGN_IN_BYTES = 64 * 1024
+LONGEST_WAIT_S = 60.0
+"""A service that asks to come again later than this is not waited for."""
+
+
+async def fetch_token(http: aiohttp.ClientSession, url: str, name: str, password: str) -> str:
+    """Returns a token for the WebSocket.
+
+    Raises TargetUnreachable, TlsFailed, NotTheService, SignInRefused, or RateLimited when the service asks to come
+    again within LONGEST_WAIT_S.
+    """
+    try:
+        async with http.post(
+            f"{url}/api/sign-in", json={"name": name, "password": password}, allow_redirects=False
+        ) as response:
+            body = await _read_at_most(response, MAX_SIGN_IN_BYTES)
+            status, retry_after = response.status, response.headers.get("Retry-After", "")
+    except (aiohttp.ClientError, OSError, ValueError) as error:
+        raise unreachable(url, "does not answer a sign-in", error) from None
+    if status == 429 and retry_after.isdecimal() and int(retry_after) <= LONGEST_WAIT_S:
+        raise RateLimited(f"the service takes no more sign-ins now: {name}", retry_after_s=float(retry_after))
+    answer = _json(body)
+    if not isinstance(answer, dict) or not isinstance(token := answer.get("token", ""), str):
+        raise NotTheService(f"{url} does not speak the reference service's language")
+    if status != 200 or not token:
+        code = str(answer.get("error", status))
+        raise SignInRefused(f"the service does not let {name} in: {code}", code=code)
+    return token
+
+
+def unreachable(url: str, what: str, error: Exception) -> TargetUnreachable:
+    """Returns the error that says which way the service cannot be reached."""
+    if isinstance(error, (aiohttp.ClientSSLError, aiohttp.ClientConnectorCertificateError, ssl.SSLError)):
+        return TlsFailed(f"{url} {what}: no safe connection: {error}", hint="check the certificate, and the port")
+    if isinstance(error, (aiohttp.ClientResponseError, ValueError)):
+        # What a TLS port says to plain HTTP is no HTTP either.
+        return NotTheService(f"{url} {what}: {error}", hint="is that the service's port, and http or https right?")
+    return TargetUnreachable(f"{url} {what}: {error}")
+
+
+async def _read_at_most(response: aiohttp.ClientResponse, limit: int) -> bytes:
+    """Returns the body. Raises ValueError when it goes on and on."""
+    body = b""
+    async for chunk in response.content.iter_any():
+        body += chunk
+        if len(body) > limit:
+            raise ValueError(f"an answer of more than {limit} bytes")
+    return body
+
+
+def _json(body: bytes) -> object:
+    """Returns the decoded body, None for what is no JSON."""
+    try:
+        return msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
