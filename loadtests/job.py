@@ -53,6 +53,7 @@ class SwarmJob:
             len(self.slots),
             self.seed,
             region=load_regions()[plan.region] if plan.region else None,
+            probe_networks=plan.probe_networks,
             missed_calls=tails.missed_calls if tails else 0,
             threads=tails.threads if tails else 0,
         )

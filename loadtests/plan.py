@@ -126,6 +126,9 @@ class SwarmPlan(Written):
     messages_per_person_per_min: float = Field(default=1, ge=0, le=600)
     probe_calls: int = Field(default=0, ge=0, le=200)
     """Pairs of people who call each other back to back in the ``media`` tier. Three keep two calls up at all times."""
+    probe_networks: tuple[str, ...] = ()
+    """Network profiles that the pairs of each worker are behind, dealt in turn, one side of a pair each; an empty one
+    stands for none. Without any, probes have no access link and judge the load alone."""
     drain_s: float = Field(default=0, ge=0, le=3600)
     """How long calls may take to end by themselves once the load ends; 0 stands for the longest call and a margin."""
     heavy_tails: TailsTable | None = None
@@ -306,6 +309,7 @@ def unknown_names(swarm: dict[str, Any], file: str) -> list[Problem]:
     from loadtests.daily_curve import load_curves
     from loadtests.personas import load_personas
     from loadtests.regions import load_regions
+    from network_profiles import load_catalogue
 
     problems = []
 
@@ -317,6 +321,9 @@ def unknown_names(swarm: dict[str, Any], file: str) -> list[Problem]:
     look_up("mix", "mix", swarm.get("mix"), load_personas().mixes)
     if swarm.get("region"):
         look_up("region", "region", swarm["region"], load_regions())
+    networks = swarm.get("probe_networks")
+    for network in networks if isinstance(networks, list) else ():
+        look_up("probe_networks", "network", network, load_catalogue())
     daily, scenarios = swarm.get("daily"), swarm.get("scenarios")
     if isinstance(daily, dict):
         look_up("daily.curve", "curve", daily.get("curve"), load_curves())

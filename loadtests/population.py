@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from loadtests.dealing import deal
@@ -84,6 +85,7 @@ def populate(
     seed: int,
     *,
     region: RegionMix | None = None,
+    probe_networks: Sequence[str] = (),
     missed_calls: int = 0,
     threads: int = 0,
 ) -> Population:
@@ -112,9 +114,18 @@ def populate(
             followers[one].append(follower)
     calm = _calmest(mix, book)
     calm_network = book.personas[calm].network
+    behind = probe_networks or (calm_network,)
     probes = tuple(
         (
-            _person(total + 2 * pair, f"probe-{pair:03d}a-{tag}", calm, calm_network, book, seed, pair % slots),
+            _person(
+                total + 2 * pair,
+                f"probe-{pair:03d}a-{tag}",
+                calm,
+                behind[pair // slots % len(behind)],
+                book,
+                seed,
+                pair % slots,
+            ),
             _person(total + 2 * pair + 1, f"probe-{pair:03d}b-{tag}", calm, calm_network, book, seed, pair % slots),
         )
         for pair in range(probe_pairs * slots)

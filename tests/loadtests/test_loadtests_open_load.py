@@ -9,7 +9,7 @@ import pytest
 
 from loadtests.job import SwarmJob
 from loadtests.open_load import OpenLoad
-from loadtests.plan import SwarmPlan
+from loadtests.plan import SwarmPlan, unknown_names
 
 BASE: dict[str, Any] = {
     "people": 400, "mix": "good_networks", "talk_s": {"median": 10, "sigma": 0, "min": 10, "max": 10},
@@ -35,6 +35,20 @@ def test_the_workers_share_the_load_and_never_the_calls() -> None:
         # A Poisson count of some 3000: four standard deviations.
         assert len(calls) == pytest.approx(600 * 50 / talking_s, abs=4 * 55 + 50)
     assert OpenLoad(job(**STEADY), 0).due(600) == mine
+
+
+def test_probes_are_dealt_the_networks_that_they_are_to_judge() -> None:
+    dealt = job(**STEADY, probe_calls=3, probe_networks=["lte_good", ""]).population()
+    for slot in (0, 1):
+        pairs = dealt.probes_of_slot(slot)
+        assert [one.network for one, _ in pairs] == ["lte_good", "", "lte_good"]
+        assert {other.network for _, other in pairs} == {""}
+    assert {one.network for pair in job(**STEADY, probe_calls=3).population().probes for one in pair} == {""}
+
+
+def test_a_probe_s_network_that_does_not_exist_is_a_problem_of_the_plan() -> None:
+    (problem,) = unknown_names({"probe_networks": ["lte_good", "lte_god"]}, "p.toml")
+    assert "lte_god" in str(problem)
 
 
 def test_the_whole_job_survives_its_way_to_a_worker() -> None:
