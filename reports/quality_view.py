@@ -55,7 +55,7 @@ def _windows(quality: QualityFigures) -> QualityTable:
         for tier in quality.windows
         if tier.calibrated_ratio or tier.extrapolated_ratio
     )
-    note = "MOS of every 5 s that a leg heard, full band (G.107.2): LQ listening, CQ with the delay; bad seconds: R below 50"
+    note = "MOS of every 5 s that a leg heard, full band (G.107.2): LQ listening, CQ with the delay; bad: R below 50"
     return QualityTable("Quality, window by window", columns, rows, f"{note}; {calibrated}" if calibrated else note)
 
 
