@@ -183,6 +183,9 @@ async def test_a_broken_connection_is_taken_up_with_its_call(
     await service.heard("call.invite")
     service.cut()
     assert (await service.heard("call.resume"))["call_id"] == "c-1"
+    assert person.resuming == ["c-1"]
+    await service.say("call.resumed", call_id="c-1", state="ringing", media="audio")
+    await person.hears(Told.RESUMED)
     await service.say("call.ringing", call_id="c-1")
     await person.hears(Told.RINGING)
     assert not person.lost.is_set()
@@ -252,6 +255,50 @@ async def test_garbage_on_the_socket_is_skipped(service: Service, signed_in: tup
     await service.socket.send_bytes(b"\xff\xfe")
     await service.say("call.trying", call_id="c")
     await signed_in[0].hears(Told.TRYING)
+    assert len(signed_in[0].garbage) == 7
+
+
+async def test_a_service_that_is_away_for_a_moment_costs_no_call(
+    service: Service, signed_in: tuple[Person, ReferenceSession]
+) -> None:
+    person, session = signed_in
+    session.invite("c-1", "bob", "audio", "v=0")
+    await service.heard("call.invite")
+    port = int(service.url.rsplit(":", 1)[1])
+    await service.stop()
+    await service.start(port)
+    assert (await service.heard("call.resume"))["call_id"] == "c-1"
+    assert not person.lost.is_set()
+
+
+async def test_a_connection_broken_on_purpose_is_resumed_or_forgets_its_calls(
+    service: Service, signed_in: tuple[Person, ReferenceSession]
+) -> None:
+    person, session = signed_in
+    session.invite("c-1", "bob", "audio", "v=0")
+    await service.heard("call.invite")
+    session.break_off()
+    assert (await service.heard("call.resume"))["call_id"] == "c-1"
+    session.break_off(offline_s=0.1)
+    assert not session.is_up
+    await service.heard("hello")
+    session.invite("c-2", "bob", "audio", "v=0")
+    assert (await asyncio.wait_for(service.said.get(), 5.0))["call_id"] == "c-2"
+    assert not person.lost.is_set()
+
+
+async def test_what_starts_something_waits_until_the_service_wants_it(
+    service: Service, signed_in: tuple[Person, ReferenceSession]
+) -> None:
+    person, session = signed_in
+    await service.say("error", call_id="c-1", code="rate_limited", message="slowly", retry_after_s=0.3)
+    assert (await person.hears(Told.ERROR)).code == "rate_limited"
+    began_s = asyncio.get_running_loop().time()
+    session.invite("c-2", "bob", "audio", "v=0")
+    session.hang_up("c-0")
+    assert (await asyncio.wait_for(service.said.get(), 5.0))["type"] == "call.hangup"
+    assert (await service.heard("call.invite"))["call_id"] == "c-2"
+    assert asyncio.get_running_loop().time() - began_s >= 0.29
 
 
 @pytest.mark.parametrize(
