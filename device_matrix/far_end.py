@@ -29,6 +29,7 @@ from calls.record import LegRecord, Tier
 from device_matrix.cells import Cell
 from device_matrix.errors import FarEndLost
 from device_matrix.target_admin import Person
+from network_profiles import load_catalogue
 
 ROLE = "matrix_engine"
 REQUEST_TIMEOUT_S = 10.0
@@ -113,7 +114,7 @@ class FarEnd:
             name=person.name,
             password=person.password,
             persona="far_end",
-            link=cell.network,
+            link=load_catalogue().name_for_others(cell.network),
             media_address=media_address,
             tier=Tier.PACKETS,
             answers=AnswerHabit(answer_after_s=ANSWER_AFTER_S),

@@ -47,7 +47,7 @@ def plan_cells(
         )
         for device, network in itertools.product(narrowed, rule.networks):
             expected_s = _expected_s(devices[device], networks[network], plan.sustain_s)
-            cell = Cell(device, network, rule.scenario, DriverName.PLAYWRIGHT, expected_s)
+            cell = Cell(device, networks[network].id, rule.scenario, DriverName.PLAYWRIGHT, expected_s)
             cells[cell.id] = cell
     if not cells:
         raise InputError([Problem(file, "matrix", "chooses no cell at all: no device is left")])

@@ -40,6 +40,11 @@ class Catalogue(Mapping[str, NetworkProfile]):
         self._by_path[name] = profile
         return profile
 
+    def name_for_others(self, profile_id: str) -> str:
+        """Returns what another process, which has read no files of its own yet, finds that profile by."""
+        paths = (path for path, profile in self._by_path.items() if profile.id == profile_id)
+        return next((str(Path(path).resolve()) for path in paths), profile_id)
+
     def __iter__(self) -> Iterator[str]:
         return iter(tuple(self._profiles))
 
@@ -92,14 +97,14 @@ def load_catalogue() -> Catalogue:
     return read_folder(PROFILES_FOLDER)
 
 
-def problem_of(name: str, file: str, key: str) -> list[Problem]:
+def problem_of(name: str, file: str, key: str, *, what: str = "network profile") -> list[Problem]:
     """Returns what is wrong with ``name``, an id or a path that stands in ``file`` at ``key``; empty for nothing."""
     try:
         if name in load_catalogue():
             return []
     except InputError as error:
         return list(error.problems)
-    return [unknown_name(file, key, "network profile", name, load_catalogue())]
+    return [unknown_name(file, key, what, name, load_catalogue())]
 
 
 def resolve(names: Iterable[str], *, file: str = "command line", key: str = "profile") -> list[NetworkProfile]:

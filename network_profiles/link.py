@@ -92,7 +92,7 @@ class LinkDirection:
             if shape is None:
                 return self._drop(_IN_OUTAGE, DropCause.OUTAGE)
             if shape is not self._shape:
-                self.reshape(shape)
+                self._become(shape)
         if self._loss is not None and self._loss.loses_next():
             return self._drop(_LOST, DropCause.LOSS)
         if self._room is not None:
@@ -114,6 +114,16 @@ class LinkDirection:
         self.delivered_packets += 1
         self.delivered_bytes += size_bytes
         return Delivery(at_s)
+
+    def _become(self, shape: Shape) -> None:
+        """Reshapes, unless ``shape`` says the same as before: two equal phases are one to the loss chain.
+
+        What came through JSON is equal and not the same object, and must draw the same randomness.
+        """
+        if shape == self._shape:
+            self._shape = shape
+        else:
+            self.reshape(shape)
 
     def _backlog_bytes(self, now_s: float) -> int:
         """What a trace has not let go yet. The packet that is leaving counts whole until its last byte has left."""
