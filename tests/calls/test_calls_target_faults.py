@@ -307,3 +307,25 @@ async def test_faults_of_the_real_service_are_told_apart(tmp_path: Path, engine:
         assert "garbage" in garbled.findings or garbled.reason in {"invite_timeout", "hangup_unconfirmed"}
     finally:
         service.process.stop()
+
+
+async def test_a_wall_clock_that_steps_back_changes_no_duration(
+    tmp_path: Path, engine: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service = Service(tmp_path)
+    try:
+        service.seed("ann", "bob")
+        driver = await engine(service.url, setup_limit_s=10.0, sign_in_limit_s=10.0)
+        await driver.sign_in("ann")
+        await driver.sign_in("bob")
+        on = asyncio.create_task(driver.call("ann", "bob", talk_s=1.0))
+        await driver.until("bob", lambda bob: bob.state == "talking")
+        now_s = time.time
+        monkeypatch.setattr(time, "time", lambda: now_s() - 3600.0)
+        leg = await on
+    finally:
+        service.process.stop()
+    assert leg.outcome is Outcome.COMPLETED
+    assert leg.first_audio_at_s is not None
+    assert leg.intended_at_s < leg.first_audio_at_s < leg.ended_at_s < leg.intended_at_s + 30.0
+    assert 0.9 < leg.talked_s < 10.0
