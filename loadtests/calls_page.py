@@ -15,7 +15,7 @@ from locust.env import Environment
 
 from calls.record import Outcome, Tier
 from loadtests.history import History
-from loadtests.master import SwarmMaster
+from loadtests.master import Phase, SwarmMaster
 from reports.statistics import proportion_bounds
 
 WEB = Path(__file__).parent / "web"
@@ -74,6 +74,6 @@ def state_of(master: SwarmMaster, run: str, epoch: int, after_s: float) -> dict[
         "completed": completed,
         "judged": judged,
         "completion": [completed / judged, bounds.low, bounds.high] if bounds is not None else None,
-        "people": view.total("signed_in"),
+        "people": 0 if master.phase in (Phase.IDLE, Phase.ENDED) else view.total("signed_in"),
         "calls_active": load.active + probes.active,
     }

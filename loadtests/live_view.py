@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 from pathlib import Path
 from typing import Any, Literal
 
@@ -40,10 +41,11 @@ class LiveView:
 
     def end(self, at_s: float, **fields: Any) -> None:
         """Writes that no more will come, and how it ended."""
-        self._writer.emit(
-            "end",
-            **{**self._view.second(at_s, "end"), "started_by_worker": self._view.started_by_worker(), **fields},
-        )
+        # Scores come late: the last of them have just been written.
+        self.scores.refresh(math.inf)
+        second = self._view.second(at_s, "end")
+        self.history.add(second | {"calls_wanted": None, "visqol_p50": self.scores.score(0.5)})
+        self._writer.emit("end", **{**second, "started_by_worker": self._view.started_by_worker(), **fields})
 
     def fault(self, at_s: float, what: str, detail: str, severity: Severity) -> None:
         """Writes down something that the report must not pass over, and logs it."""
