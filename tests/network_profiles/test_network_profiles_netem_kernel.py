@@ -44,7 +44,7 @@ def test_netem_links_hold_in_a_kernel_that_has_it(tmp_path: Path) -> None:
 
 @needs_kernel
 def test_network_verify_proves_a_lossy_a_slow_and_a_changing_link_of_netem(tmp_path: Path) -> None:
-    wanted = ["hspa_lossy", "edge_275g", "handover_lte_3g"]
+    wanted = ["hspa_lossy", "edge_275g", "rfc8867_variable"]
     argv = [sys.executable, "-m", "ringfence", "network", "verify", "--backend", "netem", "--json", "--budget-s", "3"]
     done = run_inside(["env", f"PYTHONPATH={ROOT}", *argv, *wanted], tmp_path, timeout_s=INSIDE_LIMIT_S)
     assert done.exit_code == 0, done.output
