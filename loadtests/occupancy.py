@@ -76,8 +76,10 @@ def occupancy_of(
     talked = rung_out = 0.0
     for name, weight in weights.items():
         part = SCENARIOS[name].caller if name in SCENARIOS else SCENARIOS["talk"].caller
-        talked += weight / total * (Outcome.COMPLETED in part.expected)
-        rung_out += weight / total * (Outcome.NO_ANSWER in part.expected)
+        # A call that is meant to be talked through may also go unanswered, as the callee's habits have it.
+        talks = Outcome.COMPLETED in part.expected
+        talked += weight / total * talks
+        rung_out += weight / total * (not talks and Outcome.NO_ANSWER in part.expected)
     answered_by_habit, ignored_by_habit = answered, ignored
     ignored = talked * ignored_by_habit + rung_out
     # Only talk is given up for impatience; a call that is scripted to ring out rings out.

@@ -54,14 +54,14 @@ def test_cores_without_a_worker_carry_nothing() -> None:
 
 
 def test_short_calls_are_refused_for_their_set_ups() -> None:
-    error = refusal(bench(setups=2.0), 2, "swarm.talk_s={median=2, sigma=0.1, min=1, max=4}")
+    error = refusal(bench(setups=2.0), 2, "swarm.talk_s={median=2, sigma=0.1, min=1, max=4}", "swarm.people=900")
     assert "wants 6" in error.message  # some 125 calls / 2 s
     assert "set-ups a second" in error.message
 
 
 def test_the_peak_of_a_shape_counts() -> None:
     table = "swarm.rollout={peak_calls=170}"
-    error = refusal(bench(calls=80), 2, 'swarm.shape="rollout"', table, "swarm.stages=[]")
+    error = refusal(bench(calls=80), 2, 'swarm.shape="rollout"', table, "swarm.stages=[]", "swarm.people=900")
     assert "wants 170 calls at once" in error.message
 
 
