@@ -25,8 +25,9 @@ if TYPE_CHECKING:
     from calls.histograms import MsHistogram
 
 ARMS = ("engine", "aiortc")
-_SETTLE_S = 0.5
-"""After new calls were set up, before a measurement: the burst of the set-up is not the level's."""
+SETTLE_S = 1.5
+"""After new calls were set up, before a measurement: the burst of the set-up, up to the first reports of every new
+leg, is not the level's."""
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,7 +77,7 @@ class Arm(Protocol):
 async def measure(arm: Arm, order: Order, core: int) -> Step:
     """Holds the level and returns what it cost."""
     await arm.hold(order.calls, order.media)
-    await asyncio.sleep(_SETTLE_S)
+    await asyncio.sleep(SETTLE_S)
     arm.lateness.clear()
     before, stolen_s = await arm.counts(), core_stolen_s(core)
     cpu_s, wall_s = process_cpu_s(), time.monotonic()

@@ -63,6 +63,10 @@ class _Carrier:
     async def _send(self, data: bytes) -> None:
         self._send_datagram(data)
 
+    def let_go(self) -> None:
+        """Sends nothing more."""
+        self._send_datagram = _send_nothing
+
 
 class DtlsSession:
     """One handshake, its SRTP keys, and the alerts that follow."""
@@ -107,3 +111,18 @@ class DtlsSession:
         if self._pump is not None:
             await asyncio.gather(self._pump, return_exceptions=True)
         transport.remove_all_listeners()
+
+    def let_go(self) -> None:
+        """After ``close``: forgets who to tell, how to send, and the keys."""
+        self._carrier.let_go()
+        self._on_closed = _nothing
+        self._pump = None
+        self.tx = self.rx = None
+
+
+def _nothing() -> None:
+    """The leg is closed."""
+
+
+def _send_nothing(_data: bytes) -> None:
+    """The leg is closed."""

@@ -41,6 +41,11 @@ class _Protocol(StunProtocol):
     async def close(self) -> None:
         """The socket belongs to the leg's transport, which closes it last."""
 
+    def let_go(self) -> None:
+        """Forgets the connection and the socket."""
+        self.receiver = None  # type: ignore[assignment]
+        self._send = _send_nothing
+
 
 class _PatientTransaction(Transaction):
     """One request, never sent again, that waits for its answer as long as consent lasts."""
@@ -159,5 +164,18 @@ class IcePath(aioice.Connection):
             pair.protocol.transactions.pop(request.transaction_id, None)
         self._consent_at_s = asyncio.get_running_loop().time()
 
+    def let_go(self) -> None:
+        """After ``close``: forgets who to tell and how to send."""
+        self._on_lost = _tell_nobody
+        self._protocol.let_go()
+
     def _emit_event(self, event: object) -> None:
         self._on_lost(self)
+
+
+def _tell_nobody(_path: IcePath) -> None:
+    """The path is closed."""
+
+
+def _send_nothing(_data: bytes, _address: tuple[str, int]) -> None:
+    """The path is closed."""

@@ -207,6 +207,7 @@ class Leg:
             self._stats = media_stats(self)
             await self.transport.close()
             self.process.leg_closed(self)
+            self._on_event = _tell_nobody
         return self._stats
 
     def on_milestone(self, event: MediaEvent, reason: str) -> None:
@@ -305,3 +306,7 @@ class Leg:
             ),
             sections=sections,
         )
+
+
+def _tell_nobody(_event: MediaEvent, _at_s: float) -> None:
+    """The leg is closed: its owner could not be freed while we held on to it."""

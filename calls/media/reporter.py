@@ -19,7 +19,7 @@ class Reporter:
     """Runs from the keys to the end of the leg."""
 
     def __init__(self, streams: LegStreams, process: MediaProcess, transport: LegTransport, cname: str) -> None:
-        self._streams = streams
+        self._streams: LegStreams | None = streams
         self._process = process
         self._transport = transport
         self._cname = cname
@@ -37,12 +37,15 @@ class Reporter:
         self._process.ticker.call_at(self._process.ticker.now_s() + _FIRST_S + phase, self._report)
 
     def stop(self) -> None:
-        """Reports no more."""
+        """Reports no more, and lets the streams go: they hold us."""
         self._stopped = True
+        self._streams = None
 
     def received(self, data: bytes, now_s: float) -> None:
         """Takes a compound packet of the far end."""
         streams = self._streams
+        if streams is None:
+            return
         for event in rtcp.parse(data):
             if isinstance(event, rtcp.ReportBlock):
                 if event.ssrc == streams.audio_ssrc:
@@ -56,9 +59,12 @@ class Reporter:
 
     def send_now(self, feedback: bytes) -> None:
         """Sends feedback at once, in the compound form that RFC 4585 asks for."""
-        blocks = [block for block in (self._audio_block(self._process.ticker.now_s()),) if block is not None]
-        report = rtcp.receiver_report(self._streams.audio_ssrc, blocks)
-        self._transport.send_rtcp(report + rtcp.source_description(self._streams.audio_ssrc, self._cname) + feedback)
+        streams = self._streams
+        if streams is None:
+            return
+        block = self._audio_block(streams, self._process.ticker.now_s())
+        report = rtcp.receiver_report(streams.audio_ssrc, [block] if block is not None else [])
+        self._transport.send_rtcp(report + rtcp.source_description(streams.audio_ssrc, self._cname) + feedback)
 
     def _read_block(self, block: rtcp.ReportBlock, now_s: float) -> None:
         self.remote_loss_ratio = block.fraction_lost
@@ -67,23 +73,24 @@ class Reporter:
             self.rtt_ms = max(0.0, rtt_s * 1000)
             self.best_rtt_ms = self.rtt_ms if self.best_rtt_ms is None else min(self.rtt_ms, self.best_rtt_ms)
 
-    def _audio_block(self, now_s: float) -> rtcp.ReportBlock | None:
-        receiver = self._streams.audio_receiver
+    def _audio_block(self, streams: LegStreams, now_s: float) -> rtcp.ReportBlock | None:
+        receiver = streams.audio_receiver
         if receiver is None:
             return None
         return receiver.report(self._heard_sr, now_s - self._heard_sr_at_s if self._heard_sr else 0.0)
 
     def _report(self, due_s: float) -> None:
-        if self._stopped:
+        streams = self._streams
+        if self._stopped or streams is None:
             return
         now_s = self._process.ticker.now_s()
-        self._transport.send_rtcp(self._compound(now_s))
+        self._transport.send_rtcp(self._compound(streams, now_s))
         self._process.ticker.call_at(due_s + INTERVAL_S, self._report)
 
-    def _compound(self, now_s: float) -> bytes:
-        streams, unix_s = self._streams, self._process.unix_of(now_s)
+    def _compound(self, streams: LegStreams, now_s: float) -> bytes:
+        unix_s = self._process.unix_of(now_s)
         video_block = streams.video_receiver.report() if streams.video_receiver is not None else None
-        blocks = [block for block in (self._audio_block(now_s), video_block) if block is not None]
+        blocks = [block for block in (self._audio_block(streams, now_s), video_block) if block is not None]
         parts = []
         for ssrc, sender in ((streams.audio_ssrc, streams.audio_sender), (streams.video_ssrc, streams.video_sender)):
             if sender is not None and sender.packets:

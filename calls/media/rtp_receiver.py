@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from calls.media.histogram import MsHistogram
+from calls.histograms import MsHistogram
 from calls.media.interface import AudioWindow
 from calls.media.playout import PlayoutBuffer
 from calls.media.rtcp import ReportBlock
@@ -147,6 +147,7 @@ class AudioReceiver:
         """The intended end: the silence up to now still counts, nothing after it does."""
         if not self._stopped:
             self._stopped = True
+            self._on_first = _told
             if self.first_at_s is not None and not self._paused:
                 self.max_gap_ms = max(self.max_gap_ms, (now_s - self.last_at_s) * 1000)
                 self._windows.finish(now_s, self.ptime_ms)
@@ -260,3 +261,7 @@ class AudioReceiver:
         over_first_s = (raw_s - self._foreign_first_s + half_wrap_s) % ABS_WRAP_S - half_wrap_s
         self._foreign_fastest_s = min(self._foreign_fastest_s, over_first_s)
         return over_first_s - self._foreign_fastest_s + rtt_ms / 2000 if rtt_ms is not None else None
+
+
+def _told(_now_s: float) -> None:
+    """Nobody waits for a first packet any more: a leg that listened could not be freed."""

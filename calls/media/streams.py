@@ -166,6 +166,7 @@ class LegStreams:
     def stop(self) -> None:
         """Ends everything. Safe to call twice."""
         self._stopped = True
+        self._on_first_audio = _told
         self.end_talk()
         self.stop_sending()
         self.reporter.stop()
@@ -294,3 +295,7 @@ class LegStreams:
             self._transport.send_rtcp(packet)
         interval_s = AUDIO_INTERVAL_S if self._video is None else VIDEO_INTERVAL_S
         self._process.ticker.call_at(due_s + interval_s, self._send_feedback)
+
+
+def _told(_now_s: float) -> None:
+    """The leg is closed: it could not be freed while we held on to it."""

@@ -17,7 +17,7 @@ import pytest
 
 from calls import compiled
 from calls.bench import sipp
-from calls.bench.arm import Order, measure
+from calls.bench.arm import SETTLE_S, Order, measure
 from calls.bench.driver import running_arm, staying_off
 from calls.bench.engine_arm import EngineArm
 from calls.bench.media import MediaBench, bench_media
@@ -69,7 +69,7 @@ async def test_a_blocked_loop_reads_as_late_packets() -> None:
     arm = EngineArm(asyncio.get_running_loop())
     try:
         await arm.hold(1, "audio")
-        asyncio.get_running_loop().call_later(0.7, time.sleep, 0.3)
+        asyncio.get_running_loop().call_later(SETTLE_S + 0.2, time.sleep, 0.3)
         step = await measure(arm, Order(calls=1, seconds=0.9), CORE)
     finally:
         await arm.close()
@@ -84,7 +84,7 @@ async def test_packets_that_our_own_socket_drops_read_as_lost() -> None:
         for leg in arm._calls[0].legs:
             leg.transport._socket._sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
         # Behind the stall stand some 20 packets a leg, and a buffer that takes two or three.
-        asyncio.get_running_loop().call_later(0.6, time.sleep, 0.4)
+        asyncio.get_running_loop().call_later(SETTLE_S + 0.1, time.sleep, 0.4)
         step = await measure(arm, Order(calls=1, seconds=1.2), CORE)
     finally:
         await arm.close()
