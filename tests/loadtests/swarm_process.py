@@ -108,7 +108,7 @@ class Swarm:
         return [json.loads(line) for line in live.read_text().splitlines()] if live.exists() else []
 
     def wait_for(
-        self, condition: Callable[[dict[str, Any]], bool], timeout_s: float = 40, *, after: int = 0
+        self, condition: Callable[[dict[str, Any]], bool], timeout_s: float = 90, *, after: int = 0
     ) -> dict[str, Any]:
         """Returns the first second of the live file, from line ``after`` on, for which ``condition`` holds."""
         deadline_s = time.monotonic() + timeout_s
@@ -121,7 +121,7 @@ class Swarm:
             time.sleep(0.1)
         raise AssertionError(f"never seen in the live file; last: {self.seconds()[-1:]}\n{self.log()[-3000:]}")
 
-    def wait(self, timeout_s: float = 40) -> int:
+    def wait(self, timeout_s: float = 90) -> int:
         return self.master.wait(timeout_s)
 
     def faults(self) -> list[dict[str, Any]]:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from swarm_process import free_port, swarm_in, write_plan
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(150)]
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
 
 
 def test_forked_processes_write_locusts_own_files(tmp_path: Path) -> None:
@@ -37,7 +37,7 @@ def test_a_service_that_dies_mid_run_is_the_runs_failure(tmp_path: Path) -> None
         swarm.child_of(swarm.master, "reference_service").kill()
         swarm.wait_for(lambda second: second["failed"] > 0)
         swarm.master.send_signal(signal.SIGUSR1)
-        assert swarm.wait(60) == 1
+        assert swarm.wait(90) == 1
         (fault,) = swarm.faults()
         assert (fault["what"], fault["severity"]) == ("service_lost", "fail")
         failed = [leg for leg in swarm.legs() if leg["outcome"] == "failed" and leg["side"] == "caller"]
