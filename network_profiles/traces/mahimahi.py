@@ -24,8 +24,11 @@ MAX_LENGTH_MS = 86_400_000
 MAX_FILE_BYTES = 200_000_000
 
 
-class TraceUnreadable(ValueError):
-    """A file is not a trace; the message says where and why."""
+class TraceUnreadable(OSError):
+    """A file is not a trace; the message says where and why.
+
+    An OSError, so that a link's own process tells of it as of anything else that it could not open.
+    """
 
 
 class MahimahiTrace(NamedTuple):
@@ -65,6 +68,8 @@ def read_trace(path: Path) -> MahimahiTrace:
         if facts.st_size > MAX_FILE_BYTES:
             raise TraceUnreadable(f"is larger than {MAX_FILE_BYTES // 1_000_000} MB")
         return _read(str(path), facts.st_mtime_ns, facts.st_size)
+    except TraceUnreadable:
+        raise
     except FileNotFoundError:
         raise TraceUnreadable("no such file") from None
     except OSError as error:
