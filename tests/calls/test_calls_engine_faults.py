@@ -285,3 +285,27 @@ def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
         wait_for(lambda: list(tmp_path.glob("health/*.parquet")) or None)
     finally:
         client.close()
+
+
+def test_a_caller_gives_up_when_the_audio_dies(tmp_path: Path) -> None:
+    service = Service(tmp_path)
+    here = Driver(tmp_path, "swarm-0", service.url, silence_limit_s=1.0)
+    there = Driver(tmp_path, "swarm-1", service.url)
+    try:
+        service.seed("ann", "bob")
+        here.sign_in("ann")
+        there.sign_in("bob")
+        on = here.start_call("ann", "bob", talk_s=60.0)
+        wait_for(lambda: talking(there, "bob"))
+        wait_for(lambda: talking(here, "ann"))
+        os.kill(there.client.pid, signal.SIGSTOP)
+        leg = on()
+        assert (leg.outcome, leg.reason, leg.hung_up_cleanly) == (Outcome.FAILED, "audio_died", True)
+        assert leg.blame is Blame.UNKNOWN  # neither our sockets nor a link dropped anything
+        assert leg.max_gap_ms is not None
+        assert leg.max_gap_ms > 1000
+    finally:
+        os.kill(there.client.pid, signal.SIGCONT)
+        here.close()
+        there.close()
+        service.process.stop()
