@@ -176,8 +176,11 @@ class LegTransport:
     def send_rtcp(self, packet: bytes) -> None:
         """Encrypts and sends a compound RTCP packet."""
         if self.ready and self._tx is not None:
-            self._out.data[: len(packet)] = packet
-            self._send_to_peer(bytes(self._out.view[: self._out.protect_rtcp(self._tx, len(packet))]))
+            out = self._out
+            out.data[: len(packet)] = packet
+            # A statement of its own: mypyc evaluates the bound of a slice twice, and that would encrypt twice.
+            length = out.protect_rtcp(self._tx, len(packet))
+            self._send_to_peer(bytes(out.view[:length]))
 
     async def close(self) -> None:
         """Ends everything within CLOSE_LIMIT_S."""
