@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import time
 from collections.abc import Iterator
 
 from network_profiles import inhabitants
@@ -15,6 +16,9 @@ from network_profiles.profile import NetworkProfile
 from network_profiles.shaped_link import ShapedLink
 
 __all__ = ["LINK_RANGE", "DirectionCounters", "LinkCounters", "ShapedLink", "lacks", "open_link", "sweep"]
+
+DEVICE_GONE_S = 1.0
+"""What a kernel may take to remove a device whose last descriptor was closed."""
 
 
 @contextlib.contextmanager
@@ -56,12 +60,29 @@ def sweep() -> list[str]:
     for claim, facts in abandoned():
         namespace = facts.get("namespace")
         if isinstance(namespace, int) and sum(note.get("namespace") == namespace for note in live_notes()) == 1:
-            left = inhabitants.cut_off(inhabitants.inhabitants(namespace))
+            left = _left_behind(namespace, facts.get("shuttle"))
             inhabitants.kill(left)
             removed += [f"process {pid} behind link '{facts.get('name', '')}'" for pid in left]
         claim.release()
         removed.append(f"claim on {claim.host_address}")
     return removed
+
+
+def _left_behind(namespace: int, daemon: int | None) -> list[int]:
+    """Returns the processes of a dead owner's link.
+
+    A daemon that has not died yet proves the namespace. Without it, only one that has lost its devices is ours, and
+    the kernel takes them away some moments after the daemon's end.
+    """
+    deadline_s = time.monotonic() + DEVICE_GONE_S
+    while True:
+        behind = inhabitants.inhabitants(namespace)
+        if daemon in behind:
+            return behind
+        ours = inhabitants.cut_off(behind)
+        if len(ours) == len(behind) or time.monotonic() > deadline_s:
+            return ours
+        time.sleep(0.01)
 
 
 def _open_somewhere(backend: Backend, profile: NetworkProfile, seed: int, name: str) -> tuple[Claim, ShapedLink]:
