@@ -72,7 +72,7 @@ def worker(run_folder: Path) -> Iterator[Worker]:
     yield made
     made.close()
     server.stop()
-    service.stop()
+    service.process.stop()
     patch.undo()
 
 

@@ -19,6 +19,7 @@ from device_matrix.drivers.network_emulation import conditions, not_shaped
 from device_matrix.drivers.playwright_driver import PlaywrightDriver
 from device_matrix.drivers.protocol import LaunchSpec
 from device_matrix.execution import Attempt
+from device_matrix.scene import scratch_folder
 from device_matrix.worker import RunSettings, Worker
 from network_profiles import load_catalogue
 from network_profiles.errors import LinkCannotBeBuilt
@@ -82,8 +83,9 @@ def launch_spec(folder: Path, network: str | None) -> LaunchSpec:
 
 @pytest.mark.integration
 @pytest.mark.timeout(120)
-def test_round_trips_of_media_sockets_grow_as_asked(driver: PlaywrightDriver, tmp_path: Path) -> None:
-    with driver.launch(launch_spec(tmp_path, "hspa_35g"), 25.0) as browser:
+def test_round_trips_of_media_sockets_grow_as_asked(driver: PlaywrightDriver) -> None:
+    # Not in pytest's folder: a browser's socket has room for 107 bytes of path.
+    with scratch_folder() as folder, driver.launch(launch_spec(folder, "hspa_35g"), 25.0) as browser:
         evidence = measure_in_browser(browser, NETWORKS["hspa_35g"])
         # The same look at the same browser, held against another network, is a miss.
         other = measure_in_browser(browser, NETWORKS["lte_good"])
