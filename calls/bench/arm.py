@@ -145,10 +145,11 @@ async def _run(name: str, core: int, is_compiled: bool) -> None:
         from calls.bench.aiortc_arm import AiortcArm
 
         arm = AiortcArm(asyncio.get_running_loop())
-    # Only now, with everything imported, is it known what lives for ever.
-    from calls.engine.footing import collect_rarely
+    if name == "engine":
+        # Only now, with everything imported, is it known what lives for ever.
+        from calls.engine.footing import collect_rarely
 
-    collect_rarely()
+        collect_rarely()
 
     async def answer(line: bytes) -> bytes:
         return msgspec.json.encode(await _reply(arm, core, msgspec.json.decode(line, type=Order)))
@@ -167,13 +168,16 @@ def main() -> None:
     given = parser.parse_args()
     # Before anything starts a thread: threads inherit it.
     os.sched_setaffinity(0, {given.core})
+    logging.basicConfig(level=logging.ERROR, stream=sys.stderr)
+    if given.arm == "aiortc":  # as it comes: asyncio's own loop, an ordinary process
+        asyncio.run(_run(given.arm, given.core, is_compiled=False))
+        return
     # Before anything imports the packet path.
     is_compiled = compiled.use()
     import uvloop
 
     from calls.engine.footing import come_first
 
-    logging.basicConfig(level=logging.ERROR, stream=sys.stderr)
     come_first()
     uvloop.run(_run(given.arm, given.core, is_compiled))
 
