@@ -83,9 +83,11 @@ clean: ## remove the environment and the stamps (not the runs)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
-.setup/packets: .setup/python $(wildcard calls/media/*.py) calls/histograms.py calls/compiled.py
-	$(SAY) 'compiling the packet path (some 30 s; the engine runs without it too, at a higher price)'
+.setup/packets: .setup/python $(wildcard calls/media/*.py) calls/histograms.py calls/compiled.py \
+		bedrock/compiled.py $(wildcard network_profiles/*.py network_profiles/userspace/*.py network_profiles/traces/*.py)
+	$(SAY) 'compiling the packet paths of engine and links (some 45 s; they run without it too, at a higher price)'
 	@$(BIN)/python -m calls.compiled
+	@$(BIN)/python -m network_profiles.compiled
 	@touch $@
 
 .setup/appium: $(APPIUM)/package.json $(APPIUM)/package-lock.json

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 
+from bedrock.user_cache import cache_folder
 from calls.bench.machine import this_machine
 
 
@@ -48,9 +49,3 @@ def remember(capacity: Capacity) -> Path:
 def capacity_file() -> Path:
     """Returns where the last bench is kept (XDG base directories)."""
     return cache_folder() / "bench-media.json"
-
-
-def cache_folder() -> Path:
-    """Returns our folder in the user's cache. It may not exist yet."""
-    root = os.environ.get("XDG_CACHE_HOME", "")
-    return (Path(root) if root.startswith("/") else Path.home() / ".cache") / "ringfence"

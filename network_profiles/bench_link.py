@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import random
 import statistics
 import subprocess
@@ -35,6 +36,10 @@ class Step:
 
     links: int
     backend: str
+    compiled: bool
+    """Whether the links' own processes run compiled code, as their memory maps say."""
+    load_average: float
+    """Of the machine's last minute, at the step's end: well above 1, others had a part in the delay error."""
     packets_per_s: float
     """Sent, all links and both directions together."""
     lost_packets: int
@@ -116,6 +121,8 @@ def _measure(links: Sequence[ShapedLink], profile: NetworkProfile, lasts_s: floa
     return Step(
         links=len(links),
         backend=links[0].backend,
+        compiled=all(_runs_compiled(link.pid) for link in links),
+        load_average=os.getloadavg()[0],
         packets_per_s=sent / lasts_s,
         lost_packets=lost,
         core_ratio=spent_s / lasts_s,
@@ -160,6 +167,10 @@ def _errors_ms(direction: Direction, sent: list[list[float]], arrivals: dict[int
 def _cpu_s(links: Sequence[ShapedLink]) -> float:
     """CPU seconds of the links' processes so far, to the nanosecond, system time included (Linux ``schedstat``)."""
     return sum(int(Path(f"/proc/{link.pid}/schedstat").read_text().split()[0]) for link in links) / 1e9
+
+
+def _runs_compiled(pid: int) -> bool:
+    return "/network_profiles.link." in Path(f"/proc/{pid}/maps").read_text()
 
 
 def _proportional_mb(pid: int) -> float:

@@ -22,6 +22,7 @@ from bedrock.child_process import ChildProcess, spawn
 from bedrock.errors import EnvironmentLacks
 from network_profiles import inhabitants
 from network_profiles.addresses import Claim
+from network_profiles.compiled import LINKS
 from network_profiles.counters import LinkCounters
 from network_profiles.errors import LinkCannotBeBuilt, LinkLost
 from network_profiles.plain_profile import plain_profile
@@ -53,7 +54,9 @@ def start_daemon(module: str, claim: Claim, profile: NetworkProfile, *, seed: in
 
     Raises LinkCannotBeBuilt with the kernel's reason.
     """
+    compiled = LINKS.find()
     settings = {
+        "compiled": None if compiled is None else str(compiled),
         "device": claim.device,
         "host_address": claim.host_address,
         "device_address": claim.device_address,

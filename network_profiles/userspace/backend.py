@@ -12,7 +12,7 @@ from network_profiles.daemon_link import DaemonLink, missing_for_daemon, start_d
 from network_profiles.profile import NetworkProfile
 from network_profiles.shaped_link import BackendName, ShapedLink
 
-_DAEMON = "network_profiles.userspace.shuttle"
+_DAEMON = "network_profiles.userspace"
 _INNER_DEVICE = "link0"
 
 

@@ -1,4 +1,4 @@
-"""The daemon of one link: ``python -m network_profiles.userspace.shuttle SETTINGS NAME``.
+"""The daemon of one link: ``python -m network_profiles.userspace SETTINGS NAME``.
 
 It opens a TUN device where it was started (the host end), moves into a network namespace without a name, opens
 another TUN device there (the device end), and carries packets between the two as the link model says. The namespace is
@@ -131,10 +131,10 @@ def _say(answer: dict[str, Any]) -> None:
     sys.stdout.flush()
 
 
-def main() -> int:
+def main(settings: dict[str, Any]) -> int:
     """Builds the link, says so, and carries packets."""
     try:
-        shuttle = Shuttle(json.loads(sys.argv[1]))
+        shuttle = Shuttle(settings)
     except OSError as error:
         _say({"event": "error", "what": str(error), "errno": error.errno})
         return 1
@@ -143,7 +143,3 @@ def main() -> int:
     with contextlib.suppress(BrokenPipeError):
         shuttle.run()
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -142,16 +142,5 @@ def test_the_packet_path_is_the_copy_made_of_exactly_this_source_or_the_source(w
     environment = {**os.environ, "RINGFENCE_COMPILED": "1" if wanted else "0"}
     done = subprocess.run([sys.executable, "-c", says], capture_output=True, text=True, check=True, env=environment)
     used, file = done.stdout.split()
-    assert used == str(wanted and (compiled._folder() / "whole").exists())
+    assert used == str(wanted and compiled.PACKETS.find() is not None)
     assert file.endswith(".so" if used == "True" else "calls/media/ticker.py")
-
-
-def test_a_changed_source_has_no_compiled_copy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    folder = compiled._folder()
-    source = tmp_path / "changed.py"
-    source.write_text("# another\n")
-    plain = compiled._source
-    monkeypatch.setattr(compiled, "_source", lambda name: source if name == "calls.media.ticker" else plain(name))
-    assert compiled._folder() != folder
-    assert compiled.use() is False

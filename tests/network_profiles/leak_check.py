@@ -129,7 +129,7 @@ def end(owner: subprocess.Popen[str], number: signal.Signals | None = None) -> N
 
 
 def daemons() -> list[int]:
-    return [int(line.split()[0]) for line in processes() if "userspace.shuttle" in line]
+    return [int(line.split()[0]) for line in processes() if "network_profiles.userspace" in line]
 
 
 def ended_by_itself() -> None:

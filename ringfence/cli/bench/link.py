@@ -74,8 +74,13 @@ def _traffic() -> str:
 
 
 def _table(steps: list[Step]) -> Table:
+    title = f"backend: {steps[0].backend}" + (", compiled" if steps[0].compiled else "")
     table = Table(
-        box=None, header_style="dim", pad_edge=False, title=f"backend: {steps[0].backend}", title_style="bold"
+        box=None,
+        header_style="dim",
+        pad_edge=False,
+        title=title,
+        title_style="bold",
     )
     for column in (
         "links",
@@ -87,6 +92,7 @@ def _table(steps: list[Step]) -> Table:
         "error p99",
         "late p99",
         "memory",
+        "load",
     ):
         table.add_column(column, justify="right", no_wrap=True)
     for step in steps:
@@ -100,6 +106,7 @@ def _table(steps: list[Step]) -> Table:
             f"{step.delay_error_p99_ms:.2f} ms",
             "" if step.late_p99_ms is None else f"{step.late_p99_ms:.2f} ms",
             f"{step.memory_mb_per_link:.1f} MB",
+            f"{step.load_average:.1f}",
         )
     return table
 

@@ -1,0 +1,12 @@
+"""Where this user keeps what can be made again (XDG base directories)."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+
+def cache_folder() -> Path:
+    """Returns our folder in the user's cache. It may not exist yet."""
+    root = os.environ.get("XDG_CACHE_HOME", "")
+    return (Path(root) if root.startswith("/") else Path.home() / ".cache") / "ringfence"
