@@ -20,10 +20,12 @@ import time
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-FRAMES_PER_S, FRAME_PACKETS, VIDEO_BYTES = 30.0, 4, 1100
-"""1.06 Mbit/s, a 540p call; a frame's packets leave at once, as Chromium's pacer lets them (its burst is 40 ms)."""
-AUDIO_PACKETS_PER_S, AUDIO_BYTES = 50.0, 130
-"""Opus at 32 kbit/s, a frame of 20 ms a packet, with its headers."""
+FRAMES_PER_S, FRAME_PACKETS, VIDEO_BYTES = 30.0, 2, 1092
+"""VP8 at 500 kbit/s and 640x360, what WebRTC's simulcast table aims at there: the better video call that
+``network_profiles.feasibility`` weighs. A frame's packets leave at once, as Chromium's pacer lets them (its burst is
+40 ms)."""
+AUDIO_PACKETS_PER_S, AUDIO_BYTES = 50.0, 110
+"""Opus at 24 kbit/s, a frame of 20 ms a packet, with 50 bytes of IP, UDP and SRTP."""
 
 _HEADERS_BYTES = 28
 _SO_TIMESTAMPNS, _SO_RCVBUFFORCE = 35, 33

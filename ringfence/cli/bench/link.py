@@ -32,8 +32,8 @@ def link(
 ) -> int:
     """Open 1, 2, 4 … links at once, each with a video call's packets both ways: CPU, delay error, memory.
 
-    A call is 30 video frames a second of 4 packets of 1100 bytes, sent at once as browsers do, and 50 audio packets of
-    130 bytes, in each direction. CPU is that of the links' own processes, system time included.
+    A call is VP8 at 500 kbit/s (30 frames a second of 2 packets of 1092 bytes, sent at once as browsers do) and 50
+    audio packets of 110 bytes, in each direction. CPU is that of the links' own processes, system time included.
 
     Parameters
     ----------
