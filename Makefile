@@ -38,8 +38,9 @@ contracts:
 
 tests:
 	$(SAY) 'tests'
-	@# Most of the long tests wait for calls that people would hold: two to a core cost nobody time.
-	@$(BIN)/python -m pytest -n $$((2 * $$(nproc))) --dist worksteal
+	@# First those that wait for whole runs, two to a core; then those that look at milliseconds, one to a core.
+	@$(BIN)/python -m pytest -m patient -n $$((2 * $$(nproc)))
+	@$(BIN)/python -m pytest -m 'not patient' -n auto --dist worksteal
 
 lock: ## pin every package again (records hashes, no addresses)
 	@echo "# Every package that 'make' installs, pinned with its hashes. Made by 'make lock'; records no address." > requirements.lock

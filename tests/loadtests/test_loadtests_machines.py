@@ -14,6 +14,7 @@ from swarm_process import Swarm, swarm_in, write_plan
 from three_machines import Machine
 
 pytestmark = [
+    pytest.mark.patient,
     pytest.mark.integration,
     pytest.mark.timeout(240),
     pytest.mark.skipif(bool(three_machines.lacks()), reason=three_machines.lacks()),
