@@ -39,7 +39,7 @@ contracts:
 tests:
 	$(SAY) 'tests'
 	@# First those that wait for whole runs, two to a core; then those that look at milliseconds, one to a core.
-	@$(BIN)/python -m pytest -m patient -n $$((2 * $$(nproc)))
+	@$(BIN)/python -m pytest -m patient -n $$((2 * $$(nproc))) --dist worksteal
 	@$(BIN)/python -m pytest -m 'not patient' -n auto --dist worksteal
 
 lock: ## pin every package again (records hashes, no addresses)
