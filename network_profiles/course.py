@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from network_profiles.plain_profile import PlainProfile, Side
 from network_profiles.shape import PlainShape
+from network_profiles.timeline import Timeline
 
 SHORTEST_S = 30.0
 LONGEST_S = 300.0
@@ -71,14 +73,17 @@ def course(profile: PlainProfile, side: Side, *, seed: int = 1, length_s: float 
     timeline = profile.timeline(side, seed, 0.0)
     if timeline is None:
         return Course((Stretch(0.0, until_s, profile.shape(side)),))
-    stretches = []
+    return Course(tuple(stretches(timeline, until_s)))
+
+
+def stretches(timeline: Timeline, until_s: float) -> Iterator[Stretch]:
+    """Yields how a timeline that began at 0 goes on until ``until_s``, in its own steps."""
     at_s = 0.0
     while at_s < until_s:
         shape, changes_at_s = timeline.moment(at_s)
         ends_s = min(changes_at_s, until_s)
-        stretches.append(Stretch(at_s, ends_s, shape))
+        yield Stretch(at_s, ends_s, shape)
         at_s = ends_s
-    return Course(tuple(stretches))
 
 
 def telling_length_s(profile: PlainProfile) -> float:

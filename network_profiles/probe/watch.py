@@ -11,8 +11,9 @@ import math
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
+from network_profiles import course
+from network_profiles.course import Stretch
 from network_profiles.evidence import Figure
 from network_profiles.plain_profile import PlainProfile, PlainTrace, Side
 from network_profiles.probe.judge import (
@@ -45,14 +46,6 @@ _SHORTEST_STRETCH_S = 0.15
 _TRICKLE = -1
 
 
-class Stretch(NamedTuple):
-    """A time in which a direction stays as it is; ``shape`` is None in an outage. Seconds of the timeline."""
-
-    starts_s: float
-    ends_s: float
-    shape: PlainShape | None
-
-
 @dataclass(frozen=True, slots=True)
 class Watch:
     """What is sent over one direction. ``pulse_of`` names the stretch of each send, or -1 for the trickle."""
@@ -79,17 +72,13 @@ def watched_s(profile: PlainProfile, seed: int, budget_s: float) -> float:
 def stretches(profile: PlainProfile, side: Side, seed: int, until_s: float) -> tuple[Stretch, ...]:
     """Returns how that direction changes from the timeline's start until ``until_s``; empty when it never does."""
     timeline = profile.timeline(side, seed, 0.0)
-    found: list[Stretch] = []
-    at_s = 0.0
-    while timeline is not None and at_s < until_s:
-        shape, ends_s = timeline.moment(at_s)
-        ends_s = min(ends_s, until_s)
-        if found and found[-1].shape == shape:
-            found[-1] = found[-1]._replace(ends_s=ends_s)
+    joined: list[Stretch] = []
+    for stretch in course.stretches(timeline, until_s) if timeline is not None else ():
+        if joined and joined[-1].shape == stretch.shape:
+            joined[-1] = joined[-1]._replace(ends_s=stretch.ends_s)
         else:
-            found.append(Stretch(at_s, ends_s, shape))
-        at_s = ends_s
-    return tuple(found)
+            joined.append(stretch)
+    return tuple(joined)
 
 
 def watch(profile: PlainProfile, side: Side, seed: int, lasts_s: float) -> Watch:
