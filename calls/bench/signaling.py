@@ -25,7 +25,7 @@ LEVELS = (1, 4, 16, 64)
 """Calls in progress at the same time."""
 PAIRS = 256
 """Pairs that take turns, so that nobody says more than a person may before the service calls it too much."""
-SIPP_AT_ONCE = 16
+SIPP_AT_ONCE = 64
 """Few enough that its sockets drop nothing: SIPp has no way to ask for larger buffers than the kernel's default."""
 _READY_S = 120.0
 _PATIENCE_S = 30.0
