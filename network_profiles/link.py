@@ -41,9 +41,7 @@ class Delivery(NamedTuple):
     cause: DropCause | None = None
 
 
-_LOST = Delivery(None, DropCause.LOSS)
-_QUEUE_FULL = Delivery(None, DropCause.QUEUE)
-_IN_OUTAGE = Delivery(None, DropCause.OUTAGE)
+NEVER_S = float("inf")
 
 
 class LinkDirection:
@@ -59,6 +57,7 @@ class LinkDirection:
         self.delivered_packets = 0
         self.delivered_bytes = 0
         self.dropped = dict.fromkeys(DropCause, 0)
+        self._last_cause: DropCause | None = None
         self._waiting: deque[tuple[float, int]] = deque()
         self._waiting_bytes = 0
         self.reshape(direction)
@@ -85,24 +84,29 @@ class LinkDirection:
 
     def offer(self, now_s: float, size_bytes: int) -> Delivery:
         """Offers one IP packet of ``size_bytes``, headers included, at ``now_s`` of any clock that never goes back."""
+        at_s = self.comes_out_at_s(now_s, size_bytes)
+        return Delivery(at_s) if at_s < NEVER_S else Delivery(None, self._last_cause)
+
+    def comes_out_at_s(self, now_s: float, size_bytes: int) -> float:
+        """As ``offer``; returns the time, infinity for a packet that never does, and makes nothing."""
         self.packets += 1
         self.bytes += size_bytes
         if self._timeline is not None:
             shape = self._timeline.at(now_s)
             if shape is None:
-                return self._drop(_IN_OUTAGE, DropCause.OUTAGE)
+                return self._drop(DropCause.OUTAGE)
             if shape is not self._shape:
                 self._become(shape)
         if self._loss is not None and self._loss.loses_next():
-            return self._drop(_LOST, DropCause.LOSS)
+            return self._drop(DropCause.LOSS)
         if self._room is not None:
             if self._backlog_bytes(now_s) > self._queue_bytes:
-                return self._drop(_QUEUE_FULL, DropCause.QUEUE)
+                return self._drop(DropCause.QUEUE)
             free_at_s = self._room.leaves_at_s(max(now_s, self._free_at_s), size_bytes)
             self._waiting.append((free_at_s, size_bytes))
             self._waiting_bytes += size_bytes
         elif self._free_at_s - now_s > self._queue_s:
-            return self._drop(_QUEUE_FULL, DropCause.QUEUE)
+            return self._drop(DropCause.QUEUE)
         else:
             free_at_s = max(now_s, self._free_at_s) + size_bytes * self._s_per_byte
         delay_s = self._owd_s
@@ -113,7 +117,7 @@ class LinkDirection:
         self._last_out_s = at_s
         self.delivered_packets += 1
         self.delivered_bytes += size_bytes
-        return Delivery(at_s)
+        return at_s
 
     def _become(self, shape: Shape) -> None:
         """Reshapes, unless ``shape`` says the same as before: two equal phases are one to the loss chain.
@@ -132,6 +136,7 @@ class LinkDirection:
             self._waiting_bytes -= waiting.popleft()[1]
         return self._waiting_bytes
 
-    def _drop(self, delivery: Delivery, cause: DropCause) -> Delivery:
+    def _drop(self, cause: DropCause) -> float:
         self.dropped[cause] += 1
-        return delivery
+        self._last_cause = cause
+        return NEVER_S

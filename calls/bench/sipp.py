@@ -70,7 +70,16 @@ def run_sipp(calls: int, at_once: int, *, caller_core: int, callee_core: int) ->
             _wait_bound(port, callee)
             began_s = time.monotonic()
             arguments = ["-sn", "uac", f"{_ADDRESS}:{port}", "-p", str(_free_port()), "-users", str(at_once)]
-            arguments += ["-m", str(calls), "-d", str(_TALK_MS), "-trace_stat", "-stf", str(folder / "calls.csv"), *common]
+            arguments += [
+                "-m",
+                str(calls),
+                "-d",
+                str(_TALK_MS),
+                "-trace_stat",
+                "-stf",
+                str(folder / "calls.csv"),
+                *common,
+            ]
             caller = _sipp(folder, "uac", caller_core, arguments)
             cpu_s = _cpu_s_at_end(caller, START_LIMIT_S + calls * _PER_CALL_LIMIT_S)
             seconds = time.monotonic() - began_s

@@ -5,19 +5,16 @@ No packet passes through it. It keeps two network namespaces without a name: the
 closes that tc's stdin and so ends both, and a veth device ends with its peer: nothing stays. It also ends when its
 stdin is closed.
 
-SETTINGS, the first line on stdout, and the commands on stdin are those of ``network_profiles.userspace.shuttle``. A
-profile that changes with time is followed by changing the queues at the times its timeline says.
+SETTINGS, the first line on stdout, and the orders on stdin are those of ``network_profiles.daemon``. A profile that
+changes with time is followed by changing the queues at the times its timeline says.
 
 Only the standard library is imported: a matrix runs dozens of these.
 """
 
 from __future__ import annotations
 
-import contextlib
 import errno
-import gc
 import json
-import os
 import select
 import subprocess
 import sys
@@ -25,6 +22,7 @@ import time
 from typing import Any
 
 from network_profiles import interfaces, plain_profile
+from network_profiles.daemon import INNER_DEVICE, SIDES, Orders, serve
 from network_profiles.netem.ahead import Ahead
 from network_profiles.netem.arrangement import PATHS, build_commands, change_commands, hold_commands
 from network_profiles.netem.counting import QUESTIONS, counted
@@ -33,8 +31,6 @@ from network_profiles.plain_profile import PlainProfile, Side
 from network_profiles.shape import PlainShape
 from network_profiles.timeline import Timeline
 
-INNER_DEVICE = "link0"
-_SIDES: tuple[Side, Side] = ("down", "up")
 _NEVER_S = float("inf")
 _SPARE_ON_A_TRACE = 1.5
 
@@ -48,42 +44,42 @@ class Keeper:
         self._tc = Tc()
         _build(self._tc, settings["device"], settings["host_address"], settings["device_address"])
         self._applied: dict[Side, PlainShape | None] = {"down": self._profile.down, "up": self._profile.up}
-        self._held: dict[Side, bool] = dict.fromkeys(_SIDES, False)
+        self._held: dict[Side, bool] = dict.fromkeys(SIDES, False)
         self._courses: dict[Side, Timeline | Ahead | None] = {}
-        self._tc.do([command for side in _SIDES for command in build_commands(side, self._profile.shape(side))])
-        self._half_line = b""
-        self._follow_timeline()
+        self._tc.do([command for side in SIDES for command in build_commands(side, self._profile.shape(side))])
+        self.restart()
 
-    def run(self) -> None:
-        """Follows the timeline and obeys until stdin is closed, or the wire is gone."""
-        control = sys.stdin.fileno()
+    def run(self, orders: Orders) -> None:
+        """Follows the timeline and obeys until the orders end, or the wire is gone."""
         while True:
             next_s = self._apply_what_is_due()
             timeout_s = None if next_s == _NEVER_S else max(0.0, next_s - time.monotonic())
-            readable, _, _ = select.select([control, self._tc], [], [], timeout_s)
+            readable, _, _ = select.select([orders.descriptor, self._tc], [], [], timeout_s)
             if self._tc in readable:  # nobody asked it anything: it has ended, and the wire with it
                 return
-            if readable and not self._obey(os.read(control, 65536)):
+            if readable and not orders.obey(self):
                 return
 
-    def _obey(self, chunk: bytes) -> bool:
-        *lines, self._half_line = (self._half_line + chunk).split(b"\n")
-        for line in lines:
-            command = json.loads(line)
-            answer: dict[str, Any] = {}
-            match command["do"]:
-                case "counters":
-                    answer = {side: self._count(side) for side in _SIDES}
-                case "set_profile":
-                    self._profile = plain_profile.from_json(command["profile"])
-                    self._hold()
-                    self._follow_timeline()
-                case "hold":
-                    self._hold()
-                case "restart":
-                    self._follow_timeline()
-            _say(answer)
-        return bool(chunk)
+    def counters(self) -> dict[str, Any]:
+        """Asks the queues."""
+        return {side: counted([self._tc.ask([question]) for question in QUESTIONS[side]]) for side in SIDES}
+
+    def set_profile(self, profile: PlainProfile) -> None:
+        """Becomes another link, its timeline beginning now."""
+        self._profile = profile
+        self.hold()
+        self.restart()
+
+    def hold(self) -> None:
+        """Stays as the link is at the start of its timeline."""
+        self._courses = dict.fromkeys(SIDES)
+        self._apply({side: self._profile.shape(side) for side in SIDES})
+
+    def restart(self) -> None:
+        """Begins the timeline again."""
+        now_s = time.monotonic()
+        self._courses = {side: self._course(side, now_s) for side in SIDES}
+        self._apply_what_is_due()
 
     def _course(self, side: Side, now_s: float) -> Timeline | Ahead | None:
         profile = self._profile
@@ -96,24 +92,12 @@ class Keeper:
     def _spare(self, side: Side) -> float:
         return _SPARE_ON_A_TRACE if isinstance(self._courses.get(side), Ahead) else 1.0
 
-    def _count(self, side: Side) -> dict[str, Any]:
-        return counted([self._tc.ask([question]) for question in QUESTIONS[side]])
-
-    def _hold(self) -> None:
-        self._courses = dict.fromkeys(_SIDES)
-        self._apply({side: self._profile.shape(side) for side in _SIDES})
-
-    def _follow_timeline(self) -> None:
-        now_s = time.monotonic()
-        self._courses = {side: self._course(side, now_s) for side in _SIDES}
-        self._apply_what_is_due()
-
     def _apply_what_is_due(self) -> float:
         """Makes the link what it is now. Returns when it next changes."""
         next_s = _NEVER_S
         now_s = time.monotonic()
         wanted: dict[Side, PlainShape | None] = {}
-        held = dict.fromkeys(_SIDES, False)
+        held = dict.fromkeys(SIDES, False)
         for side, course in self._courses.items():
             if isinstance(course, Ahead):
                 wanted[side], held[side], until_s = course.setting(now_s)
@@ -176,32 +160,5 @@ def _run(argv: list[str]) -> None:
         raise OSError(number, done.stderr.strip(), " ".join(argv[:4]))
 
 
-def _be_prompt() -> None:
-    """A change is due at its time, whatever else the machine does."""
-    interfaces.wake_precisely()
-    with contextlib.suppress(OSError):
-        os.sched_setscheduler(0, os.SCHED_RR | os.SCHED_RESET_ON_FORK, os.sched_param(1))
-    gc.disable()  # nothing here makes cycles
-
-
-def _say(answer: dict[str, Any]) -> None:
-    sys.stdout.write(json.dumps(answer) + "\n")
-    sys.stdout.flush()
-
-
-def main() -> int:
-    """Builds the link, says so, and keeps it."""
-    try:
-        keeper = Keeper(json.loads(sys.argv[1]))
-    except OSError as error:
-        _say({"event": "error", "what": str(error), "errno": error.errno})
-        return 1
-    _be_prompt()
-    _say({"event": "ready"})
-    with contextlib.suppress(BrokenPipeError):
-        keeper.run()
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(serve(lambda: Keeper(json.loads(sys.argv[1]))))

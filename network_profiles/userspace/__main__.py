@@ -16,6 +16,7 @@ if __name__ == "__main__":
     if settings["compiled"]:
         # Before anything imports the packet path.
         serve_from(settings["compiled"])
-    from network_profiles.userspace.shuttle import main
+    from network_profiles.daemon import serve
+    from network_profiles.userspace.shuttle import Shuttle
 
-    sys.exit(main(settings))
+    sys.exit(serve(lambda: Shuttle(settings)))

@@ -7,13 +7,15 @@ import time
 from collections import deque
 from typing import Any
 
-from network_profiles.link import LinkDirection
+from network_profiles.link import NEVER_S, LinkDirection
 from network_profiles.userspace.lateness import Lateness
 
 READ_AT_ONCE = 32
 """Packets taken in before the due ones get their turn."""
 EARLY_S = 0.0005
 """A packet leaves this much before its moment when we are awake anyway: to wake up costs more than to move it."""
+_ONE_BURST_S = 0.0001
+"""Packets that the kernel has for us so soon after the last ones come in a burst, and more of it may be there."""
 _LARGEST_PACKET_BYTES = 2048
 """Above the MTU of both devices."""
 
@@ -26,37 +28,35 @@ class Passage:
         self.source = source
         self._sink = sink
         self._waiting: deque[tuple[float, bytes]] = deque()
+        self._next_s = NEVER_S
         self._lateness = Lateness()
         self._refused = 0
         self._batch = 1
+        self._taken_in_s = -NEVER_S
 
     def take_in(self) -> None:
         """Asks the link what becomes of each packet that the kernel has for us."""
-        offer, source, keep = self.link.offer, self.source, self._waiting.append
-        # A read in vain costs as much as one that finds a packet: look for as many as there were last time.
-        count, most = 0, self._batch
-        try:
-            while count < most:
-                packet = os.read(source, _LARGEST_PACKET_BYTES)
-                count += 1
-                at_s = offer(time.monotonic(), len(packet))[0]
-                if at_s is not None:
-                    keep((at_s, packet))
-            self._batch = min(READ_AT_ONCE, 2 * most)
-        except BlockingIOError:
-            self._batch = max(1, count)
-
-    def release_due(self) -> float | None:
-        """Writes every packet whose moment has come. Returns the next one's moment, None when nothing waits."""
-        waiting = self._waiting
-        if not waiting:
-            return None
         now_s = time.monotonic()
-        while waiting:
-            due_at_s, packet = waiting[0]
-            if due_at_s > now_s + EARLY_S:
-                return due_at_s
-            waiting.popleft()
+        # A read in vain costs more than one that finds a packet.
+        self._batch = min(READ_AT_ONCE, 2 * self._batch) if now_s - self._taken_in_s < _ONE_BURST_S else 1
+        try:
+            for _ in range(self._batch):
+                packet = os.read(self.source, _LARGEST_PACKET_BYTES)
+                at_s = self.link.comes_out_at_s(now_s, len(packet))
+                if at_s < NEVER_S:
+                    if not self._waiting:
+                        self._next_s = at_s
+                    self._waiting.append((at_s, packet))
+                now_s = time.monotonic()
+        except BlockingIOError:
+            pass
+        self._taken_in_s = now_s
+
+    def release_due(self, now_s: float) -> float:
+        """Writes every packet whose moment has come at ``now_s``. Returns the next one's; infinity: nothing waits."""
+        while self._next_s <= now_s + EARLY_S:
+            due_at_s, packet = self._waiting.popleft()
+            self._next_s = self._waiting[0][0] if self._waiting else NEVER_S
             try:
                 os.write(self._sink, packet)
             except OSError:
@@ -64,7 +64,7 @@ class Passage:
             if now_s > due_at_s:
                 self._lateness.add(now_s - due_at_s)
             now_s = time.monotonic()
-        return None
+        return self._next_s
 
     def counters(self) -> dict[str, Any]:
         """Returns the totals since the start, and the lateness since the last reading."""

@@ -20,6 +20,13 @@ def link_devices() -> set[str]:
     return {path.name for path in Path("/sys/class/net").iterdir() if re.fullmatch(r"rf\d+", path.name)}
 
 
+def stays_after(before: set[str]) -> set[str]:
+    """The devices that came after ``before`` and are still here once other tests' links have had the time to go."""
+    came = link_devices() - before
+    eventually(lambda: not came & link_devices(), within_s=40.0)
+    return came & link_devices()
+
+
 def is_running(pid: int) -> bool:
     """Whether the process exists and is not a zombie."""
     try:

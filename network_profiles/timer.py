@@ -1,0 +1,52 @@
+"""A kernel timer at an absolute time: ``timerfd``, which Python offers from 3.13 on only.
+
+It stays set while other things wake us. A timeout handed to ``select`` is armed and taken back at every call, and each
+time the kernel programs the machine's clock anew; asyncio's and uvloop's own timers count whole milliseconds.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import struct
+import time
+
+_NONBLOCK_CLOEXEC = os.O_NONBLOCK | os.O_CLOEXEC
+_ABSOLUTE = 1
+_NS_PER_S = 1_000_000_000
+_LIBC = ctypes.CDLL(None, use_errno=True)
+_set_timer = _LIBC.timerfd_settime
+_VALUE = struct.Struct("@ll")
+_VALUE_OFFSET = _VALUE.size
+"""An itimerspec is an interval, which stays nought, and a value."""
+_put_value = _VALUE.pack_into
+
+
+class Timer:
+    """``descriptor`` becomes readable when the moment has come, and stays so until the timer is set again."""
+
+    def __init__(self) -> None:
+        self.descriptor: int = _LIBC.timerfd_create(time.CLOCK_MONOTONIC, _NONBLOCK_CLOEXEC)
+        if self.descriptor < 0:
+            number = ctypes.get_errno()
+            raise OSError(number, os.strerror(number), "timerfd_create")
+        self._setting = bytearray(2 * _VALUE.size)
+        self._at = (ctypes.c_char * len(self._setting)).from_buffer(self._setting)
+
+    def set(self, at_s: float) -> None:
+        """Sets it to a moment of the monotonic clock, a past one too."""
+        # Nought would silence it.
+        seconds, ns = divmod(max(1, int(at_s * _NS_PER_S)), _NS_PER_S)
+        _put_value(self._setting, _VALUE_OFFSET, seconds, ns)
+        _set_timer(self.descriptor, _ABSOLUTE, self._at, None)
+
+    def silence(self) -> None:
+        """Takes the moment back, one that has come too."""
+        _put_value(self._setting, _VALUE_OFFSET, 0, 0)
+        _set_timer(self.descriptor, _ABSOLUTE, self._at, None)
+
+    def close(self) -> None:
+        """Closes the descriptor. Safe to call twice."""
+        if self.descriptor >= 0:
+            os.close(self.descriptor)
+            self.descriptor = -1
