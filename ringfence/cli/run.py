@@ -37,6 +37,7 @@ def run(
     set_: SetOption = [],  # noqa: B006 - read only, and cyclopts shows the default
     backend: BackendOption = None,
     runs: Path = Path("runs"),
+    force: bool = False,
     json: bool = False,
 ) -> int:
     """Run a whole plan: start the service, load it, place calls from every device, report, and judge.
@@ -51,10 +52,12 @@ def run(
         What carries the links' packets (the plan's matrix.backend); the best that this machine can run when left out.
     runs
         Where the run's folder is made; runs/latest points at the newest.
+    force
+        Start a load that this machine cannot carry by its last bench.
     json
         Print summary.json instead of the rich summary.
     """
-    return conduct(load_plan(plan, [*set_, *_backend_override(backend)]), runs, json=json)
+    return conduct(load_plan(plan, [*set_, *_backend_override(backend)]), runs, json=json, force=force)
 
 
 def swarm(
@@ -80,10 +83,7 @@ def swarm(
     json
         Print summary.json instead of the rich summary.
     """
-    loaded = without(load_plan(plan, set_), "matrix")
-    if not force and (advice := require_capacity(loaded)):
-        Console(stderr=True).print(f"[dim]ringfence:[/] {advice}", highlight=False)
-    return conduct(loaded, runs, json=json)
+    return conduct(without(load_plan(plan, set_), "matrix"), runs, json=json, force=force)
 
 
 def matrix(
@@ -139,10 +139,16 @@ def conduct(
     runs: Path,
     *,
     json: bool,
+    force: bool = False,
     matrix_filters: dict[str, str] | None = None,
 ) -> int:
-    """Runs ``plan`` and returns the verdict's exit code. Ctrl-C ends the run, keeps the folder, and returns 130."""
+    """Runs ``plan`` and returns the verdict's exit code. Ctrl-C ends the run, keeps the folder, and returns 130.
+
+    ``force`` starts a load that is beyond what this machine was last measured to carry.
+    """
     console = Console(stderr=json)
+    if not force and (advice := require_capacity(plan)):
+        console.print(f"[dim]ringfence:[/] {advice}", highlight=False)
     require(plan)
     for leftover in sweep_leftovers():
         console.print(f"[dim]ringfence:[/] removed what an earlier run left: {leftover}", highlight=False)

@@ -72,9 +72,25 @@ def test_without_a_bench_there_is_advice_and_no_refusal() -> None:
     assert require_capacity(without(load_plan("smoke"), "swarm")) == ""
 
 
-def test_the_command_refuses_before_it_makes_anything(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("command", ["run", "swarm"])
+def test_the_commands_refuse_before_they_make_anything(
+    command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     remember(bench(calls=5))
-    assert run_command(["swarm", "--plan", "smoke", "--runs", str(tmp_path / "runs")]) == 5
+    assert run_command([command, "--plan", "smoke", "--runs", str(tmp_path / "runs")]) == 5
     said = " ".join(capsys.readouterr().err.split())
     assert "wants 125 calls at once from 2 workers" in said
     assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize("command", ["run", "swarm"])
+def test_force_goes_past_the_refusal(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def next_check(plan: object) -> None:
+        raise EnvironmentLacks("what comes after the capacity")
+
+    monkeypatch.setattr("ringfence.cli.run.require", next_check)
+    remember(bench(calls=5))
+    assert run_command([command, "--plan", "smoke", "--runs", str(tmp_path / "runs"), "--force"]) == 5
+    assert "what comes after the capacity" in capsys.readouterr().err
