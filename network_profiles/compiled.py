@@ -11,6 +11,7 @@ LINKS = CompiledSet(
         "network_profiles.link",
         "network_profiles.loss",
         "network_profiles.timeline",
+        "network_profiles.timer",
         "network_profiles.traces.room",
         "network_profiles.userspace.lateness",
         "network_profiles.userspace.passage",

@@ -7,8 +7,9 @@ link layer delivers in order, so a packet that drew a short delay waits for the 
 from __future__ import annotations
 
 import random
+from typing import Final
 
-CLIP_AT_SIGMAS = 2.0
+CLIP_AT_SIGMAS: Final = 2.0
 
 
 def jitter_s(jitter_ms: float, rng: random.Random) -> float:

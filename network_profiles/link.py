@@ -17,7 +17,7 @@ from __future__ import annotations
 import random
 from collections import deque
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from network_profiles.jitter import jitter_s
 from network_profiles.loss import GilbertElliott
@@ -41,7 +41,7 @@ class Delivery(NamedTuple):
     cause: DropCause | None = None
 
 
-NEVER_S = float("inf")
+NEVER_S: Final = float("inf")
 
 
 class LinkDirection:

@@ -10,16 +10,17 @@ import ctypes
 import os
 import struct
 import time
+from typing import Final
 
 _NONBLOCK_CLOEXEC = os.O_NONBLOCK | os.O_CLOEXEC
-_ABSOLUTE = 1
-_NS_PER_S = 1_000_000_000
+_ABSOLUTE: Final = 1
+_NS_PER_S: Final = 1_000_000_000
 _LIBC = ctypes.CDLL(None, use_errno=True)
-_set_timer = _LIBC.timerfd_settime
+_set_timer: Final = _LIBC.timerfd_settime
 _VALUE = struct.Struct("@ll")
-_VALUE_OFFSET = _VALUE.size
+_VALUE_OFFSET: Final = _VALUE.size
 """An itimerspec is an interval, which stays nought, and a value."""
-_put_value = _VALUE.pack_into
+_put_value: Final = _VALUE.pack_into
 
 
 class Timer:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-STEP_MS = 0.05
-STEPS = 2000
+from typing import Final
+
+STEP_MS: Final = 0.05
+STEPS: Final = 2000
 
 
 class Lateness:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import select
 import time
-from typing import Any
+from typing import Any, Final
 
 from network_profiles import interfaces, plain_profile
 from network_profiles.daemon import INNER_DEVICE, SIDES, Orders
@@ -23,7 +23,8 @@ from network_profiles.timer import Timer
 from network_profiles.userspace import tun
 from network_profiles.userspace.passage import Passage
 
-_DESCRIPTORS = 4
+_DESCRIPTORS: Final = 4
+_monotonic: Final = time.monotonic
 
 
 class Shuttle:
@@ -52,7 +53,7 @@ class Shuttle:
             watched.register(timer.descriptor, select.EPOLLIN | select.EPOLLET)
             poll = watched.poll
             while True:
-                now_s = time.monotonic()
+                now_s = _monotonic()
                 next_s = min(down.release_due(now_s), up.release_due(now_s))
                 if next_s != set_for_s:
                     if next_s < NEVER_S:
