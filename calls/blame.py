@@ -91,6 +91,16 @@ def blame_of(reason: str, evidence: Evidence) -> Blame:
     return blame
 
 
+def blame_of_list(reason: str, link_drops: int) -> Blame:
+    """Returns whose fault it is that a list of the app did not come.
+
+    ``link_drops`` is what the person's access link has dropped meanwhile: what a service sent may be stuck behind it.
+    """
+    if reason in ("no_reply", "signaling_lost"):
+        return Blame.NETWORK if link_drops else Blame.TARGET
+    return Blame.GENERATOR if reason == "signed_out" else Blame.TARGET
+
+
 def _blame_of_media(evidence: Evidence) -> Blame:
     if evidence.send_errors or evidence.send_late_p99_ms > LATE_MS:
         return Blame.GENERATOR

@@ -9,6 +9,7 @@ CallsError                  the root
 |-- NotTheService           whatever answers does not speak the service's language         (exit 5)
 |-- SignalingLost           a person's connection to the service is gone
 |-- NotDelivered            the service did not acknowledge a message
+|-- NotShown                the service did not show a page of threads or calls
 |-- SegmentNotWritten       the disk refused a segment; the rows are kept for a retry      (exit 5)
 `-- BridgeError             the engine process and its client
     |-- EngineGone          the engine process has ended or fell silent                    (exit 4)
@@ -74,6 +75,14 @@ class SignalingLost(CallsError):
 
 class NotDelivered(CallsError):
     """A text message was not acknowledged. ``code`` has few distinct values."""
+
+    def __init__(self, message: str, *, code: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class NotShown(CallsError):
+    """A page of threads or calls did not come. ``code`` has few distinct values."""
 
     def __init__(self, message: str, *, code: str) -> None:
         super().__init__(message)

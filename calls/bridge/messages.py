@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import msgspec
 
-from calls.record import HealthRow, LegRecord, MessageRow, Tier
+from calls.record import Blame, HealthRow, LegRecord, MessageRow, Tier
+from calls.targets.protocol import LookAt
 
 PROTOCOL = 1
 """Both ends are of one version; an engine tells its own when it is ready."""
@@ -124,6 +125,22 @@ class SendMessage(Command, frozen=True, kw_only=True):
     timeout_s: float = 20.0
 
 
+class OpenList(Command, frozen=True, kw_only=True):
+    """The person opens a list of their app, or scrolls on in it. Replied with ListOpened, whether it came or not.
+
+    Refused with ``no_lists`` where the service has none.
+    """
+
+    name: str
+    look_at: LookAt
+    person: str = ""
+    before: int | None = None
+    """These as in ``calls.targets.protocol.Look``."""
+    intended_at_s: float | None = None
+    """None for now."""
+    timeout_s: float = 20.0
+
+
 class Snapshot(Command, frozen=True, kw_only=True):
     """How the person's call is now. Replied with PersonSnapshot."""
 
@@ -189,6 +206,19 @@ class MessageDone(Reply, frozen=True, kw_only=True):
     """The message, as written to the run folder."""
 
     row: MessageRow
+
+
+class ListOpened(Reply, frozen=True, kw_only=True):
+    """A page of a list, or why there is none."""
+
+    took_ms: float
+    """From the intended moment, through the person's access link, until the page was there or given up."""
+    people: tuple[str, ...] = ()
+    older: int | None = None
+    size_bytes: int = 0
+    reason: str = ""
+    """Empty when it came."""
+    blame: Blame = Blame.NOBODY
 
 
 class PersonSnapshot(Reply, frozen=True, kw_only=True):
@@ -263,8 +293,8 @@ class EngineTrouble(Event, frozen=True, kw_only=True):
     message: str
 
 
-AnyCommand = Configure | SignIn | SignOut | PlaceCall | SendMessage | Snapshot | HangUp | Drain | Shutdown
-AnyReply = Done | Refused | SignedIn | CallFinished | MessageDone | PersonSnapshot | Drained
+AnyCommand = Configure | SignIn | SignOut | PlaceCall | SendMessage | OpenList | Snapshot | HangUp | Drain | Shutdown
+AnyReply = Done | Refused | SignedIn | CallFinished | MessageDone | ListOpened | PersonSnapshot | Drained
 AnyEvent = LegFinished | EngineHealth | EngineTrouble
 
 

@@ -20,7 +20,9 @@ from calls.bridge.messages import (
     EngineTrouble,
     HangUp,
     LegFinished,
+    ListOpened,
     MessageDone,
+    OpenList,
     PersonSnapshot,
     PlaceCall,
     Refused,
@@ -33,6 +35,7 @@ from calls.bridge.messages import (
 )
 from calls.engine.context import Context, Identity
 from calls.engine.leg import CallLeg
+from calls.engine.lists import open_list
 from calls.engine.people import GRACE_S, Person, finish_all
 from calls.engine.probe_desk import ProbeDesk
 from calls.engine.recorder import Recorder
@@ -72,6 +75,7 @@ class Engine:
             SignOut: self._sign_out,
             PlaceCall: self._place,
             SendMessage: self._send_message,
+            OpenList: self._open_list,
             Snapshot: self._snapshot,
             HangUp: self._hang_up,
             Drain: self._drain,
@@ -183,6 +187,9 @@ class Engine:
         )
         self._recorder.messages.append(row)
         return MessageDone(row=row)
+
+    async def _open_list(self, command: OpenList) -> ListOpened:
+        return await open_list(self._person(command.name), command, self._clock)
 
     async def _hang_up(self, command: HangUp) -> Done:
         self._person(command.name).leave("")

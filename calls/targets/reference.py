@@ -15,11 +15,13 @@ import msgspec
 
 from bedrock.clock import Clock
 from bedrock.errors import TargetUnreachable
-from calls.errors import NotDelivered, NotTheService, RateLimited, SignalingLost, SignInRefused
+from calls.errors import NotDelivered, NotShown, NotTheService, RateLimited, SignalingLost, SignInRefused
 from calls.state_machine import Told
-from calls.targets.protocol import Listener, Policy
+from calls.targets.protocol import Listener, Look, Page, Policy
 from calls.targets.reference_http import LONGEST_WAIT_S, fetch_token, unreachable
 from calls.targets.reference_messages import Message, decode, encode, signal_of
+from calls.targets.reference_pages import REPLIES, page_of, request_of
+from calls.targets.reference_requests import Requests
 
 if TYPE_CHECKING:
     from calls.access_link import AccessLink
@@ -39,6 +41,7 @@ GOODBYE_S = 0.5
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024
 FRAME_BYTES = 8
 """WebSocket header and mask of a message on the way."""
+_REPLIES = REPLIES | {"message.ack"}
 
 
 class ReferenceTarget:
@@ -108,8 +111,7 @@ class ReferenceSession:
         self._in_hand: str | None = None
         """Taken from the queue and not known to be sent: the next socket tries again."""
         self._calls: set[str] = set()
-        self._acks: dict[int, asyncio.Future[None]] = {}
-        self._refs = 0
+        self._requests = Requests()
         self._pings: dict[int, float] = {}
         self._ponged = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -163,7 +165,7 @@ class ReferenceSession:
         self._offline_s = offline_s
         if offline_s:
             self._calls.clear()
-            self._fail_acks()
+            self._requests.fail()
         self.is_up = False
         if self._socket is not None:
             _cut(self._socket)
@@ -178,17 +180,28 @@ class ReferenceSession:
 
     async def send_text(self, to: str, text: str, timeout_s: float) -> None:
         """Returns once the service has acknowledged. Raises NotDelivered."""
-        self._refs += 1
-        ref = self._refs
-        acked = self._acks[ref] = asyncio.get_running_loop().create_future()
-        self._start("message.send", ref=ref, to=to, text=text)
-        try:
-            async with asyncio.timeout(timeout_s):
-                await acked
-        except TimeoutError:
-            raise NotDelivered(f"no acknowledgement within {timeout_s:.0f} s", code="ack_timeout") from None
-        finally:
-            self._acks.pop(ref, None)
+        with self._requests.open() as (ref, acked):
+            self._start("message.send", ref=ref, to=to, text=text)
+            try:
+                async with asyncio.timeout(timeout_s):
+                    await acked
+            except TimeoutError:
+                raise NotDelivered(f"no acknowledgement within {timeout_s:.0f} s", code="ack_timeout") from None
+
+    async def look(self, look: Look, timeout_s: float) -> Page:
+        """Returns the page that was asked for. Raises NotShown."""
+        kind, fields = request_of(look)
+        with self._requests.open() as (ref, reply):
+            self._start(kind, ref=ref, **fields)
+            try:
+                async with asyncio.timeout(timeout_s):
+                    return page_of(look, await reply)
+            except TimeoutError:
+                raise NotShown(f"no {kind} within {timeout_s:.0f} s", code="no_reply") from None
+            except NotDelivered as error:
+                raise NotShown(error.message, code="signed_out" if self._closed else error.code) from None
+            except msgspec.DecodeError as error:
+                raise NotShown(f"the answer to {kind} is no page: {error}", code="garbage") from None
 
     async def close(self) -> None:
         """Signs out within a bounded time. Safe to call twice."""
@@ -203,7 +216,7 @@ class ReferenceSession:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
         await self._drop_socket()
-        self._fail_acks()
+        self._requests.fail()
 
     # The connection.
 
@@ -312,7 +325,7 @@ class ReferenceSession:
     async def _lost(self) -> None:
         """Gives up the calls that were on, then keeps trying to come back online."""
         self._calls.clear()
-        self._fail_acks()
+        self._requests.fail()
         self._put_down()
         while not self._unsent.empty():
             self._unsent.get_nowait()
@@ -373,8 +386,8 @@ class ReferenceSession:
             self._not_before_s = self._target.clock.monotonic_s() + wait_s
         if message.type == "pong":
             self._pong(message)
-        elif message.type == "message.ack" or (message.type == "error" and isinstance(message.ref, int)):
-            self._acked(message)
+        elif message.type in _REPLIES or (message.type == "error" and isinstance(message.ref, int)):
+            self._requests.settle(message, data)
         elif (signal := signal_of(message, self._name)) is not None:
             if signal.what is Told.INCOMING:
                 self._calls.add(signal.call_id)
@@ -382,24 +395,10 @@ class ReferenceSession:
                 self._calls.discard(signal.call_id)
             self._listener.on_signal(signal)
 
-    def _acked(self, message: Message) -> None:
-        acked = self._acks.get(message.ref) if isinstance(message.ref, int) else None
-        if acked is None or acked.done():
-            return
-        if message.type == "message.ack":
-            acked.set_result(None)
-        else:
-            acked.set_exception(NotDelivered(message.message or "refused", code=f"error_{message.code}"))
-
-    def _fail_acks(self) -> None:
-        for acked in self._acks.values():
-            if not acked.done():
-                acked.set_exception(NotDelivered("the connection was lost", code="signaling_lost"))
-
     def _ping(self) -> None:
-        self._refs += 1
-        self._pings = {self._refs: self._target.clock.monotonic_s()}
-        self._say("ping", n=self._refs)
+        number = self._requests.new_ref()
+        self._pings = {number: self._target.clock.monotonic_s()}
+        self._say("ping", n=number)
 
     def _pong(self, message: Message) -> None:
         sent_at_s = self._pings.pop(int(message.n), None) if message.n is not None else None

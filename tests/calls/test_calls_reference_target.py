@@ -13,10 +13,12 @@ from aiohttp import WSCloseCode, WSMsgType, web
 import calls.targets.reference as adapter
 from bedrock.clock import SystemClock
 from bedrock.errors import TargetUnreachable
-from calls.errors import NotDelivered, SignInRefused, UnknownTarget
+from calls.blame import blame_of_list
+from calls.errors import NotDelivered, NotShown, SignInRefused, UnknownTarget
+from calls.record import Blame
 from calls.state_machine import Told
 from calls.targets import open_target
-from calls.targets.protocol import Signal
+from calls.targets.protocol import Look, LookAt, Signal
 from calls.targets.reference import ReferenceSession, ReferenceTarget
 
 WELCOME = {"type": "welcome", "user": {}, "contacts": [], "policy": {"degradation": True, "no_answer_s": 30}}
@@ -390,3 +392,64 @@ def test_a_target_is_chosen_by_name() -> None:
     ):
         with pytest.raises(UnknownTarget, match=words):
             open_target(kind, "http://127.0.0.1:1", clock)
+
+
+def page(kind: str, **fields: Any) -> Callable[[dict[str, Any]], dict[str, Any]]:
+    return lambda message: {"type": kind, "ref": message["ref"], **fields}
+
+
+async def test_lists_are_asked_for_as_the_web_client_does(
+    service: Service, signed_in: tuple[Person, ReferenceSession]
+) -> None:
+    session = signed_in[1]
+    threads = [{"with": f"p{number}", "last": {"seq": 900 - number}} for number in range(100)]
+    service.replies["thread.list"] = page("thread.list", threads=threads)
+    shown = await session.look(Look(LookAt.THREADS), 5.0)
+    assert (shown.people[:2], len(shown.people), shown.older) == (("p0", "p1"), 100, 801)
+    assert shown.size_bytes > 2000
+    assert (await service.heard("thread.list"))["limit"] == 100
+    service.replies["thread.list"] = page("thread.list", threads=threads[:3])
+    assert (await session.look(Look(LookAt.THREADS, before=801), 5.0)).older is None
+    assert (await service.heard("thread.list"))["before"] == 801
+    service.replies["thread.read"] = page("thread.messages", messages=[{"seq": 5, "from": "bob"}], calls=[])
+    assert (await session.look(Look(LookAt.THREAD, "bob"), 5.0)).people == ("bob",)
+    assert (await service.heard("thread.read"))["with"] == "bob"
+    service.replies["call.history"] = page("call.history", calls=[{"from": "eve", "at_ms": 7}] * 50)
+    assert (await session.look(Look(LookAt.CALLS), 5.0)).older == 7
+
+
+@pytest.mark.parametrize(
+    ("reply", "code"),
+    [
+        (page("error", code="rate_limited", message="wait"), "error_rate_limited"),
+        (page("thread.list", threads={"no": "list"}), "garbage"),
+        (page("thread.list"), "garbage"),
+        (None, "no_reply"),
+    ],
+)
+async def test_a_list_that_does_not_come_says_why(
+    reply: Any, code: str, service: Service, signed_in: tuple[Person, ReferenceSession]
+) -> None:
+    if reply is not None:
+        service.replies["thread.list"] = reply
+    with pytest.raises(NotShown) as missing:
+        await signed_in[1].look(Look(LookAt.THREADS), 5.0 if reply else 0.05)
+    assert missing.value.code == code
+
+
+async def test_a_list_that_was_left_is_nobodys_failure(
+    service: Service, signed_in: tuple[Person, ReferenceSession]
+) -> None:
+    waiting = asyncio.create_task(signed_in[1].look(Look(LookAt.CALLS), 30.0))
+    await service.heard("call.history")
+    await signed_in[1].close()
+    with pytest.raises(NotShown) as left:
+        await waiting
+    assert left.value.code == "signed_out"
+
+
+def test_a_list_that_is_stuck_behind_a_link_is_the_networks_fault() -> None:
+    assert blame_of_list("no_reply", 0) is Blame.TARGET
+    assert blame_of_list("no_reply", 3) is Blame.NETWORK
+    assert blame_of_list("error_rate_limited", 3) is Blame.TARGET
+    assert blame_of_list("signed_out", 0) is Blame.GENERATOR

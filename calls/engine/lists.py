@@ -1,0 +1,33 @@
+"""A person opens a list of their app: threads, a thread, calls."""
+
+from __future__ import annotations
+
+import asyncio
+
+from bedrock.clock import Clock
+from calls.blame import blame_of_list
+from calls.bridge.messages import ListOpened, OpenList
+from calls.engine.people import Person
+from calls.errors import EngineRefused, NotShown
+from calls.targets.protocol import Look, ShowsLists
+
+
+async def open_list(person: Person, command: OpenList, clock: Clock) -> ListOpened:
+    """Returns the page, or why none came. Raises EngineRefused where the service has no such lists."""
+    session = person.session
+    if not isinstance(session, ShowsLists):
+        raise EngineRefused("this service has no lists to look at", code="no_lists")
+    intended_at_s = clock.unix_s() if command.intended_at_s is None else command.intended_at_s
+    ahead_s = intended_at_s - clock.unix_s()
+    if ahead_s > 0:
+        await asyncio.sleep(ahead_s)
+    dropped = sum(person.link_drops().values())
+    look = Look(command.look_at, command.person, command.before)
+    try:
+        page = await session.look(look, command.timeout_s)
+    except NotShown as error:
+        took_ms = (clock.unix_s() - intended_at_s) * 1000.0
+        blame = blame_of_list(error.code, sum(person.link_drops().values()) - dropped)
+        return ListOpened(took_ms=took_ms, reason=error.code, blame=blame)
+    took_ms = (clock.unix_s() - intended_at_s) * 1000.0
+    return ListOpened(took_ms=took_ms, people=page.people, older=page.older, size_bytes=page.size_bytes)

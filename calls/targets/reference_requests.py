@@ -1,0 +1,52 @@
+"""Requests of one person that wait for their reply, told apart by their ``ref``."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Iterator
+
+from calls.errors import NotDelivered
+from calls.targets.reference_messages import Message
+
+
+class Requests:
+    """Those of one session."""
+
+    def __init__(self) -> None:
+        self._last_ref = 0
+        self._waiting: dict[int, asyncio.Future[str | bytes]] = {}
+
+    def new_ref(self) -> int:
+        """Returns a number that no other message of this session carries."""
+        self._last_ref += 1
+        return self._last_ref
+
+    @contextlib.contextmanager
+    def open(self) -> Iterator[tuple[int, asyncio.Future[str | bytes]]]:
+        """Gives a request its ref and the future of its reply, which is forgotten afterwards.
+
+        The future raises NotDelivered when the service refuses, or the connection is lost.
+        """
+        ref = self.new_ref()
+        reply = self._waiting[ref] = asyncio.get_running_loop().create_future()
+        try:
+            yield ref, reply
+        finally:
+            self._waiting.pop(ref, None)
+
+    def settle(self, message: Message, data: str | bytes) -> None:
+        """Hands a reply, as it came, to whoever waits for it."""
+        reply = self._waiting.get(message.ref) if isinstance(message.ref, int) else None
+        if reply is None or reply.done():
+            return
+        if message.type == "error":
+            reply.set_exception(NotDelivered(message.message or "refused", code=f"error_{message.code}"))
+        else:
+            reply.set_result(data)
+
+    def fail(self) -> None:
+        """Tells everybody who waits that the connection is gone."""
+        for reply in self._waiting.values():
+            if not reply.done():
+                reply.set_exception(NotDelivered("the connection was lost", code="signaling_lost"))
