@@ -1,4 +1,9 @@
-"""Tells the run that one of our own processes died: a run that lost one cannot vouch for all of its figures."""
+"""Tells the run that one of its processes died in a cell.
+
+What belongs to one attempt alone, its browser and its link, takes nothing but that attempt with it: the environment
+error says so, the gate bounds how many of those there may be, and the death is noted. What serves other cells too may
+have spoiled them: a run that lost such a process cannot vouch for all of its figures.
+"""
 
 from __future__ import annotations
 
@@ -10,13 +15,19 @@ from typing import Literal
 from reports.cells import CellResult, CellStatus
 
 FILE = "faults.jsonl"
-DEATHS = frozenset({"browser_died", "appium_died", "far_end_lost", "link_died"})
-"""Reasons of environment errors that mean a death in the middle of a cell."""
+Severity = Literal["invalid", "note"]
+
+DEATHS: dict[str, Severity] = {
+    "browser_died": "note",
+    "browser_hung": "note",
+    "link_died": "note",
+    "appium_died": "invalid",
+    "far_end_lost": "invalid",
+}
+"""Reasons of environment errors that mean a death in the middle of a cell, and what it weighs."""
 
 
-def write_fault(
-    run_folder: Path, *, at_s: float, what: str, detail: str, severity: Literal["invalid", "note"] = "invalid"
-) -> None:
+def write_fault(run_folder: Path, *, at_s: float, what: str, detail: str, severity: Severity = "invalid") -> None:
     """Appends one fault, which makes the run INVALID unless it is a note. One write: several processes may append."""
     line = json.dumps({"at_s": at_s, "what": what, "detail": detail, "severity": severity}) + "\n"
     descriptor = os.open(run_folder / FILE, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
@@ -30,4 +41,5 @@ def note_fault(run_folder: Path, result: CellResult, at_s: float) -> None:
     """Notes the fault when ``result`` says that something of ours died."""
     if result.status is CellStatus.ENVIRONMENT_ERROR and result.reason in DEATHS:
         detail = f"{result.cell}, attempt {result.attempt}: {result.detail}"
-        write_fault(run_folder, at_s=at_s, what=f"matrix_{result.reason}", detail=detail)
+        severity = DEATHS[result.reason]
+        write_fault(run_folder, at_s=at_s, what=f"matrix_{result.reason}", detail=detail, severity=severity)

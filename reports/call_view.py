@@ -8,6 +8,9 @@ rest ``failed``:
   ringing has no other half to lose;
 - a call whose answer was given but never reached the caller failed, even when the caller then saw ``no_answer``: only
   the join can see it.
+
+A call of the matrix whose attempt ended in an environment error is no call at all: its legs stay in ``legs``, and its
+attempt in the cell, but nothing can be said of the product by it.
 """
 
 from __future__ import annotations
@@ -74,6 +77,7 @@ _STAGES = {str(stage): place for place, stage in enumerate(FUNNEL)}
 _ONE_LEG_A_SIDE = """
 CREATE VIEW sides AS
 SELECT * FROM legs
+WHERE source <> 'matrix' OR (cell, attempt) NOT IN (SELECT cell, attempt FROM void_attempts)
 QUALIFY row_number() OVER (PARTITION BY call_id, side ORDER BY ended_at_s DESC) = 1
 """
 

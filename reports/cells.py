@@ -87,6 +87,11 @@ class Cell:
         status = self.status
         return next(attempt for attempt in self.attempts if attempt.status == status)
 
+    @property
+    def environment_errors(self) -> tuple[CellResult, ...]:
+        """The attempts that say nothing of the product, whatever a later one said."""
+        return tuple(attempt for attempt in self.attempts if attempt.status is CellStatus.ENVIRONMENT_ERROR)
+
 
 @dataclass(frozen=True, slots=True)
 class CellsRead:

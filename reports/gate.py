@@ -6,8 +6,8 @@ The first of these that applies is the verdict:
    That was seen, not measured: no late generator can put it in doubt.
 2. ``INVALID``, when a trust rule is broken. An invalid generator can neither pass nor fail a product.
 3. ``FAIL``, when a required SLO rule fails.
-4. ``INVALID``, when an evidence rule is broken: less was tested than planned. What was tested is true, so a failure
-   in it stands (3 comes first); but it is not enough for a pass.
+4. ``INVALID``, when an evidence rule is broken: less was tested than planned, or only after many retries. What was
+   tested is true, so a failure in it stands (3 comes first); but it is not enough for a pass.
 5. ``INCONCLUSIVE``, when a required SLO rule is.
 6. ``PASS``.
 """

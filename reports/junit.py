@@ -39,6 +39,10 @@ def _cell(cell: GridCell) -> TestCase:
         case.result = [_with_text(Error(message, cell.reason), evidence)]
     elif cell.status == CellStatus.SKIPPED:
         case.result = [Skipped(message)]
+    spoiled = [line for name, line in _attempts(cell) if line.startswith(CellStatus.ENVIRONMENT_ERROR)]
+    if spoiled and cell.status != CellStatus.ENVIRONMENT_ERROR:
+        # What viewers show of a case that passed: its properties they mostly hide.
+        case.system_out = "\n".join(f"{name}: {line}" for name, line in _attempts(cell))
     holder: Any = Properties
     properties = holder()
     for name, value in _cell_properties(cell):
@@ -50,11 +54,14 @@ def _cell(cell: GridCell) -> TestCase:
 
 def _cell_properties(cell: GridCell) -> list[tuple[str, str]]:
     found = [("tier", cell.tier), ("driver", cell.driver), ("device_class", cell.device_class), ("replay", cell.replay)]
-    found += [
-        (f"attempt.{attempt.attempt}", " ".join(filter(None, (attempt.status, attempt.reason, attempt.detail))))
-        for attempt in cell.attempts_seen
+    return [(name, value) for name, value in [*found, *_attempts(cell)] if value]
+
+
+def _attempts(cell: GridCell) -> list[tuple[str, str]]:
+    return [
+        (f"attempt.{seen.attempt}", " ".join(filter(None, (seen.status, seen.reason, seen.detail))))
+        for seen in cell.attempts_seen
     ]
-    return [(name, value) for name, value in found if value]
 
 
 def _rule(rule: RuleResult) -> TestCase:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from reports.summary import RuleKind, RuleResult, Summary, Verdict
-from reports.terminal import SENTENCES, outlier_lines
+from reports.terminal import SENTENCES, outlier_lines, retry_lines
 from reports.wording import bounds, clock, counted, figure, grouped
 
 SIGNS = {Verdict.PASS: "✅", Verdict.FAIL: "❌", Verdict.INCONCLUSIVE: "❔", Verdict.INVALID: "⚠️"}
@@ -20,7 +20,8 @@ def summary_markdown(summary: Summary, run_id: str) -> str:
     broken = [rule for rule in summary.rules_of(RuleKind.TRUST, RuleKind.EVIDENCE) if rule.verdict is not Verdict.PASS]
     if not broken:
         parts.append("The harness vouches for these figures: every check of its own health holds.")
-    parts += [part for part in (_cells(summary), _failures(summary)) if part]
+    retried = "\n".join(f"- {_escape(line)}" for line in retry_lines(summary.matrix))
+    parts += [part for part in (_cells(summary), retried, _failures(summary)) if part]
     return "\n\n".join(parts) + "\n"
 
 

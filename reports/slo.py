@@ -69,6 +69,12 @@ class ValidityBounds(Written):
     lost_halves_ratio_max: float = Field(default=0.01, ge=0, le=1)
     starts_dropped_ratio_max: float = Field(default=0.05, ge=0, le=1)
     environment_error_ratio_max: float = Field(default=0.1, ge=0, le=1)
+    """Share of the planned cells that came to no judgement of the product, whatever was tried again."""
+    environment_retry_ratio_max: float = Field(default=0.2, ge=0, le=1)
+    """Share of the cells in which the environment failed at least once, a good retry or not: where it fails that often,
+    who passed at last may have passed by luck. It also bounds a product that crashes browsers now and then."""
+    environment_retries_forgiven: int = Field(default=1, ge=0)
+    """So many cells may need another attempt, whatever share of a small matrix they are."""
     unreadable_segments_max: int = Field(default=0, ge=0)
     cpu_ratio_max: float = Field(default=0.97, gt=0)
     """Of one core, for a second of an engine or a Locust worker: each has one thread that does the work."""

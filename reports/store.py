@@ -195,7 +195,10 @@ class RunStore:
     def _load_cells(self, cells: Sequence[Cell]) -> None:
         names = ("cell", "device", "device_class", "network", "generation", "scenario", "driver", "tier", "status")
         self.execute(f"CREATE TABLE cells ({', '.join(f'{name} VARCHAR' for name in names)}, emulated BOOLEAN)")
+        self.execute("CREATE TABLE void_attempts (cell VARCHAR, attempt INTEGER)")
         for cell in cells:
+            for void in cell.environment_errors:
+                self.execute("INSERT INTO void_attempts VALUES (?, ?)", [void.cell, void.attempt])
             attempt = cell.verdict_attempt
             values = [str(getattr(attempt, name)) for name in names]
             self.execute(f"INSERT INTO cells VALUES ({', '.join('?' * 10)})", [*values, attempt.emulated])

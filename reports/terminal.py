@@ -13,6 +13,7 @@ from rich.rule import Rule as Line
 from rich.table import Table
 from rich.text import Text
 
+from reports.cells import CellStatus
 from reports.quality_terminal import print_quality
 from reports.staged_terminal import print_staged
 from reports.summary import GridCell, MatrixFigures, RuleKind, RuleResult, Summary, SwarmFigures, Verdict
@@ -39,6 +40,7 @@ CELL_MARKS = {
     "missing": ("?", "magenta"),
 }
 WORST_CELLS = 8
+RETRIES = 8
 REASONS = 6
 
 
@@ -168,12 +170,24 @@ def outlier_lines(figures: SwarmFigures | MatrixFigures) -> list[str]:
     ]
 
 
+def retry_lines(matrix: MatrixFigures) -> list[str]:
+    """One sentence for each cell that was judged in the end, after attempts that the environment spoiled."""
+    lines = []
+    for cell in matrix.grid:
+        spoiled = [seen for seen in cell.attempts_seen if seen.status == CellStatus.ENVIRONMENT_ERROR]
+        if spoiled and cell.status != CellStatus.ENVIRONMENT_ERROR:
+            told = "; ".join(f"attempt {seen.attempt} [{seen.reason}] {seen.detail}".strip() for seen in spoiled)
+            lines.append(f"{cell.cell} {cell.status} after {counted(len(spoiled), 'environment error')}: {told}")
+    return lines[:RETRIES] + ([f"… and {len(lines) - RETRIES} more cells tried again"] if len(lines) > RETRIES else [])
+
+
 def _matrix(matrix: MatrixFigures) -> RenderableType:
     told = ", ".join(f"{count} {status.replace('_', ' ')}" for status, count in matrix.by_status.items())
     heading = f"{counted(matrix.devices, 'device')}, {counted(matrix.networks, 'network')}, "
     heading += f"{counted(matrix.cells, 'cell')}: {told}"
     parts: list[RenderableType] = [Text(heading), "", _grid(matrix), "", _legend()]
     parts += [Text(line, style="yellow") for line in outlier_lines(matrix)]
+    parts += [Text(line, style="magenta") for line in retry_lines(matrix)]
     return _section("device matrix", *parts)
 
 

@@ -1,15 +1,17 @@
 """Whether the harness can vouch for its own figures, and whether it tested what was planned.
 
 ``trust`` rules come first: a generator that sent late, lost datagrams or lost records has no true figures, so neither
-a pass nor a fail of the product can be had from them. ``evidence`` rules say that less was tested than planned; what
-was tested stays true. A broken one names the writer and the second of the run.
+a pass nor a fail of the product can be had from them. ``evidence`` rules say that less was tested than planned, or only
+in an environment that kept failing; what was tested stays true. A broken one names the writer and the second.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
+from reports.cells import CellStatus
 from reports.live import LiveReader
 from reports.machine import busy_cpu, file_descriptors, local_ports, loop_lag, moment, on_host, steal
 from reports.slo import ValidityBounds
@@ -227,6 +229,22 @@ def _matrix_ran(store: RunStore, bounds: ValidityBounds) -> Check:
     return Check(share, limit, n, " and ".join(parts), "ratio")
 
 
+def _matrix_retries(store: RunStore, bounds: ValidityBounds) -> Check:
+    """A retry may let a cell pass; how many needed one is judged here."""
+    limit = bounds.environment_retry_ratio_max
+    cells = [cell for cell in store.cells.cells if cell.status is not CellStatus.SKIPPED]
+    broken = [cell.environment_errors[0] for cell in cells if cell.environment_errors]
+    share = len(broken) / len(cells) if cells else None
+    if share is None or share <= limit or len(broken) <= bounds.environment_retries_forgiven:
+        return Check(share, limit, len(cells), "", "ratio")
+    reasons = Counter(attempt.reason for attempt in broken).most_common()
+    reason = (
+        f"the environment failed at least once in {len(broken)} of {counted(len(cells), 'cell')}, "
+        f"{', '.join(f'{name} {count}' for name, count in reasons)}, e.g. {broken[0].cell}: {broken[0].detail}"
+    )
+    return Check(share, limit, len(cells), reason, "ratio")
+
+
 def _starts_dropped(store: RunStore, bounds: ValidityBounds) -> Check:
     limit = bounds.starts_dropped_ratio_max
     rows = store.rows(
@@ -268,5 +286,6 @@ _RULES: tuple[tuple[str, RuleKind, Callable[[RunStore, ValidityBounds], Check]],
     ("something_recorded", RuleKind.EVIDENCE, _anything),
     ("swarm_ran", RuleKind.EVIDENCE, _swarm_ran),
     ("matrix_ran", RuleKind.EVIDENCE, _matrix_ran),
+    ("matrix_retries", RuleKind.EVIDENCE, _matrix_retries),
     ("starts_dropped", RuleKind.EVIDENCE, _starts_dropped),
 )

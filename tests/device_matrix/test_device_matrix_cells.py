@@ -174,20 +174,6 @@ def when_in_call(attempt: Attempt, act: Callable[[], None]) -> threading.Thread:
     return thread
 
 
-def test_a_browser_killed_in_the_call_is_an_environment_error(worker: Worker) -> None:
-    def kill_browser() -> None:
-        for procs in CGROUP_ROOT.glob(f"cpu/{PREFIX}{os.getpid()}.*/cgroup.procs"):
-            for pid in procs.read_text().split():
-                os.kill(int(pid), signal.SIGKILL)
-
-    attempt = attempt_at(worker, PLAYWRIGHT_CELL)
-    killer = when_in_call(attempt, kill_browser)
-    result = run(attempt)
-    killer.join()
-    assert (result.status, result.reason) == (CellStatus.ENVIRONMENT_ERROR, "browser_died")
-    assert {"headers.pcap", "replay.txt", "steps.txt"} <= set(result.artifacts)
-
-
 def test_a_video_call_that_stays_video_fails_the_fallback(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(video_fallback, "FALLBACK_LIMIT_S", 4.0)
     fallback = Cell("moto-g4", "hspa_35g", "video_fallback", DriverName.PLAYWRIGHT)

@@ -84,14 +84,17 @@ def test_a_failure_of_the_product_is_never_tried_again(monkeypatch: pytest.Monke
     assert rehearsal.events() == [("start", 1, ""), ("end", 1, "failed")]
 
 
-def test_retries_are_counted_and_a_death_is_told_to_the_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    died = (CellStatus.ENVIRONMENT_ERROR, "browser_died")
+@pytest.mark.parametrize(("reason", "severity"), [("browser_died", "note"), ("far_end_lost", "invalid")])
+def test_retries_are_counted_and_a_death_is_told_to_the_run(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, reason: str, severity: str
+) -> None:
+    died = (CellStatus.ENVIRONMENT_ERROR, reason)
     rehearsal = Rehearsal(monkeypatch, tmp_path, [died, died, (CellStatus.PASSED, "")])
-    with pytest.raises(pytest.fail.Exception, match=r"environment_error \[browser_died\]"):
+    with pytest.raises(pytest.fail.Exception, match=rf"environment_error \[{reason}\]"):
         rehearsal.run()
     faults = [json.loads(line) for line in (tmp_path / "faults.jsonl").read_text().splitlines()]
-    assert [fault["what"] for fault in faults] == ["matrix_browser_died"] * 2
-    assert {fault["severity"] for fault in faults} == {"invalid"}
+    assert [fault["what"] for fault in faults] == [f"matrix_{reason}"] * 2
+    assert {fault["severity"] for fault in faults} == {severity}
 
 
 def test_a_wish_to_stop_ends_the_worker_between_cells(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

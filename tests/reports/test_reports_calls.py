@@ -11,6 +11,7 @@ from synthetic_run_folder import write_segments
 
 from calls.record import Blame, LegRecord, Outcome, Side, Stage, Tier
 from reports.call_view import make_calls, make_seconds
+from reports.cells import CellResult, CellStatus, write_cell
 from reports.facts import concurrent_held_60s, peak_concurrent, probes_concurrent_min
 from reports.run_folder import find_run
 from reports.slo import Limits
@@ -226,3 +227,23 @@ def test_a_run_of_less_than_a_minute_held_nothing_for_a_minute(tmp_path: Path) -
         make_calls(store, LIMITS)
         make_seconds(store)
         assert concurrent_held_60s(store).value is None
+
+
+def test_a_call_of_an_attempt_that_the_environment_spoiled_says_nothing_of_the_product(tmp_path: Path) -> None:
+    cell = {"source": "matrix", "cell": "redmi-go--lte_good--audio_call"}
+    died = {**cell, "attempt": 1, "hung_up_cleanly": False, "outcome": Outcome.FAILED, "reason": "browser_died"}
+    legs = [_leg(side, "died", **died) for side in Side]
+    legs += [_leg(side, "again", **cell, attempt=2) for side in Side]
+    write_segments(tmp_path / "calls", legs)
+    for attempt, status in ((1, CellStatus.ENVIRONMENT_ERROR), (2, CellStatus.PASSED)):
+        result = CellResult(
+            cell=cell["cell"], device="redmi-go", network="lte_good", scenario="audio_call", attempt=attempt,
+            status=status,
+        )  # fmt: skip
+        write_cell(tmp_path, result)
+    with RunStore(find_run(tmp_path)) as store:
+        make_calls(store, LIMITS)
+        calls = store.records("SELECT call_id, outcome FROM calls")
+        legs_kept = store.value("SELECT count(*) FROM legs")
+    assert calls == [{"call_id": "again", "outcome": "completed"}]
+    assert legs_kept == 4

@@ -96,6 +96,15 @@ def test_junit_keeps_every_attempt_as_a_property(summary: Summary) -> None:
     assert str(properties["attempt.1"]).startswith("environment_error link_off")
     assert str(properties["attempt.2"]).startswith("passed")
     assert properties["replay"] == twice.replay
+    assert str(case.findtext("system-out")).startswith("attempt.1: environment_error link_off")
+
+
+def test_an_attempt_that_the_environment_spoiled_is_told_although_the_cell_passed(run: Path, summary: Summary) -> None:
+    twice = next(cell for cell in summary.matrix.grid if cell.attempts == 2 and cell.status == "passed")
+    told = f"{twice.cell} passed after 1 environment error: attempt 1 [link_off] the link was measured"
+    assert told in " ".join(_terminal(summary, 200).split())
+    assert f"- {told}" in summary_markdown(summary, "r1")
+    assert "Attempt 1: environment error (link off)." in (run / "report.html").read_text()
 
 
 def test_the_comment_tells_verdict_rules_and_replay(summary: Summary) -> None:

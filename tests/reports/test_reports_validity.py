@@ -81,6 +81,8 @@ def _strange(leg: LegRecord) -> LegRecord:
         ("matrix_ran", {"environment_errors": 7}, r"7 cells ended in an environment error, e\.g\. .*--"),
         ("matrix_ran", {"missing_cells": 6}, r"6 planned cells left no result, e\.g\. .*--"),
         ("matrix_ran", {"cells": False, "manifest": {"plan": {"matrix": {"workers": 4}}}}, "a device matrix was"),
+        ("matrix_retries", {"retried": 10},
+         r"failed at least once in 10 of 48 cells, link_off 10, e\.g\. .*--.*: the link was measured"),
         ("starts_dropped", {"starts_dropped_ratio": 0.2}, r"\(19\.\d %\) could not happen.*swarm-\d, first in second"),
         ("something_recorded", {"calls": 0, "cells": False}, "nothing was recorded"),
     ],
@@ -129,6 +131,22 @@ def test_retried_environment_errors_and_a_missing_cell_within_bounds_are_shown_a
     assert [cell.attempts for cell in summary.matrix.grid].count(2) == 3
 
 
+@pytest.mark.parametrize(("forgiven", "verdict"), [(9, Verdict.INVALID), (10, Verdict.PASS)])
+def test_a_stated_number_of_retries_is_forgiven_whatever_their_share(
+    tmp_path: Path, forgiven: int, verdict: Verdict
+) -> None:
+    bounds = ValidityBounds(environment_retries_forgiven=forgiven)
+    summary = summarize(healthy(retried=10).write(tmp_path), SMOKE.model_copy(update={"validity": bounds}))
+    assert summary.verdict is verdict
+    assert summary.matrix.by_status == {"passed": 48}
+
+
+def test_retries_cannot_make_a_failure_of_the_product_invalid(tmp_path: Path) -> None:
+    summary = summarize(healthy(retried=10, lose_every_nth_answer=10).write(tmp_path), SMOKE)
+    assert summary.verdict is Verdict.FAIL
+    assert any("the environment failed at least once" in reason for reason in summary.reasons)
+
+
 def test_the_bounds_are_the_slo_files_own(tmp_path: Path) -> None:
     loose = SMOKE.model_copy(update={"validity": ValidityBounds(starts_dropped_ratio_max=0.5)})
     summary: Summary = summarize(healthy(starts_dropped_ratio=0.2).write(tmp_path), loose)
@@ -141,6 +159,6 @@ def test_every_validity_rule_is_broken_somewhere_above(tmp_path: Path) -> None:
     assert {rule.name for rule in rules} == {
         "harness_faults", "send_late_seconds", "send_late_legs", "datagrams_dropped", "engine_health_gap",
         "lost_call_halves", "clock_agreement", "files_readable", "run_supervised", "run_complete",
-        "something_recorded", "swarm_ran", "matrix_ran", "starts_dropped", "cpu", "loop_lag", "steal",
+        "something_recorded", "swarm_ran", "matrix_ran", "matrix_retries", "starts_dropped", "cpu", "loop_lag", "steal",
         "file_descriptors", "local_ports",
     }  # fmt: skip
