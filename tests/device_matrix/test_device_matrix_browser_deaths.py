@@ -64,9 +64,9 @@ class Deaths:
         made = Attempt(worker, cell, number)
         begin = made.steps.begin
 
-        def begin_and_die(step: str) -> None:
-            begin(step)
-            if step == self.step_of_attempt.get(number):
+        def begin_and_die(name: str) -> None:
+            begin(name)
+            if name == self.step_of_attempt.get(number):
                 self._kill_browser()
 
         made.steps.begin = begin_and_die  # type: ignore[method-assign]
