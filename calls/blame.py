@@ -96,9 +96,7 @@ def blame_of_list(reason: str, link_drops: int) -> Blame:
 
     ``link_drops`` is what the person's access link has dropped meanwhile: what a service sent may be stuck behind it.
     """
-    if reason in ("no_reply", "signaling_lost"):
-        return Blame.NETWORK if link_drops else Blame.TARGET
-    return Blame.GENERATOR if reason == "signed_out" else Blame.TARGET
+    return Blame.NETWORK if link_drops and reason in ("no_reply", "signaling_lost") else Blame.TARGET
 
 
 def _blame_of_media(evidence: Evidence) -> Blame:

@@ -88,6 +88,9 @@ class Tally:
     starts_dropped: int = 0
     messages_ok: int = 0
     messages_failed: int = 0
+    lists_ok: int = 0
+    """Pages of threads and calls that people opened."""
+    lists_failed: int = 0
     engine: dict[str, float] = field(default_factory=dict)
     """The engine's last second."""
     recent: list[tuple[str, str, float]] = field(default_factory=list)
@@ -139,6 +142,8 @@ class Tally:
             "starts_dropped": self.starts_dropped,
             "messages_ok": self.messages_ok,
             "messages_failed": self.messages_failed,
+            "lists_ok": self.lists_ok,
+            "lists_failed": self.lists_failed,
             "engine": self.engine,
             "worker": self.worker,
             "scenarios": {name: dict(outcomes) for name, outcomes in self.scenarios.items()},
@@ -244,6 +249,8 @@ class SwarmView:
             "starts_dropped": self.total("starts_dropped"),
             "messages_ok": self.total("messages_ok"),
             "messages_failed": self.total("messages_failed"),
+            "lists_ok": self.total("lists_ok"),
+            "lists_failed": self.total("lists_failed"),
             "setup_p50_ms": percentile(self.recent(Tier.PACKETS.value, "setup_ms", at_s), 0.5),
             "setup_p95_ms": percentile(self.recent(Tier.PACKETS.value, "setup_ms", at_s), 0.95),
             "owd_p95_ms": percentile(self.recent(Tier.PACKETS.value, "owd_p95_ms", at_s), 0.95),

@@ -23,7 +23,9 @@ from calls.bridge.messages import (
     Drain,
     EngineHealth,
     EngineTrouble,
+    ListOpened,
     MessageDone,
+    OpenList,
     PersonSpec,
     PlaceCall,
     SendMessage,
@@ -32,10 +34,11 @@ from calls.bridge.messages import (
     TargetSpec,
 )
 from calls.errors import BridgeError, EngineGone
-from calls.record import Outcome, Tier
+from calls.record import Blame, Outcome, Tier
+from calls.targets.protocol import LookAt
 from loadtests.aggregate import Tally, setup_ms_of
 from loadtests.arrivals import Arrival
-from loadtests.errors import CallFailed, EngineLost, MessageFailed, SignInFailed
+from loadtests.errors import CallFailed, EngineLost, ListNotShown, MessageFailed, SignInFailed
 from loadtests.job import SwarmJob
 from loadtests.place import Place
 from loadtests.population import Person
@@ -46,8 +49,14 @@ SIGN_IN_S = 20.0
 CONFIGURE_S = 10.0
 RING_MARGIN_S = 15.0
 """The engine gives up this much later than the service should have: no answer is then the service's failure."""
+LIST_S = 20.0
+"""Like the web client, people give up on a list after so long."""
+LIST_NAMES = {LookAt.THREADS: "threads", LookAt.THREAD: "open thread", LookAt.CALLS: "missed calls"}
+"""Rows of Locust's statistics."""
 IN_CALL = "in_call"
 """The engine's code for a caller who is in a call."""
+NOT_ASKED = frozenset({"no_lists", "offline"})
+"""The engine's codes for a list that nobody asked the service for: it has none, or the person is not online."""
 PROBE_HABIT = AnswerHabit(answer_after_s=0.3)
 """Probes wait for each other's call and take it."""
 
@@ -100,6 +109,8 @@ class EngineBridge:
         self._on_trouble = on_trouble
         self.messages_in_flight = 0
         """Not yet acknowledged, and not yet given up."""
+        self.lists_in_flight = 0
+        """Pages that have not come yet, and are not yet given up."""
         self._gone_told = False
         self._closing = False
         name = f"swarm-{slot}"
@@ -190,6 +201,33 @@ class EngineBridge:
         self.messages_in_flight += 1
         self._client.submit(command).add_done_callback(self._count_message)
 
+    def open_list(self, look: OpenList, *, is_heavy: bool) -> ListOpened | None:
+        """Opens a page of a list and waits for it. Returns None when it does not come; counts it either way."""
+        name = LIST_NAMES[look.look_at] + (" (heavy past)" if is_heavy else "")
+        self.lists_in_flight += 1
+        try:
+            opened: ListOpened = self._client.request(look, LIST_S + CONFIGURE_S)
+        except BridgeError as error:
+            if isinstance(error, EngineGone):
+                self._tell_gone(error)
+            code = getattr(error, "code", "engine gone" if isinstance(error, EngineGone) else "engine silent")
+            if code not in NOT_ASKED:
+                self._count_list(name, ListOpened(took_ms=0.0, reason=code, blame=Blame.GENERATOR))
+            return None
+        finally:
+            self.lists_in_flight -= 1
+        self._count_list(name, opened)
+        return None if opened.reason else opened
+
+    def _count_list(self, name: str, opened: ListOpened) -> None:
+        if opened.reason:
+            self._tally.lists_failed += 1
+            failure = ListNotShown(f"{name}: {opened.reason} (blame {opened.blame.value or 'unknown'})")
+            self._fire("LIST", name, None, failure)
+        else:
+            self._tally.lists_ok += 1
+            self._fire("LIST", name, opened.took_ms, size_bytes=opened.size_bytes)
+
     def close(self, grace_s: float, timeout_s: float) -> None:
         """Hangs up what is left after ``grace_s``, flushes the records to disk, and ends the engine.
 
@@ -263,7 +301,15 @@ class EngineBridge:
         if isinstance(self._client.failure, EngineGone):
             self._tell_gone(self._client.failure)
 
-    def _fire(self, kind: str, name: str, response_ms: float | None, exception: Exception | None = None) -> None:
+    def _fire(
+        self,
+        kind: str,
+        name: str,
+        response_ms: float | None,
+        exception: Exception | None = None,
+        *,
+        size_bytes: int = 0,
+    ) -> None:
         self._request.fire(
-            request_type=kind, name=name, response_time=response_ms, response_length=0, exception=exception
+            request_type=kind, name=name, response_time=response_ms, response_length=size_bytes, exception=exception
         )

@@ -5,6 +5,7 @@ RingfenceError
 |-- StepNotJudged           a step of a knee search or a rollout could not be judged
 |-- NobodyLeft              a Locust user was started and every person of its worker is already signed in
 `-- CallFailed              a call that did not work, as Locust's Failures tab counts it
+    |-- ListNotShown        a page of threads or calls that did not come
     |-- MessageFailed       a text message that was not acknowledged
     `-- SignInFailed        a person who could not sign in
 """
@@ -44,6 +45,10 @@ class CallFailed(RingfenceError):
 
 class MessageFailed(CallFailed):
     """A text message was refused or never acknowledged."""
+
+
+class ListNotShown(CallFailed):
+    """The service refused a list of the app, or never sent it."""
 
 
 class SignInFailed(CallFailed):

@@ -124,6 +124,8 @@ class SwarmPlan(Written):
     scenarios: dict[str, float] = Field(default_factory=lambda: {"talk": 1.0})
     """Weighted scenarios of ``calls.scenarios``: each call draws one."""
     messages_per_person_per_min: float = Field(default=1, ge=0, le=600)
+    visits_per_person_per_min: float = Field(default=0.2, ge=0, le=60)
+    """How often people open their app to look at threads and missed calls, besides once at sign-in; 0: never."""
     probe_calls: int = Field(default=0, ge=0, le=200)
     """Pairs of people who call each other back to back in the ``media`` tier. Three keep two calls up at all times."""
     probe_networks: tuple[str, ...] = ()

@@ -54,16 +54,23 @@ class Person(Member):
         plan = self.swarm.job.plan
         self._rng = random.Random(f"messages {self.swarm.job.seed} {self.account.name}")
         self._messages_per_s = self.account.persona.writes * plan.messages_per_person_per_min / 60
-        self._next_message_at_s = self.swarm.clock.unix_s() + self._message_gap_s()
+        self._visit_rng = random.Random(f"visits {self.swarm.job.seed} {self.account.name}")
+        self._visits_per_s = plan.visits_per_person_per_min / 60
+        now_s = self.swarm.clock.unix_s()
+        self._next_message_at_s = now_s + self._gap_s(self._messages_per_s)
+        self._next_visit_at_s = now_s + self._gap_s(self._visits_per_s)
+        if self._visits_per_s:
+            self.swarm.visit(self.account, now_s, self._visit_rng, at_sign_in=True)
 
     @task
     def live(self) -> None:
-        """Waits for the next call to place or message to write, whichever comes first, and does it."""
-        wait_s = max(0.0, self._next_message_at_s - self.swarm.clock.unix_s())
+        """Waits for the next call to place, message to write or look at the app, and does what comes first."""
+        wait_s = max(0.0, min(self._next_message_at_s, self._next_visit_at_s) - self.swarm.clock.unix_s())
         try:
             order = self.orders.get(timeout=min(wait_s, 3600.0))
         except Empty:
             self._write()
+            self._look()
         else:
             self.swarm.place_call(order)
 
@@ -76,12 +83,19 @@ class Person(Member):
         intended_at_s = self._next_message_at_s
         if self.account is None or intended_at_s > self.swarm.clock.unix_s():
             return
-        self._next_message_at_s += self._message_gap_s()
+        self._next_message_at_s += self._gap_s(self._messages_per_s)
         text = " ".join(self._rng.choices(_WORDS, k=self._rng.randint(2, 12)))
         self.swarm.send_message(self.account, text, intended_at_s, self._rng)
 
-    def _message_gap_s(self) -> float:
-        return self._rng.expovariate(self._messages_per_s) if self._messages_per_s else float("inf")
+    def _look(self) -> None:
+        intended_at_s = self._next_visit_at_s
+        if self.account is None or intended_at_s > self.swarm.clock.unix_s():
+            return
+        self._next_visit_at_s += self._gap_s(self._visits_per_s)
+        self.swarm.visit(self.account, intended_at_s, self._visit_rng)
+
+    def _gap_s(self, per_s: float) -> float:
+        return self._rng.expovariate(per_s) if per_s else float("inf")
 
 
 class Probe(Member):

@@ -135,6 +135,12 @@ def _health_rows(view: SwarmView) -> list[dict[str, str]]:
     return [
         _row("Starts dropped", f"{dropped} of {planned}", "", "nobody free to call, or no engine"),
         _row("Messages", f"{view.total('messages_ok')} ok, {view.total('messages_failed')} failed", "", "acknowledged"),
+        _row(
+            "Lists opened",
+            f"{view.total('lists_ok')} ok, {view.total('lists_failed')} failed",
+            "",
+            "pages of threads and calls",
+        ),
         _row("People online", str(view.total("signed_in")), "", "probes included"),
         _row("Datagrams dropped", f"{sum(view.engine_values('datagrams_dropped')):.0f}", "", "by the generator itself"),
         _row("Workers lost", str(len(view.lost_workers)), "", ""),

@@ -14,7 +14,9 @@ from locust.runners import WorkerRunner
 
 from bedrock.clock import Clock
 from bedrock.errors import RingfenceError
+from calls.bridge.messages import ListOpened, OpenList
 from calls.record import Tier
+from calls.targets.protocol import LookAt
 from loadtests import handshake
 from loadtests.aggregate import Tally
 from loadtests.arrivals import Arrival
@@ -31,6 +33,7 @@ from loadtests.population import Population
 from loadtests.presence import Pair, Presence
 from loadtests.probes import ProbeSchedule
 from loadtests.shipping import Shipper
+from loadtests.visits import Visit, Visits
 
 logger = logging.getLogger(__name__)
 
@@ -63,6 +66,7 @@ class WorkerRun:
         self._load = OpenLoad(job, slot)
         self.population: Population = job.population()
         self.presence = Presence(self.population, slot)
+        self._visits = Visits(self.population, gevent.spawn)
         self._bridge: EngineBridge | None = None
         self._people = self.population.of_slot(slot)
         self._probes = self.population.probes_of_slot(slot)
@@ -176,6 +180,22 @@ class WorkerRun:
             receiver = self.population.people[rng.choice(contacts)]
             self._bridge.send_message(sender, receiver, text, intended_at_s)
 
+    def visit(self, account: Account, intended_at_s: float, rng: random.Random, *, at_sign_in: bool = False) -> None:
+        """Has a person open their app and look at their lists, without waiting for them."""
+        is_heavy = self._visits.has_heavy_past(account.index)
+
+        def open_page(
+            look_at: LookAt, *, person: str = "", before: int | None = None, intended_at_s: float | None = None
+        ) -> ListOpened | None:
+            if self._ending.is_set() or self._bridge is None or self._bridge.is_lost:
+                return None
+            order = OpenList(
+                name=account.name, look_at=look_at, person=person, before=before, intended_at_s=intended_at_s
+            )
+            return self._bridge.open_list(order, is_heavy=is_heavy)
+
+        self._visits.begin(account.index, Visit(open_page, rng, at_sign_in), intended_at_s)
+
     # -- the load
 
     def go(self) -> None:
@@ -273,8 +293,9 @@ class WorkerRun:
         return sum(tally.active for tally in self.tally.tiers.values())
 
     def _anything_in_flight(self) -> bool:
-        messages = self._bridge.messages_in_flight if self._bridge is not None and not self._bridge.is_lost else 0
-        return bool(self._in_flight() or messages)
+        if self._bridge is None or self._bridge.is_lost:
+            return False
+        return bool(self._in_flight() or self._bridge.messages_in_flight or self._bridge.lists_in_flight)
 
     # -- what we say
 

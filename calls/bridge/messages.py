@@ -128,7 +128,7 @@ class SendMessage(Command, frozen=True, kw_only=True):
 class OpenList(Command, frozen=True, kw_only=True):
     """The person opens a list of their app, or scrolls on in it. Replied with ListOpened, whether it came or not.
 
-    Refused with ``no_lists`` where the service has none.
+    Refused with ``no_lists`` where the service has none, with ``offline`` for a person who is, or who breaks off.
     """
 
     name: str

@@ -11,9 +11,15 @@ from calls.engine.people import Person
 from calls.errors import EngineRefused, NotShown
 from calls.targets.protocol import Look, ShowsLists
 
+OFFLINE = "offline"
+
 
 async def open_list(person: Person, command: OpenList, clock: Clock) -> ListOpened:
-    """Returns the page, or why none came. Raises EngineRefused where the service has no such lists."""
+    """Returns the page, or why none came.
+
+    Raises EngineRefused where the service has no such lists (``no_lists``), and for a person who is ``offline`` or goes
+    offline by themselves: who does not ask is no failure.
+    """
     session = person.session
     if not isinstance(session, ShowsLists):
         raise EngineRefused("this service has no lists to look at", code="no_lists")
@@ -26,6 +32,8 @@ async def open_list(person: Person, command: OpenList, clock: Clock) -> ListOpen
     try:
         page = await session.look(look, command.timeout_s)
     except NotShown as error:
+        if error.code == OFFLINE:
+            raise EngineRefused(f"{command.name} is offline", code=OFFLINE) from None
         took_ms = (clock.unix_s() - intended_at_s) * 1000.0
         blame = blame_of_list(error.code, sum(person.link_drops().values()) - dropped)
         return ListOpened(took_ms=took_ms, reason=error.code, blame=blame)

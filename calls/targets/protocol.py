@@ -161,7 +161,7 @@ class ShowsLists(Protocol):
     """What a session may offer besides: the lists of threads and calls. A service without them is not asked."""
 
     async def look(self, look: Look, timeout_s: float) -> Page:
-        """Returns the page. Raises NotShown."""
+        """Returns the page. Raises NotShown, with the code ``offline`` for a person without a connection."""
 
 
 class Target(Protocol):

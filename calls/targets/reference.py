@@ -163,10 +163,11 @@ class ReferenceSession:
     def break_off(self, *, offline_s: float = 0.0) -> None:
         """The connection dies without a word; it comes back at once, or after ``offline_s`` without its calls."""
         self._offline_s = offline_s
+        self.is_up = False
+        self._requests.fail_tied("offline")
         if offline_s:
             self._calls.clear()
             self._requests.fail()
-        self.is_up = False
         if self._socket is not None:
             _cut(self._socket)
 
@@ -189,9 +190,14 @@ class ReferenceSession:
                 raise NotDelivered(f"no acknowledgement within {timeout_s:.0f} s", code="ack_timeout") from None
 
     async def look(self, look: Look, timeout_s: float) -> Page:
-        """Returns the page that was asked for. Raises NotShown."""
+        """Returns the page that was asked for. Raises NotShown.
+
+        Like the web client, it asks neither without a connection nor a second time on the next one.
+        """
+        if not self.is_up:
+            raise NotShown(f"{self._name} is offline", code="offline")
         kind, fields = request_of(look)
-        with self._requests.open() as (ref, reply):
+        with self._requests.open(tied=True) as (ref, reply):
             self._start(kind, ref=ref, **fields)
             try:
                 async with asyncio.timeout(timeout_s):
@@ -199,7 +205,7 @@ class ReferenceSession:
             except TimeoutError:
                 raise NotShown(f"no {kind} within {timeout_s:.0f} s", code="no_reply") from None
             except NotDelivered as error:
-                raise NotShown(error.message, code="signed_out" if self._closed else error.code) from None
+                raise NotShown(error.message, code=error.code) from None
             except msgspec.DecodeError as error:
                 raise NotShown(f"the answer to {kind} is no page: {error}", code="garbage") from None
 
@@ -216,6 +222,7 @@ class ReferenceSession:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
         await self._drop_socket()
+        self._requests.fail_tied("offline")
         self._requests.fail()
 
     # The connection.
@@ -246,6 +253,7 @@ class ReferenceSession:
             except (aiohttp.ClientError, OSError, SignalingLost) as error:
                 logger.info("%s: the connection broke: %s", self._name, error)
             self.is_up = False
+            self._requests.fail_tied()
             await self._drop_socket()
             offline_s, self._offline_s = self._offline_s, 0.0
             await asyncio.sleep(offline_s)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from calls.errors import NotDelivered
 from calls.targets.reference_messages import Message
@@ -16,6 +16,8 @@ class Requests:
     def __init__(self) -> None:
         self._last_ref = 0
         self._waiting: dict[int, asyncio.Future[str | bytes]] = {}
+        self._tied: set[int] = set()
+        """Those that are not asked again on the next socket."""
 
     def new_ref(self) -> int:
         """Returns a number that no other message of this session carries."""
@@ -23,17 +25,21 @@ class Requests:
         return self._last_ref
 
     @contextlib.contextmanager
-    def open(self) -> Iterator[tuple[int, asyncio.Future[str | bytes]]]:
+    def open(self, *, tied: bool = False) -> Iterator[tuple[int, asyncio.Future[str | bytes]]]:
         """Gives a request its ref and the future of its reply, which is forgotten afterwards.
 
-        The future raises NotDelivered when the service refuses, or the connection is lost.
+        The future raises NotDelivered when the service refuses, or the connection is lost; one that is ``tied`` to the
+        socket, when that breaks.
         """
         ref = self.new_ref()
         reply = self._waiting[ref] = asyncio.get_running_loop().create_future()
+        if tied:
+            self._tied.add(ref)
         try:
             yield ref, reply
         finally:
             self._waiting.pop(ref, None)
+            self._tied.discard(ref)
 
     def settle(self, message: Message, data: str | bytes) -> None:
         """Hands a reply, as it came, to whoever waits for it."""
@@ -45,8 +51,15 @@ class Requests:
         else:
             reply.set_result(data)
 
-    def fail(self) -> None:
+    def fail(self, code: str = "signaling_lost") -> None:
         """Tells everybody who waits that the connection is gone."""
-        for reply in self._waiting.values():
-            if not reply.done():
-                reply.set_exception(NotDelivered("the connection was lost", code="signaling_lost"))
+        self._fail(self._waiting, code)
+
+    def fail_tied(self, code: str = "signaling_lost") -> None:
+        """Tells those who are tied to it that the socket is gone."""
+        self._fail(self._tied, code)
+
+    def _fail(self, refs: Iterable[int], code: str) -> None:
+        for ref in refs:
+            if not self._waiting[ref].done():
+                self._waiting[ref].set_exception(NotDelivered("the connection was lost", code=code))

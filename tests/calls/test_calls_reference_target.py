@@ -445,11 +445,27 @@ async def test_a_list_that_was_left_is_nobodys_failure(
     await signed_in[1].close()
     with pytest.raises(NotShown) as left:
         await waiting
-    assert left.value.code == "signed_out"
+    assert left.value.code == "offline"
+    with pytest.raises(NotShown):
+        await signed_in[1].look(Look(LookAt.CALLS), 30.0)
+
+
+async def test_a_list_is_lost_with_its_socket(service: Service, signed_in: tuple[Person, ReferenceSession]) -> None:
+    session = signed_in[1]
+    for cut, code in ((service.cut, "signaling_lost"), (session.break_off, "offline")):
+        waiting = asyncio.create_task(session.look(Look(LookAt.CALLS), 30.0))
+        await service.heard("call.history")
+        cut()
+        with pytest.raises(NotShown) as lost:
+            await waiting
+        assert lost.value.code == code
+        await service.heard("hello")
+        session.decline("c")
+        await service.heard("call.decline")
+        assert session.is_up
 
 
 def test_a_list_that_is_stuck_behind_a_link_is_the_networks_fault() -> None:
     assert blame_of_list("no_reply", 0) is Blame.TARGET
     assert blame_of_list("no_reply", 3) is Blame.NETWORK
     assert blame_of_list("error_rate_limited", 3) is Blame.TARGET
-    assert blame_of_list("signed_out", 0) is Blame.GENERATOR

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import csv
 import json
 import os
 import signal
@@ -29,6 +30,8 @@ spawn_rate_per_s = 60
 mix = "{mix}"
 talk_s = {{ median = 2, sigma = 0.2, min = 1, max = 3 }}
 messages_per_person_per_min = 20
+visits_per_person_per_min = {visits}
+heavy_tails = {{ missed_calls = {missed_calls}, threads = {threads} }}
 probe_calls = {probes}
 drain_s = 25
 [[swarm.stages]]
@@ -42,10 +45,24 @@ concurrent_calls = {calls}
 """
 
 
-def write_plan(folder: Path, *, people: int = 40, calls: int = 6, probes: int = 0, hold_s: float = 0) -> Path:
-    """Writes a small plan; ``hold_s`` 0 stands for until told to end."""
+def write_plan(
+    folder: Path,
+    *,
+    people: int = 40,
+    calls: int = 6,
+    probes: int = 0,
+    hold_s: float = 0,
+    visits: float = 1,
+    pasts: tuple[int, int] = (0, 0),
+) -> Path:
+    """Writes a small plan; ``hold_s`` 0 stands for until told to end, ``pasts`` for missed calls and threads."""
     path = folder / "plan.toml"
-    path.write_text(PLAN.format(people=people, calls=calls, probes=probes, hold_s=hold_s, mix="good_networks"))
+    path.write_text(
+        PLAN.format(
+            people=people, calls=calls, probes=probes, hold_s=hold_s, mix="good_networks", visits=visits,
+            missed_calls=pasts[0], threads=pasts[1],
+        )
+    )  # fmt: skip
     return path
 
 
@@ -135,6 +152,11 @@ class Swarm:
         with duckdb.connect() as connection:
             table = connection.sql(query)
             return [dict(zip(table.columns, row, strict=True)) for row in table.fetchall()]
+
+    def statistics(self, csv_prefix: Path, kind: str) -> dict[str, dict[str, str]]:
+        """Returns Locust's own statistics of one request type, by name."""
+        with csv_prefix.with_name(csv_prefix.name + "_stats.csv").open() as file:
+            return {row["Name"]: row for row in csv.DictReader(file) if row["Type"] == kind}
 
     def engine_of(self, worker: subprocess.Popen[bytes]) -> psutil.Process:
         return self.child_of(worker, "calls.engine")

@@ -22,8 +22,7 @@ def test_forked_processes_write_locusts_own_files(tmp_path: Path) -> None:
         )  # fmt: skip
         assert swarm.wait(90) == 0
         assert set(swarm.seconds()[-1]["started_by_worker"]) == {"0", "1"}
-        with (tmp_path / "locust_stats.csv").open() as file:
-            rows = {row["Name"]: row for row in csv.DictReader(file) if row["Type"] == "CALL"}
+        rows = swarm.statistics(tmp_path / "locust", "CALL")
         assert int(rows["setup (packets)"]["Request Count"]) == swarm.seconds()[-1]["completed"] > 0
         assert "setup (packets)" in (tmp_path / "locust.html").read_text()
         assert "Traceback" not in swarm.log()
@@ -31,8 +30,9 @@ def test_forked_processes_write_locusts_own_files(tmp_path: Path) -> None:
 
 def test_a_service_that_dies_mid_run_is_the_runs_failure(tmp_path: Path) -> None:
     with swarm_in(tmp_path) as swarm:
-        plan = write_plan(tmp_path, people=24, calls=4)
-        swarm.start("--headless", "--only-summary", "--plan", str(plan), "--run-folder", str(swarm.run))
+        plan = write_plan(tmp_path, people=24, calls=4, visits=60)
+        files = "--run-folder", str(swarm.run), "--csv", str(tmp_path / "locust")
+        swarm.start("--headless", "--only-summary", "--plan", str(plan), *files)
         swarm.wait_for(lambda second: second["stage"] == "hold" and second["completed"] >= 2)
         swarm.child_of(swarm.master, "reference_service").kill()
         swarm.wait_for(lambda second: second["failed"] > 0)
@@ -43,4 +43,8 @@ def test_a_service_that_dies_mid_run_is_the_runs_failure(tmp_path: Path) -> None
         failed = [leg for leg in swarm.legs() if leg["outcome"] == "failed" and leg["side"] == "caller"]
         assert failed
         assert {leg["blame"] for leg in failed} == {"target"}
+        assert swarm.seconds()[-1]["lists_failed"] > 0, "somebody of 24 who look all the time was waiting for a list"
+        with (tmp_path / "locust_failures.csv").open() as file:
+            lists = {row["Error"] for row in csv.DictReader(file) if row["Method"] == "LIST"}
+        assert {error.partition(": ")[2] for error in lists} == {"signaling_lost (blame target)"}
         assert "Traceback" not in swarm.log()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import socket
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -69,14 +70,26 @@ def test_killed_workers_and_engines_are_counted_and_the_rest_carries_on(tmp_path
 
 def test_one_process_alone_runs_a_plan_to_its_end(tmp_path: Path) -> None:
     with swarm_in(tmp_path) as swarm:
-        plan = write_plan(tmp_path, people=24, calls=4, hold_s=6)
-        swarm.start("--headless", "--only-summary", "--plan", str(plan), "--run-folder", str(swarm.run))
+        plan = write_plan(tmp_path, people=24, calls=4, hold_s=6, visits=12, pasts=(1000, 10_000))
+        files = "--run-folder", str(swarm.run), "--csv", str(tmp_path / "locust")
+        swarm.start("--headless", "--only-summary", "--plan", str(plan), *files)
         assert swarm.wait(90) == 0
         end = swarm.seconds()[-1]
         assert end["completed"] > 0
         assert len([leg for leg in swarm.legs() if leg["side"] == "caller"]) == end["started"]
         assert calls_without_both_legs(swarm) == []
         assert (swarm.run / "health").exists()
+        lists = swarm.statistics(tmp_path / "locust", "LIST")
+        assert end["lists_ok"] == sum(int(row["Request Count"]) for row in lists.values())
+        assert end["lists_failed"] == 0
+        assert int(lists["threads"]["Request Count"]) >= 14, "everybody looks at sign-in"
+        heavy = {name: row for name, row in lists.items() if name.endswith(" (heavy past)")}
+        assert set(heavy) == {"threads (heavy past)", "open thread (heavy past)", "missed calls (heavy past)"}
+        assert float(heavy["threads (heavy past)"]["Average Content Size"]) > 10_000, "whole pages of a hundred threads"
+        assert float(heavy["missed calls (heavy past)"]["Min Response Time"]) > 0
+        with sqlite3.connect(swarm.run / "service.db") as service:
+            left = dict(service.execute("SELECT unread, count(*) FROM threads WHERE last_seq <= 10000 GROUP BY unread"))
+        assert left[1] < 10_000, "somebody has read a thread of ten thousand"
 
 
 @pytest.mark.parametrize(
