@@ -35,7 +35,7 @@ from calls.bridge.messages import (
 )
 from calls.errors import BridgeError, EngineGone
 from calls.record import Blame, Outcome, Tier
-from calls.targets.protocol import LookAt
+from calls.targets.lists import LookAt
 from loadtests.aggregate import Tally, setup_ms_of
 from loadtests.arrivals import Arrival
 from loadtests.errors import CallFailed, EngineLost, ListNotShown, MessageFailed, SignInFailed

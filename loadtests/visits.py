@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from calls.bridge.messages import ListOpened
-from calls.targets.protocol import LookAt
+from calls.targets.lists import LookAt
 from loadtests.population import Past, Population
 
 SCROLLS_ON = 0.5

@@ -16,7 +16,7 @@ from bedrock.clock import Clock
 from bedrock.errors import RingfenceError
 from calls.bridge.messages import ListOpened, OpenList
 from calls.record import Tier
-from calls.targets.protocol import LookAt
+from calls.targets.lists import LookAt
 from loadtests import handshake
 from loadtests.aggregate import Tally
 from loadtests.arrivals import Arrival

@@ -8,7 +8,7 @@ from __future__ import annotations
 import msgspec
 
 from calls.record import Blame, HealthRow, LegRecord, MessageRow, Tier
-from calls.targets.protocol import LookAt
+from calls.targets.lists import LookAt
 
 PROTOCOL = 1
 """Both ends are of one version; an engine tells its own when it is ready."""
@@ -135,7 +135,7 @@ class OpenList(Command, frozen=True, kw_only=True):
     look_at: LookAt
     person: str = ""
     before: int | None = None
-    """These as in ``calls.targets.protocol.Look``."""
+    """These as in ``calls.targets.lists.Look``."""
     intended_at_s: float | None = None
     """None for now."""
     timeout_s: float = 20.0

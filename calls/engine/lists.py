@@ -9,7 +9,8 @@ from calls.blame import blame_of_list
 from calls.bridge.messages import ListOpened, OpenList
 from calls.engine.people import Person
 from calls.errors import EngineRefused, NotShown
-from calls.targets.protocol import Look, ShowsLists
+from calls.targets.lists import Look
+from calls.targets.protocol import ShowsLists
 
 OFFLINE = "offline"
 

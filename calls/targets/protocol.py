@@ -15,10 +15,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from calls.state_machine import Told
+from calls.targets.lists import Look, Page
 
 if TYPE_CHECKING:
     from calls.access_link import AccessLink
@@ -48,38 +48,6 @@ class Policy:
     """Clients on a poor network ask for and send a low bitrate in long frames."""
     no_answer_s: float | None
     """How long it lets a call ring."""
-
-
-class LookAt(StrEnum):
-    """A list that a person opens in their app."""
-
-    THREADS = "threads"
-    THREAD = "thread"
-    """The messages and calls of one thread."""
-    CALLS = "calls"
-    """Who called, missed calls among them."""
-
-
-@dataclass(frozen=True, slots=True)
-class Look:
-    """One page to fetch."""
-
-    at: LookAt
-    person: str = ""
-    """``THREAD``: with whom."""
-    before: int | None = None
-    """``Page.older`` of the page before; None for the newest."""
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """What came."""
-
-    people: tuple[str, ...]
-    """Whom each item is about, in the order of the service."""
-    older: int | None
-    """Where the next page begins, as the service counts; None when there is none."""
-    size_bytes: int
 
 
 class Listener(Protocol):

@@ -17,7 +17,8 @@ from bedrock.clock import Clock
 from bedrock.errors import TargetUnreachable
 from calls.errors import NotDelivered, NotShown, NotTheService, RateLimited, SignalingLost, SignInRefused
 from calls.state_machine import Told
-from calls.targets.protocol import Listener, Look, Page, Policy
+from calls.targets.lists import Look, Page
+from calls.targets.protocol import Listener, Policy
 from calls.targets.reference_http import LONGEST_WAIT_S, fetch_token, unreachable
 from calls.targets.reference_messages import Message, decode, encode, signal_of
 from calls.targets.reference_pages import REPLIES, page_of, request_of

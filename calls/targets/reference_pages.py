@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from calls.targets.protocol import Look, LookAt, Page
+from calls.targets.lists import Look, LookAt, Page
 
 THREADS_PAGE = 100
 THREAD_PAGE = 50

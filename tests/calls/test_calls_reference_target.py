@@ -18,7 +18,8 @@ from calls.errors import NotDelivered, NotShown, SignInRefused, UnknownTarget
 from calls.record import Blame
 from calls.state_machine import Told
 from calls.targets import open_target
-from calls.targets.protocol import Look, LookAt, Signal
+from calls.targets.lists import Look, LookAt
+from calls.targets.protocol import Signal
 from calls.targets.reference import ReferenceSession, ReferenceTarget
 
 WELCOME = {"type": "welcome", "user": {}, "contacts": [], "policy": {"degradation": True, "no_answer_s": 30}}

@@ -6,7 +6,7 @@ import random
 from collections.abc import Callable
 
 from calls.bridge.messages import ListOpened
-from calls.targets.protocol import LookAt
+from calls.targets.lists import LookAt
 from loadtests.population import Past, Population
 from loadtests.visits import MOST_PAGES, Visit, Visits, is_heavy
 
