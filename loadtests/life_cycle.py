@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 from typing import Any, cast
 
@@ -11,12 +12,15 @@ from locust.env import Environment
 from locust.runners import LocalRunner, MasterRunner, WorkerRunner
 
 from bedrock.clock import SystemClock
-from loadtests.arguments import add_arguments
+from bedrock.errors import RingfenceError
+from loadtests.arguments import StartForm
 from loadtests.master import SwarmMaster
 from loadtests.shape import WholeSwarm
 from loadtests.users import Member
 from loadtests.web_tab import CallsTab
 from loadtests.worker import SwarmWorker
+
+logger = logging.getLogger(__name__)
 
 EMBEDDED = "a reference service of our own"
 """What Locust's web UI shows as its host until the address is known."""
@@ -25,11 +29,12 @@ EMBEDDED = "a reference service of our own"
 def install() -> None:
     """Adds our listeners. Called once, when the locustfile is imported."""
     events: Any = locust.events
-    events.init_command_line_parser.add_listener(add_arguments)
-    events.init.add_listener(_on_init)
+    form = StartForm()
+    events.init_command_line_parser.add_listener(form.add_arguments)
+    events.init.add_listener(lambda environment, **_kw: _on_init(environment, form))
 
 
-def _on_init(environment: Environment, **_kwargs: Any) -> None:
+def _on_init(environment: Environment, form: StartForm) -> None:
     """Sets up the master's side, the worker's side, or both in a process that is its own worker."""
     clock = SystemClock()
     runner, events = environment.runner, cast("Any", environment.events)
@@ -42,6 +47,11 @@ def _on_init(environment: Environment, **_kwargs: Any) -> None:
         events.quitting.add_listener(lambda **_kw: worker.end_now())
     if isinstance(runner, (MasterRunner, LocalRunner)):
         master = SwarmMaster(environment, clock)
+        try:
+            form.show(master.check_options())
+        except RingfenceError as error:
+            logger.error("%s", error)
+            raise SystemExit(int(error.exit_code)) from None
         if isinstance(environment.shape_class, WholeSwarm):
             environment.shape_class.master = master
         events.spawning_complete.add_listener(lambda **_kw: master.on_spawning_complete())

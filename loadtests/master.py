@@ -22,10 +22,12 @@ from bedrock.exit_codes import ExitCode
 from loadtests import handshake, shipping
 from loadtests.aggregate import SwarmView
 from loadtests.attendance import Attendance, Change
+from loadtests.changes import Changes
 from loadtests.handshake import RollCall
 from loadtests.job import LOCAL, OPTION, SwarmJob
 from loadtests.live_view import LiveView
 from loadtests.load_line import planned_calls
+from loadtests.plan import LoadPlan, load_plan
 from loadtests.preparation import prepare_run
 from loadtests.receiving import Receiver
 from loadtests.run_folder import SwarmFolder
@@ -64,6 +66,8 @@ class SwarmMaster:
         self.view = SwarmView()
         self.problem = ""
         """Why the last start was refused, for the web UI."""
+        self.plan = ""
+        """What the present run or the last one is asked to do, in one line."""
         self._clock = clock
         self._lock = RLock()
         self._target: Target | None = None
@@ -104,7 +108,10 @@ class SwarmMaster:
         RingfenceError with the sentence for the user.
         """
         options: Any = self.environment.parsed_options
-        ready = prepare_run(options.plan, options.target, options.run_folder, self._runner, self._target, self._clock)
+        changes = Changes.written_in(vars(options))
+        ready = prepare_run(
+            options.plan, changes, options.target, options.run_folder, self._runner, self._target, self._clock
+        )
         if ready.target.is_ours:
             self._target = ready.target
         self.view, self.problem = SwarmView(), ""
@@ -117,6 +124,8 @@ class SwarmMaster:
         self.environment.host = ready.target.url
         self.phase = Phase.READY
         logger.info("Run folder %s, target %s", ready.folder.path, ready.target.url)
+        self.plan = f"{ready.plan_name}: {plan.in_words()}"
+        logger.info("Plan %s", self.plan)
         self._greenlets = [gevent.spawn(self._every_second)]
         return plan.people + plan.probe_calls, plan.spawn_rate_per_s, plan.probe_calls
 
@@ -134,6 +143,13 @@ class SwarmMaster:
     def is_over(self) -> bool:
         """Whether the run has ended and its users may go."""
         return self.phase is Phase.ENDED
+
+    def check_options(self) -> LoadPlan:
+        """Returns the command line's plan, to which its changes can be made. Raises InputError."""
+        options: Any = self.environment.parsed_options
+        plan = load_plan(options.plan)
+        Changes.written_in(vars(options)).apply(plan)
+        return plan
 
     def refuse(self, error: RingfenceError) -> None:
         """Says why a run was not started, and ends with the error's exit code."""

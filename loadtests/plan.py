@@ -38,6 +38,14 @@ SPARE = 1.2
 """Among so many more people than are busy on average, a free caller still finds a free contact."""
 
 
+def people_needed(peak_calls: float, mean_talk_s: float) -> float:
+    """Returns how many people can hold so many calls at once.
+
+    Short calls need more of them: each of the two rests afterwards, however short it was.
+    """
+    return max(peak_calls * PEOPLE_PER_CALL, SPARE * 2 * peak_calls / mean_talk_s * (mean_talk_s + REST_S))
+
+
 class TalkTable(Written):
     """``talk_s = { median = 25, sigma = 0.4, min = 8, max = 60 }``: seconds, log-normal, cut off at both ends."""
 
@@ -172,9 +180,8 @@ class SwarmPlan(Written):
 
     @model_validator(mode="after")
     def _enough_people(self) -> SwarmPlan:
-        peak, talk_s = self.peak_calls, self.talk_s.talk_time().mean_s()
-        # Short calls need more people: each of the two rests afterwards, however short it was.
-        at_once = max(peak * PEOPLE_PER_CALL, SPARE * 2 * peak / talk_s * (talk_s + REST_S))
+        peak = self.peak_calls
+        at_once = people_needed(peak, self.talk_s.talk_time().mean_s())
         if self.people < at_once:
             needed = math.ceil(at_once)
             raise ValueError(f"{self.people} people cannot hold {peak:g} calls at once: at least {needed} are needed")
@@ -209,6 +216,15 @@ class SwarmPlan(Written):
         if self.shape == "rollout" and self.rollout is not None:
             return self.rollout.peak_calls
         return max((stage.concurrent_calls for stage in self.timeline), default=0.0)
+
+    def in_words(self) -> str:
+        """Returns one line: what the load is."""
+        length_s = self.length_s()
+        long = "" if self.is_stepwise else ", until told to end" if length_s is None else f", {length_s:g} s"
+        behind = f" in region {self.region}" if self.region else ""
+        return (
+            f"{self.shape}, up to {self.peak_calls:g} calls at once{long}; {self.people} people of {self.mix}{behind}"
+        )
 
     @property
     def effective_drain_s(self) -> float:

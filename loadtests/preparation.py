@@ -10,6 +10,7 @@ from locust.runners import MasterRunner, WorkerNode
 
 from bedrock.clock import Clock
 from bedrock.errors import EnvironmentLacks
+from loadtests.changes import Changes
 from loadtests.job import LOCAL, SwarmJob
 from loadtests.machine import network_id
 from loadtests.plan import find_plan, limits_of, load_plan, slo_reference
@@ -23,20 +24,27 @@ from loadtests.service import Target, named_target, own_target
 class PreparedRun:
     """A run that can start."""
 
+    plan_name: str
     job: SwarmJob
     folder: SwarmFolder
     target: Target
 
 
 def prepare_run(
-    plan_name: str, target_url: str, run_folder: str, runner: Any, our_service: Target | None, clock: Clock
+    plan_name: str,
+    changes: Changes,
+    target_url: str,
+    run_folder: str,
+    runner: Any,
+    our_service: Target | None,
+    clock: Clock,
 ) -> PreparedRun:
-    """Reads the plan, opens the run folder, finds or starts the target, and makes its people there.
+    """Reads and changes the plan, opens the run folder, finds or starts the target, and makes its people there.
 
     ``our_service`` is one that an earlier run of this process has started. Raises RingfenceError with the sentence for
     the user; nothing is left running that was not before.
     """
-    plan = load_plan(plan_name)
+    plan = changes.apply(load_plan(plan_name))
     limits = limits_of(plan, find_plan(plan_name))
     slots = slots_of(runner)
     now_s = clock.unix_s()
@@ -69,7 +77,7 @@ def prepare_run(
         if target is not our_service:
             target.stop()
         raise
-    return PreparedRun(job, folder, target)
+    return PreparedRun(plan.name, job, folder, target)
 
 
 def slots_of(runner: Any) -> dict[str, int]:

@@ -12,6 +12,7 @@ from bedrock.errors import RingfenceError
 from calls.record import FUNNEL, Outcome, Stage, Tier
 from loadtests.aggregate import SwarmView, TierTally, percentile, reached
 from loadtests.calls_page import install_page
+from loadtests.changes import Changes
 from loadtests.master import SwarmMaster
 from loadtests.plan import DEFAULT_PLAN, load_plan
 from loadtests.probe_scores import ProbeScores
@@ -51,7 +52,9 @@ class CallsTab:
             # The response object may be Locust's cached one, so that rows are replaced and never appended.
             report = response.get_json()
             live = self._master.live
-            data = rows(self._master.view, self._master.problem, time.time(), live.scores if live else None)
+            data = rows(
+                self._master.view, self._master.problem, time.time(), live.scores if live else None, self._master.plan
+            )
             report["extended_stats"] = [{"key": KEY, "data": data}]
             if self._master.is_starting:
                 # Locust has not started a user yet. Told so, its page would go back to the form and ask no more.
@@ -63,13 +66,16 @@ class CallsTab:
         if request.method != "POST" or not request.path.endswith("/swarm"):
             return None
         try:
-            load_plan(request.form.get("plan") or DEFAULT_PLAN)
+            plan = load_plan(request.form.get("plan") or DEFAULT_PLAN)
+            Changes.written_in({**vars(self._environment.parsed_options), **request.form}).apply(plan)
         except RingfenceError as error:
             return jsonify({"success": False, "message": str(error), "host": self._environment.host})
         return None
 
 
-def rows(view: SwarmView, problem: str, now_s: float, scores: ProbeScores | None = None) -> list[dict[str, str]]:
+def rows(
+    view: SwarmView, problem: str, now_s: float, scores: ProbeScores | None = None, plan: str = ""
+) -> list[dict[str, str]]:
     """Returns the tab's table."""
     load, probes = view.tier(_LOAD), view.tier(_PROBES)
     table = [_row("Not started", problem, "", "")] if problem else []
@@ -116,6 +122,8 @@ def rows(view: SwarmView, problem: str, now_s: float, scores: ProbeScores | None
         delay = _rounded(scores.mouth_to_ear_ms(0.5))
         table.append(_row("Measured mouth to ear p50, ms", NOTHING, delay, "by correlation of what was heard"))
     table += _scenario_rows(view)
+    if plan:
+        table.append(_row("Plan", "", "", plan))
     # Locust sorts by the key ``name`` until somebody clicks on a column.
     return [{"name": f"{place:03d}", **row} for place, row in enumerate(table + _health_rows(view))]
 

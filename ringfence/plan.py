@@ -14,6 +14,7 @@ import loadtests.plan
 from bedrock.errors import InputError, Problem
 from bedrock.toml_input import Written, check, find_file, read_toml
 from device_matrix.plan import MatrixPlan
+from loadtests import reshaping
 from loadtests.plan import ServiceTable, SwarmPlan
 from reports.slo import SloFile, load_slo
 from ringfence.errors import BadOverride
@@ -31,6 +32,8 @@ class TargetSection(Written):
 
 START_S = 12.0
 """What the service and the swarm's processes take to come up."""
+SHORTEST_SCALE, LONGEST_SCALE = 0.0001, 1000.0
+"""Bounds of ``--time-scale``."""
 
 
 class PlanFile(Written):
@@ -114,6 +117,28 @@ def without(plan: Plan, section: str) -> Plan:
     """Returns the plan without its ``swarm`` or ``matrix`` section: half a run is recorded as what it was."""
     tables = {key: value for key, value in plan.tables.items() if key != section}
     return replace(plan, written=plan.written.model_copy(update={section: None}), tables=tables)
+
+
+def at_pace(plan: Plan, time_scale: float) -> Plan:
+    """Returns the plan with every time of its load multiplied by ``time_scale``: a soak of hours in minutes.
+
+    Calls are as long as ever, and so are the cells of the matrix; its start keeps its place in the load. Raises
+    BadOverride for a plan without a load, or a scale that leaves none.
+    """
+    swarm, matrix = plan.written.swarm, plan.written.matrix
+    if swarm is None:
+        raise BadOverride("--time-scale: this plan has no [swarm] section whose times could be scaled")
+    if not SHORTEST_SCALE <= time_scale <= LONGEST_SCALE:
+        allowed = f"from {SHORTEST_SCALE:g} to {LONGEST_SCALE:g}"
+        raise BadOverride(f"--time-scale {time_scale:g}: must be {allowed}", hint="0.1 is a tenth of the time")
+    tables = {**plan.tables, "swarm": reshaping.at_pace(reshaping.tables_of(swarm), time_scale)}
+    if matrix is not None:
+        tables["matrix"] = {**plan.tables["matrix"], "start_after_s": matrix.start_after_s * time_scale}
+    if swarm.is_stepwise:
+        tables["expected_duration_s"] = START_S + plan.written.expected_duration_s * time_scale
+    elif matrix is None:
+        tables.pop("expected_duration_s", None)  # it is known from the stages
+    return replace(plan, written=check(PlanFile, tables, str(plan.file)), tables=tables)
 
 
 def _section(tables: dict[str, Any], name: str) -> dict[str, Any] | None:

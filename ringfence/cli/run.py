@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 from pathlib import Path
 from types import FrameType
 from typing import Annotated, Literal
@@ -13,9 +14,12 @@ from rich.console import Console
 from bedrock.clock import SystemClock
 from bedrock.errors import InputError, Problem
 from bedrock.exit_codes import ExitCode
+from device_matrix import link_choice
 from device_matrix.devices import catalogue
 from device_matrix.planner import Filters, narrow, plan_cells
+from device_matrix.user_namespace import is_way_to_links
 from network_profiles import load_catalogue
+from network_profiles.rootless import enter_if_needed
 from network_profiles.shaped_link import BackendName
 from ringfence.cli.verdict import judge
 from ringfence.doctor.carrying import require_capacity
@@ -24,7 +28,7 @@ from ringfence.orchestration.conductor import Conductor
 from ringfence.orchestration.leftovers import sweep_leftovers
 from ringfence.orchestration.run_folder import create_run_folder
 from ringfence.orchestration.screen import Screen
-from ringfence.plan import Plan, load_plan, without
+from ringfence.plan import Plan, at_pace, load_plan, without
 
 PlanOption = Annotated[str, Parameter(name=["--plan", "-p"])]
 SetOption = Annotated[list[str], Parameter(name="--set", negative="")]
@@ -36,6 +40,7 @@ def run(
     plan: PlanOption = "smoke",
     set_: SetOption = [],  # noqa: B006 - read only, and cyclopts shows the default
     backend: BackendOption = None,
+    time_scale: float = 1.0,
     runs: Path = Path("runs"),
     force: bool = False,
     json: bool = False,
@@ -50,6 +55,8 @@ def run(
         Overrides one key of the plan, e.g. --set service.degradation=false. Repeatable.
     backend
         What carries the links' packets (the plan's matrix.backend); the best that this machine can run when left out.
+    time_scale
+        0.1 plays the load in a tenth of its time; calls are as long as ever.
     runs
         Where the run's folder is made; runs/latest points at the newest.
     force
@@ -57,13 +64,15 @@ def run(
     json
         Print summary.json instead of the rich summary.
     """
-    return conduct(load_plan(plan, [*set_, *_backend_override(backend)]), runs, json=json, force=force)
+    loaded = _paced(load_plan(plan, [*set_, *_backend_override(backend)]), time_scale)
+    return conduct(loaded, runs, json=json, force=force)
 
 
 def swarm(
     *,
     plan: PlanOption = "smoke",
     set_: SetOption = [],  # noqa: B006 - as above
+    time_scale: float = 1.0,
     runs: Path = Path("runs"),
     force: bool = False,
     json: bool = False,
@@ -76,6 +85,8 @@ def swarm(
         A built-in plan's name (smoke), or a TOML file.
     set_
         Overrides one key of the plan, e.g. --set swarm.people=100. Repeatable.
+    time_scale
+        0.1 plays the load in a tenth of its time; calls are as long as ever.
     runs
         Where the run's folder is made.
     force
@@ -83,7 +94,8 @@ def swarm(
     json
         Print summary.json instead of the rich summary.
     """
-    return conduct(without(load_plan(plan, set_), "matrix"), runs, json=json, force=force)
+    loaded = _paced(without(load_plan(plan, set_), "matrix"), time_scale)
+    return conduct(loaded, runs, json=json, force=force)
 
 
 def matrix(
@@ -130,6 +142,10 @@ def matrix(
     return conduct(loaded, runs, json=json, matrix_filters=filters)
 
 
+def _paced(plan: Plan, time_scale: float) -> Plan:
+    return plan if time_scale == 1 else at_pace(plan, time_scale)
+
+
 def _backend_override(backend: BackendOption) -> list[str]:
     return [] if backend is None else [f"matrix.backend={backend}"]
 
@@ -146,10 +162,15 @@ def conduct(
 
     ``force`` starts a load that is beyond what this machine was last measured to carry.
     """
+    matrix = plan.written.matrix
+    if matrix is not None and is_way_to_links(matrix.backend, plan.written.target.url):
+        enter_if_needed(sys.orig_argv)
     console = Console(stderr=json)
     if not force and (advice := require_capacity(plan)):
         console.print(f"[dim]ringfence:[/] {advice}", highlight=False)
     require(plan)
+    for warning in link_choice.warnings(matrix.backend) if matrix is not None else ():
+        console.print(f"[dim]ringfence:[/] {warning}", highlight=False)
     for leftover in sweep_leftovers():
         console.print(f"[dim]ringfence:[/] removed what an earlier run left: {leftover}", highlight=False)
     clock = SystemClock()

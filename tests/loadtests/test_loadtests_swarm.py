@@ -96,6 +96,7 @@ def test_one_process_alone_runs_a_plan_to_its_end(tmp_path: Path) -> None:
     ("arguments", "env", "code", "sentence"),
     [
         (["--plan", "smokee"], {}, 2, "did you mean 'smoke'?"),
+        (["--shape", "soak", "--calls", "99", "--people", "20"], {}, 2, "20 people cannot hold 99 calls at once"),
         (["--plan", "default", "--target", "http://127.0.0.1:{closed}"], {"RINGFENCE_ADMIN_TOKEN": "x"}, 5,
          "does not answer: [Errno 111] Connection refused"),
         (["--plan", "default", "--target", "http://127.0.0.1:{closed}"], {"RINGFENCE_ADMIN_TOKEN": ""}, 5,

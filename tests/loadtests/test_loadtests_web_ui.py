@@ -65,7 +65,11 @@ def legend(charts: Page, title: str, name: str) -> Locator:
 
 def test_the_tab_and_the_charts_show_the_run(tmp_path: Path, page: Page) -> None:
     with swarm_in(tmp_path) as swarm:
-        open_ui(swarm, page, write_plan(tmp_path, people=24, calls=4, probes=1))
+        open_ui(swarm, page, write_plan(tmp_path, people=60, calls=8, probes=1))
+        expect(page.get_by_label("Calls at once at the load's highest; the rest in proportion")).to_have_value("")
+        page.get_by_label("Plan: 8)").fill("4")
+        page.locator("input[name=people]").fill("24")
+        page.locator("select[name=shape]").select_option("steady")
         page.get_by_role("button", name="Start").click()
         page.get_by_role("tab", name="Calls").click()
         row = page.locator("tr", has=page.get_by_role("cell", name="Outcome: completed", exact=True))
@@ -79,6 +83,9 @@ def test_the_tab_and_the_charts_show_the_run(tmp_path: Path, page: Page) -> None
         assert titles[:2] == ["In progress", "Started"]
         assert re.search(r"[1-9]\d* completed", figure(page, "Scenario: talk"))
         assert re.fullmatch(r"engine \d+% of a core, sends [\d.]+ ms late, lags [\d.]+ ms", figure(page, "Generator 0"))
+        row = page.locator("tr", has=page.get_by_role("cell", name="Plan", exact=True))
+        asked = "test: steady, up to 4 calls at once, until told to end; 24 people of good_networks"
+        expect(row.locator("td").nth(3)).to_have_text(asked)
         charts = open_charts(page)
         expect(charts.locator("#phase")).to_have_text("under load")
         expect(charts.locator("#stage")).to_have_text("hold · run")
@@ -98,10 +105,16 @@ def test_the_tab_and_the_charts_show_the_run(tmp_path: Path, page: Page) -> None
         assert len([leg for leg in swarm.legs() if leg["side"] == "caller"]) == end["started"]
 
 
-def test_a_wrong_plan_is_refused_in_the_form(tmp_path: Path, page: Page) -> None:
+def test_what_is_wrong_is_refused_in_the_form(tmp_path: Path, page: Page) -> None:
     with swarm_in(tmp_path) as swarm:
         open_ui(swarm, page, write_plan(tmp_path))
         page.locator("input[name=plan]").fill("defualt")
         page.get_by_role("button", name="Start").click()
         expect(page.get_by_text("did you mean 'default'?")).to_be_visible()
+        page.locator("input[name=plan]").fill("default")
+        page.locator("input[name=scenarios]").fill("talk=9, declin=1")
+        page.locator("input[name=calls]").fill("lots")
+        page.get_by_role("button", name="Start").click()
+        expect(page.get_by_text("--scenarios: unknown scenario 'declin' (did you mean 'decline'?)")).to_be_visible()
+        expect(page.get_by_text("--calls: must be a number from 0.1 to 100000 (got 'lots')")).to_be_visible()
         assert not swarm.run.exists()
