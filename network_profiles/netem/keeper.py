@@ -23,16 +23,16 @@ from typing import Any
 
 from network_profiles import interfaces, plain_profile
 from network_profiles.daemon import INNER_DEVICE, SIDES, Orders, serve
-from network_profiles.netem.ahead import Ahead
-from network_profiles.netem.arrangement import PATHS, build_commands, change_commands, hold_commands
+from network_profiles.netem.arrangement import PATHS, Fifo, build_commands, fifo_commands
 from network_profiles.netem.counting import QUESTIONS, counted
+from network_profiles.netem.course import NEVER_S, Course
 from network_profiles.netem.tc import Tc
-from network_profiles.plain_profile import PlainProfile, Side
-from network_profiles.shape import PlainShape
-from network_profiles.timeline import Timeline
+from network_profiles.plain_profile import PlainProfile
 
-_NEVER_S = float("inf")
-_SPARE_ON_A_TRACE = 1.5
+_NO_PLUG = (
+    "the kernel has no sch_plug, without which a trace's gaps cannot be kept "
+    "(modprobe sch_plug; built with CONFIG_NET_SCH_PLUG)"
+)
 
 
 class Keeper:
@@ -43,17 +43,17 @@ class Keeper:
         self._profile: PlainProfile = plain_profile.from_json(settings["profile"])
         self._tc = Tc()
         _build(self._tc, settings["device"], settings["host_address"], settings["device_address"])
-        self._applied: dict[Side, PlainShape | None] = {"down": self._profile.down, "up": self._profile.up}
-        self._held: dict[Side, bool] = dict.fromkeys(SIDES, False)
-        self._courses: dict[Side, Timeline | Ahead | None] = {}
-        self._tc.do([command for side in SIDES for command in build_commands(side, self._profile.shape(side))])
+        for side in SIDES:
+            self._tc.do(build_commands(side, self._profile.shape(side)))
+        self._fifo = self._add_fifos()
+        self._courses = {side: Course(side, self._profile.shape(side), self._fifo) for side in SIDES}
         self.restart()
 
     def run(self, orders: Orders) -> None:
         """Follows the timeline and obeys until the orders end, or the wire is gone."""
         while True:
-            next_s = self._apply_what_is_due()
-            timeout_s = None if next_s == _NEVER_S else max(0.0, next_s - time.monotonic())
+            next_s = self._do_what_is_due()
+            timeout_s = None if next_s == NEVER_S else max(0.0, next_s - time.monotonic())
             readable, _, _ = select.select([orders.descriptor, self._tc], [], [], timeout_s)
             if self._tc in readable:  # nobody asked it anything: it has ended, and the wire with it
                 return
@@ -67,59 +67,44 @@ class Keeper:
     def set_profile(self, profile: PlainProfile) -> None:
         """Becomes another link, its timeline beginning now."""
         self._profile = profile
-        self.hold()
         self.restart()
 
     def hold(self) -> None:
         """Stays as the link is at the start of its timeline."""
-        self._courses = dict.fromkeys(SIDES)
-        self._apply({side: self._profile.shape(side) for side in SIDES})
+        self._tc.do([one for side, course in self._courses.items() for one in course.stay(self._profile.shape(side))])
 
     def restart(self) -> None:
         """Begins the timeline again."""
         now_s = time.monotonic()
-        self._courses = {side: self._course(side, now_s) for side in SIDES}
-        self._apply_what_is_due()
-
-    def _course(self, side: Side, now_s: float) -> Timeline | Ahead | None:
-        profile = self._profile
-        timeline = profile.timeline(side, self._seed, now_s)
-        trace = profile.down_trace if side == "down" else profile.up_trace
-        if timeline is None or trace is None:
-            return timeline
-        return Ahead(timeline, profile.shape(side))
-
-    def _spare(self, side: Side) -> float:
-        return _SPARE_ON_A_TRACE if isinstance(self._courses.get(side), Ahead) else 1.0
-
-    def _apply_what_is_due(self) -> float:
-        """Makes the link what it is now. Returns when it next changes."""
-        next_s = _NEVER_S
-        now_s = time.monotonic()
-        wanted: dict[Side, PlainShape | None] = {}
-        held = dict.fromkeys(SIDES, False)
-        for side, course in self._courses.items():
-            if isinstance(course, Ahead):
-                wanted[side], held[side], until_s = course.setting(now_s)
-                next_s = min(next_s, until_s)
-            elif course is not None:
-                wanted[side], until_s = course.moment(now_s)
-                next_s = min(next_s, until_s)
-        self._apply(wanted, held)
-        return next_s
-
-    def _apply(self, wanted: dict[Side, PlainShape | None], held: dict[Side, bool] | None = None) -> None:
         commands = []
-        for side, shape in wanted.items():
-            if shape != self._applied[side]:
-                commands += change_commands(side, self._applied[side], shape, spare=self._spare(side))
-                self._applied[side] = shape
-            hold = held is not None and held[side]
-            if shape is not None and hold != self._held[side]:
-                commands += hold_commands(side, shape, held=hold, spare=self._spare(side))
-                self._held[side] = hold
+        for side, course in self._courses.items():
+            timeline = self._profile.timeline(side, self._seed, now_s)
+            if timeline is not None and timeline.room is not None and self._fifo != "plug":
+                raise OSError(errno.EOPNOTSUPP, _NO_PLUG)
+            commands += course.follow(timeline, self._profile.shape(side))
+        self._tc.do(commands)
+        self._do_what_is_due()
+
+    def _do_what_is_due(self) -> float:
+        """Makes the link what it is now. Returns when it next changes."""
+        now_s = time.monotonic()
+        due = [course.due(now_s) for course in self._courses.values()]
+        commands = [command for one in due for command in one.commands]
         if commands:
             self._tc.do(commands)
+        return min(one.next_s for one in due)
+
+    def _add_fifos(self) -> Fifo:
+        """Adds each direction's fifo: the plain one where the kernel has no plug. Returns which."""
+        try:
+            self._add_fifo("plug")
+        except OSError:
+            self._add_fifo("bfifo")
+            return "bfifo"
+        return "plug"
+
+    def _add_fifo(self, fifo: Fifo) -> None:
+        self._tc.do([line for side in SIDES for line in fifo_commands(side, self._profile.shape(side), fifo)])
 
 
 def _build(tc: Tc, device: str, host_address: str, device_address: str) -> None:

@@ -13,14 +13,22 @@ from network_profiles.backends import choose_backend
 from network_profiles.catalogue import load_catalogue
 from network_profiles.errors import LinkCannotBeBuilt
 from network_profiles.netem import arrangement
-from network_profiles.netem.ahead import FULL_SIZE_BYTES, Ahead
-from network_profiles.netem.arrangement import build_commands, change_commands, in_flight_packets, queue_of
+from network_profiles.netem.ahead import FULL_SIZE_BYTES, REFRESH_S, Ahead
+from network_profiles.netem.arrangement import (
+    build_commands,
+    change_commands,
+    fifo_commands,
+    in_flight_packets,
+    queue_of,
+)
 from network_profiles.netem.backend import NetemBackend
 from network_profiles.netem.counting import counted
+from network_profiles.netem.course import Course
 from network_profiles.netem.kernel import PIECES, lacks_netem
 from network_profiles.plain_profile import plain_profile
 from network_profiles.shape import PlainShape
 from network_profiles.timeline import Timeline
+from network_profiles.traces.room import WanderingRate
 from network_profiles.userspace.backend import UserspaceBackend
 
 SLOW = PlainShape(50.0, 325.0, 50.0, 0.02, 2.0, 2000.0)
@@ -30,9 +38,9 @@ def test_a_direction_is_built_of_loss_then_queue_then_rate_then_delay() -> None:
     gate, *rest = build_commands("down", SLOW)
     assert gate == "actions add action pipe index 1"
     text = "\n".join(rest)
-    loss, queue, rate, delay = (text.index(part) for part in ("gemodel", "bfifo limit", "rate 50000bit\n", "delay 325"))
+    loss, queue, rate, delay = (text.index(part) for part in ("gemodel", "htb default", "rate 50000bit\n", "delay 325"))
     assert loss < queue < rate < delay
-    assert "netem limit 1000000 loss gemodel 1.020408% 50%" in text
+    assert "netem limit 1000000 delay 1us loss gemodel 1.020408% 50%" in text
     assert "htb rate 50000bit ceil 50000bit" in text
     assert "delay 325.000000ms 50.000000ms distribution clipped_normal rate 10000000000bit" in text
 
@@ -63,17 +71,28 @@ def test_a_queue_of_less_than_a_packet_still_passes_packets() -> None:
     assert 0 < queue.burst_bytes < 100
 
 
+def test_the_fifo_is_one_that_can_be_held_where_the_kernel_has_it() -> None:
+    plug, release = fifo_commands("down", SLOW, "plug")
+    assert plug.endswith(f"plug limit {queue_of(SLOW).fifo_bytes}")
+    assert release.endswith("plug release_indefinite")
+    (plain,) = fifo_commands("down", SLOW, "bfifo")
+    assert plain == plug.replace("plug", "bfifo")
+
+
 def test_a_change_names_only_what_differs() -> None:
-    assert change_commands("up", SLOW, SLOW) == []
-    assert change_commands("up", SLOW, None) == ["actions change action drop index 2"]
-    (only,) = change_commands("up", SLOW, SLOW._replace(owd_ms=400.0))
+    assert change_commands("up", SLOW, SLOW, fifo="plug") == []
+    assert change_commands("up", SLOW, None, fifo="plug") == ["actions change action drop index 2"]
+    (only,) = change_commands("up", SLOW, SLOW._replace(owd_ms=400.0), fifo="plug")
     assert only.startswith("qdisc change dev host0 parent 1:1 handle 10: netem")
-    (only,) = change_commands("up", SLOW, SLOW._replace(loss_ratio=0.0))
+    (only,) = change_commands("up", SLOW, SLOW._replace(loss_ratio=0.0), fifo="plug")
     assert only.endswith("loss random 0%")
-    assert change_commands("up", None, SLOW)[-1] == "actions change action pipe index 2"
-    assert len(change_commands("up", None, SLOW)) == 6
-    faster = change_commands("up", SLOW, SLOW._replace(rate_kbit=100.0))
+    whole = change_commands("up", None, SLOW, fifo="bfifo")
+    assert whole[-1] == "actions change action pipe index 2"
+    assert len(whole) == 6
+    assert "20: bfifo limit" in whole[2]
+    faster = change_commands("up", SLOW, SLOW._replace(rate_kbit=100.0), fifo="plug")
     assert [line.split()[0] for line in faster] == ["class", "qdisc", "qdisc", "qdisc"]
+    assert "20: plug limit" in faster[1]
 
 
 def test_every_size_is_that_of_the_ip_packet() -> None:
@@ -148,20 +167,56 @@ def test_drops_are_told_apart_by_cause() -> None:
     assert counts["late_p99_ms"] is None
 
 
+STEADY = SLOW._replace(rate_kbit=1000.0)
+UNEVEN = [(0.1, SLOW._replace(rate_kbit=56.0)), (0.1, STEADY), (1.0, None), (10.0, STEADY)]
+"""56 kbit/s, 1000, a gap, and 1000 again."""
+
+
 def test_a_trace_is_set_by_how_long_a_full_size_packet_will_take() -> None:
-    steady = SLOW._replace(rate_kbit=1000.0)
-    slow, gap = steady._replace(rate_kbit=56.0), None
-    stretches = [(0.1, slow), (0.1, steady), (1.0, gap), (10.0, steady)]
-    ahead = Ahead(Timeline(iter(stretches), 0.0), steady)
-    first = ahead.setting(0.0)
+    ahead = Ahead(Timeline(iter(UNEVEN), 0.0))
     # 700 bytes in 0.1 s, and the other 700 at 1 Mbit/s in 5.6 ms.
-    assert first.shape.rate_kbit == pytest.approx(FULL_SIZE_BYTES * 8 / 1000 / 0.1056)
-    assert (first.held, first.until_s) == (False, pytest.approx(0.1))
-    assert first.shape.rate_kbit is not None
-    assert first.shape.queue_ms * first.shape.rate_kbit == pytest.approx(2000.0 * 1000.0)
-    second = ahead.setting(0.1)
-    assert second.shape.rate_kbit == pytest.approx(1000.0)
-    third = ahead.setting(0.2)
-    assert third.held
-    assert third.shape.rate_kbit == pytest.approx(FULL_SIZE_BYTES * 8 / 1000 / 1.0112)
-    assert not ahead.setting(1.2).held
+    assert ahead.setting(0.0) == pytest.approx((FULL_SIZE_BYTES * 8 / 1000 / 0.1056, REFRESH_S), rel=1e-5)
+    # 560 of them in what is left of 0.1 s a little later, and 840 in 6.72 ms.
+    assert ahead.setting(0.02) == pytest.approx((FULL_SIZE_BYTES * 8 / 1000 / 0.08672, 0.02 + REFRESH_S), rel=1e-5)
+    assert ahead.setting(0.1) == pytest.approx((1000.0, 0.2))
+    # A packet that starts within the last moments before the gap is out by its start.
+    assert ahead.setting(0.195) == pytest.approx((FULL_SIZE_BYTES * 8 / 1000 / 0.005, 0.2))
+    in_gap = ahead.setting(0.2)
+    assert in_gap.rate_kbit is None
+    assert in_gap.until_s == pytest.approx(1.2)
+    assert ahead.setting(1.2) == pytest.approx((1000.0, 11.2))
+
+
+def test_the_queue_is_held_in_a_traces_gap_and_only_there() -> None:
+    course = Course("down", STEADY, "plug")
+    room = WanderingRate(iter(()), 0.0)
+    ready = course.follow(Timeline(iter(UNEVEN), 0.0, room=room), STEADY)
+    assert [line.split("handle")[1].split()[1] for line in ready] == ["plug", "netem"]
+    assert ready[0].endswith(f"limit {1000 * 2000 // 8}")
+    heard = {at_s: course.due(at_s).commands for at_s in (0.0, 0.1, 0.2, 0.7, 1.2)}
+    assert [line.split()[0] for line in heard[0.0]] == ["class", "qdisc"]
+    assert "htb rate 1000000bit ceil 1000000bit" in heard[0.1][0]
+    assert heard[0.1][1].endswith("rate 1050000bit")
+    assert heard[0.2] == ["qdisc change dev mid0 parent 10:1 handle 20: plug block"]
+    assert heard[0.7] == []
+    # The rate is still that of before the gap.
+    assert heard[1.2] == ["qdisc change dev mid0 parent 10:1 handle 20: plug release_indefinite"]
+
+
+def test_a_trace_left_in_a_gap_leaves_nothing_held_and_nothing_of_its_rates() -> None:
+    course = Course("up", STEADY, "plug")
+    course.follow(Timeline(iter([(5.0, None)]), 0.0, room=WanderingRate(iter(()), 0.0)), STEADY)
+    assert course.due(0.0).commands[-1].endswith("plug block")
+    back = course.stay(STEADY)
+    assert back[:-1] == change_commands("up", None, STEADY, fifo="plug")
+    assert back[-1].endswith("plug release_indefinite")
+    assert course.due(1.0) == ([], float("inf"))
+    assert course.stay(STEADY) == []
+
+
+def test_an_outage_of_phases_drops_and_is_no_hold() -> None:
+    course = Course("up", STEADY, "bfifo")
+    assert course.follow(Timeline(iter([(1.0, STEADY), (1.0, None), (9.0, SLOW)]), 0.0), STEADY) == []
+    assert course.due(0.0) == ([], 1.0)
+    assert course.due(1.0) == (["actions change action drop index 2"], 2.0)
+    assert course.due(2.0) == (change_commands("up", None, SLOW, fifo="bfifo"), 11.0)

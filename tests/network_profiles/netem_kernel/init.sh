@@ -7,7 +7,7 @@ mount -t tmpfs run /run
 mkdir -p /run/job /run/modules/lib
 mount -t hostfs job /run/job -o "$JOB"
 ln -s "$MODULES" /run/modules/lib/modules
-modprobe -d /run/modules -a ipv6 veth tun sch_netem sch_htb sch_ingress cls_matchall act_mirred act_gact
+modprobe -d /run/modules -a ipv6 veth tun sch_netem sch_htb sch_plug sch_ingress cls_matchall act_mirred act_gact
 ip link set lo up
 export TMPDIR=/run/job HOME=/run/job
 cd /run/job || poweroff -f
