@@ -38,6 +38,8 @@ class LinkCounters:
     bytes: int = 0
     drops: Counter[str] = field(default_factory=Counter)
     """By cause, named as in ``network_profiles.link.DropCause``."""
+    longest_wait_s: float = 0.0
+    """The longest that a packet was under way: a link that stands still makes it long."""
 
 
 @dataclass(slots=True)
@@ -100,6 +102,7 @@ class AccessLink:
             if lost is not None:
                 lost()
         else:
+            self.counters.longest_wait_s = max(self.counters.longest_wait_s, delivery.at_s - now_s)
             self._ticker.call_at(delivery.at_s, lambda _at_s: None if self._closed else arrived())
 
     def _send_stream(self, direction: LinkDirection, size_bytes: int, deliver: Deliver) -> None:

@@ -11,13 +11,15 @@ Read from the top, the first row that fits decides. "Link" is this leg's own acc
 |   dropped_by_service, error_*,                     |                                       |           |
 |   refused_* (but unknown_user, offline)            |                                       |           |
 | peer_lost                                          | the far end is one of our engines     | generator |
-| invite_timeout, no_routing, ring_timeout,          | the link had an outage                | network   |
-|   signaling_lost, reoffer_timeout, resume_timeout, |                                       |           |
+| invite_timeout, no_routing, ring_timeout,          | the link had an outage, its queue ran | network   |
+|   signaling_lost, reoffer_timeout, resume_timeout, |   over, or it held a packet for 5 s   |           |
 |   hangup_unconfirmed, cancel_unconfirmed           | anything else                         | target    |
+| reoffer_timeout, besides                           | the far end says its link is rough    | unknown   |
 | ice_*, dtls_*, no_audio, audio_died, gap,          | our socket refused or dropped packets | generator |
 |   consent_lost, peer_closed                        | our packets left late                 | generator |
-|                                                    | the link dropped packets              | network   |
-| no_ringing                                         | the link had an outage                | network   |
+|                                                    | the link dropped packets, or held one | network   |
+|                                                    |   for 2 s                             |           |
+| no_ringing                                         | as for invite_timeout                 | network   |
 | everything else                                    | the service broke the rules of a call | target    |
 |                                                    | anything else                         | unknown   |
 
@@ -33,6 +35,11 @@ from calls.record import Blame
 
 LATE_MS = 40.0
 """Two frames of 20 ms: packets that leave later than this are heard as a gap that the generator made."""
+
+HELD_MEDIA_MS = 2000.0
+"""A packet of media that a link held for so long is a silence by itself."""
+HELD_SIGNALING_MS = 5000.0
+"""Longer than any queue: the link stood still."""
 
 _GENERATOR = frozenset({"engine_stopped", "media_error", "bind_failed", "answer_timeout", "refused_unknown_user"})
 _TARGET = frozenset(
@@ -63,6 +70,10 @@ class Evidence:
     link_lost: int = 0
     link_queue_dropped: int = 0
     link_outage_dropped: int = 0
+    link_held_ms: float = 0.0
+    """The longest that this leg's access link kept a packet under way."""
+    peer_link_is_rough: bool = False
+    """The far end says that calls may break on its access link."""
     max_gap_ms: float | None = None
     peer_is_ours: bool = False
     """The far end runs in one of our own engines, so only we can lose it."""
@@ -71,6 +82,11 @@ class Evidence:
     def link_dropped(self) -> int:
         """Packets that this leg's access link dropped, for whatever cause."""
         return self.link_lost + self.link_queue_dropped + self.link_outage_dropped
+
+    @property
+    def link_stood_still(self) -> bool:
+        """Whether for a while nothing passed this leg's access link, or nothing found room on it."""
+        return self.link_outage_dropped + self.link_queue_dropped > 0 or self.link_held_ms > HELD_SIGNALING_MS
 
 
 def blame_of(reason: str, evidence: Evidence) -> Blame:
@@ -82,11 +98,13 @@ def blame_of(reason: str, evidence: Evidence) -> Blame:
         blame = Blame.GENERATOR
     elif reason in _TARGET or reason.startswith(_TARGET_PREFIXES):
         blame = Blame.TARGET
+    elif reason == "reoffer_timeout" and evidence.peer_link_is_rough and not evidence.link_stood_still:
+        return blame
     elif reason in _SIGNALING:
-        blame = Blame.NETWORK if evidence.link_outage_dropped else Blame.TARGET
+        blame = Blame.NETWORK if evidence.link_stood_still else Blame.TARGET
     elif reason in _MEDIA or reason.startswith(("ice_", "dtls_")):
         blame = _blame_of_media(evidence)
-    elif reason == "no_ringing" and evidence.link_outage_dropped:
+    elif reason == "no_ringing" and evidence.link_stood_still:
         blame = Blame.NETWORK
     return blame
 
@@ -102,4 +120,4 @@ def blame_of_list(reason: str, link_drops: int) -> Blame:
 def _blame_of_media(evidence: Evidence) -> Blame:
     if evidence.send_errors or evidence.send_late_p99_ms > LATE_MS:
         return Blame.GENERATOR
-    return Blame.NETWORK if evidence.link_dropped else Blame.UNKNOWN
+    return Blame.NETWORK if evidence.link_dropped or evidence.link_held_ms > HELD_MEDIA_MS else Blame.UNKNOWN

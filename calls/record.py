@@ -166,6 +166,8 @@ class LegRecord(msgspec.Struct, frozen=True, kw_only=True):
     rtt_ms: float | None = None
     max_gap_ms: float | None = None
     """The longest silence between two audio packets heard, from the first to the intended end."""
+    move_gap_ms: float | None = None
+    """The longest silence while a side moved to another network because its scenario says so; not in ``max_gap_ms``."""
     mouth_to_ear_ms: float | None = None
     """Tier ``media``: measured by correlation. Else the sum of the four parts below."""
     m2e_frame_ms: float | None = None

@@ -30,7 +30,8 @@ on the wire (an answer crossing our cancel) are allowed. What is illegal, by cla
 | ring              | ringing                     | ring_timeout                                | cancel  |
 | setup, less what  | the answer                  | ice_timeout, dtls_timeout, no_audio, by how | hang up |
 |   ringing took    |                             |   far media got                             |         |
-| talk              | the first audio (caller)    | (outcome completed)                         | hang up |
+| talk, or what the | the first audio (caller)    | (outcome completed)                         | hang up |
+|   scenario needs  |                             |                                             |         |
 | call              | the first audio (callee)    | (outcome completed, call_limit)             | hang up |
 | reply             | our offer inside the call   | reoffer_timeout                             | hang up |
 | reply             | our call.resume             | resume_timeout                              | hang up |
@@ -46,7 +47,7 @@ with ``shadowed`` and never rings; its limit is ``no_routing``. In a call whose 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from calls.blame import Evidence, blame_of
@@ -114,6 +115,17 @@ class Limits:
     confirm_s: float = 10.0
     reply_s: float = 10.0
     call_s: float = 7200.0
+
+
+TWICE_LOST_RTTS = 8.0
+"""A message that TCP loses twice comes some seven round trips late: timeouts of two, then four, then the way itself
+(RFC 6298, 2: the timeout is two to three round trips, and doubles)."""
+
+
+def limits_on(limits: Limits, rtt_s: float) -> Limits:
+    """Returns ``limits`` for a person that far from the service: a slow way is not a slow service."""
+    late_s = TWICE_LOST_RTTS * rtt_s
+    return replace(limits, confirm_s=limits.confirm_s + late_s, reply_s=limits.reply_s + late_s)
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,6 +248,15 @@ class CallMachine:
         self._decision = decision
         if decision is not Decision.IGNORE:
             self._limit_at_s = min(self._limit_at_s, at_s)
+
+    def talk_is_over(self, now_s: float) -> bool:
+        """Whether the planned talk has been talked, and only that is due."""
+        return self.state is CallState.TALKING and self._limit_at_s <= now_s
+
+    def talk_until(self, at_s: float) -> None:
+        """The talk ends then, not when it was planned to."""
+        if self.state is CallState.TALKING:
+            self._limit_at_s = at_s
 
     def will_lose_peer(self) -> None:
         """The far side dies in this call, and we wait to be told."""

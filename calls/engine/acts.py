@@ -33,56 +33,56 @@ class Wants:
 
 async def hold(leg: CallLeg) -> Settles:
     """Keeps sending, wants to hear nothing."""
-    leg.wants.speaks, leg.wants.hears = True, False
+    leg.media.wants.speaks, leg.media.wants.hears = True, False
     return await reoffer(leg, "hold")
 
 
 async def freeze(leg: CallLeg) -> Settles:
     """No media either way."""
-    leg.wants.speaks = leg.wants.hears = False
+    leg.media.wants.speaks = leg.media.wants.hears = False
     return await reoffer(leg, "hold")
 
 
 async def take_back(leg: CallLeg) -> Settles:
     """Ends the hold."""
-    leg.wants.speaks = leg.wants.hears = True
+    leg.media.wants.speaks = leg.media.wants.hears = True
     return await reoffer(leg, "restore")
 
 
 async def video_on(leg: CallLeg) -> Settles:
     """Adds video; an app on a poor network does not offer it."""
-    if leg.low_audio:
+    if leg.media.low_audio:
         return None
-    leg.wants.video = True
+    leg.media.wants.video = True
     return await reoffer(leg, "upgrade")
 
 
 async def video_off(leg: CallLeg) -> Settles:
     """Back to audio."""
-    if not leg.wants.video:
+    if not leg.media.wants.video:
         return None
-    leg.wants.video = False
+    leg.media.wants.video = False
     return await reoffer(leg, "audio")
 
 
 async def mute(leg: CallLeg) -> Settles:
     """Says nothing from now on."""
-    leg.mute(on=True)
+    leg.media.mute(on=True)
     return None
 
 
 async def unmute(leg: CallLeg) -> Settles:
     """Speaks again."""
-    leg.mute(on=False)
+    leg.media.mute(on=False)
     return None
 
 
 async def move(leg: CallLeg) -> Settles:
-    """Switches networks; on loopback to another of its addresses, else to another port."""
+    """Switches networks; on loopback to another of its addresses, else to another port. Done when it hears again."""
     address = other_address(leg.person.spec.media_address, leg.facts.call_id)
-    sdp = await leg.step(_media(leg).move(address), "bind_failed")
+    sdp = await leg.media.step(_media(leg).move(address), "bind_failed")
     _send(leg, sdp, "network")
-    return MediaEvent.RESTARTED
+    return MediaEvent.HEARD_AGAIN
 
 
 async def lose_signaling(leg: CallLeg) -> Settles:
@@ -123,17 +123,17 @@ def other_address(address: str, call_id: str) -> str:
 
 async def reoffer(leg: CallLeg, reason: str) -> Settles:
     """Offers what this side wants now."""
-    wants = leg.wants
+    wants = leg.media.wants
     offer = _media(leg).create_reoffer(speaks=wants.speaks, hears=wants.hears, video=wants.video)
-    _send(leg, await leg.step(offer, "media_error"), reason)
+    _send(leg, await leg.media.step(offer, "media_error"), reason)
     return Told.REANSWER
 
 
 def _send(leg: CallLeg, sdp: str, reason: str) -> None:
     leg.machine.asked(Told.REANSWER, leg.context.clock.monotonic_s())
-    leg.person.session.reoffer(leg.facts.call_id, "video" if leg.wants.video else "audio", sdp, reason)
+    leg.person.session.reoffer(leg.facts.call_id, "video" if leg.media.wants.video else "audio", sdp, reason)
 
 
 def _media(leg: CallLeg) -> MediaLeg:
-    assert leg.media is not None, "acts begin when the call is heard"
-    return leg.media
+    assert leg.media.leg is not None, "acts begin when the call is heard"
+    return leg.media.leg

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from calls.engine.context import Context
-from calls.engine.leg import CallLeg, StepFailed
+from calls.engine.leg import CallLeg
+from calls.engine.leg_media import StepFailed
 from calls.engine.leg_record import LegFacts
 from calls.record import Side
 from calls.scenarios import mark_of
@@ -36,7 +37,7 @@ class CalleeLeg(CallLeg):
         )
         self._offer = incoming.sdp
         self._decision, self._after_s = self._decide(context, person, facts.call_id)
-        machine = CallMachine(Side.CALLEE, context.limits, context.clock.monotonic_s())
+        machine = CallMachine(Side.CALLEE, person.limits, context.clock.monotonic_s())
         scenario, talk_s = (mark.scenario, mark.talk_s) if mark is not None else (None, 0.0)
         super().__init__(context, person, facts, machine, scenario, talk_s)
 
@@ -58,13 +59,13 @@ class CalleeLeg(CallLeg):
         if self.facts.ringing_at_s is not None:
             self.facts.answer_wait_ms = (clock.unix_s() - self.facts.ringing_at_s) * 1000.0
         try:
-            media = await self._open_media(self.facts.media)
-            sdp = await self.step(media.accept_offer(self._offer), "bad_offer")
+            media = await self.media.open(self.facts.media)
+            sdp = await self.media.step(media.accept_offer(self._offer), "bad_offer")
             media_now = "audio" if self.person.low_audio else self.facts.media
             self.person.session.answer(self.facts.call_id, media_now, sdp)
             self.facts.answered_at_s = clock.unix_s()
             self.machine.answered(clock.monotonic_s())
-            await self._take_early_candidates()
+            await self.media.take_early_candidates()
         except StepFailed as failure:
             return self.machine.leave(clock.monotonic_s(), failure.reason, failed=True)
         return Action.NONE

@@ -7,15 +7,21 @@ from typing import TYPE_CHECKING
 
 from calls.bridge.messages import PlaceCall
 from calls.engine.context import Context
-from calls.engine.leg import CallLeg, StepFailed
+from calls.engine.leg import CallLeg
+from calls.engine.leg_events import Event
+from calls.engine.leg_media import StepFailed
 from calls.engine.leg_record import LegFacts
 from calls.record import Side
-from calls.scenarios import SCENARIOS, Scenario
+from calls.scenarios import SCENARIOS, Act, Scenario
 from calls.state_machine import SHADOWED, Action, CallMachine, CallState, Told
 from calls.targets.protocol import Signal
 
 if TYPE_CHECKING:
     from calls.engine.people import Person
+
+
+STAYS_S = 20.0
+"""How much longer than planned a caller talks at most, for what its scenario has not done yet."""
 
 
 class CallerLeg(CallLeg):
@@ -35,8 +41,9 @@ class CallerLeg(CallLeg):
             planned_talk_s=order.talk_s,
         )
         self._shadow = scenario is SCENARIOS["shadow"]
+        self._stays_from_s: float | None = None
         machine = CallMachine(
-            Side.CALLER, context.limits, context.clock.monotonic_s(), talk_s=order.talk_s, shadow=self._shadow
+            Side.CALLER, person.limits, context.clock.monotonic_s(), talk_s=order.talk_s, shadow=self._shadow
         )
         super().__init__(context, person, facts, machine, scenario, order.talk_s)
         patience_s = order.patience_s if scenario is None or not scenario.needs_patience else None
@@ -55,8 +62,8 @@ class CallerLeg(CallLeg):
             self.machine.stop("signaling_lost")
             return
         try:
-            media = await self._open_media(self.facts.media)
-            sdp = await self.step(media.create_offer(), "media_error")
+            media = await self.media.open(self.facts.media)
+            sdp = await self.media.step(media.create_offer(), "media_error")
         except StepFailed as failure:
             self.machine.stop(failure.reason)
             return
@@ -79,12 +86,42 @@ class CallerLeg(CallLeg):
         now_s = self.context.clock.unix_s()
         if signal.what is Told.RINGING and self.facts.ringing_at_s is None:
             self.facts.ringing_at_s = now_s
-        elif signal.what is Told.ANSWERED and was is not self.machine.state and self.media is not None:
+        elif signal.what is Told.ANSWERED and was is not self.machine.state and self.media.leg is not None:
             self.facts.answered_at_s = now_s
             if self.facts.media == "video" and signal.media == "audio":
-                self._note_peer_media("audio")
-            await self.step(self.media.accept_answer(signal.sdp), "bad_answer")
-            await self._take_early_candidates()
+                self.media.note_peer_media("audio")
+            await self.media.step(self.media.leg.accept_answer(signal.sdp), "bad_answer")
+            await self.media.take_early_candidates()
+
+    async def _handle(self, event: Event) -> Action:
+        action = await super()._handle(event)
+        if self._stays_from_s is not None:
+            self.machine.talk_until(self._stays_until_s())
+        return action
+
+    def _stays(self, now_s: float) -> bool:
+        """Nobody hangs up in the middle of something: on a slow link the last act may not be settled yet."""
+        if self.scenario is None or not self.scenario.acts:
+            return False
+        if self._stays_from_s is None:
+            self._stays_from_s = now_s
+        until_s = self._stays_until_s()
+        self.machine.talk_until(until_s)
+        return until_s > now_s
+
+    def _stays_until_s(self) -> float:
+        assert self.scenario is not None
+        assert self._stays_from_s is not None
+        moves = sum(
+            step.act is Act.MOVE for part in (self.scenario.caller, self.scenario.callee) for step in part.steps
+        )
+        is_done = self.script.is_complete and self.facts.ice_restarts >= moves and not self.media.is_moving
+        if not is_done:
+            return self._stays_from_s + STAYS_S
+        # What the far side does without a word to us began as much later as it heard us later, and is answered later.
+        live = self.media.live()
+        rtt_ms = max(self.person.session.rtt_ms or 0.0, (live.rtt_ms or 0.0) if live is not None else 0.0)
+        return self._stays_from_s + (2 * rtt_ms / 1000.0 if self.scenario.callee.steps else 0.0)
 
     async def _pick_up(self) -> Action:
         return Action.NONE

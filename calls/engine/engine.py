@@ -204,7 +204,8 @@ class Engine:
         for person in self._people.values():
             person.leave("drained")
         forced = len(left)
-        await finish_all(self._tasks(), self._context.limits.confirm_s + GRACE_S)
+        patience_s = max((person.limits.confirm_s for person in self._people.values()), default=0.0)
+        await finish_all(self._tasks(), patience_s + GRACE_S)
         await self._recorder.flush()
         return Drained(ended=len(tasks), forced=forced)
 

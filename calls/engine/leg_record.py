@@ -10,6 +10,7 @@ import msgspec
 from calls.blame import Evidence
 from calls.bridge.messages import PersonSpec
 from calls.engine.context import Identity
+from calls.engine.expectation import is_as_expected, outcomes_on
 from calls.media.interface import AudioWindow, MediaStats
 from calls.quality import CallScore, Heard, score_call, score_window
 from calls.quality.opus import bandwidth_of
@@ -44,6 +45,8 @@ class LegFacts:
     held_s: float = 0.0
     muted_s: float = 0.0
     findings: str = ""
+    link_is_rough: bool = False
+    """Calls may break on this side's access link, or on the far end's: see ``expectation``."""
     expected: frozenset[Outcome] = frozenset()
     """How the leg's scenario may end; empty without one."""
     did_its_part: bool = True
@@ -56,7 +59,9 @@ class LegFacts:
             self.fell_back_at_s = at_s
 
 
-def evidence_of(stats: MediaStats | None, link_drops: Mapping[str, int], *, peer_is_ours: bool) -> Evidence:
+def evidence_of(
+    stats: MediaStats | None, link_drops: Mapping[str, int], link_held_ms: float, *, peer_is_ours: bool
+) -> Evidence:
     """Returns what the blame of a failure rests on; ``link_drops`` by cause: loss, queue, outage."""
     return Evidence(
         send_errors=stats.send_errors if stats else 0,
@@ -64,6 +69,8 @@ def evidence_of(stats: MediaStats | None, link_drops: Mapping[str, int], *, peer
         link_lost=link_drops.get("loss", 0),
         link_queue_dropped=link_drops.get("queue", 0),
         link_outage_dropped=link_drops.get("outage", 0),
+        link_held_ms=link_held_ms,
+        peer_link_is_rough=stats.peer_link_is_rough if stats else False,
         max_gap_ms=stats.max_gap_ms if stats else None,
         peer_is_ours=peer_is_ours,
     )
@@ -130,7 +137,9 @@ def leg_record(
         link_outage_dropped=evidence.link_outage_dropped,
         fell_back_to=facts.fell_back_to,
         fell_back_at_s=facts.fell_back_at_s,
-        expected_outcome="|".join(sorted(facts.expected)),
+        expected_outcome="|".join(sorted(outcomes_on(facts.expected, rough=facts.link_is_rough)))
+        if facts.expected
+        else "",
         as_expected=_as_expected(facts, ending) if facts.expected else None,
         findings=facts.findings,
         routed_at_s=facts.routed_at_s,
@@ -143,7 +152,13 @@ def leg_record(
 
 
 def _as_expected(facts: LegFacts, ending: Ending) -> bool:
-    return ending.outcome in facts.expected and facts.did_its_part and not facts.findings
+    return is_as_expected(
+        facts.expected,
+        ending,
+        did_its_part=facts.did_its_part,
+        findings=bool(facts.findings),
+        rough=facts.link_is_rough,
+    )
 
 
 def _with_media(record: LegRecord, facts: LegFacts, stats: MediaStats) -> LegRecord:

@@ -17,11 +17,12 @@ from calls.bridge.messages import PersonSpec, PlaceCall
 from calls.engine.callee import CalleeLeg
 from calls.engine.caller import CallerLeg
 from calls.engine.context import Context
+from calls.engine.expectation import is_rough
 from calls.engine.leg import POOR_RTT_MS, CallLeg
 from calls.errors import EngineRefused
 from calls.record import LegRecord
 from calls.scenarios import SCENARIOS, Scenario, mark_of, marked
-from calls.state_machine import ANSWERED_ELSEWHERE, CallState, Decision, Told
+from calls.state_machine import ANSWERED_ELSEWHERE, CallState, Decision, Told, limits_on
 from calls.targets.protocol import Signal, TargetSession
 from network_profiles import NetworkProfile, load_catalogue
 
@@ -45,6 +46,9 @@ class Person:
         self.link: AccessLink | None = None
         self.generation = ""
         self.low_audio = False
+        self.limits = context.limits
+        self.link_is_rough = False
+        """Calls may break on the access link: see ``expectation``."""
         self.calls: dict[str, CallLeg] = {}
         self._context = context
         self._rng: random.Random = context.random_of("habits", spec.name)
@@ -68,6 +72,7 @@ class Person:
         )
         if profile is not None:
             seed = self._context.random_of("link", self.spec.name + self.device).getrandbits(32)
+            self.link_is_rough = await _is_rough(profile, self._context.limits.gap_ms)
             self.link = AccessLink(profile, seed, asyncio.get_running_loop(), self._context.media.ticker)
         self.generation = str(profile.generation if profile else real.generation if real else "")
         limit_s = self._context.configure.sign_in_limit_s
@@ -79,6 +84,7 @@ class Person:
             if self.link is not None:
                 self.link.close()
             raise
+        self.limits = limits_on(self._context.limits, (self.session.rtt_ms or 0.0) / 1000.0)
         self.low_audio = self.session.policy.degradation and is_poor(profile, self.session.rtt_ms)
         self._is_signed_in = True
         early, self._early_signals = self._early_signals, []
@@ -176,12 +182,20 @@ class Person:
         """Leaves every call and waits for its row; what does not end by itself within its limits is cut off."""
         for leg in self.calls.values():
             leg.leave(reason)
-        limits = self._context.limits
-        await finish_all(self._tasks, limits.confirm_s + GRACE_S)
+        await finish_all(self._tasks, self.limits.confirm_s + GRACE_S)
 
     def tasks(self) -> Iterable[asyncio.Task[LegRecord]]:
         """Returns the calls that are on, as tasks."""
         return tuple(self._tasks)
+
+    def watch_link(self) -> None:
+        """A call begins: what the link held before is not its doing."""
+        if self.link is not None and not self.calls:
+            self.link.counters.longest_wait_s = 0.0
+
+    def link_held_ms(self) -> float:
+        """Returns the longest that the link kept a packet under way, since the call began."""
+        return self.link.counters.longest_wait_s * 1000.0 if self.link is not None else 0.0
 
     def link_drops(self) -> Mapping[str, int]:
         """Returns what this person's access link has dropped so far, by cause."""
@@ -277,6 +291,17 @@ def is_poor(profile: NetworkProfile | None, rtt_ms: float | None) -> bool:
     rates = [side.rate_kbit for side in (profile.up, profile.down)] if profile is not None else []
     too_narrow = any(rate is not None and rate < POOR_RATE_KBIT for rate in rates)
     return too_narrow or (rtt_ms is not None and rtt_ms > POOR_RTT_MS)
+
+
+async def _is_rough(profile: NetworkProfile, gap_limit_ms: float) -> bool:
+    key = profile.id, gap_limit_ms
+    if key not in _ROUGH:
+        # To read a trace takes longer than a packet may wait.
+        _ROUGH[key] = await asyncio.to_thread(is_rough, profile, gap_limit_ms)
+    return _ROUGH[key]
+
+
+_ROUGH: dict[tuple[str, float], bool] = {}
 
 
 def _profile(network: str) -> NetworkProfile | None:

@@ -154,4 +154,4 @@ def window_mos(leg: CallLeg, live: LiveStats) -> float | None:
     window = live.window
     if window is None or not window.expected:
         return None
-    return score_window(heard_in(window, leg.audio_target_kbit(live))).mos_lq
+    return score_window(heard_in(window, leg.media.audio_target_kbit(live))).mos_lq

@@ -31,7 +31,7 @@ def snapshot_of(person: Person) -> PersonSnapshot:
             side=leg.facts.side,
             state=leg.machine.state,
             stage=leg.machine.stage,
-            peer_media=leg.peer_media,
+            peer_media=leg.media.peer_media,
         ),
         leg,
     )

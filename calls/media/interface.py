@@ -18,7 +18,9 @@ class MediaEvent(StrEnum):
     DTLS = "dtls"
     FIRST_AUDIO = "first_audio"
     RESTARTED = "restarted"
-    """An ICE restart stands: the leg or its far end has moved. The only one that comes more than once."""
+    """An ICE restart stands: the leg or its far end has moved. This and the next come more than once."""
+    HEARD_AGAIN = "heard_again"
+    """After a restart: audio came over the new path, or none is expected. The move is over for this side."""
     FAILED = "failed"
     """The leg will not carry media (any more); ``MediaLeg.failure`` holds the short reason code."""
 
@@ -44,6 +46,11 @@ class LegSpec:
     call_id: str = ""
     """Both sides of a call with ``talk_spurts`` follow the one conversation that belongs to it."""
     is_caller: bool = True
+    moves_are_planned: bool = False
+    """A side moves to another network because its scenario says so: the silence that this costs is told as
+    ``move_gap_ms`` and is no gap of the call."""
+    link_is_rough: bool = False
+    """The access link stands still for longer than a call may be silent: the far end is told, for its own record."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +123,8 @@ class MediaStats:
     """A leg's figures at its end, named as the fields of ``calls.record.LegRecord``."""
 
     failure: str
+    peer_link_is_rough: bool
+    """The far end said so of its access link."""
     ice_at_s: float | None
     dtls_at_s: float | None
     first_audio_at_s: float | None
@@ -138,6 +147,8 @@ class MediaStats:
     owd_negative: int
     rtt_ms: float | None
     max_gap_ms: float | None
+    move_gap_ms: float | None
+    """The longest silence while a side moved to another network; None when none did."""
     mouth_to_ear_ms: float | None
     """Tier ``media``: measured by correlation. Else estimated: the sum of the four parts."""
     m2e_frame_ms: float | None
@@ -212,6 +223,10 @@ class MediaLeg(Protocol):
 
     async def accept_reanswer(self, sdp: str) -> None:
         """Takes the answer to our offer inside the call. Raises BadDescription."""
+
+    @property
+    def is_moving(self) -> bool:
+        """Whether a side has left its network and the far end was not heard again yet."""
 
     def take_back_offer(self) -> None:
         """Our offer inside the call gives way to the far end's, which came at the same time (RFC 8829, 5.7)."""

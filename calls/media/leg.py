@@ -30,6 +30,7 @@ class Leg:
         self.reached: dict[MediaEvent, float] = {}
         self.peer_clock = ""
         self.peer_voice = ""
+        self.peer_link_is_rough = False
         self._on_event = on_event
         self._rng = random.Random(spec.seed)
         self._session_id = self._rng.getrandbits(62)
@@ -42,6 +43,8 @@ class Leg:
         self._offered: tuple[StreamPlan, StreamPlan | None] | None = None
         """What our open offer inside the call asks for."""
         self._moving = False
+        self._stranded = False
+        """We have left our network, and the offer that said so was taken back: we must move anew."""
         self._stats: MediaStats | None = None
         self._cname = f"rf{self._rng.getrandbits(48):012x}"
         self.transport = LegTransport(
@@ -75,7 +78,9 @@ class Leg:
         remote = sdp.parse(offer)
         transport = remote.transport()
         audio = negotiation.audio_plan(remote)
-        self._agree(remote, audio, negotiation.video_plan(remote) if self.spec.media == "video" else None)
+        self._agree(
+            remote, audio, negotiation.video_plan(remote) if self.spec.media == "video" else None, we_answer=True
+        )
         self._dtls_role = "server" if remote.setup() == "active" else "client"
         answer = self._answer(remote)
         await self._take_candidates(remote)
@@ -91,7 +96,7 @@ class Leg:
         audio = negotiation.confirmed(self._audio, negotiation.audio_plan(remote))
         answered = negotiation.video_plan(remote) if self._video is not None else None
         video = negotiation.confirmed(self._video, answered) if self._video is not None and answered else None
-        self._agree(remote, audio, video)
+        self._agree(remote, audio, video, we_answer=False)
         self._dtls_role = "client" if remote.setup() == "passive" else "server"
         await self._take_candidates(remote)
         self._connect(transport, controlling=True)
@@ -113,8 +118,9 @@ class Leg:
         if restarts and self.state != "connected":
             raise BadDescription("the offer restarts ICE before the first connection stands")
         if restarts:
+            self.streams.begin_move(self._heard_again)
             await self.transport.restart_ice(transport)
-        self._agree(remote, audio, negotiation.video_plan(remote))
+        self._agree(remote, audio, negotiation.video_plan(remote), we_answer=True)
         answer = self._answer(remote)
         await self._take_candidates(remote)
         if restarts:
@@ -140,8 +146,9 @@ class Leg:
         """
         if self._audio is None:
             raise MediaError("this leg is in no call")
+        self.streams.begin_move(self._heard_again)
         await self.transport.move(bind_address)
-        self._moving = True
+        self._moving, self._stranded = True, False
         return self._reoffer(self._audio, self._video)
 
     async def accept_reanswer(self, answer: str) -> None:
@@ -157,15 +164,21 @@ class Leg:
             self.transport.point_to(transport)
             await self._take_candidates(remote)
         self._offered = None
-        self._agree(remote, audio, video)
+        self._agree(remote, audio, video, we_answer=False)
         if self._moving:
             self._moving = False
             self.transport.reconnect()
 
+    @property
+    def is_moving(self) -> bool:
+        """Whether a side has left its network and the far end was not heard again yet, but can be."""
+        receiver = self.streams.audio_receiver
+        return receiver is not None and receiver.moving and not self._stranded
+
     def take_back_offer(self) -> None:
         """Our offer inside the call gives way to the far end's."""
         self._offered = None
-        self._moving = False
+        self._moving, self._stranded = False, self._moving
 
     @property
     def on_hold(self) -> bool:
@@ -214,6 +227,7 @@ class Leg:
         """From the transport: ICE, DTLS, RESTARTED or FAILED."""
         if event is MediaEvent.RESTARTED:
             self._on_event(event, self.process.clock.unix_s())
+            self.streams.path_stands()
             return
         if event is MediaEvent.FAILED:
             self.failure, self.state = reason, "failed"
@@ -239,16 +253,20 @@ class Leg:
     def _first_audio(self, now_s: float) -> None:
         self._tell(MediaEvent.FIRST_AUDIO, self.process.unix_of(now_s))
 
+    def _heard_again(self, now_s: float) -> None:
+        self._on_event(MediaEvent.HEARD_AGAIN, self.process.unix_of(now_s))
+
     def _tell(self, event: MediaEvent, at_s: float) -> None:
         if event not in self.reached:
             self.reached[event] = at_s
             self._on_event(event, at_s)
 
-    def _agree(self, remote: sdp.Description, audio: StreamPlan, video: StreamPlan | None) -> None:
+    def _agree(self, remote: sdp.Description, audio: StreamPlan, video: StreamPlan | None, *, we_answer: bool) -> None:
         self._audio, self._video = audio, video
         pictures = [section.mid for section in remote.sections if section.kind == "video"]
         self._video_mid = pictures[0] if pictures else self._video_mid
         self.peer_clock, self.peer_voice = remote.clock, remote.voice
+        self.peer_link_is_rough = remote.link == sdp.ROUGH
         # Our own peers stamp with the monotonic clock, browsers with the wall clock (Chromium 156, measured).
         ahead_s = 0.0 if remote.clock else self.process.unix_of(0.0)
         self.streams.agree(
@@ -259,6 +277,7 @@ class Leg:
             peer_voice=remote.voice,
             sender_clock_s=ahead_s,
             foreign_clock=bool(remote.clock) and remote.clock != self.process.clock_id,
+            we_answer=we_answer,
         )
 
     def _connect(self, transport: RemoteTransport, *, controlling: bool) -> None:
@@ -296,6 +315,7 @@ class Leg:
             version=self._version,
             clock=process.clock_id,
             voice=live_voice().tag if self.spec.tier is Tier.MEDIA else sdp.CLIP_VOICE,
+            rough_link=self.spec.link_is_rough,
             cname=self._cname,
             transport=sdp_write.LocalTransport(
                 ice.local_username,

@@ -24,7 +24,7 @@ def live_stats(leg: Leg) -> LiveStats:
     receiver, sender, reporter = streams.audio_receiver, streams.audio_sender, streams.reporter
     heard = receiver is not None and receiver.first_at_s is not None
     listens = heard and receiver is not None and not receiver.paused
-    age_s = leg.process.ticker.now_s() - receiver.last_at_s if listens and receiver is not None else None
+    age_s = max(0.0, leg.process.ticker.now_s() - receiver.last_at_s) if listens and receiver is not None else None
     window = receiver.last_window() if receiver is not None else None
     return LiveStats(
         state=leg.state,
@@ -60,6 +60,7 @@ def media_stats(leg: Leg) -> MediaStats:
     late = round(heard.late_packets) if heard is not None else 0
     return MediaStats(
         failure=leg.failure,
+        peer_link_is_rough=leg.peer_link_is_rough,
         ice_at_s=leg.reached.get(MediaEvent.ICE),
         dtls_at_s=leg.reached.get(MediaEvent.DTLS),
         first_audio_at_s=leg.reached.get(MediaEvent.FIRST_AUDIO),
@@ -82,6 +83,7 @@ def media_stats(leg: Leg) -> MediaStats:
         owd_negative=owd.negative if owd is not None else 0,
         rtt_ms=reporter.rtt_ms,
         max_gap_ms=heard.max_gap_ms if heard is not None else None,
+        move_gap_ms=heard.move_gap_ms if heard is not None else None,
         mouth_to_ear_ms=_mouth_to_ear_ms(leg, heard),
         m2e_frame_ms=heard.ptime_ms if heard is not None else None,
         m2e_lookahead_ms=LOOK_AHEAD_MS if heard is not None else None,

@@ -57,6 +57,10 @@ class AudioReceiver:
         self._reported_received = 0
         self._stopped = False
         self._paused = False
+        self._moving = False
+        self._path_stands = False
+        self._on_heard_again: Callable[[float], None] = _told
+        self._gaps_count_in_moves = True
         self._windows = WindowCounter()
         self.playout = PlayoutBuffer()
         self.owd = MsHistogram()
@@ -76,6 +80,8 @@ class AudioReceiver:
         self.first_at_s: float | None = None
         self.last_at_s = 0.0
         self.max_gap_ms = 0.0
+        self.move_gap_ms: float | None = None
+        """The longest silence while a side changed networks; None when none did."""
 
     @property
     def ssrc(self) -> int | None:
@@ -129,25 +135,45 @@ class AudioReceiver:
         """Whether nothing is expected now: the call is on hold."""
         return self._paused
 
-    def expect(self, on: bool, now_s: float) -> None:
-        """The far end was asked to fall silent, or to be heard again: silence between the two is no gap."""
+    def expect(self, on: bool, now_s: float, begins_at_s: float) -> None:
+        """The far end was asked to fall silent, or to be heard again: silence between the two is no gap.
+
+        ``begins_at_s``: when it can be heard at the earliest; it begins when it has our answer.
+        """
         if on is not self._paused or self._stopped:
             return
         self._paused = not on
         if self.first_at_s is None:
             return
         if on:
-            self.last_at_s = now_s
-            self._windows.start(now_s)
+            self.last_at_s = begins_at_s
+            self._windows.start(begins_at_s)
         else:
             self.max_gap_ms = max(self.max_gap_ms, (now_s - self.last_at_s) * 1000)
             self._windows.finish(now_s, self.ptime_ms)
+
+    @property
+    def moving(self) -> bool:
+        """Whether a side has left its network and the far end was not heard again yet."""
+        return self._moving
+
+    def begin_move(self, on_heard_again: Callable[[float], None], *, planned: bool) -> None:
+        """A side has left its network: the silence since the last packet, and until the far end is heard on the new
+        path, is the move's. ``planned``: then it is no gap of the call. ``on_heard_again`` is called at its end."""
+        self._moving, self._path_stands = True, False
+        self._on_heard_again, self._gaps_count_in_moves = on_heard_again, not planned
+
+    def path_stands(self, now_s: float) -> None:
+        """The new path has passed its checks: the next packet ends the move, or nothing when none is expected."""
+        self._path_stands = self._moving
+        if self._moving and (self._paused or self.first_at_s is None):
+            self._end_move(now_s)
 
     def stop(self, now_s: float) -> None:
         """The intended end: the silence up to now still counts, nothing after it does."""
         if not self._stopped:
             self._stopped = True
-            self._on_first = _told
+            self._on_first = self._on_heard_again = _told
             if self.first_at_s is not None and not self._paused:
                 self.max_gap_ms = max(self.max_gap_ms, (now_s - self.last_at_s) * 1000)
                 self._windows.finish(now_s, self.ptime_ms)
@@ -227,10 +253,25 @@ class AudioReceiver:
         self._last_transit_ms = transit_ms
         if not self._paused:
             waited_ms = (now_s - self.last_at_s) * 1000 - min(silent_ms, _COMFORT_MS)
-            self.max_gap_ms = max(self.max_gap_ms, waited_ms)
+            if self._moving:
+                self._wait_in_move(waited_ms, now_s)
+            else:
+                self.max_gap_ms = max(self.max_gap_ms, waited_ms)
         if silent_ms and marker:
             self.spurts += 1
         return not silent_ms or marker
+
+    def _wait_in_move(self, waited_ms: float, now_s: float) -> None:
+        self.move_gap_ms = max(self.move_gap_ms or 0.0, waited_ms)
+        if self._gaps_count_in_moves:
+            self.max_gap_ms = max(self.max_gap_ms, waited_ms)
+        if self._path_stands:
+            self._end_move(now_s)
+
+    def _end_move(self, now_s: float) -> None:
+        self._moving = self._path_stands = False
+        heard_again, self._on_heard_again = self._on_heard_again, _told
+        heard_again(now_s)
 
     def _measure_owd(self, data: bytearray, length: int, now_s: float) -> float | None:
         if not self._time_id:

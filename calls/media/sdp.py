@@ -16,6 +16,12 @@ CLIP_VOICE = "clip"
 """Out of a clip that was started anywhere: only the likeness can be measured."""
 
 
+LINK_ATTRIBUTE = "x-ringfence-link"
+"""Session attribute: ``rough`` when calls may break on the far end's access link; left out otherwise."""
+ROUGH = "rough"
+_SESSION_ATTRIBUTES = frozenset({"group", "ice-lite", CLOCK_ATTRIBUTE, VOICE_ATTRIBUTE, LINK_ATTRIBUTE})
+
+
 @dataclass(slots=True)
 class Codec:
     """One payload type of a media section."""
@@ -65,6 +71,7 @@ class Description:
     ice_lite: bool = False
     clock: str = ""
     voice: str = ""
+    link: str = ""
 
     def section(self, kind: str) -> Section | None:
         """Returns the first section of that kind that is not refused (port 0)."""
@@ -109,7 +116,7 @@ def parse(text: str) -> Description:
                 description.sections.append(section)
             elif line.startswith("a="):
                 name, _, value = line[2:].partition(":")
-                if section is session and name in ("group", "ice-lite", CLOCK_ATTRIBUTE, VOICE_ATTRIBUTE):
+                if section is session and name in _SESSION_ATTRIBUTES:
                     _session_attribute(description, name, value)
                 else:
                     _attribute(section, name, value)
@@ -142,6 +149,8 @@ def _session_attribute(description: Description, name: str, value: str) -> None:
         description.clock = value
     elif name == VOICE_ATTRIBUTE:
         description.voice = value
+    elif name == LINK_ATTRIBUTE:
+        description.link = value
     elif value.startswith("BUNDLE"):
         description.bundle = value.split()[1:]
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from calls.media.negotiation import StreamPlan, Wishes
 from calls.media.rtp_header import TRANSPORT_CC
-from calls.media.sdp import CLOCK_ATTRIBUTE, VOICE_ATTRIBUTE, Section
+from calls.media.sdp import CLOCK_ATTRIBUTE, LINK_ATTRIBUTE, ROUGH, VOICE_ATTRIBUTE, Section
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +38,7 @@ def write(
     version: int,
     clock: str,
     voice: str,
+    rough_link: bool = False,
     cname: str,
     transport: LocalTransport,
     sections: list[LocalStream | Section],
@@ -53,6 +54,7 @@ def write(
         f"a=msid-semantic: WMS {cname}",
         f"a={CLOCK_ATTRIBUTE}:{clock}",
         f"a={VOICE_ATTRIBUTE}:{voice}",
+        *([f"a={LINK_ATTRIBUTE}:{ROUGH}"] if rough_link else []),
     ]
     for section in sections:
         lines += _refused(section) if isinstance(section, Section) else _stream(section, transport, cname)

@@ -98,11 +98,13 @@ class LegStreams:
         peer_voice: str,
         sender_clock_s: float,
         foreign_clock: bool,
+        we_answer: bool,
     ) -> None:
         """Takes what was negotiated, before the start or in a running call.
 
         ``sender_clock_s``: how far the clock in the far end's abs-send-time is ahead of our monotonic one.
-        ``foreign_clock``: it is another machine's, and nobody knows.
+        ``foreign_clock``: it is another machine's, and nobody knows. ``we_answer``: the far end waits for our answer
+        before it does as agreed.
         """
         self._audio, self._video, self.asked, self._peer_voice = audio, video, asked, peer_voice
         self._audio_payload_type = audio.payload_type
@@ -116,7 +118,9 @@ class LegStreams:
                 sender_clock_s=sender_clock_s,
                 foreign_rtt_ms=(lambda: self.reporter.best_rtt_ms) if foreign_clock else None,
             )
-        self.audio_receiver.expect(audio.receive, self._process.ticker.now_s())
+        now_s = self._process.ticker.now_s()
+        round_trip_s = (self.reporter.rtt_ms or 0.0) / 1000.0
+        self.audio_receiver.expect(audio.receive, now_s, now_s + round_trip_s if we_answer else now_s)
         if video is not None and self.video_receiver is None:
             self.video_receiver = VideoReceiver(self._ask_keyframe)
         if self._started:
@@ -210,6 +214,16 @@ class LegStreams:
             self.video_receiver.on_packet(data, start, end, now_s)
             return True
         return False
+
+    def begin_move(self, on_heard_again: Callable[[float], None]) -> None:
+        """A side has left its network; ``on_heard_again`` is called when the far end is heard on the new path."""
+        if self.audio_receiver is not None:
+            self.audio_receiver.begin_move(on_heard_again, planned=self._spec.moves_are_planned)
+
+    def path_stands(self) -> None:
+        """The new path has passed its checks."""
+        if self.audio_receiver is not None:
+            self.audio_receiver.path_stands(self._process.ticker.now_s())
 
     def on_keyframe_request(self) -> None:
         """The far end cannot decode our video."""

@@ -120,8 +120,9 @@ class LegTransport:
 
         The new path's credentials are in ``ice`` at once; ``reconnect`` starts its checks.
         """
+        # A restart that is under way ends here: whoever moved has moved again, or both have.
+        await self._end_connecting()
         if self._former_ice is not None:
-            await self._end_connecting()
             await self._former_ice.close()
         # The far end's new path comes from an address that nobody knows yet.
         self._socket.free_peer()

@@ -55,6 +55,7 @@ def window(at_s: float, lost: int = 0, expected: int = 250, mouth_to_ear_ms: flo
 def stats(*windows: AudioWindow) -> MediaStats:
     return MediaStats(
         failure="",
+        peer_link_is_rough=False,
         ice_at_s=102.1,
         dtls_at_s=102.2,
         first_audio_at_s=103.0,
@@ -75,6 +76,7 @@ def stats(*windows: AudioWindow) -> MediaStats:
         owd_negative=0,
         rtt_ms=81.0,
         max_gap_ms=77.0,
+        move_gap_ms=2100.0,
         mouth_to_ear_ms=120.0,
         m2e_frame_ms=20.0,
         m2e_lookahead_ms=6.5,
@@ -133,9 +135,10 @@ def test_the_first_fall_back_gives_the_time_and_the_last_the_name() -> None:
 
 
 def test_evidence_comes_from_media_and_link() -> None:
-    evidence = evidence_of(stats(), {"loss": 3, "queue": 2, "outage": 1}, peer_is_ours=True)
+    evidence = evidence_of(stats(), {"loss": 3, "queue": 2, "outage": 1}, 1234.0, peer_is_ours=True)
     assert (evidence.send_errors, evidence.max_gap_ms, evidence.link_dropped) == (2, 77.0, 6)
-    assert evidence_of(None, {}, peer_is_ours=False) == Evidence()
+    assert evidence.link_held_ms == 1234.0
+    assert evidence_of(None, {}, 0.0, peer_is_ours=False) == Evidence()
 
 
 @pytest.mark.parametrize(

@@ -95,6 +95,55 @@ def test_silence_up_to_the_intended_end_counts_and_nothing_after() -> None:
     assert listener.receiver.max_gap_ms == pytest.approx(700, abs=1)
 
 
+def test_silence_in_a_planned_move_is_the_moves_until_the_far_end_is_heard_on_the_new_path() -> None:
+    listener, heard_again = Listener(), list[float]()
+    receiver = listener.receiver
+    for number in range(100):
+        listener.hear(number)
+    receiver.begin_move(heard_again.append, planned=True)
+    listener.hear(102)  # was under way on the old path: no end of the move
+    assert receiver.moving
+    receiver.path_stands(1005.0)
+    listener.hear(302)
+    assert (receiver.moving, len(heard_again)) == (False, 1)
+    assert receiver.move_gap_ms == pytest.approx(4000, abs=1)
+    assert receiver.max_gap_ms == pytest.approx(20, abs=0.01)
+    listener.hear(352)
+    assert receiver.max_gap_ms == pytest.approx(1000, abs=1), "what comes after is a gap again"
+
+
+def test_silence_in_a_move_that_nobody_planned_or_that_never_ends_is_a_gap() -> None:
+    for planned in (False, True):
+        listener = Listener()
+        for number in range(100):
+            listener.hear(number)
+        listener.receiver.begin_move(lambda _now_s: None, planned=planned)
+        if not planned:
+            listener.receiver.path_stands(1003.0)
+            listener.hear(249)
+        listener.receiver.stop(1000 + 99 * 0.02 + 0.04 + 3.0)
+        assert listener.receiver.max_gap_ms == pytest.approx(3000, abs=1)
+
+
+def test_who_expects_nothing_is_at_once_through_with_a_move() -> None:
+    listener, heard_again = Listener(), list[float]()
+    listener.hear(0)
+    listener.receiver.expect(False, 1000.1, 1000.1)
+    listener.receiver.begin_move(heard_again.append, planned=True)
+    listener.receiver.path_stands(1002.0)
+    assert heard_again == [1002.0]
+
+
+def test_after_a_hold_silence_counts_from_when_the_far_end_can_begin() -> None:
+    listener = Listener()
+    for number in range(100):
+        listener.hear(number)
+    listener.receiver.expect(False, 1002.0, 1002.0)
+    listener.receiver.expect(True, 1010.0, 1012.5)  # a round trip of 2.5 s: our answer, and the first packet
+    listener.hear(630)
+    assert listener.receiver.max_gap_ms == pytest.approx(140, abs=1)
+
+
 def test_windows_split_loss_and_say_how_bursty_it_was() -> None:
     listener = Listener()
     single = set(range(10, 240, 10))

@@ -123,6 +123,62 @@ async def test_a_leg_that_moves_is_heard_from_its_new_address(linked: bool) -> N
             assert not stats.failure
 
 
+async def test_what_a_planned_move_silences_is_the_moves_and_no_gap() -> None:
+    async with factory() as made:
+        call = await place(made, spec(1, moves_are_planned=True), spec(2))
+        await call.both_hear()
+        offer = await call.caller.move("127.0.0.2")
+        assert call.caller.is_moving
+        await asyncio.sleep(0.4)  # a slow way to the far side is what the test is about
+        await call.caller.accept_reanswer(await call.callee.reaccept_offer(offer))
+        await asyncio.gather(*(ear.wait(MediaEvent.HEARD_AGAIN) for ear in (call.caller_ear, call.callee_ear)))
+        assert not call.caller.is_moving
+        assert not call.callee.is_moving
+        await heard_more(call.caller)
+        caller, callee = await call.close()
+        for stats in (caller, callee):
+            assert stats.move_gap_ms is not None
+            assert stats.move_gap_ms > 390
+        assert caller.max_gap_ms is not None
+        assert callee.max_gap_ms is not None
+        assert caller.max_gap_ms < 390 < callee.max_gap_ms  # to the callee nobody said that it was planned
+
+
+async def test_a_far_end_that_moves_before_our_own_move_is_over_starts_it_anew() -> None:
+    """The answer to ours finds the far end gone from its address: our checks lead nowhere, and must end quietly."""
+    async with factory() as made:
+        call = await place(made)
+        await call.both_hear()
+        caller, callee = call.caller, call.callee
+        answer = await callee.reaccept_offer(await caller.move("127.0.0.2"))
+        offer = await callee.move("127.0.0.3")
+        await caller.accept_reanswer(answer)
+        await until(lambda: caller.transport.ice._check_list)
+        await callee.accept_reanswer(await caller.reaccept_offer(offer))
+        await asyncio.gather(*(ear.wait(MediaEvent.HEARD_AGAIN) for ear in (call.caller_ear, call.callee_ear)))
+        await heard_more(caller)
+        await heard_more(callee)
+        assert MediaEvent.FAILED not in {*call.caller_ear.events, *call.callee_ear.events}
+        await call.close()
+
+
+async def test_a_move_whose_offer_was_taken_back_can_be_made_anew() -> None:
+    async with factory() as made:
+        call = await place(made)
+        await call.both_hear()
+        caller, callee = call.caller, call.callee
+        await callee.move("127.0.0.2")
+        offer = await caller.create_reoffer(speaks=True, hears=True, video=False)
+        callee.take_back_offer()
+        await caller.accept_reanswer(await callee.reaccept_offer(offer))
+        assert not callee.is_moving
+        await callee.accept_reanswer(await caller.reaccept_offer(await callee.move("127.0.0.3")))
+        await asyncio.gather(*(ear.wait(MediaEvent.HEARD_AGAIN) for ear in (call.caller_ear, call.callee_ear)))
+        await heard_more(caller)
+        await heard_more(callee)
+        await call.close()
+
+
 async def test_a_leg_whose_new_network_leads_nowhere_fails_in_bounded_time() -> None:
     async with factory(ConnectLimits(ice_s=0.5, dtls_s=5.0)) as made:
         call = await place(made)
