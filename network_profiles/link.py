@@ -67,6 +67,7 @@ class LinkDirection:
         """Takes the shape, or its trace, from ``timeline`` from now on; with None the shape stays as it is."""
         self._room: Room | None = None if timeline is None else timeline.room
         self._timeline = timeline if self._room is None else None
+        self._room_from_s = self._free_at_s
 
     def reshape(self, direction: Shape) -> None:
         """Goes on as ``direction``. What is on its way keeps its time; what comes after it stays after it."""
@@ -102,7 +103,8 @@ class LinkDirection:
         if self._room is not None:
             if self._backlog_bytes(now_s) > self._queue_bytes:
                 return self._drop(DropCause.QUEUE)
-            free_at_s = self._room.leaves_at_s(max(now_s, self._free_at_s), size_bytes)
+            # The room keeps its own order: a packet that waits shares what the one before it leaves of a moment.
+            free_at_s = self._room.leaves_at_s(max(now_s, self._room_from_s), size_bytes)
             self._waiting.append((free_at_s, size_bytes))
             self._waiting_bytes += size_bytes
         elif self._free_at_s - now_s > self._queue_s:

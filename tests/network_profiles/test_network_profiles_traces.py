@@ -200,6 +200,27 @@ def test_packets_wait_through_a_gap_as_long_as_the_queue_has_room() -> None:
     assert [one.at_s for one in during[:11]] == pytest.approx([5.1 + number / 10 for number in range(11)])
 
 
+def test_packets_that_wait_share_every_opportunity_of_a_millisecond(tmp_path: Path) -> None:
+    file = tmp_path / "trace"
+    file.write_text("10\n10\n10\n20\n")
+    shape = PlainShape(1000.0, 0.0, 0.0, 0.0, 1.0, 1000.0)
+    profile = PlainProfile(shape, shape, down_trace=str(file))
+    link = profile.direction("down", 1)
+    link.follow(profile.timeline("down", 1, 100.0))
+    leave_at = [link.offer(100.0 + number / 1000, 1000).at_s for number in range(6)]
+    # Three opportunities hold four packets of 1000 bytes and half of the fifth, which the next one completes.
+    assert leave_at == pytest.approx([100.01] * 4 + [100.02] * 2)
+    # 16 bytes of the last one are left: what comes at that moment is late for them.
+    assert link.offer(100.02, 1000).at_s == pytest.approx(100.03)
+
+
+def test_a_trace_that_begins_anew_serves_nothing_before_what_is_on_its_way() -> None:
+    link = steady(PlainShape(80.0, 0.0, 0.0, 0.0, 1.0, 1000.0))
+    assert [link.offer(0.0, 1000).at_s for _ in range(3)] == pytest.approx([0.1, 0.2, 0.3])
+    link.follow(Timeline(iter(()), 0.05, room=WanderingRate(itertools.repeat((0.1, 80.0)), 0.05)))
+    assert link.offer(0.05, 1000).at_s == pytest.approx(0.4)
+
+
 @repeatable
 @given(st.integers(0, 500), offers)
 def test_every_packet_on_a_trace_is_counted_once(seed: int, packets: list[tuple[float, int]]) -> None:
