@@ -153,7 +153,7 @@ async def test_a_far_end_that_moves_before_our_own_move_is_over_starts_it_anew()
         answer = await callee.reaccept_offer(await caller.move("127.0.0.2"))
         offer = await callee.move("127.0.0.3")
         await caller.accept_reanswer(answer)
-        await until(lambda: caller.transport.ice._check_list)
+        await until(lambda: any(pair.task for pair in caller.transport.ice._check_list))  # its checks are under way
         await callee.accept_reanswer(await caller.reaccept_offer(offer))
         await asyncio.gather(*(ear.wait(MediaEvent.HEARD_AGAIN) for ear in (call.caller_ear, call.callee_ear)))
         await heard_more(caller)
