@@ -15,6 +15,8 @@ pytestmark = pytest.mark.integration
 
 TALK_S = 4.0
 BUSY_TALK_S = 8.0
+SLOW = ("hold", "ice_restart")
+"""Scenarios played once more behind EDGE: their acts take more round trips of 0.9 s than the planned talk has."""
 ALONE = {"decline", "busy", "no_answer", "shadow", "cancel_race"}
 """Scenarios without a talk."""
 
@@ -25,6 +27,8 @@ class World:
 
     callers: dict[str, LegRecord] = field(default_factory=dict)
     callees: dict[str, list[LegRecord]] = field(default_factory=dict)
+    slow: dict[str, LegRecord] = field(default_factory=dict)
+    """The caller's legs of SLOW."""
     told: list[LegRecord] = field(default_factory=list)
     on_disk: list[tuple[str, ...]] = field(default_factory=list)
     service_log: dict[str, dict[str, object]] = field(default_factory=dict)
@@ -34,15 +38,21 @@ class World:
 def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     folder = tmp_path_factory.mktemp("scenarios")
     service = Service(folder, "--no-answer-s", "3")
-    here, there = Driver(folder, "swarm-0", service.url), Driver(folder, "swarm-1", service.url)
+    here, there = (Driver(folder, writer, service.url) for writer in ("swarm-0", "swarm-1"))
     try:
         names = {name: (f"{name}-a", f"{name}-b") for name in SCENARIOS}
-        service.seed(*(person for pair in names.values() for person in pair))
+        service.seed(*(f"{person}{on}" for pair in names.values() for person in pair for on in ("", "-slow")))
         for caller, callee in names.values():
             here.sign_in(caller)
             # Nobody is used to answer: who answers does so because the scenario says it.
             used_to = AnswerHabit(answer_after_s=0.2, decline_ratio=0.0 if callee in {"talk-b"} else 1.0)
             there.sign_in(callee, answers=used_to)
+        slow_orders = {}
+        for name in SLOW:
+            caller, callee = (f"{person}-slow" for person in names[name])
+            here.sign_in(caller, network="edge_275g")
+            there.sign_in(callee)
+            slow_orders[name] = here.start_call(caller, callee, talk_s=TALK_S, scenario=name)
         orders = {
             name: here.start_call(
                 *names[name],
@@ -56,6 +66,9 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
         wait_for(lambda: there.client.request(Snapshot(name="talk-b"), 5.0).state == "talking" or None)
         orders["busy"] = here.start_call("busy-a", "talk-b", talk_s=1.0, scenario="busy")
         made = World(callers={name: order() for name, order in orders.items()})
+        made.slow = {name: order() for name, order in slow_orders.items()}
+        for leg in made.slow.values():
+            there.callee_leg(leg.call_id)
         for name, leg in made.callers.items():
             if name not in {"busy", "shadow"}:
                 there.callee_leg(leg.call_id)
@@ -89,6 +102,18 @@ def test_the_call_ends_as_its_scenario_says(world: World, name: str) -> None:
 def test_every_row_of_every_scenario_is_as_expected(world: World) -> None:
     assert {row[2] for row in world.on_disk} == set(SCENARIOS)
     assert [row for row in world.on_disk if row[7] is not True] == []
+
+
+@pytest.mark.parametrize("name", list(SLOW))
+def test_a_slow_network_makes_a_scenario_longer_and_not_another(world: World, name: str) -> None:
+    """The far side's row is among those that the test above judges."""
+    leg = world.slow[name]
+    assert (leg.outcome, leg.as_expected, leg.expected_outcome) == (Outcome.COMPLETED, True, "completed")
+    assert leg.talked_s > TALK_S + 0.2
+    assert leg.max_gap_ms is not None
+    assert leg.max_gap_ms < 1500
+    assert (leg.move_gap_ms is not None) == (name == "ice_restart")
+    assert leg.move_gap_ms is None or leg.move_gap_ms > 1500, "two round trips at least"
 
 
 def callee(world: World, name: str) -> LegRecord:
