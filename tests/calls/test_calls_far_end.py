@@ -16,7 +16,8 @@ from calls.media.interface import LegSpec, MediaEvent, MediaLeg
 from calls.record import Outcome, Stage, Tier
 from calls.state_machine import Told
 from calls.targets.protocol import Signal
-from calls.targets.reference import ReferenceSession, ReferenceTarget
+from calls.targets.reference import ReferenceTarget
+from calls.targets.reference_session import ReferenceSession
 
 pytestmark = pytest.mark.integration
 

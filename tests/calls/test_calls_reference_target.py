@@ -10,17 +10,17 @@ from typing import Any
 import pytest
 from aiohttp import WSCloseCode, WSMsgType, web
 
-import calls.targets.reference as adapter
 from bedrock.clock import SystemClock
 from bedrock.errors import TargetUnreachable
 from calls.blame import blame_of_list
 from calls.errors import NotDelivered, NotShown, SignInRefused, UnknownTarget
 from calls.record import Blame
 from calls.state_machine import Told
-from calls.targets import open_target
+from calls.targets import open_target, reference_session, reference_socket
 from calls.targets.lists import Look, LookAt
 from calls.targets.protocol import Signal
-from calls.targets.reference import ReferenceSession, ReferenceTarget
+from calls.targets.reference import ReferenceTarget
+from calls.targets.reference_session import ReferenceSession
 
 WELCOME = {"type": "welcome", "user": {}, "contacts": [], "policy": {"degradation": True, "no_answer_s": 30}}
 
@@ -211,7 +211,7 @@ async def test_a_call_that_is_over_is_not_resumed(service: Service, signed_in: t
 async def test_a_service_that_is_gone_is_told_once_and_found_again(
     service: Service, signed_in: tuple[Person, ReferenceSession], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(adapter, "BACKOFF_S", (0.05,))
+    monkeypatch.setattr(reference_session, "BACKOFF_S", (0.05,))
     person, session = signed_in
     port = int(service.url.rsplit(":", 1)[1])
     waiting = asyncio.create_task(session.send_text("bob", "hi", 30.0))
@@ -358,7 +358,7 @@ async def test_a_service_that_accepts_and_says_nothing_is_unreachable(target: Re
 async def test_a_socket_that_has_gone_silent_is_taken_for_dead(
     service: Service, signed_in: tuple[Person, ReferenceSession], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(adapter, "SILENT_S", 0.2)
+    monkeypatch.setattr(reference_socket, "SILENT_S", 0.2)
     await service.say("call.trying", call_id="c")
     await service.heard("hello")
     assert not signed_in[0].lost.is_set()

@@ -1,0 +1,128 @@
+"""One person's WebSocket to the reference service: one after the other, with what is said kept until it is sent."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import socket as sockets
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import aiohttp
+import msgspec
+
+from calls.errors import NotTheService, SignalingLost, SignInRefused
+from calls.targets.reference_http import unreachable
+from calls.targets.reference_messages import Message, decode, encode
+
+SILENT_S = 50.0
+"""A socket that brings nothing for so long, pings unanswered, is taken for dead: the 2G queue holds far less."""
+GOODBYE_S = 0.5
+_CLOSE_S = 2.0
+MAX_MESSAGE_BYTES = 4 * 1024 * 1024
+
+
+class ReferenceSocket:
+    """Has a socket from ``connect`` to ``drop``; what was said and not sent goes out by the next one."""
+
+    def __init__(self, url: str, name: str) -> None:
+        self._url = url
+        self._name = name
+        self._socket: aiohttp.ClientWebSocketResponse | None = None
+        self._unsent: asyncio.Queue[str] = asyncio.Queue()
+        self._in_hand: str | None = None
+        """Taken from the queue and not known to be sent: the next socket tries again."""
+
+    def say(self, text: str) -> None:
+        """Sends ``text`` after all that was said before."""
+        self._unsent.put_nowait(text)
+
+    def forget_unsent(self) -> None:
+        """What was not sent is not sent any more."""
+        self._put_down()
+        while not self._unsent.empty():
+            self._unsent.get_nowait()
+            self._unsent.task_done()
+
+    async def say_goodbye(self) -> None:
+        """A last word is worth a moment."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._unsent.join(), GOODBYE_S)
+
+    async def connect(self, http: aiohttp.ClientSession, token: str) -> Message:
+        """Opens a socket, and returns the service's greeting. Raises TargetUnreachable or SignInRefused."""
+        try:
+            self._socket = await http.ws_connect(
+                self._url.replace("http", "ws", 1) + "/ws", max_msg_size=MAX_MESSAGE_BYTES
+            )
+            await self._socket.send_str(encode("hello", token=token, client="ringfence engine"))
+            frame = await self._socket.receive()
+            greeting = decode(frame.data) if frame.type is aiohttp.WSMsgType.TEXT else Message(type="")
+        except (aiohttp.ClientError, OSError, msgspec.DecodeError) as error:
+            await self.drop()
+            raise unreachable(self._url, "does not open a WebSocket", error) from None
+        if greeting.type == "error":
+            raise SignInRefused(f"the service does not greet {self._name}", code=str(greeting.code))
+        if greeting.type != "welcome" or greeting.policy is None:
+            raise NotTheService(f"{self._url} does not speak the reference service's language")
+        return greeting
+
+    async def serve(
+        self,
+        received: Callable[[str | bytes], None],
+        gave_up: Callable[[str], None],
+        beside: Coroutine[Any, Any, None],
+    ) -> None:
+        """Sends and receives until the socket ends; ``beside`` runs as long. Raises SignalingLost, or as aiohttp does.
+
+        ``gave_up`` is told of a frame that makes us give up the connection.
+        """
+        socket = self._socket
+        if socket is None:
+            beside.close()
+            raise SignalingLost("there is no socket")
+        writer, alongside = asyncio.create_task(self._write(socket)), asyncio.create_task(beside)
+        try:
+            while True:
+                frame = await asyncio.wait_for(socket.receive(), SILENT_S)
+                if frame.type is aiohttp.WSMsgType.ERROR:
+                    gave_up(f"the connection was given up: {frame.data}")
+                if frame.type not in (aiohttp.WSMsgType.TEXT, aiohttp.WSMsgType.BINARY):
+                    return
+                received(frame.data)
+        except TimeoutError:
+            raise SignalingLost(f"silent for {SILENT_S:.0f} s") from None
+        finally:
+            for task in (writer, alongside):
+                task.cancel()
+            await asyncio.gather(writer, alongside, return_exceptions=True)
+
+    def cut(self) -> None:
+        """Ends the TCP connection under the WebSocket without its close frame."""
+        carrier = self._socket.get_extra_info("socket") if self._socket is not None else None
+        if carrier is not None and carrier.fileno() >= 0:
+            with contextlib.suppress(OSError), sockets.socket(fileno=os.dup(carrier.fileno())) as own:
+                own.shutdown(sockets.SHUT_RDWR)
+
+    async def drop(self) -> None:
+        """Closes the socket within a bounded time."""
+        socket, self._socket = self._socket, None
+        if socket is not None:
+            with contextlib.suppress(TimeoutError, aiohttp.ClientError, OSError):
+                await asyncio.wait_for(socket.close(), _CLOSE_S)
+
+    async def _write(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+        try:
+            while True:
+                if self._in_hand is None:
+                    self._in_hand = await self._unsent.get()
+                await socket.send_str(self._in_hand)
+                self._put_down()
+        except (aiohttp.ClientError, OSError):
+            await socket.close()
+
+    def _put_down(self) -> None:
+        if self._in_hand is not None:
+            self._in_hand = None
+            self._unsent.task_done()
