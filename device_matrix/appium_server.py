@@ -148,13 +148,24 @@ class AppiumServer:
             [node, str(ENTRY), *arguments],
             log_path=self._log_path,
             env={
-                "APPIUM_HOME": str(HOME),
+                "APPIUM_HOME": str(self._home()),
                 "NODE_NO_WARNINGS": "1",
                 "NO_UPDATE_NOTIFIER": "1",
                 "HOME": os.environ.get("HOME", "/"),
             },
             cwd=HOME,
         )
+
+    def _home(self) -> Path:
+        """Returns a folder that names the drivers and is ours to write, as Appium insists, even where they are not."""
+        if os.access(HOME, os.W_OK):
+            return HOME
+        home = self._log_path.with_name("appium_home")
+        home.mkdir(exist_ok=True)
+        for name in ("package.json", "node_modules"):
+            if not (home / name).is_symlink():
+                (home / name).symlink_to(HOME / name)
+        return home
 
     def _await_ready(self, child: ChildProcess) -> None:
         deadline_s = time.monotonic() + READY_TIMEOUT_S

@@ -7,16 +7,8 @@ everything that a browser does not shape is named in the evidence.
 from __future__ import annotations
 
 import math
-import os
-import signal
 import statistics
 import time
-from collections.abc import Iterator
-from contextlib import suppress
-from dataclasses import dataclass
-from pathlib import Path
-
-import psutil
 
 from calls.record import LegRecord
 from device_matrix.drivers.network_emulation import not_shaped
@@ -76,42 +68,6 @@ class BrowserPath:
 
     def is_alive(self) -> bool:
         return True
-
-
-@dataclass(frozen=True, slots=True)
-class NoCpuGroup:
-    """Stands where a control group stands, on a machine that gives none: the browser has all of the CPU."""
-
-    work_folder: Path
-    """In the environment of every process of this browser."""
-
-    @property
-    def join_paths(self) -> list[Path]:
-        return []
-
-    def limit(self, cores: float | None) -> None:
-        """Has nothing to limit with."""
-
-    def used_s(self) -> float:
-        return sum(process.cpu_times().user + process.cpu_times().system for process in self._processes())
-
-    def throttled_s(self) -> float:
-        return 0.0
-
-    def kill(self) -> None:
-        """Kills the browser."""
-        for process in self._processes():
-            with suppress(ProcessLookupError):
-                os.kill(process.pid, signal.SIGKILL)
-
-    def release(self) -> None:
-        self.kill()
-
-    def _processes(self) -> Iterator[psutil.Process]:
-        for process in psutil.Process().children(recursive=True):
-            with suppress(psutil.Error):
-                if str(self.work_folder) in " ".join(process.cmdline()):
-                    yield process
 
 
 def measure_in_browser(browser: Browser, profile: NetworkProfile) -> Evidence:

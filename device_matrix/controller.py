@@ -85,9 +85,9 @@ class Controller:
             service = start_own_service(database, logs / "service.log", _settings(options.service))
             self._service, url = service.process, service.url
             os.environ[TOKEN_VARIABLE] = service.admin_token
-        if emulated := link_choice.warning(options.plan.matrix.backend):
+        for warning in link_choice.warnings(options.plan.matrix.backend):
             write_fault(
-                options.run_folder, at_s=self._clock.unix_s(), what="links_emulated", detail=emulated, severity="note"
+                options.run_folder, at_s=self._clock.unix_s(), what="without_root", detail=warning, severity="note"
             )
         try:
             TargetAdmin(url, "").health()

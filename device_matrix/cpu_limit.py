@@ -151,9 +151,9 @@ class CpuGroup:
 
 
 def sweep(root: Path = CGROUP_ROOT) -> list[str]:
-    """Ends and removes the groups of owners that are gone. Returns their names."""
+    """Ends and removes the groups of owners that are gone. Returns their names; none when they are not ours to end."""
     hierarchy = _find_hierarchy(root)
-    if hierarchy is None:
+    if hierarchy is None or lacks(root):
         return []
     stale = [folder for tree in hierarchy.trees for folder in tree.glob(f"{PREFIX}*") if owner_is_gone(folder.name)]
     for folder in stale:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -11,7 +10,6 @@ from dataclasses import dataclass, field
 from calls.record import Blame, Tier
 from device_matrix.artifacts import ERROR, REPLAY, STEPS, Artifacts, StepLog, replay_command
 from device_matrix.cells import Cell
-from device_matrix.cpu_limit import quota_cores
 from device_matrix.cpu_pressure import PressureGauge
 from device_matrix.drivers.protocol import PageTimeout
 from device_matrix.errors import CellEnvironmentError, DeviceUnavailable
@@ -162,8 +160,7 @@ class Attempt:
             evidence, context, self.worker, self.cell, self.number,
             person=scene.person.name, peer=scene.peer.name, failure=(self.verdict.reason, self.verdict.blame),
         )  # fmt: skip
-        device = self.worker.devices[self.cell.device]
-        self.figures = figures(leg, evidence, context, quota_cores=quota_cores(device, os.cpu_count() or 1))
+        self.figures = figures(leg, evidence, context, quota_cores=scene.quota_cores)
         if context.call_id:
             self.worker.legs.append(leg)
             write_samples(evidence, self.worker, self.cell, context.call_id)

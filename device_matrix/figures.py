@@ -17,8 +17,8 @@ def setup_ms(device: LegRecord, far: LegRecord | None) -> float | None:
     return (heard_at_s - device.intended_at_s) * 1000 - far.answer_wait_ms
 
 
-def figures(device: LegRecord, evidence: CallEvidence, context: CallContext, *, quota_cores: float) -> Figures:
-    """Returns the cell's figures; None where a thing was never measured."""
+def figures(device: LegRecord, evidence: CallEvidence, context: CallContext, *, quota_cores: float | None) -> Figures:
+    """Returns the cell's figures; None where a thing was never measured. Without a quota the device had all the CPU."""
     far, sent, connection = evidence.far_leg, evidence.audio.sent, evidence.connection
     last = connection.samples[-1] if connection is not None and connection.samples else None
     pair = last.pair if last is not None else None
@@ -58,7 +58,8 @@ def figures(device: LegRecord, evidence: CallEvidence, context: CallContext, *, 
         "link_late_p99_ms": evidence.drops.late_p99_ms,
         "machine_cpu_short_ratio": evidence.pressure_ratio,
         "cpu_s": round(evidence.cpu_s, 2),
-        "cpu_quota_cores": round(quota_cores, 3),
+        "cpu_limit": "control group" if quota_cores is not None else "none",
+        "cpu_quota_cores": round(quota_cores, 3) if quota_cores is not None else None,
         "cpu_throttled_s": round(evidence.throttled_s, 2),
     }
     return {name: round(value, 4) if isinstance(value, float) else value for name, value in found.items()}

@@ -15,7 +15,16 @@ STARVED_RATIO = 0.5
 """A browser whose group stood still for half of the call, its quota spent, is a device at its end."""
 
 REASONS_OF_TIME = frozenset(
-    {"open_page_timeout", "sign_in_timeout", "no_call_button", "setup_timeout", "setup_too_slow", "gap", "audio_loss"}
+    {
+        "open_page_timeout",
+        "sign_in_timeout",
+        "no_call_button",
+        "setup_timeout",
+        "setup_too_slow",
+        "gap",
+        "audio_loss",
+        "no_hang_up_button",
+    }
 )
 SATURATED_RATIO = 0.95
 """Above this share of waiting the machine itself is too slow for anything to be said of how fast the product is."""

@@ -7,21 +7,22 @@ import os
 from bedrock.errors import EnvironmentLacks
 from device_matrix import cpu_limit
 from device_matrix.browser_path import BACKEND
-from network_profiles import choose_backend
+from network_profiles import choose_backend, rootless
 from network_profiles.errors import LinkCannotBeBuilt
 
 
 def chosen_backend(asked: str | None) -> str:
     """Returns the backend of a run's links, or ``cdp``: where that was asked for, and for a user who can have no other.
 
-    Raises LinkCannotBeBuilt when a link was asked for by name and cannot be built, and for root, who can mend that.
+    Raises LinkCannotBeBuilt when a link was asked for by name and cannot be built, and for root, who can mend that (a
+    user namespace's cannot).
     """
     if asked == BACKEND:
         return BACKEND
     try:
         return choose_backend(asked).name
     except LinkCannotBeBuilt:
-        if asked is not None or os.geteuid() == 0:
+        if asked is not None or (os.geteuid() == 0 and not rootless.inside()):
             raise
         return BACKEND
 
@@ -40,21 +41,35 @@ def lacks(asked: str | None) -> list[str]:
         backend = chosen_backend(asked)
     except EnvironmentLacks as error:
         return [error.message]
-    return [] if backend == BACKEND else cpu_limit.lacks()
+    # Root can have control groups and is to have them; where nobody can, the device has all of the CPU and says so.
+    return [] if backend == BACKEND or rootless.inside() else cpu_limit.lacks()
 
 
-def warning(asked: str | None) -> str:
-    """Returns what has to be said of a run whose links are none; empty where they are."""
-    if chosen_backend(asked) != BACKEND:
-        return ""
-    why = "asked for"
-    if asked is None:
+def warnings(asked: str | None) -> list[str]:
+    """Returns what has to be said of a run whose links, or whose devices, are not what root would have had."""
+    unlimited = "no control groups without root: every device has all of this machine's CPU"
+    unlimited = unlimited if cpu_limit.lacks() else ""
+    if chosen_backend(asked) == BACKEND:
+        return [_emulated(asked), *filter(None, [unlimited])]
+    if not rootless.inside():
+        return []
+    ours = "no root: service, far ends, links and browsers are in a user namespace of their own"
+    return [ours, *filter(None, [unlimited])]
+
+
+def _emulated(asked: str | None) -> str:
+    return (
+        f"no shaped links ({_why_none() if asked is None else 'asked for'}): the browser's own network emulation "
+        "(backend=cdp) stands in; it has no jitter, no bursts of loss, no outages and no queue towards the device"
+    )
+
+
+def _why_none() -> str:
+    refused = rootless.lacks()
+    if os.geteuid() == 0:
         try:
             choose_backend(None)
         except LinkCannotBeBuilt as error:
-            why = "; ".join(error.missing) or error.message
-    unlimited = ", and the browser has all of the CPU" if cpu_limit.lacks() else ""
-    return (
-        f"no shaped links ({why}): the browser's own network emulation (backend=cdp) stands in; it has no jitter, no "
-        f"bursts of loss, no outages and no queue towards the device{unlimited}"
-    )
+            return "; ".join(error.missing) or error.message
+    # Who could have links in a namespace and is not there was told to call a service that is outside.
+    return "; ".join(["not root", *(refused or ["a service that runs outside cannot be called from a user namespace"])])

@@ -8,7 +8,9 @@ before pytest hears of it.
 from __future__ import annotations
 
 import signal
+import sys
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,9 +25,11 @@ from device_matrix.devices import catalogue
 from device_matrix.execution import Attempt
 from device_matrix.faults import note_fault
 from device_matrix.lifetime import die_with_parent, interrupt_on
-from device_matrix.options import add_options, read_options
+from device_matrix.options import Options, add_options, read_options
+from device_matrix.user_namespace import is_way_to_links
 from device_matrix.worker import RunSettings, Worker
 from network_profiles import load_catalogue
+from network_profiles.rootless import enter_if_needed
 from reports.cells import CellResult, CellStatus
 from reports.live import LiveWriter
 
@@ -66,7 +70,9 @@ def pytest_configure(config: pytest.Config) -> None:
     if hasattr(config.option, "maxschedchunk") and config.option.maxschedchunk is None:
         config.option.maxschedchunk = 1
     try:
-        controller = config.stash[CONTROLLER] = Controller(read_options(config))
+        options = read_options(config)
+        _go_where_links_are(config, options)
+        controller = config.stash[CONTROLLER] = Controller(options)
         config.pluginmanager.register(OnInterrupt(controller), "device-matrix-interrupt")
     except RingfenceError as error:
         _leave(error)
@@ -183,6 +189,19 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     controller = config.stash.get(CONTROLLER, None)
     if controller is not None and SHARED in config.stash:
         terminalreporter.write_line(f"run folder: {controller.options.run_folder}")
+
+
+def _go_where_links_are(config: pytest.Config, options: Options) -> None:
+    """Begins again in a user namespace where that gives an ordinary user links: only as a program of our own."""
+    program = Path(sys.argv[0])
+    if config.option.collectonly or "pytest" not in {program.stem, program.parent.name}:
+        return
+    if not is_way_to_links(options.plan.matrix.backend, options.target_url):
+        return
+    captured = config.pluginmanager.getplugin("capturemanager")
+    if captured is not None:
+        captured.suspend_global_capture(in_=True)  # what takes our place writes to the true stdout
+    enter_if_needed(sys.orig_argv)
 
 
 def _cells(config: pytest.Config) -> list[Cell]:

@@ -8,8 +8,8 @@ import shutil
 import tempfile
 import uuid
 import zlib
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,9 +18,11 @@ from urllib.parse import urlsplit
 from bedrock.errors import RingfenceError
 from device_matrix import cpu_limit
 from device_matrix.artifacts import SHAPING, Artifacts, StepLog
-from device_matrix.browser_path import BACKEND, BrowserPath, NoCpuGroup, measure_in_browser
+from device_matrix.browser_path import BACKEND, BrowserPath, measure_in_browser
 from device_matrix.cells import Cell
 from device_matrix.cpu_limit import CpuGroup, quota_cores
+from device_matrix.cpu_unlimited import BEHIND_OTHERS, NoCpuGroup, behind, of_profile
+from device_matrix.devices import Device
 from device_matrix.drivers.network_emulation import conditions
 from device_matrix.drivers.protocol import Browser, LaunchSpec
 from device_matrix.errors import LinkOff
@@ -47,6 +49,8 @@ class Scene:
     """Of the link, after it was measured and before the call."""
     shaping: Evidence
     group: CpuGroup | NoCpuGroup
+    quota_cores: float | None
+    """What the device may use of the CPU; None where nothing can hold it to that."""
     browser: Browser
     capture: LinkCapture | None
     """None where the browser shapes its own packets: then there is no link to listen at."""
@@ -86,13 +90,16 @@ def open_scene(
     )
 
     steps.begin("launch")
-    group = CpuGroup()
-    stack.callback(group.release)
-    stack.enter_context(worker.stop.kills(group))
+    group = _cpu_group(stack, worker, behind(link))
+    exec_prefix = list(link.exec_prefix)
+    if isinstance(group, NoCpuGroup):
+        exec_prefix += BEHIND_OTHERS
+        # A browser that starts with all of the CPU would make its own link late in the middle of the proof.
+        wait([measured], MEASURE_TIMEOUT_S)
     work_folder = stack.enter_context(scratch_folder())
     spec = LaunchSpec(
         device=device,
-        exec_prefix=link.exec_prefix,
+        exec_prefix=exec_prefix,
         group=group,
         work_folder=work_folder,
         secure_origins=[_origin(url)],
@@ -116,12 +123,12 @@ def open_scene(
     stack.callback(capture.stop)
     capture.start()
     # Only now: starting a desktop browser is nothing that a phone's user waits for in a call.
-    group.limit(quota_cores(device, os.cpu_count() or 1))
+    quota = _limit(group, device)
     try:
         before = link.counters()
     except RingfenceError as error:
         raise LinkOff(f"the link died: {error.message}", reason="link_died", hint=error.hint) from error
-    return Scene(link, before, shaping, group, browser, capture, person, peer, url)
+    return Scene(link, before, shaping, group, quota, browser, capture, person, peer, url)
 
 
 def _open_over_loopback(
@@ -139,9 +146,7 @@ def _open_over_loopback(
     )
     steps.begin("launch")
     work_folder = stack.enter_context(scratch_folder())
-    group: CpuGroup | NoCpuGroup = NoCpuGroup(work_folder) if cpu_limit.lacks() else CpuGroup()
-    stack.callback(group.release)
-    stack.enter_context(worker.stop.kills(group))
+    group = _cpu_group(stack, worker, of_profile(work_folder))
     spec = LaunchSpec(
         device=device,
         exec_prefix=path.exec_prefix,
@@ -158,8 +163,23 @@ def _open_over_loopback(
     artifacts.json(SHAPING, shaping.to_dict())
     if not shaping.ok:
         raise LinkOff(f"the browser's emulation is not what '{profile.id}' says: {'; '.join(shaping.misses)}")
-    group.limit(quota_cores(device, os.cpu_count() or 1))
-    return Scene(path, path.counters(), shaping, group, browser, None, person, peer, url)
+    return Scene(path, path.counters(), shaping, group, _limit(group, device), browser, None, person, peer, url)
+
+
+def _cpu_group(stack: contextlib.ExitStack, worker: Worker, pids: Callable[[], list[int]]) -> CpuGroup | NoCpuGroup:
+    """Returns what will hold the browser; where that can be no control group, ``pids`` finds its processes."""
+    group = NoCpuGroup(pids) if cpu_limit.lacks() else CpuGroup()
+    stack.callback(group.release)
+    stack.enter_context(worker.stop.kills(group))
+    return group
+
+
+def _limit(group: CpuGroup | NoCpuGroup, device: Device) -> float | None:
+    if isinstance(group, NoCpuGroup):
+        return None
+    quota = quota_cores(device, os.cpu_count() or 1)
+    group.limit(quota)
+    return quota
 
 
 @contextlib.contextmanager
@@ -178,7 +198,7 @@ def sweep_scratch() -> list[str]:
     stale = [path for path in Path(tempfile.gettempdir()).glob(f"{PREFIX}*") if owner_is_gone(path.name)]
     for path in stale:
         shutil.rmtree(path, ignore_errors=True)
-    return sorted(path.name for path in stale)
+    return sorted(path.name for path in stale if not path.exists())
 
 
 def _people(device_title: str, worker_name: str) -> tuple[Person, Person]:

@@ -55,6 +55,8 @@ class Evidence:
     """What a first look held against the link, and a second one, on a link of its own, decided."""
     not_shaped: tuple[str, ...] = ()
     """What the profile asks for and this backend does not do at all, a phrase each."""
+    lab: str = "machine"
+    """``user_namespace`` where the link was that of a user without root."""
 
     @property
     def ok(self) -> bool:
@@ -83,6 +85,7 @@ class Evidence:
             "format": EVIDENCE_FORMAT,
             "profile": self.profile_id,
             "backend": self.backend,
+            "lab": self.lab,
             "ok": self.ok,
             "misses": self.misses,
             "at_s": self.at_s,

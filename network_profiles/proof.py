@@ -18,6 +18,7 @@ from network_profiles.probe.thorough_plan import thorough_plan
 from network_profiles.probe.trace import Trace
 from network_profiles.probe.watch import judge_watch, watch, watched_s
 from network_profiles.profile import Direction, NetworkProfile
+from network_profiles.rootless import lab
 from network_profiles.shaped_link import ShapedLink
 
 __all__ = ["Evidence", "Figure", "measure", "prove", "proving_s"]
@@ -41,7 +42,7 @@ def measure(link: ShapedLink, profile: NetworkProfile, *, budget_s: float = 3.0)
     for side in _SIDES:
         trace = _trace(side, plans[side], seen[side])
         figures += judge(side, _direction(profile, side), trace, seen[side].reordered, during[side])
-    return Evidence(profile.id, link.backend, at_s, time.monotonic() - began_s, tuple(figures))
+    return Evidence(profile.id, link.backend, at_s, time.monotonic() - began_s, tuple(figures), lab=lab())
 
 
 def prove(link: ShapedLink, profile: NetworkProfile, *, seed: int, budget_s: float) -> Evidence:
@@ -60,7 +61,7 @@ def prove(link: ShapedLink, profile: NetworkProfile, *, seed: int, budget_s: flo
     for side in _SIDES:
         trace = _trace(side, plans[side], seen[side])
         figures += judge_thoroughly(side, _direction(profile, side), trace, seen[side].reordered, during[side])
-    return Evidence(profile.id, link.backend, at_s, time.monotonic() - began_s, tuple(figures), seed)
+    return Evidence(profile.id, link.backend, at_s, time.monotonic() - began_s, tuple(figures), seed, lab=lab())
 
 
 def proving_s(profile: NetworkProfile, *, seed: int, budget_s: float) -> float:

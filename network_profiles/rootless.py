@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import pwd
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -23,6 +24,7 @@ from network_profiles.interfaces import bring_loopback_up
 _UNSHARE = ("unshare", "--user", "--map-root-user", "--net", "--mount", "--")
 _PACKAGE_ROOT = Path(__file__).resolve().parent.parent
 _TUN = Path("/dev/net/tun")
+_UID_MAP = Path("/proc/self/uid_map")
 _LIBC = ctypes.CDLL(None, use_errno=True)
 
 
@@ -39,7 +41,22 @@ def enter_if_needed(command: Sequence[str]) -> None:
         raise LinkCannotBeBuilt(sentence, hint="run it with sudo", missing=missing)
     path = os.pathsep.join([str(_PACKAGE_ROOT), os.environ.get("PYTHONPATH", "")])
     inner = [*_UNSHARE, sys.executable, "-m", "network_profiles.rootless", *command]
-    os.execvpe(inner[0], inner, {**os.environ, "PYTHONPATH": path})
+    # Programs name files after their user, and 'root', whom we become, has some that are not ours.
+    os.execvpe(inner[0], inner, {**os.environ, "PYTHONPATH": path, "LOGNAME": _user_name()})
+
+
+def inside() -> bool:
+    """Whether our root, if we are root, is only that of a user namespace, as it is in a rootless container."""
+    try:
+        whole_machine = _UID_MAP.read_text().split() == ["0", "0", "4294967295"]
+    except OSError:  # a kernel without user namespaces
+        return False
+    return not whole_machine
+
+
+def lab() -> str:
+    """Returns whose networks ours are: ``machine``, or ``user_namespace``."""
+    return "user_namespace" if inside() else "machine"
 
 
 def lacks() -> list[str]:
@@ -61,6 +78,13 @@ def lacks() -> list[str]:
     elif not os.access(_TUN, os.R_OK | os.W_OK):
         missing.append(f"{_TUN} may not be opened by this user (most distributions give it mode 0666)")
     return missing
+
+
+def _user_name() -> str:
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        return str(os.geteuid())
 
 
 def main() -> None:

@@ -11,8 +11,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from calls.record import Tier
+from device_matrix import cpu_limit
 from device_matrix.appium_server import appium_modules
-from device_matrix.cpu_limit import cpu_controller
+from network_profiles import rootless
 from network_profiles.backends import BACKEND_NAMES, backend
 from ringfence.doctor.finding import Finding
 from ringfence.doctor.tuning import check_tuning
@@ -31,21 +32,30 @@ def check_python() -> Finding:
 
 
 def check_root() -> Finding:
-    """Root, for namespaces, TUN devices and cgroups."""
-    ok = os.geteuid() == 0
-    detail = "root" if ok else f"user id {os.geteuid()}: no namespaces, no TUN, no cgroups"
-    return Finding("rights", ok, detail, "" if ok else "sudo make run", BROWSER)
+    """Root, for namespaces, TUN devices and cgroups, or what stands in for it: nothing here stops a run."""
+    if os.geteuid() == 0:
+        detail = "root of a user namespace" if rootless.inside() else "root"
+        return Finding("rights", True, detail)
+    missing = rootless.lacks()
+    user = f"user id {os.geteuid()}"
+    if not missing:
+        detail = f"{user}: links and browsers go into a user namespace, and browsers have all of the CPU"
+        return Finding("rights", True, detail)
+    return Finding("rights", False, f"{user}, no shaped links: {'; '.join(missing)}", "sudo make run")
 
 
 def check_links() -> list[Finding]:
     """Both backends of shaped links, each tried, and which of them a run uses unless it is told."""
+    if os.geteuid() != 0:
+        return []  # they are tried in the user namespace; without one, the browser's own emulation stands in
     missing = {name: backend(name).lacks() for name in BACKEND_NAMES}
     usable = [name for name in BACKEND_NAMES if not missing[name]]
     findings = []
     for name in BACKEND_NAMES:
         title = f"{name} links"
         if missing[name]:
-            findings.append(Finding(title, False, "; ".join(missing[name]), "", frozenset() if usable else BROWSER))
+            blocked = frozenset() if usable or rootless.inside() else BROWSER
+            findings.append(Finding(title, False, "; ".join(missing[name]), "", blocked))
         else:
             how = "links run on it" if name == usable[0] else f"usable with --backend {name}"
             findings.append(Finding(title, True, how))
@@ -74,11 +84,12 @@ def check_appium() -> Finding:
 
 def check_cpu_limit() -> Finding:
     """A cgroup controller for CPU quotas."""
-    controller = cpu_controller()
-    detail = f"cgroup {controller}" if controller else "no cgroup CPU controller: device CPU limits are not applied"
-    return Finding(
-        "CPU limits", bool(controller), detail, "" if controller else "mount -t cgroup2 none /sys/fs/cgroup", BROWSER
-    )
+    missing = cpu_limit.lacks()
+    if not missing:
+        return Finding("CPU limits", True, f"cgroup {cpu_limit.cpu_controller()}")
+    if os.geteuid() == 0 and not rootless.inside():
+        return Finding("CPU limits", False, "; ".join(missing), "mount -t cgroup2 none /sys/fs/cgroup", BROWSER)
+    return Finding("CPU limits", False, f"every device has all of the CPU: {'; '.join(missing)}", "sudo make run")
 
 
 def check_descriptors() -> Finding:

@@ -15,6 +15,7 @@ import tomli_w
 from bedrock.clock import Clock
 from bedrock.errors import EnvironmentLacks
 from device_matrix.link_choice import chosen_backend
+from network_profiles.rootless import lab
 from ringfence.orchestration.environment import capture_environment, git_state, package_versions
 from ringfence.plan import Plan
 
@@ -110,6 +111,7 @@ def create_run_folder(runs: Path, plan: Plan, clock: Clock) -> RunFolder:
         "environment_after": None,
         "tiers": [],
         "link_backend": None if plan.written.matrix is None else chosen_backend(plan.written.matrix.backend),
+        "lab": lab(),
         "target": {},
         "faults": [],
         "interrupted": False,

@@ -12,8 +12,9 @@ import pytest
 from bedrock.clock import SystemClock
 from calls.targets.own_service import start_own_service
 from device_matrix import cpu_limit, link_choice
-from device_matrix.browser_path import NoCpuGroup, measure_in_browser
+from device_matrix.browser_path import measure_in_browser
 from device_matrix.cells import Cell, DriverName
+from device_matrix.cpu_unlimited import NoCpuGroup, of_profile
 from device_matrix.devices import catalogue
 from device_matrix.drivers.network_emulation import conditions, not_shaped
 from device_matrix.drivers.playwright_driver import PlaywrightDriver
@@ -21,7 +22,7 @@ from device_matrix.drivers.protocol import LaunchSpec
 from device_matrix.execution import Attempt
 from device_matrix.scene import scratch_folder
 from device_matrix.worker import RunSettings, Worker
-from network_profiles import load_catalogue
+from network_profiles import load_catalogue, rootless
 from network_profiles.errors import LinkCannotBeBuilt
 from reports.cells import CellStatus
 
@@ -48,13 +49,15 @@ def test_it_stands_in_only_where_no_link_can_be_built(monkeypatch: pytest.Monkey
         raise LinkCannotBeBuilt("no links here", missing=["the kernel has no TUN"])
 
     monkeypatch.setattr(link_choice, "choose_backend", refuse)
+    monkeypatch.setattr(rootless, "lacks", lambda: ["the kernel has no TUN"])
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     assert link_choice.lacks(None) == ["no links here"], "root can mend that"
     monkeypatch.setattr(os, "geteuid", lambda: 65534)
     assert link_choice.chosen_backend(None) == "cdp"
     assert link_choice.lacks(None) == []
-    assert "the kernel has no TUN" in link_choice.warning(None)
-    assert "backend=cdp" in link_choice.warning(None)
+    emulated = link_choice.warnings(None)[0]
+    assert "not root; the kernel has no TUN" in emulated
+    assert "backend=cdp" in emulated
     with pytest.raises(LinkCannotBeBuilt):
         link_choice.chosen_backend("userspace")
     assert link_choice.lacks("userspace") == ["no links here"]
@@ -72,7 +75,7 @@ def launch_spec(folder: Path, network: str | None) -> LaunchSpec:
     return LaunchSpec(
         device=catalogue()["redmi-go"],
         exec_prefix=[],
-        group=NoCpuGroup(folder),
+        group=NoCpuGroup(of_profile(folder)),
         work_folder=folder,
         secure_origins=["http://127.0.0.1"],
         init_script="",

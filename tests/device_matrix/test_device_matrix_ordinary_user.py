@@ -1,0 +1,97 @@
+"""The matrix without root: a real cell over a shaped link in a user namespace, and what is said of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from ordinary_machine import NOBODY, as_nobody, ordinary_scene
+
+from bedrock.exit_codes import ExitCode
+from device_matrix import user_namespace
+from device_matrix.user_namespace import is_way_to_links
+from network_profiles import lacks, rootless
+from network_profiles.errors import LinkCannotBeBuilt
+
+MATRIX = Path(user_namespace.__file__).parent
+PLAN = """
+seed = 1
+[matrix]
+devices = ["redmi-go"]
+drivers = "playwright"
+sustain_s = 2
+retries_environment = 2
+[[matrix.rules]]
+scenario = "audio_call"
+networks = ["lte_good"]
+"""
+
+integration = pytest.mark.integration
+needs_namespaces = pytest.mark.skipif(
+    bool(lacks() or [one for one in rootless.lacks() if "/dev/net/tun" not in one]), reason="no user namespaces here"
+)
+
+
+@pytest.fixture
+def theirs() -> Iterator[Path]:
+    """A folder of the ordinary user's own. Not in pytest's folder, which only its owner may enter."""
+    with tempfile.TemporaryDirectory() as folder:
+        os.chown(folder, NOBODY, NOBODY)
+        yield Path(folder)
+
+
+@integration
+@needs_namespaces
+@pytest.mark.timeout(120)
+def test_an_ordinary_user_has_a_real_cell_over_a_shaped_link(theirs: Path) -> None:
+    plan = theirs / "plan.toml"
+    plan.write_text(PLAN)
+    run = theirs / "run"
+    command = ["-m", "pytest", str(MATRIX), "-n", "0", "--plan", str(plan), "--run-folder", str(run)]
+    with ordinary_scene() as scene:
+        done = as_nobody(scene, *command, home=str(theirs), cwd=str(theirs))
+    assert done.returncode == ExitCode.PASS, done.stdout + done.stderr
+    cell = json.loads(sorted(run.glob("cells/*/*/cell.json"))[-1].read_text())
+    assert cell["status"] == "passed"
+    assert (cell["shaping"]["backend"], cell["shaping"]["lab"], cell["shaping"]["ok"]) == (
+        "userspace", "user_namespace", True,
+    )  # fmt: skip
+    assert str(cell["figures"]["local_candidate"]).startswith("host 10.213.")
+    assert (cell["figures"]["cpu_limit"], cell["figures"]["cpu_quota_cores"]) == ("none", None)
+    assert cell["figures"]["cpu_s"] > 0
+    notes = [json.loads(line) for line in (run / "faults.jsonl").read_text().splitlines()]
+    assert {note["what"] for note in notes if note["severity"] == "note"} >= {"without_root"}
+    assert any("all of this machine's CPU" in note["detail"] for note in notes)
+
+
+def test_root_and_who_asks_for_the_browsers_emulation_stay_where_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rootless, "lacks", list)
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    assert not is_way_to_links(None, "")
+    monkeypatch.setattr(os, "geteuid", lambda: NOBODY)
+    assert not is_way_to_links("cdp", "")
+    assert is_way_to_links(None, "")
+    assert is_way_to_links("userspace", "")
+
+
+def test_a_service_outside_cannot_be_called_from_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rootless, "lacks", list)
+    monkeypatch.setattr(os, "geteuid", lambda: NOBODY)
+    assert not is_way_to_links(None, "http://127.0.0.1:8080"), "the browser's own emulation stands in"
+    with pytest.raises(LinkCannotBeBuilt, match=r"127\.0\.0\.1:8080 cannot be reached from a user namespace"):
+        is_way_to_links("userspace", "http://127.0.0.1:8080")
+
+
+def test_links_that_were_asked_for_and_cannot_be_had_are_refused_with_the_reason(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(rootless, "lacks", lambda: ["the kernel refuses user namespaces"])
+    monkeypatch.setattr(os, "geteuid", lambda: NOBODY)
+    assert not is_way_to_links(None, "")
+    with pytest.raises(LinkCannotBeBuilt, match=r"without root, a netem link .* refuses user namespaces") as refused:
+        is_way_to_links("netem", "")
+    assert refused.value.exit_code == ExitCode.ENVIRONMENT
