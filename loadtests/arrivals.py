@@ -26,6 +26,7 @@ from loadtests.occupancy import Occupancy
 
 STEP_S = 0.25
 """The rate is constant within a step."""
+JUST_BEFORE_NEXT_S = 0.999 * STEP_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +107,8 @@ class Arrivals:
     def _draw_step(self) -> None:
         """Draws one step by time rescaling: an arrival falls where the rate's integral passes an exponential."""
         start_s = self._steps * STEP_S
-        only = self._line.scenario_at(start_s)
+        # As its level, of the step's end: a step in which a load sets out is no mixture for its first moments.
+        only = self._line.scenario_at(start_s + JUST_BEFORE_NEXT_S)
         if only != self._only:
             self._only = only
             self._curve.forget()

@@ -1,7 +1,7 @@
 """Turns the tables of a ``[swarm]`` section into another load: another shape, another level, another pace.
 
 A field's unit stands in its name, so that one rule serves every shape: what ends in ``calls`` is a level, what ends in
-``_s`` is a time. Works on plain tables that were checked, and leaves the new ones to be checked.
+``_s``, but for ``_per_s``, is a time. Works on plain tables that were checked, and leaves the new ones to be checked.
 """
 
 from __future__ import annotations
@@ -46,7 +46,11 @@ def at_level(tables: Tables, ratio: float) -> Tables:
 
 def at_pace(tables: Tables, ratio: float) -> Tables:
     """Returns the section with every time of its load multiplied by ``ratio``; calls are as long as ever."""
-    paced = _each_load(tables, lambda key, value: value * ratio if key.endswith("_s") else value)
+
+    def scaled(key: str, value: Any) -> Any:
+        return value * ratio if key.endswith("_s") and not key.endswith("_per_s") else value
+
+    paced = _each_load(tables, scaled)
     if "daily" in paced:
         day_s = max(SHORTEST_DAY_S, paced["daily"]["day_s"] * ratio)
         paced["daily"] = {**paced["daily"], "day_s": min(day_s, 86_400.0)}

@@ -71,6 +71,7 @@ def test_a_pace_plays_the_load_and_its_day_and_leaves_calls_as_they_are() -> Non
     knee = changed("knee", time_scale="0.5").swarm.knee
     assert knee is not None
     assert (knee.hold_s, knee.max_hold_s, knee.settle_s, knee.max_calls) == (7.5, 15, 2, 220)
+    assert knee.want_setups_per_s == 6900, "a rate is no time"
     light = changed("smoke", time_scale="0.1").swarm.stages[-1]
     assert light.duration_s == 0, "what has no end keeps none"
 

@@ -79,6 +79,16 @@ def test_a_stepwise_plan_waits_for_the_master() -> None:
     assert {call.scenario for call in calls if call.at_s > 60.5} == {"talk"}
 
 
+def test_a_shadow_stage_rings_nobody_from_its_very_first_call() -> None:
+    """The master's word comes a moment after the clock has started, within the first step of the arrivals."""
+    for moment_s in (0.0, 0.0001, 0.02, 0.2):
+        load = OpenLoad(job(shape="rollout", rollout={"peak_calls": 100}), 0)
+        load.steer(moment_s, {"concurrent_calls": 100.0, "move_s": 0.0, "scenario": "shadow"})
+        calls = load.due(0.5)
+        assert len(calls) > 20
+        assert {call.scenario for call in calls} == {"shadow"}
+
+
 def test_a_plan_that_is_known_in_full_is_not_steered() -> None:
     steered, plain = OpenLoad(job(**STEADY), 0), OpenLoad(job(**STEADY), 0)
     steered.steer(0.0, {"concurrent_calls": 0.0, "move_s": 0.0, "scenario": "shadow"})
