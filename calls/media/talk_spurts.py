@@ -7,6 +7,12 @@ The model gives talk spurts of some 1.03 s that fill 42 % of the time, both talk
 measured averages (Table 1) are 1.004 s, 38.5 %, 6.6 % and 22.5 %. A spurt of P.59 includes the hangover of a voice
 detector, so none is added here.
 
+The numbers were checked against three implementations of P.59 that know nothing of each other: the load test of
+jitsi/jitsi-meet-torture (``MalleusJitsificus``: 854, 226 and 456 ms), an ns-2 source of two-way VoIP
+(``VoipBidirectionalItuP59``: Table 1's 1.004, 0.228 and 0.508 s) and the sample generator of a telephony tester (all of
+them, Table 1's pause of 1.587 s, and chances of 40, 50 and 50 %). Two of these also prolong silences below 0.2 s; that
+is left out, because it makes neither talking 26 to 30 % of the time, where Table 1 has 22.5 % and we have 22 %.
+
 A conversation repeats after ``LOOP_S`` of Unix time and is drawn from the call's id: two engines that have never
 spoken to each other make the same one, each for its side.
 """

@@ -1,0 +1,176 @@
+"""Video as load, on a clock of the test's own: short groups of pictures, paced packets, a keyframe when asked."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import itertools
+from dataclasses import dataclass, field
+from typing import cast
+
+import pytest
+from media_calls import factory, place, spec, until
+
+from calls.histograms import MsHistogram
+from calls.media.rtp_header import RtpHeader
+from calls.media.srtp import PacketBuffer
+from calls.media.ticker import Due, Ticker
+from calls.media.transport import LegTransport
+from calls.media.video_clip import FRAME_RATE, VideoFrame
+from calls.media.video_sender import VideoSender
+
+FRAME_S = 1 / FRAME_RATE
+GROUP = 10
+KEYFRAME, FRAME = (
+    VideoFrame(True, (b"\x10\x00", b"\x00\x01", b"\x00\x01")),
+    VideoFrame(False, (b"\x10\x01", b"\x00\x01")),
+)
+CLIP = (KEYFRAME, *[FRAME] * (GROUP - 1))
+
+
+@dataclass
+class Clock:
+    """Stands still until the test runs it."""
+
+    at_s: float = 1000.0
+    _due: list[tuple[float, int, Due]] = field(default_factory=list)
+    _numbers: itertools.count[int] = field(default_factory=itertools.count)
+
+    def now_s(self) -> float:
+        return self.at_s
+
+    def call_at(self, at_s: float, due: Due) -> None:
+        heapq.heappush(self._due, (at_s, next(self._numbers), due))
+
+    def run(self, seconds: float) -> None:
+        until_s = self.at_s + seconds
+        while self._due and self._due[0][0] <= until_s:
+            self.at_s, _, due = heapq.heappop(self._due)
+            due(self.at_s)
+        self.at_s = until_s
+
+
+@dataclass(frozen=True)
+class Packet:
+    at_s: float
+    sequence: int
+    timestamp: int
+    last: bool
+    begins_keyframe: bool
+
+
+class Wire:
+    """A sender on a clock of the test, and what it sent."""
+
+    def __init__(self) -> None:
+        self.clock, self.packets = Clock(), list[Packet]()
+        self._buffer = PacketBuffer(bytearray(2048))
+        self._header = RtpHeader(payload_type=96, ssrc=7, abs_send_time_id=3, mid_id=4, mid="1")
+        self.sender = VideoSender(
+            cast(LegTransport, self),
+            cast(Ticker, self.clock),
+            self._buffer,
+            self._header,
+            CLIP,
+            first_sequence=65530,
+            first_timestamp=0xFFFFFF00,
+            phase=0.25,
+            process_lateness=MsHistogram(),
+        )
+        self.sender.start()
+
+    def send_rtp(self, length: int) -> None:
+        data = self._buffer.data
+        body = bytes(data[self._header.length : length])
+        self.packets.append(
+            Packet(
+                self.clock.at_s,
+                data[2] << 8 | data[3],
+                int.from_bytes(data[4:8]),
+                bool(data[1] & 0x80),
+                body == KEYFRAME.payloads[0],
+            )
+        )
+
+    def frames(self) -> list[list[Packet]]:
+        """The packets by frame."""
+        return [list(packets) for _, packets in itertools.groupby(self.packets, lambda packet: packet.timestamp)]
+
+
+def test_the_packets_of_a_frame_are_spaced_and_frames_keep_their_deadlines() -> None:
+    wire = Wire()
+    wire.clock.run(3.0)
+    frames = wire.frames()[:-1]
+    assert len(frames) >= 28
+    for number, frame in enumerate(frames):
+        assert [packet.last for packet in frame] == [False] * (len(frame) - 1) + [True]
+        for before, after in itertools.pairwise(frame):
+            assert after.at_s - before.at_s == pytest.approx(0.004)
+        assert frame[0].at_s == pytest.approx(frames[0][0].at_s + number * FRAME_S), "pacing shifts no later frame"
+        assert frame[0].timestamp == (frames[0][0].timestamp + number * 90_000 // FRAME_RATE) & 0xFFFFFFFF
+        assert frame[0].begins_keyframe == (number % GROUP == 0)
+    sequences = [packet.sequence for packet in wire.packets]
+    assert sequences == [(65530 + number) & 0xFFFF for number in range(len(sequences))]
+
+
+@pytest.mark.parametrize("after_s", [0.33, 0.52, 0.90])
+def test_a_request_brings_a_keyframe_within_one_frame_and_a_new_group_follows(after_s: float) -> None:
+    wire = Wire()
+    wire.clock.run(after_s)
+    asked_at_s, before = wire.clock.at_s, len(wire.packets)
+    wire.sender.jump_to_keyframe()
+    wire.clock.run(2.0)
+    keys = [packet.at_s for packet in wire.packets[before:] if packet.begins_keyframe]
+    assert keys[0] - asked_at_s <= FRAME_S
+    assert keys[1] - keys[0] == pytest.approx(GROUP * FRAME_S)
+
+
+def test_a_request_in_the_middle_of_a_frame_lets_it_end_first() -> None:
+    wire = Wire()
+    wire.clock.run(FRAME_S * 2.25 + 0.001)  # the first packet of a frame has left, its second waits for the pacer
+    assert not wire.packets[-1].last
+    wire.sender.jump_to_keyframe()
+    wire.clock.run(FRAME_S)
+    *_, torn, key = wire.frames()
+    assert [packet.last for packet in torn] == [False, True]
+    assert key[0].begins_keyframe
+
+
+def test_a_storm_of_requests_is_answered_by_one_keyframe_in_a_while() -> None:
+    wire = Wire()
+    wire.clock.run(0.33)
+    before = len(wire.packets)
+    for _ in range(25):
+        wire.sender.jump_to_keyframe()
+        wire.clock.run(0.01)
+    wire.clock.run(0.3)
+    assert wire.sender.keyframe_requests == 25
+    assert sum(packet.begins_keyframe for packet in wire.packets[before:]) == 1
+
+
+async def test_a_pli_on_the_wire_is_answered_by_a_keyframe_before_its_turn() -> None:
+    """Real RTCP over SRTP from one leg to the other; the answer is told by the frames that come, not by a clock."""
+    async with factory() as made:
+        call = await place(made, spec(1, media="video"), spec(2, media="video"))
+        await until(lambda: call.callee.live().video_frames_received >= 1)
+        receiver, sender = call.callee.streams.video_receiver, call.caller.streams.video_sender
+        assert receiver is not None
+        assert sender is not None
+        keys: list[bool] = []
+        follow = receiver._follow_frame
+
+        def followed(data: bytearray, start: int, end: int, last: bool) -> None:
+            follow(data, start, end, last)
+            if last:
+                keys.append(receiver._frame_is_key)
+
+        receiver._follow_frame = followed  # type: ignore[method-assign]
+        async with asyncio.timeout(10):
+            while keys[-3:] != [True, False, False]:  # noqa: ASYNC110 -- frames that come announce nothing
+                await asyncio.sleep(0.005)
+        asked, before = sender.keyframe_requests, len(keys)
+        receiver._ask_keyframe(call.caller.streams.video_ssrc)
+        await until(lambda: True in keys[before:])
+        assert sender.keyframe_requests == asked + 1
+        assert keys[before:].index(True) <= 4, "of the group's own, seven more frames would have come first"
+        await call.close()
