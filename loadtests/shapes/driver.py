@@ -107,7 +107,7 @@ class StepDriver:
         except subprocess.TimeoutExpired:
             raise StepNotJudged(f"stage '{self.stage}' was not judged within {JUDGING_S:.0f} s") from None
         except msgspec.DecodeError:
-            raise StepNotJudged(f"stage '{self.stage}' could not be judged", hint=child.last_words()) from None
+            raise StepNotJudged(f"stage '{self.stage}' could not be judged", hint=child.last_words(1)) from None
         finally:
             child.stop()
 
