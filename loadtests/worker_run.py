@@ -21,16 +21,15 @@ from loadtests import handshake
 from loadtests.aggregate import Tally
 from loadtests.arrivals import Arrival
 from loadtests.clock_offset import ClockOffset
-from loadtests.engine_bridge import CallEnd, CallOrder, EngineBridge
+from loadtests.dispatch import Dispatch
+from loadtests.engine_bridge import CallOrder, EngineBridge
 from loadtests.errors import EngineLost, NobodyLeft
 from loadtests.health import WorkerHealth
 from loadtests.job import SwarmJob
 from loadtests.machine import whereabouts
-from loadtests.open_load import OpenLoad
 from loadtests.place import Place
 from loadtests.population import Person as Account
 from loadtests.population import Population
-from loadtests.presence import Pair, Presence
 from loadtests.probes import ProbeSchedule
 from loadtests.shipping import Shipper
 from loadtests.visits import Visit, Visits
@@ -39,8 +38,6 @@ logger = logging.getLogger(__name__)
 
 MASTER_SILENT_S = 15
 """A master says who is online twice a second. This long without a word, and there is none."""
-TRIES = 3
-"""How many other people a start is given to when its caller was rung in the same moment."""
 PRESENCE_S = 0.1
 PRESENCE_AT_LEAST_S = 1.0
 """Who is online and busy is told when it changed, at most ten times a second and at least once."""
@@ -63,16 +60,14 @@ class WorkerRun:
         self.clock_offset = ClockOffset()
         self.shipper = Shipper(place.records, slot, self._send) if place.is_remote else None
         self._place = place
-        self._load = OpenLoad(job, slot)
         self.population: Population = job.population()
-        self.presence = Presence(self.population, slot)
+        self._dispatch = Dispatch(job, slot, self.population, self.tally, lambda: self.bridge, clock)
+        self.presence = self._dispatch.presence
         self._visits = Visits(self.population, gevent.spawn)
         self._bridge: EngineBridge | None = None
         self._people = self.population.of_slot(slot)
         self._probes = self.population.probes_of_slot(slot)
-        self._mailboxes: dict[int, Any] = {}
         self._claimed_probes = 0
-        self._loading_since_s: float | None = None
         self._ending = Event()
         self._closing = Event()
         self._closed = False
@@ -80,7 +75,6 @@ class WorkerRun:
         self._silent_rounds = 0
         self._told_clock = False
         self._whereabouts = whereabouts()
-        self._rng = random.Random(f"calls {job.seed} {slot}")
         self._health = WorkerHealth(place.records, job.run_id, slot, clock)
         self._greenlets: list[gevent.Greenlet] = []
 
@@ -115,10 +109,10 @@ class WorkerRun:
 
     def claim_person(self, mailbox: Any) -> Account:
         """Returns the next of this worker's people; calls that they are to place go to ``mailbox``."""
-        if len(self._mailboxes) >= len(self._people) or self._ending.is_set():
+        if len(self._dispatch.mailboxes) >= len(self._people) or self._ending.is_set():
             raise NobodyLeft("every person of this worker is signed in")
-        account = self._people[len(self._mailboxes)]
-        self._mailboxes[account.index] = mailbox
+        account = self._people[len(self._dispatch.mailboxes)]
+        self._dispatch.mailboxes[account.index] = mailbox
         return account
 
     def claim_probe(self) -> tuple[ProbeSchedule, tuple[Account, Account]]:
@@ -145,19 +139,7 @@ class WorkerRun:
 
     def place_call(self, order: CallOrder) -> None:
         """Hands a call to the engine and returns; its end is counted when it comes."""
-        pair = Pair(order.caller.index, order.callee.index)
-
-        def on_over(end: CallEnd) -> None:
-            self.presence.release(pair, self.clock.monotonic_s())
-            if end is CallEnd.NOT_PLACED and order.tries < TRIES:
-                self._intend(order.intended_at_s, order.arrival, order.tries + 1)
-            elif end in (CallEnd.NOT_PLACED, CallEnd.REFUSED):
-                self.tally.starts_dropped += 1
-
-        try:
-            self.bridge.place_call(order, on_over)
-        except EngineLost:
-            on_over(CallEnd.REFUSED)
+        self._dispatch.place(order)
 
     def place_probe(self, pair: tuple[Account, Account], intended_at_s: float, talk_s: float) -> None:
         """Places one probe call and waits for its end."""
@@ -200,41 +182,17 @@ class WorkerRun:
 
     def go(self) -> None:
         """Starts the clock of the load. The master says it once to all workers."""
-        if self._loading_since_s is None:
-            self._loading_since_s = self.clock.unix_s()
-            self._greenlets.append(gevent.spawn(self._call_openly))
+        if self._dispatch.start_clock():
+            self._greenlets.append(gevent.spawn(self._dispatch.call_openly, self._ending))
 
     def hear_others(self, online: bytes, engaged: bytes) -> None:
         """Takes in who is online and busy elsewhere."""
         self._silent_rounds = 0
         self.presence.hear(online, engaged)
 
-    def _call_openly(self) -> None:
-        started_at_s = self._loading_since_s or self.clock.unix_s()
-        while not self._ending.is_set():
-            elapsed_s = self.clock.unix_s() - started_at_s
-            for arrival in self._load.due(elapsed_s):
-                self.tally.starts_planned += 1
-                self._intend(started_at_s + arrival.at_s, arrival, 0)
-            elapsed_s = self.clock.unix_s() - started_at_s
-            self._ending.wait(max(0.0, self._load.next_at_s(elapsed_s) - elapsed_s))
-
     def steer(self, level: dict[str, Any]) -> None:
         """Moves the load to another level, as the master says."""
-        if self._loading_since_s is not None:
-            self._load.steer(self.clock.unix_s() - self._loading_since_s, level)
-
-    def _intend(self, at_s: float, arrival: Arrival, tries: int) -> None:
-        """Gives a start to somebody who is free, or counts it as dropped."""
-        now_s = self.clock.monotonic_s()
-        pair = self.presence.pick(self._rng, now_s, arrival.scenario)
-        if pair is None or self._bridge is None or self._bridge.is_lost:
-            self.tally.starts_dropped += 1
-            return
-        self.presence.engage(pair, now_s, arrival.talk_s)
-        people = self.population.people
-        order = CallOrder(people[pair.caller], people[pair.callee], at_s, arrival, Tier.PACKETS, tries)
-        self._mailboxes[pair.caller].put(order)
+        self._dispatch.steer(level)
 
     # -- the end
 
