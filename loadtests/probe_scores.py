@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from pathlib import Path
 
 from loadtests.aggregate import percentile
@@ -20,6 +21,8 @@ class ProbeScores:
         self._read: set[str] = set()
         self._scores: list[float] = []
         self._delays_ms: list[float] = []
+        self.unscored: Counter[str] = Counter()
+        """Listening sides without a score, by reason."""
         self._read_at_s = float("-inf")
 
     def refresh(self, now_s: float) -> None:
@@ -36,17 +39,25 @@ class ProbeScores:
         from pyarrow import parquet
 
         try:
-            table = parquet.read_table(path, columns=["visqol_mos_lq", "mouth_to_ear_ms"], partitioning=None)
+            table = parquet.read_table(path, columns=["visqol_mos_lq", "mouth_to_ear_ms", "reason"], partitioning=None)
         except (OSError, ValueError) as error:
             logger.warning("%s cannot be read: %s", path.name, error)
             return
         self._scores += [value for value in table["visqol_mos_lq"].to_pylist() if value is not None]
+        self.unscored.update(reason for reason in table["reason"].to_pylist() if reason)
         self._delays_ms += [value for value in table["mouth_to_ear_ms"].to_pylist() if value is not None]
 
     @property
     def count(self) -> int:
         """How many listening sides were scored."""
         return len(self._scores)
+
+    @property
+    def told(self) -> str:
+        """How many listening sides were scored, and how many were not and why."""
+        told = f"{self.count} sides scored by ViSQOL in speech mode"
+        reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(self.unscored.items()))
+        return f"{told}; not scored: {reasons}" if reasons else told
 
     def score(self, ratio: float) -> float | None:
         """Returns the ViSQOL score that a share ``ratio`` of the sides does not exceed."""

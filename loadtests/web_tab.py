@@ -115,9 +115,8 @@ def rows(
             figures.percentile(_PROBES, figure, percent),
         )
         table.append(_row(title, _rounded(load_value), _rounded(probe_value), note))
-    if scores is not None and scores.count:
-        scored = f"{scores.count} sides scored by ViSQOL in speech mode"
-        table.append(_row("ViSQOL p50", NOTHING, _rounded(scores.score(0.5)), scored))
+    if scores is not None and (scores.count or scores.unscored):
+        table.append(_row("ViSQOL p50", NOTHING, _rounded(scores.score(0.5)), scores.told))
         table.append(_row("ViSQOL p5", NOTHING, _rounded(scores.score(0.05)), "as above"))
         delay = _rounded(scores.mouth_to_ear_ms(0.5))
         table.append(_row("Measured mouth to ear p50, ms", NOTHING, delay, "by correlation of what was heard"))

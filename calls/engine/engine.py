@@ -197,6 +197,7 @@ class Engine:
 
     async def _drain(self, command: Drain) -> Drained:
         self._draining = True
+        self._probes.load_is_over()
         tasks = self._tasks()
         left = set(tasks)
         if left:

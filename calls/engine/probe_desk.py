@@ -16,27 +16,29 @@ import msgspec
 
 from bedrock.child_process import ChildProcess, spawn
 from bedrock.errors import RingfenceError
-from calls.media.probe_scorer import Job
+from calls.media.probe_scorer import LOAD_IS_OVER, Job
 from calls.media.recording import HeardAudio
 from calls.record import Side
 
 logger = logging.getLogger(__name__)
 
-LAST_SCORES_S = 3.0
+LAST_SCORES_S = 5.0
 """At the end of a run, for the scores that are still due; who started the engine waits a little longer for it."""
 LAST_WORDS_S = 1.5
 """For the rows of what was not scored."""
 _ORDINARY_CLASS = ("chrt", "--other", "0")
 """The engine runs at real-time rank, and its children would inherit it."""
 _LOWEST_RANK = ("nice", "-n", "19")
+_ORDINARY_NICE = 0
 _ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
 
 class ProbeDesk:
     """One per engine; its process starts with the first probe. ``close`` it at the end."""
 
-    def __init__(self, run_folder: Path, run_id: str, writer: str) -> None:
+    def __init__(self, run_folder: Path, run_id: str, writer: str, *, last_scores_s: float = LAST_SCORES_S) -> None:
         self._run_folder, self._run_id, self._writer = run_folder, run_id, writer
+        self._last_scores_s = last_scores_s
         # One thread that lives as long as the child: the kernel ties a child's life to the thread that started it.
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="probes")
         self._child: ChildProcess | None = None
@@ -60,10 +62,14 @@ class ProbeDesk:
         )
         self._thread.submit(self._send, job)
 
+    def load_is_over(self) -> None:
+        """Nobody is in the judge's way any more: it need not rest, nor yield to who else is on the machine."""
+        self._thread.submit(self._hurry)
+
     async def close(self) -> None:
-        """Waits for the scores that are still due, for LAST_SCORES_S at most; a judge that is stuck is killed."""
+        """Waits for the scores that are still due, for ``last_scores_s`` at most; a judge that is stuck is killed."""
         finished = asyncio.get_running_loop().run_in_executor(self._thread, self._finish)
-        if not (await asyncio.wait({finished}, timeout=LAST_SCORES_S + 2 * LAST_WORDS_S))[0] and self._child:
+        if not (await asyncio.wait({finished}, timeout=self._last_scores_s + 2 * LAST_WORDS_S))[0] and self._child:
             # It takes nothing any more, and our thread waits in the middle of a job for it.
             self._child.signal(signal.SIGKILL)
         await finished
@@ -82,6 +88,15 @@ class ProbeDesk:
                 logger.warning("probes are not scored by ViSQOL: %s", error)
             self._broken = True
 
+    def _hurry(self) -> None:
+        child = self._child
+        if child is not None and child.popen.stdin is not None:
+            with contextlib.suppress(OSError):
+                child.popen.stdin.write(LOAD_IS_OVER)
+                child.popen.stdin.flush()
+            with contextlib.suppress(OSError):  # only root may raise a rank; another user's judge goes on at its own
+                os.setpriority(os.PRIO_PROCESS, child.pid, _ORDINARY_NICE)
+
     def _start(self) -> ChildProcess:
         rank = _LOWEST_RANK if os.sched_getscheduler(0) == os.SCHED_OTHER else (*_ORDINARY_CLASS, *_LOWEST_RANK)
         return spawn(
@@ -93,6 +108,7 @@ class ProbeDesk:
         )  # fmt: skip
 
     def _finish(self) -> None:
+        self._hurry()
         child = self._child
         if child is None:
             return
@@ -100,5 +116,5 @@ class ProbeDesk:
             with contextlib.suppress(OSError):
                 child.popen.stdin.close()
         with contextlib.suppress(subprocess.TimeoutExpired):
-            child.popen.wait(LAST_SCORES_S)
+            child.popen.wait(self._last_scores_s)
         child.stop(LAST_WORDS_S)

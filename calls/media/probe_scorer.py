@@ -1,9 +1,10 @@
 """``python -m calls.media.probe_scorer``: judges what probes heard, apart from the engine and after everything else.
 
-A score costs seconds of CPU, so it has a process of its own at the lowest rank, which rests three times as long as it
-works: packets come first. Jobs come over stdin, each a length (4 bytes, network order) and a MessagePack ``Job``; rows
-go to ``probes/*.parquet``. When stdin ends it works off what waits without resting, and exits; on SIGTERM what
-still waits gets a row that says so. Nothing is dropped without a row.
+A score costs seconds of CPU, so it has a process of its own at the lowest rank, which lets three quarters of the time
+to others: packets come first. To wait for a processor is rest enough, so on a busy machine it takes what is left over.
+Jobs come over stdin, each a length (4 bytes, network order) and a MessagePack ``Job``; a length of 0 says that the load
+is over. Rows go to ``probes/*.parquet``. From then on, or when stdin ends, it works off what waits without resting; on
+SIGTERM what still waits gets a row that says so. Nothing is dropped without a row.
 """
 
 from __future__ import annotations
@@ -32,8 +33,9 @@ from calls.segments import SegmentWriter
 
 REST = 3.0
 """Seconds of rest for each second of work, while the engine is at work too."""
-WAITING_MAX = 4
-"""More would be stale: the newest wait, the oldest is given up with a row."""
+WAITING_MAX = 32
+"""Some 25 MB. What waits is scored when the load is over; beyond this the oldest is given up with a row."""
+LOAD_IS_OVER = (0).to_bytes(4)
 _COARSE = 16
 """The first look for the delay takes the loudness of every millisecond."""
 
@@ -120,7 +122,7 @@ class Scorer:
         self._voice = live_voice()
         self._waiting: queue.Queue[Job | None] = queue.Queue()
         self._last = threading.Event()
-        """Nothing more will come: there is nobody left to be in the way of."""
+        """The load is over: there is nobody left to be in the way of."""
         self._gave_up = self._at_work = False
 
     def give_up(self) -> None:
@@ -133,6 +135,9 @@ class Scorer:
     def read(self, stream: BinaryIO) -> None:
         """Takes jobs until the stream ends."""
         while len(head := stream.read(4)) == 4:
+            if head == LOAD_IS_OVER:
+                self._last.set()
+                continue
             body = stream.read(int.from_bytes(head))
             with contextlib.suppress(msgspec.DecodeError):  # a torn last job of an engine that was killed
                 self._waiting.put(msgspec.msgpack.decode(body, type=Job))
@@ -142,7 +147,7 @@ class Scorer:
     def work(self) -> None:
         """Scores until the stream has ended and nothing waits."""
         while (job := self._waiting.get()) is not None:
-            began_s = time.process_time()
+            began_s, worked_s = time.monotonic(), time.process_time()
             if self._gave_up:
                 self._unscored(job, "no_time")
             elif self._waiting.qsize() >= WAITING_MAX and not self._last.is_set():
@@ -151,7 +156,9 @@ class Scorer:
                 self._score(job)
             if not self._gave_up:
                 self._flush()
-                self._last.wait((time.process_time() - began_s) * self._rest)
+                worked_s = time.process_time() - worked_s
+                waited_s = time.monotonic() - began_s - worked_s
+                self._last.wait(max(0.0, worked_s * self._rest - waited_s))
         self._flush()
 
     def _score(self, job: Job) -> None:

@@ -6,23 +6,29 @@ import asyncio
 import os
 import signal
 import subprocess
+import threading
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
+from calls_world import wait_for
 from pyarrow import parquet
 
 from calls.engine.probe_desk import ProbeDesk
+from calls.media import probe_scorer
 from calls.media.live_voice import ESPEAK, GENERATED, live_voice, make_voice
 from calls.media.opus import SAMPLE_RATE
-from calls.media.probe_scorer import Job, score
+from calls.media.probe_scorer import LOAD_IS_OVER, Job, Scorer, score
 from calls.media.recording import SEGMENT_S, HeardAudio, Recording
 from calls.media.speech import LOOP_S
 from calls.quality.alignment import gcc_phat, window_delays_ms
 from calls.quality.calibration import lossy
 from calls.quality.visqol import RATE, from_48_khz, visqol_mos
 from calls.record import ProbeRow, Side
+from calls.segments import SegmentWriter
 
 
 def no_espeak(_argv: Sequence[str]) -> bytes:
@@ -146,9 +152,76 @@ async def test_every_probe_of_a_run_gets_a_row_from_a_process_of_its_own(tmp_pat
         assert scored or row["reason"] == "no_time"
 
 
+@dataclass
+class Judge:
+    """A scorer in this process behind a pipe that stays open, whose scores cost nothing and which rests for hours."""
+
+    folder: Path
+    monkeypatch: pytest.MonkeyPatch
+
+    def __enter__(self) -> Judge:
+        self.monkeypatch.setattr(probe_scorer, "score", probe_scorer._row)
+        out, self._pipe = os.pipe()
+        self._stream = os.fdopen(out, "rb")
+        self.scorer = Scorer(SegmentWriter(self.folder / "probes", ProbeRow, "swarm-0"), "r", rest=1e7)
+        self._threads = [
+            threading.Thread(target=self.scorer.read, args=(self._stream,)),
+            threading.Thread(target=self.scorer.work),
+        ]
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._pipe)
+        for thread in self._threads:
+            thread.join(10)
+        self._stream.close()
+
+    def say(self, *words: bytes) -> None:
+        os.write(self._pipe, b"".join(words))
+
+    def rows(self, count: int) -> list[dict[str, object]]:
+        return sorted(
+            wait_for(lambda: rows if len(rows := probes(self.folder)) == count else None),
+            key=lambda row: str(row["call_id"]),
+        )
+
+
+def on_the_wire(number: int) -> bytes:
+    body = msgspec.msgpack.encode(job(bytes(96), delay_s=0.1, call_id=f"c{number:02d}"))
+    return len(body).to_bytes(4) + body
+
+
+def test_what_waits_while_the_load_is_on_is_scored_when_it_is_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Judge(tmp_path, monkeypatch) as judge:
+        judge.say(*map(on_the_wire, range(12)))
+        assert len(judge.rows(1)) == 1  # then it rests
+        judge.say(LOAD_IS_OVER)
+        assert [row["reason"] for row in judge.rows(12)] == [""] * 12
+
+
+def test_more_than_can_be_kept_is_given_up_from_the_oldest_on_and_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(probe_scorer, "WAITING_MAX", 3)
+    with Judge(tmp_path, monkeypatch) as judge:
+        judge.scorer._rest = 0.0
+        judge.scorer._waiting.mutex.acquire()  # nothing is taken before all is there
+        try:
+            for number in range(8):
+                judge.scorer._waiting.queue.append(job(bytes(96), delay_s=0.1, call_id=f"c{number:02d}"))
+        finally:
+            judge.scorer._waiting.not_empty.notify()
+            judge.scorer._waiting.mutex.release()
+        assert [row["reason"] for row in judge.rows(8)] == ["budget"] * 5 + [""] * 3
+
+
 @pytest.mark.integration
 async def test_a_judge_that_hangs_is_killed_and_keeps_nobody(tmp_path: Path) -> None:
-    desk = ProbeDesk(tmp_path, "r", "swarm-0")
+    desk = ProbeDesk(tmp_path, "r", "swarm-0", last_scores_s=0.5)
     desk.submit("c0", Side.CALLER, 100.0, heard())
     async with asyncio.timeout(10):
         while desk.pid is None:  # noqa: ASYNC110 -- a process that starts announces nothing
