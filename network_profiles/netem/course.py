@@ -39,23 +39,29 @@ class Course:
         """None in an outage and on a trace: what comes next is set whole."""
         self._timeline: Timeline | None = None
         self._ahead: Ahead | None = None
+        self._ready_for: PlainShape | None = None
+        """The shape whose trace can be followed as things are."""
         self._rate_kbit: float | None = None
         self._is_held = False
 
     def stay(self, shape: PlainShape) -> list[str]:
         """Is ``shape`` from now on, whatever it followed; returns the commands for it."""
-        self._timeline = self._ahead = self._rate_kbit = None
+        self._timeline = self._ahead = self._ready_for = self._rate_kbit = None
         return [*self._become(shape), *self._hold(held=False)]
 
     def follow(self, timeline: Timeline | None, shape: PlainShape) -> list[str]:
         """Follows ``timeline`` from now on, or stays ``shape`` without one; returns what makes it ready for that."""
-        commands = self.stay(shape)
         if timeline is None or timeline.room is None:
+            commands = self.stay(shape)
             self._timeline = timeline
             return commands
+        commands = []
+        if self._ready_for != shape:
+            commands = [*self.stay(shape), *trace_commands(self._side, shape)]
+            self._set = None
+            self._ready_for = shape
         self._ahead = Ahead(timeline)
-        self._set = None
-        return [*commands, *trace_commands(self._side, shape)]
+        return commands
 
     def due(self, now_s: float) -> Due:
         """Returns what is to be done at ``now_s``. Times asked for must not go back."""

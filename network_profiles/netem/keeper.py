@@ -26,12 +26,12 @@ from network_profiles.daemon import INNER_DEVICE, SIDES, Orders, serve
 from network_profiles.netem.arrangement import PATHS, Fifo, build_commands, fifo_commands
 from network_profiles.netem.counting import QUESTIONS, counted
 from network_profiles.netem.course import NEVER_S, Course
+from network_profiles.netem.kernel import PLUG
 from network_profiles.netem.tc import Tc
 from network_profiles.plain_profile import PlainProfile
 
 _NO_PLUG = (
-    "the kernel has no sch_plug, without which a trace's gaps cannot be kept "
-    "(modprobe sch_plug; built with CONFIG_NET_SCH_PLUG)"
+    f"the kernel has no {PLUG.module}, which keeps a trace's gaps (modprobe {PLUG.module}; built with {PLUG.option})"
 )
 
 

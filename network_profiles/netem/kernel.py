@@ -38,6 +38,8 @@ PIECES = (
     ),
     Piece(f"{_FILTER} action drop", "CONFIG_NET_ACT_GACT", "act_gact"),
 )
+PLUG = Piece("tc qdisc add dev lo root plug limit 1500", "CONFIG_NET_SCH_PLUG", "sch_plug")
+"""Without it a link works all the same, but it cannot follow a trace."""
 Runner = Callable[[Sequence[str]], int]
 """Runs a command and returns its exit code."""
 
@@ -58,6 +60,12 @@ def lacks_netem(run: Runner = run_quietly) -> list[str]:
         if shutil.which(program) is None
     ]
     return missing or list(_kernel_lacks(run))
+
+
+@cache
+def has_plug(run: Runner = run_quietly) -> bool:
+    """Whether a queue can be held: ``PLUG``. Asked once a process."""
+    return run(["unshare", "--net", "sh", "-c", PLUG.attempt]) == 0
 
 
 @cache

@@ -26,6 +26,7 @@ from network_profiles.netem.counting import counted
 from network_profiles.netem.course import Course
 from network_profiles.netem.kernel import PIECES, lacks_netem
 from network_profiles.plain_profile import plain_profile
+from network_profiles.profile import Direction, Trace
 from network_profiles.shape import PlainShape
 from network_profiles.timeline import Timeline
 from network_profiles.traces.room import WanderingRate
@@ -141,8 +142,16 @@ def test_the_backend_is_chosen_by_what_it_lacks_and_by_what_it_is_exact_for(monk
     monkeypatch.setattr(NetemBackend, "lacks", lambda _self: [])
     assert choose_backend().name == "netem"
     assert choose_backend(profile=catalogue["gprs_2g"]).name == "netem"
-    assert choose_backend(profile=catalogue["umts_driving"]).name == "userspace"
-    assert choose_backend("netem", catalogue["umts_driving"]).name == "netem"
+    file = Direction(owd_ms=50.0, queue_ms=500.0, trace=Trace(file="drive.down"))
+    recorded = catalogue["umts_driving"].model_copy(update={"down": file})
+    for profile, has_plug, name in (
+        (catalogue["umts_driving"], True, "netem"),
+        (catalogue["umts_driving"], False, "userspace"),
+        (recorded, True, "userspace"),
+    ):
+        monkeypatch.setattr("network_profiles.netem.backend.has_plug", lambda has_plug=has_plug: has_plug)
+        assert choose_backend(profile=profile).name == name
+        assert choose_backend("netem", profile).name == "netem"
     monkeypatch.setattr(NetemBackend, "lacks", lambda _self: ["no netem"])
     assert choose_backend().name == "userspace"
     with pytest.raises(LinkCannotBeBuilt, match="no netem") as caught:
@@ -201,6 +210,9 @@ def test_the_queue_is_held_in_a_traces_gap_and_only_there() -> None:
     assert heard[0.7] == []
     # The rate is still that of before the gap.
     assert heard[1.2] == ["qdisc change dev mid0 parent 10:1 handle 20: plug release_indefinite"]
+    # The same trace from its start needs nothing but its first rate: its clock is not kept waiting.
+    assert course.follow(Timeline(iter(UNEVEN), 5.0, room=room), STEADY) == []
+    assert course.due(5.0).commands == heard[0.0]
 
 
 def test_a_trace_left_in_a_gap_leaves_nothing_held_and_nothing_of_its_rates() -> None:
