@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from calls_world import Driver, Service
 
+from calls.bridge.messages import SignOut
 from calls.media.video_clip import FRAME_RATE
 from calls.record import LegRecord, Outcome
 
@@ -90,15 +91,25 @@ def check_step_down(caller: LegRecord, callee: LegRecord) -> None:
     assert caller.video_frames_sent < 0.95 * VIDEO_TALK_S * FRAME_RATE
 
 
+def least_rtt_ms(engine: Driver, name: str, network: str) -> float:
+    """The least of three sign-ins, each on a fresh link: what a busy machine adds is rarely there three times.
+
+    One alone was 340 ms too long twice in sixty with sixteen programs waiting for two cores; the least of three never
+    was by more than 7 ms.
+    """
+    trips = []
+    for _ in range(3):
+        trips.append(engine.sign_in(name, network=network).rtt_ms)
+        engine.client.request(SignOut(name=name), 20.0)
+    return min(trip for trip in trips if trip is not None)
+
+
 def test_the_same_seed_gives_the_same_link(service: Service, engine: Driver, tmp_path: Path) -> None:
     again = Driver(tmp_path / "again", "swarm-1", service.url)
     try:
         service.seed("eve")
-        first, second = engine.sign_in("eve", network="umts_r99"), again.sign_in("eve", network="umts_r99")
-        assert first.rtt_ms is not None
-        assert second.rtt_ms is not None
-        # Two processes, one after the other: a busy machine adds its own to either.
-        assert first.rtt_ms == pytest.approx(second.rtt_ms, abs=100.0)
-        assert min(first.rtt_ms, second.rtt_ms) > 190
+        first_ms, second_ms = least_rtt_ms(engine, "eve", "umts_r99"), least_rtt_ms(again, "eve", "umts_r99")
+        assert first_ms == pytest.approx(second_ms, abs=30.0)
+        assert first_ms > 190
     finally:
         again.close()

@@ -205,8 +205,10 @@ async def test_an_audio_call_that_becomes_a_video_call(people: People) -> None:
     await bob.sees_frames()
     [offer] = await bob.said("call.reoffer")
     assert offer["reason"] == "upgrade"
+    # Chromium offers a candidate of some 65 bytes for every address of the machine, and the links of tests that run
+    # at the same time come and go: 2, then 3 of them in two runs. The rest is ours, and was 1,393 bytes in both.
     lines = [line for line in offer["sdp"].splitlines() if not line.startswith("a=candidate:")]
-    assert len("\r\n".join(lines)) < 2500, "a description that a 2G link carries in a second"
+    assert len("\r\n".join(lines)) < 1500, "a description that a 2G link carries in half a second"
 
 
 async def test_both_switch_their_cameras_on_at_once(people: People) -> None:
