@@ -6,8 +6,8 @@ The wire is a namespace with three veth pairs in a row. A packet towards the dev
               gate         loss, queue      rate, delay
 
 and one from the device the same way back, each direction with queues of its own on the egress of what it passes.
-Neither end of the link is shaped itself, and netem, if it delays at all, lets go of a packet's sender: to the sender's
-socket buffer a packet that waits here has been sent, as one that waits at a base station has.
+Neither end of the link is shaped itself, and netem, if it has any rate or delay, lets go of a packet's sender: to the
+sender's socket buffer a packet that waits here has been sent, as one that waits at a base station has.
 
 - gate: an action counts every packet, and drops them in an outage.
 - loss: netem's Gilbert-Elliott chain, before the rate, so that ``rate_kbit`` is what a saturated link delivers.
@@ -47,8 +47,8 @@ _LARGEST_PACKET_BYTES = 1500
 _GATE_BURST_S = 0.01
 """How late the kernel's timer may fire without the gate losing rate by it."""
 _NO_LIMIT_PACKETS = 1_000_000
-_ORPHANED = "delay 1us"
-"""As good as none, but one: see above."""
+_ORPHANED = "rate 100tbit"
+"""None, as good as: a packet of any size takes less than a nanosecond, and so no timer either."""
 _TRACE_BURST_S = 0.001
 _TRACE_SPARE = 1.05
 """How much faster than the queue the rate behind it is on a trace: where both change all the time, a packet is charged

@@ -41,7 +41,7 @@ def test_a_direction_is_built_of_loss_then_queue_then_rate_then_delay() -> None:
     text = "\n".join(rest)
     loss, queue, rate, delay = (text.index(part) for part in ("gemodel", "htb default", "rate 50000bit\n", "delay 325"))
     assert loss < queue < rate < delay
-    assert "netem limit 1000000 delay 1us loss gemodel 1.020408% 50%" in text
+    assert "netem limit 1000000 rate 100tbit loss gemodel 1.020408% 50%" in text
     assert "htb rate 50000bit ceil 50000bit" in text
     assert "delay 325.000000ms 50.000000ms distribution clipped_normal rate 10000000000bit" in text
 
