@@ -2,7 +2,8 @@
 
 Chromium's own CPU throttle (CDP) slows one thread, the renderer's main thread, and leaves encoding, decoding and
 network threads at full speed; a quota on the group slows all of them. A quota bounds the sum over all threads: a
-single thread of a phone is slower still than what it gives, so a weak phone is flattered, never wronged.
+single thread of a phone is slower still than what it gives, so a weak phone is flattered, never wronged; by how much
+stands in every cell (cpu_speed.py).
 """
 
 from __future__ import annotations

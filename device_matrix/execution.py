@@ -14,7 +14,7 @@ from device_matrix.cpu_pressure import PressureGauge
 from device_matrix.drivers.protocol import PageTimeout
 from device_matrix.errors import CellEnvironmentError, DeviceUnavailable
 from device_matrix.evidence import CallEvidence, collect, device_leg, require_parts, write_samples
-from device_matrix.figures import Figures, figures, setup_ms
+from device_matrix.figures import Figures, cpu_figures, figures, setup_ms
 from device_matrix.hook.probe import PageProbe
 from device_matrix.judging import (
     STARVED_RATIO,
@@ -160,7 +160,8 @@ class Attempt:
             evidence, context, self.worker, self.cell, self.number,
             person=scene.person.name, peer=scene.peer.name, failure=(self.verdict.reason, self.verdict.blame),
         )  # fmt: skip
-        self.figures = figures(leg, evidence, context, quota_cores=scene.quota_cores)
+        device = self.worker.devices[self.cell.device]
+        self.figures = {**figures(leg, evidence, context), **cpu_figures(scene.cpu, device)}
         if context.call_id:
             self.worker.legs.append(leg)
             write_samples(evidence, self.worker, self.cell, context.call_id)

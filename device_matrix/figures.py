@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from calls.record import LegRecord
+from device_matrix.cpu_speed import CpuSpeed
+from device_matrix.devices import Device
 from device_matrix.evidence import CallEvidence
 from device_matrix.scenarios.call_flow import CallContext
 
@@ -17,8 +19,8 @@ def setup_ms(device: LegRecord, far: LegRecord | None) -> float | None:
     return (heard_at_s - device.intended_at_s) * 1000 - far.answer_wait_ms
 
 
-def figures(device: LegRecord, evidence: CallEvidence, context: CallContext, *, quota_cores: float | None) -> Figures:
-    """Returns the cell's figures; None where a thing was never measured. Without a quota the device had all the CPU."""
+def figures(device: LegRecord, evidence: CallEvidence, context: CallContext) -> Figures:
+    """Returns the cell's figures; None where a thing was never measured."""
     far, sent, connection = evidence.far_leg, evidence.audio.sent, evidence.connection
     last = connection.samples[-1] if connection is not None and connection.samples else None
     pair = last.pair if last is not None else None
@@ -58,8 +60,20 @@ def figures(device: LegRecord, evidence: CallEvidence, context: CallContext, *, 
         "link_late_p99_ms": evidence.drops.late_p99_ms,
         "machine_cpu_short_ratio": evidence.pressure_ratio,
         "cpu_s": round(evidence.cpu_s, 2),
-        "cpu_limit": "control group" if quota_cores is not None else "none",
-        "cpu_quota_cores": round(quota_cores, 3) if quota_cores is not None else None,
         "cpu_throttled_s": round(evidence.throttled_s, 2),
     }
     return {name: round(value, 4) if isinstance(value, float) else value for name, value in found.items()}
+
+
+def cpu_figures(cpu: CpuSpeed | None, device: Device) -> Figures:
+    """Returns what held the device's CPU, and how slow one thread of its page was against the phone's own."""
+    found: Figures = {"cpu_limit": "none" if cpu is None else "control group"}
+    if cpu is None:
+        return found
+    return found | {
+        "cpu_quota_cores": round(cpu.quota_cores, 3),
+        "cpu_busy_cores": round(cpu.used_cores, 3),
+        "cpu_thread_slowdown": round(cpu.thread_slowdown, 2),
+        "cpu_thread_slowdown_of_quota": round(cpu.expected_slowdown, 2),
+        "cpu_thread_slowdown_of_phone": device.cpu_slowdown,
+    }

@@ -21,6 +21,7 @@ from device_matrix.artifacts import SHAPING, Artifacts, StepLog
 from device_matrix.browser_path import BACKEND, BrowserPath, measure_in_browser
 from device_matrix.cells import Cell
 from device_matrix.cpu_limit import CpuGroup, quota_cores
+from device_matrix.cpu_speed import CpuSpeed, hold
 from device_matrix.cpu_unlimited import BEHIND_OTHERS, NoCpuGroup, behind, of_profile
 from device_matrix.devices import Device
 from device_matrix.drivers.network_emulation import conditions
@@ -31,6 +32,7 @@ from device_matrix.hook import init_script
 from device_matrix.owner import PREFIX, new_name, owner_is_gone
 from device_matrix.rtp_capture import LinkCapture
 from device_matrix.target_admin import Person
+from device_matrix.watchdog import Watchdog
 from device_matrix.worker import Worker
 from network_profiles.lab import LinkCounters, ShapedLink, open_link
 from network_profiles.proof import Evidence, measure
@@ -38,6 +40,7 @@ from network_profiles.proof import Evidence, measure
 MEASURE_BUDGET_S = 3.0
 MEASURE_TIMEOUT_S = 25.0
 LAUNCH_TIMEOUT_S = 25.0
+HOLD_TIMEOUT_S = 15.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +52,8 @@ class Scene:
     """Of the link, after it was measured and before the call."""
     shaping: Evidence
     group: CpuGroup | NoCpuGroup
-    quota_cores: float | None
-    """What the device may use of the CPU; None where nothing can hold it to that."""
+    cpu: CpuSpeed | None
+    """What the device was held to, as measured; None where nothing can hold it."""
     browser: Browser
     capture: LinkCapture | None
     """None where the browser shapes its own packets: then there is no link to listen at."""
@@ -123,12 +126,12 @@ def open_scene(
     stack.callback(capture.stop)
     capture.start()
     # Only now: starting a desktop browser is nothing that a phone's user waits for in a call.
-    quota = _limit(group, device)
+    cpu = _limit(browser, group, device)
     try:
         before = link.counters()
     except RingfenceError as error:
         raise LinkOff(f"the link died: {error.message}", reason="link_died", hint=error.hint) from error
-    return Scene(link, before, shaping, group, quota, browser, capture, person, peer, url)
+    return Scene(link, before, shaping, group, cpu, browser, capture, person, peer, url)
 
 
 def _open_over_loopback(
@@ -163,7 +166,8 @@ def _open_over_loopback(
     artifacts.json(SHAPING, shaping.to_dict())
     if not shaping.ok:
         raise LinkOff(f"the browser's emulation is not what '{profile.id}' says: {'; '.join(shaping.misses)}")
-    return Scene(path, path.counters(), shaping, group, _limit(group, device), browser, None, person, peer, url)
+    cpu = _limit(browser, group, device)
+    return Scene(path, path.counters(), shaping, group, cpu, browser, None, person, peer, url)
 
 
 def _cpu_group(stack: contextlib.ExitStack, worker: Worker, pids: Callable[[], list[int]]) -> CpuGroup | NoCpuGroup:
@@ -174,12 +178,12 @@ def _cpu_group(stack: contextlib.ExitStack, worker: Worker, pids: Callable[[], l
     return group
 
 
-def _limit(group: CpuGroup | NoCpuGroup, device: Device) -> float | None:
+def _limit(browser: Browser, group: CpuGroup | NoCpuGroup, device: Device) -> CpuSpeed | None:
     if isinstance(group, NoCpuGroup):
         return None
-    quota = quota_cores(device, os.cpu_count() or 1)
-    group.limit(quota)
-    return quota
+    # Playwright has no time limit for a script: one in a browser that hangs ends with its browser.
+    with Watchdog(HOLD_TIMEOUT_S, group.kill):
+        return hold(browser, group, quota_cores(device, os.cpu_count() or 1))
 
 
 @contextlib.contextmanager

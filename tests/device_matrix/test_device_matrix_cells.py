@@ -111,6 +111,9 @@ def require_whole_call(worker: Worker, result: CellResult) -> None:
     assert figures["owd_down_p50_ms"] >= profile.down.owd_ms - 3 * profile.down.jitter_ms
     assert figures["ptime_up_ms"] == 20.0
     assert str(figures["local_candidate"]).startswith("host 10.213.")
+    assert isinstance(figures["cpu_quota_cores"], float)
+    assert isinstance(figures["cpu_busy_cores"], float)
+    assert 0 < figures["cpu_busy_cores"] <= 1.25 * figures["cpu_quota_cores"] + 0.05
     assert result.replay == f"ringfence matrix --plan smoke --cell {result.cell}"
 
 
