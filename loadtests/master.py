@@ -21,28 +21,22 @@ from bedrock.errors import RingfenceError
 from bedrock.exit_codes import ExitCode
 from loadtests import handshake, shipping
 from loadtests.aggregate import SwarmView
-from loadtests.attendance import Attendance, Change
 from loadtests.changes import Changes
-from loadtests.handshake import RollCall
+from loadtests.crew import Crew
 from loadtests.job import LOCAL, OPTION, SwarmJob
-from loadtests.live_view import LiveView
+from loadtests.live_view import LiveView, Severity
 from loadtests.load_line import planned_calls
 from loadtests.plan import LoadPlan, load_plan
 from loadtests.preparation import prepare_run
-from loadtests.receiving import Receiver
 from loadtests.run_folder import SwarmFolder
 from loadtests.service import Target
 from loadtests.shapes.driver import StepDriver
-from loadtests.switchboard import Switchboard
 
 logger = logging.getLogger(__name__)
 
 SIGN_IN_S = 20.0
 """How long the load waits for the last people to sign in; who is not online then is simply not called."""
 ALMOST_ALL = 0.98
-STILL_SENDING_S = 5.0
-LONGEST_SHIPPING_S = 180.0
-"""A worker whose records are still coming in at the end is waited for, but not for ever."""
 ENGINE_NOT_STARTED = "engine_not_started"
 """A fault that ends the run: the plan cannot be carried out, and nothing is lost yet."""
 
@@ -63,7 +57,6 @@ class SwarmMaster:
     def __init__(self, environment: Environment, clock: Clock) -> None:
         self.environment = environment
         self.phase = Phase.IDLE
-        self.view = SwarmView()
         self.problem = ""
         """Why the last start was refused, for the web UI."""
         self.plan = ""
@@ -77,13 +70,7 @@ class SwarmMaster:
         self._driver: StepDriver | None = None
         self._loading_since_s = 0.0
         self._greenlets: list[gevent.Greenlet] = []
-        self._drained = RollCall(())
-        self._final = RollCall(())
-        self._switchboard = Switchboard(self._runner, {}, clock)
-        self._attendance = Attendance(self._runner, {}, clock)
-        self._receiver: Receiver | None = None
-        self._reported: set[int] = set()
-        """Workers whose final report is here."""
+        self._crew: Crew | None = None
         for message, listener in (
             (handshake.SECOND, self._on_second),
             (handshake.PRESENCE, self._on_presence),
@@ -114,12 +101,10 @@ class SwarmMaster:
         )
         if ready.target.is_ours:
             self._target = ready.target
-        self.view, self.problem = SwarmView(), ""
+        self.problem = ""
         self._folder, self._job, plan = ready.folder, ready.job, ready.job.plan
-        self._switchboard = Switchboard(self._runner, ready.job.slots, self._clock)
-        self._attendance = Attendance(self._runner, ready.job.slots, self._clock)
-        self._receiver, self._reported = Receiver(ready.folder.path, self._clock), set()
-        self._live, self._driver = LiveView(ready.folder.path, self.view), None
+        self._crew = Crew(self._runner, ready.job.slots, ready.folder.path, self._clock, self._fault)
+        self._live, self._driver = LiveView(ready.folder.path, self._crew.view), None
         vars(options)[OPTION] = ready.job.to_wire()
         self.environment.host = ready.target.url
         self.phase = Phase.READY
@@ -128,6 +113,11 @@ class SwarmMaster:
         logger.info("Plan %s", self.plan)
         self._greenlets = [gevent.spawn(self._every_second)]
         return plan.people + plan.probe_calls, plan.spawn_rate_per_s, plan.probe_calls
+
+    @property
+    def view(self) -> SwarmView:
+        """Of the present run or the last one."""
+        return self._crew.view if self._crew is not None else SwarmView()
 
     @property
     def is_headless(self) -> bool:
@@ -174,32 +164,16 @@ class SwarmMaster:
 
         ``drain_s`` is how long calls may take to end by themselves; None leaves it to the plan.
         """
-        if drain_s == 0:
-            self._drained.wait_no_longer()
+        if drain_s == 0 and self._crew is not None:
+            self._crew.hurry()
         with self._lock:
-            if self.phase not in (Phase.READY, Phase.LOADING) or self._job is None or self._live is None:
+            if self.phase not in (Phase.READY, Phase.LOADING) or self._job is None or self._crew is None:
                 return
             self.phase = Phase.ENDING
             drain_s = self._job.plan.effective_drain_s if drain_s is None else drain_s
             logger.info("The load ends: waiting up to %.0f s for calls to end by themselves", drain_s)
-            slots = set(self._job.slots.values()) - self._attendance.gone - self._reported
-            self._drained, self._final = RollCall(slots), RollCall(slots)
-            self._runner.send_message(handshake.END, {"drain_s": drain_s})
-            self._drained.wait(drain_s + handshake.DRAIN_MARGIN_S)
-            self._runner.send_message(handshake.CLOSE, {})
-            for slot in self._wait_for_reports():
-                self._fault("worker_silent", f"worker {slot} sent no final report", "invalid")
+            self._crew.end(drain_s)
             self._finish(interrupted)
-
-    def _wait_for_reports(self) -> list[int]:
-        """Returns the workers that sent no final report. One that still sends records is given more time."""
-        now_s = self._clock.monotonic_s()
-        deadline_s, latest_s = now_s + handshake.CLOSE_S + handshake.DRAIN_MARGIN_S, now_s + LONGEST_SHIPPING_S
-        while (missing := self._final.wait(0.5)) and now_s < min(deadline_s, latest_s):
-            now_s = self._clock.monotonic_s()
-            if self._receiver and any(self._receiver.heard_within(slot, STILL_SENDING_S) for slot in missing):
-                deadline_s = max(deadline_s, now_s + handshake.CLOSE_S)
-        return missing
 
     def on_test_stopping(self) -> None:
         """Locust stops the test. If the run is not over, somebody wants it to stop now."""
@@ -226,20 +200,18 @@ class SwarmMaster:
     # -- what workers say
 
     def _on_second(self, environment: Environment, msg: Any, **_kwargs: Any) -> None:
-        slot = msg.data["slot"]
-        self._attendance.introduce(slot, msg.data["whereabouts"])
-        if slot not in self._attendance.away:
-            self.view.take(slot, msg.data["second"], self._clock.unix_s())
+        if self._crew is not None:
+            self._crew.hear_second(msg.data)
 
     def _on_presence(self, environment: Environment, msg: Any, **_kwargs: Any) -> None:
-        if msg.data["slot"] not in self._attendance.away:
-            self._switchboard.hear(msg.data["slot"], msg.data["online"], msg.data["engaged"])
+        if self._crew is not None:
+            self._crew.hear_presence(msg.data)
 
     def _on_time(self, environment: Environment, msg: Any, **_kwargs: Any) -> None:
         self._answer(msg, handshake.TIME_IS, {"sent_at_s": msg.data["sent_at_s"], "master_at_s": self._clock.unix_s()})
 
     def _on_piece(self, environment: Environment, msg: Any, **_kwargs: Any) -> None:
-        answer = self._receiver.take(msg.data) if self._receiver else None
+        answer = self._crew.hear_piece(msg.data) if self._crew is not None else None
         if answer is not None:
             self._answer(msg, shipping.GOT, answer)
 
@@ -254,14 +226,12 @@ class SwarmMaster:
             gevent.spawn(self.end, 0, interrupted=True)
 
     def _on_drained(self, environment: Environment, msg: Any, **_kwargs: Any) -> None:
-        self._drained.answer(msg.data["slot"])
+        if self._crew is not None:
+            self._crew.hear_drained(msg.data["slot"])
 
     def _on_final(self, environment: Environment, msg: Any, **_kwargs: Any) -> None:
-        slot = msg.data["slot"]
-        self.view.take(slot, msg.data["second"], self._clock.unix_s())
-        self._reported.add(slot)
-        self._drained.give_up(slot)
-        self._final.answer(slot)
+        if self._crew is not None:
+            self._crew.hear_final(msg.data["slot"], msg.data["second"])
         self._answer(msg, handshake.ACK, {})
 
     # -- our own greenlets
@@ -302,8 +272,8 @@ class SwarmMaster:
     def _every_second(self) -> None:
         while self.phase is not Phase.ENDED:
             gevent.sleep(1.0)
-            self._switchboard.drop_the_silent()
-            self._watch_workers()
+            if self._crew is not None:
+                self._crew.watch()
             if self._live is not None:
                 self._live.second(self._clock.unix_s(), self.stage, self.wanted_calls)
             length_s = self._job.plan.length_s() if self._job else None
@@ -346,26 +316,6 @@ class SwarmMaster:
         """What is shown of the present run or the last one; None before the first."""
         return self._live
 
-    def _watch_workers(self) -> None:
-        for change, slot in self._attendance.look():
-            if slot in self._reported:
-                # Its data are safe: it may go.
-                self._give_up(slot)
-            elif change is Change.AWAY:
-                lost = self.view.lose(slot)
-                self._switchboard.drop(slot)
-                detail = f"worker {slot} is gone, with {lost} calls of its people in progress"
-                self._fault("worker_lost", detail, "invalid")
-            elif change is Change.BACK:
-                self.view.regain(slot)
-                self._fault("worker_back", f"worker {slot} had only been stalled: it goes on", "note")
-            else:
-                self._give_up(slot)
-
-    def _give_up(self, slot: int) -> None:
-        self._drained.give_up(slot)
-        self._final.give_up(slot)
-
     def _finish(self, interrupted: bool) -> None:
         now_s = self._clock.unix_s()
         self.phase = Phase.ENDED
@@ -388,6 +338,6 @@ class SwarmMaster:
         elif "invalid" in told:
             self.exit_with(ExitCode.INVALID)
 
-    def _fault(self, what: str, detail: str, severity: Any) -> None:
+    def _fault(self, what: str, detail: str, severity: Severity) -> None:
         if self._live is not None:
             self._live.fault(self._clock.unix_s(), what, detail, severity)

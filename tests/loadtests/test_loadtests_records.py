@@ -61,8 +61,8 @@ def stall(swarm: Swarm, worker: subprocess.Popen[bytes], lost_before: int) -> No
 
 def test_every_call_of_a_surviving_worker_has_its_records(tmp_path: Path) -> None:
     with swarm_in(tmp_path) as swarm:
-        swarm.start_distributed(write_plan(tmp_path, calls=9, people=60), workers=3)
-        swarm.wait_for(lambda second: second["stage"] == "hold" and second["completed"] >= 9)
+        swarm.start_distributed(write_plan(tmp_path, calls=6, people=39), workers=3)
+        swarm.wait_for(lambda second: second["stage"] == "hold" and second["completed"] >= 6)
         killed, stalled, slow = swarm.processes[1:]
         slots = {slot_of(swarm, worker): worker for worker in (killed, stalled, slow)}
         dead = next(slot for slot, worker in slots.items() if worker is killed)

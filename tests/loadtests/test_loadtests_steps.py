@@ -37,7 +37,7 @@ slo = "slo.toml"
 [service]
 no_answer_s = 2
 [swarm]
-people = 180
+people = 120
 spawn_rate_per_s = 100
 mix = "hotline"
 talk_s = { median = 0.8, sigma = 0.1, min = 0.6, max = 1.0 }

@@ -1,0 +1,117 @@
+"""The workers of one run as the master knows them: what they say, who is missing, and whether their data are safe."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from bedrock.clock import Clock
+from loadtests import handshake
+from loadtests.aggregate import SwarmView
+from loadtests.attendance import Attendance, Change
+from loadtests.handshake import RollCall
+from loadtests.live_view import Severity
+from loadtests.receiving import Receiver
+from loadtests.switchboard import Switchboard
+
+STILL_SENDING_S = 5.0
+LONGEST_SHIPPING_S = 180.0
+"""A worker whose records are still coming in at the end is waited for, but not for ever."""
+TellFault = Callable[[str, str, Severity], None]
+
+
+class Crew:
+    """Of one run. ``tell_fault`` takes what happened, the details and how bad it is."""
+
+    def __init__(
+        self, runner: Any, slots: Mapping[str, int], run_folder: Path, clock: Clock, tell_fault: TellFault
+    ) -> None:
+        self.view = SwarmView()
+        self._runner = runner
+        self._slots = slots
+        self._clock = clock
+        self._tell_fault = tell_fault
+        self._switchboard = Switchboard(runner, slots, clock)
+        self._attendance = Attendance(runner, slots, clock)
+        self._receiver = Receiver(run_folder, clock)
+        self._drained = RollCall(())
+        self._final = RollCall(())
+        self._reported: set[int] = set()
+        """Workers whose final report is here."""
+
+    # -- what workers say
+
+    def hear_second(self, said: dict[str, Any]) -> None:
+        """Takes in a worker's second."""
+        self._attendance.introduce(said["slot"], said["whereabouts"])
+        if said["slot"] not in self._attendance.away:
+            self.view.take(said["slot"], said["second"], self._clock.unix_s())
+
+    def hear_presence(self, said: dict[str, Any]) -> None:
+        """Takes in who of a worker's people is online and busy."""
+        if said["slot"] not in self._attendance.away:
+            self._switchboard.hear(said["slot"], said["online"], said["engaged"])
+
+    def hear_piece(self, said: dict[str, Any]) -> dict[str, Any] | None:
+        """Keeps a piece of a remote worker's records. Returns the answer, None for no answer."""
+        return self._receiver.take(said)
+
+    def hear_drained(self, slot: int) -> None:
+        """Notes that a worker's calls are over."""
+        self._drained.answer(slot)
+
+    def hear_final(self, slot: int, second: dict[str, Any]) -> None:
+        """Takes in a worker's final report: its data are safe."""
+        self.view.take(slot, second, self._clock.unix_s())
+        self._reported.add(slot)
+        self._drained.give_up(slot)
+        self._final.answer(slot)
+
+    # -- what the master asks of them
+
+    def watch(self) -> None:
+        """Notes who fell silent, who came back and who is gone for good."""
+        self._switchboard.drop_the_silent()
+        for change, slot in self._attendance.look():
+            if slot in self._reported:
+                # Its data are safe: it may go.
+                self._give_up(slot)
+            elif change is Change.AWAY:
+                lost = self.view.lose(slot)
+                self._switchboard.drop(slot)
+                detail = f"worker {slot} is gone, with {lost} calls of its people in progress"
+                self._tell_fault("worker_lost", detail, "invalid")
+            elif change is Change.BACK:
+                self.view.regain(slot)
+                self._tell_fault("worker_back", f"worker {slot} had only been stalled: it goes on", "note")
+            else:
+                self._give_up(slot)
+
+    def end(self, drain_s: float) -> None:
+        """Lets everybody's calls end, then has every worker report. A fault for each that does not."""
+        slots = set(self._slots.values()) - self._attendance.gone - self._reported
+        self._drained, self._final = RollCall(slots), RollCall(slots)
+        self._runner.send_message(handshake.END, {"drain_s": drain_s})
+        self._drained.wait(drain_s + handshake.DRAIN_MARGIN_S)
+        self._runner.send_message(handshake.CLOSE, {})
+        for slot in self._wait_for_reports():
+            self._tell_fault("worker_silent", f"worker {slot} sent no final report", "invalid")
+
+    def hurry(self) -> None:
+        """Waits no longer for calls to end by themselves."""
+        self._drained.wait_no_longer()
+
+    def _wait_for_reports(self) -> list[int]:
+        """Returns the workers that sent no final report. One that still sends records is given more time."""
+        now_s = self._clock.monotonic_s()
+        deadline_s, latest_s = now_s + handshake.CLOSE_S + handshake.DRAIN_MARGIN_S, now_s + LONGEST_SHIPPING_S
+        while (missing := self._final.wait(0.5)) and now_s < min(deadline_s, latest_s):
+            now_s = self._clock.monotonic_s()
+            if any(self._receiver.heard_within(slot, STILL_SENDING_S) for slot in missing):
+                deadline_s = max(deadline_s, now_s + handshake.CLOSE_S)
+        return missing
+
+    def _give_up(self, slot: int) -> None:
+        self._drained.give_up(slot)
+        self._final.give_up(slot)
