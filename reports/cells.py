@@ -18,6 +18,8 @@ from calls.record import Blame
 from reports.run_folder import refuse_newer
 
 CELL_FORMAT = 1
+DEATHS = frozenset({"browser_died", "link_died"})
+"""Reasons of an environment error: what served this attempt alone died in the middle of it."""
 
 
 class CellStatus(StrEnum):

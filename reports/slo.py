@@ -75,6 +75,8 @@ class ValidityBounds(Written):
     who passed at last may have passed by luck. It also bounds a product that crashes browsers now and then."""
     environment_retries_forgiven: int = Field(default=1, ge=0)
     """So many cells may need another attempt, whatever share of a small matrix they are."""
+    deaths_repaired_max: int = Field(default=0, ge=0)
+    """Browsers and links that may die in the middle of a cell, even when the next attempt passes."""
     unreadable_segments_max: int = Field(default=0, ge=0)
     cpu_ratio_max: float = Field(default=0.97, gt=0)
     """Of one core, for a second of an engine or a Locust worker: each has one thread that does the work."""

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
-from reports.cells import CellStatus
+from reports.cells import DEATHS, CellStatus
 from reports.live import LiveReader
 from reports.machine import busy_cpu, file_descriptors, local_ports, loop_lag, moment, on_host, steal
 from reports.slo import ValidityBounds
@@ -245,6 +245,21 @@ def _matrix_retries(store: RunStore, bounds: ValidityBounds) -> Check:
     return Check(share, limit, len(cells), reason, "ratio")
 
 
+def _matrix_deaths(store: RunStore, bounds: ValidityBounds) -> Check:
+    """A link that was off says nothing of the product. A browser that died may: a page can kill it."""
+    limit = bounds.deaths_repaired_max
+    spoiled = [attempt for cell in store.cells.cells for attempt in cell.environment_errors]
+    died = [attempt for attempt in spoiled if attempt.reason in DEATHS]
+    if len(died) <= limit:
+        return Check(len(died), limit, len(store.cells.cells), "")
+    first = died[0]
+    reason = (
+        f"{counted(len(died), 'attempt')} ended with the death of a browser or a link, "
+        f"e.g. {first.cell}, attempt {first.attempt} [{first.reason}]: {first.detail}"
+    )
+    return Check(len(died), limit, len(store.cells.cells), reason)
+
+
 def _starts_dropped(store: RunStore, bounds: ValidityBounds) -> Check:
     limit = bounds.starts_dropped_ratio_max
     rows = store.rows(
@@ -287,5 +302,6 @@ _RULES: tuple[tuple[str, RuleKind, Callable[[RunStore, ValidityBounds], Check]],
     ("swarm_ran", RuleKind.EVIDENCE, _swarm_ran),
     ("matrix_ran", RuleKind.EVIDENCE, _matrix_ran),
     ("matrix_retries", RuleKind.EVIDENCE, _matrix_retries),
+    ("matrix_deaths", RuleKind.EVIDENCE, _matrix_deaths),
     ("starts_dropped", RuleKind.EVIDENCE, _starts_dropped),
 )

@@ -66,7 +66,7 @@ try:
     raise SystemExit("a dead engine answered")
 except EngineGone as gone:
     assert "exit code -9" in str(gone), gone
-assert time.monotonic() - began < 1.0
+assert time.monotonic() - began < 4.0  # not when the patience of 5 s is over
 engine.close()
 ticker.kill()
 print("all fine")

@@ -79,7 +79,7 @@ def test_a_killed_engine_is_told_at_once_and_its_segments_stay_readable(tmp_path
         began_s = time.monotonic()
         with pytest.raises(EngineGone, match="exit code -9"):
             cut()
-        assert time.monotonic() - began_s < 1.0
+        assert time.monotonic() - began_s < 4.0  # and not when some limit is over
         assert not here.client.is_alive()
         with pytest.raises(EngineGone):
             here.client.request(Snapshot(name="ann"), 5.0)

@@ -83,18 +83,19 @@ def run_cell(worker: Worker, cell: Cell, monkeypatch: pytest.MonkeyPatch, step_o
     plugin.run_cell(worker, cell, cast(pytest.Item, SimpleNamespace(user_properties=[])))
 
 
-def slo_of_the_matrix_alone() -> SloFile:
+def slo_of_the_matrix_alone(allowed_deaths: int) -> SloFile:
     """One rule that a single cell can decide, and no opinion on how busy this machine is."""
     lenient = {"send_late_seconds_ratio_max": 1.0, "busy_seconds_ratio_max": 1.0, "health_gap_s_max": 1000.0}
+    lenient["deaths_repaired_max"] = allowed_deaths
     rule = {"name": "cells pass", "metric": "cell_pass_ratio", "objective": ">= 0.04"}
     return check_slo({"name": "test", "validity": lenient, "rule": [rule]}, "test")
 
 
-def judged(worker: Worker) -> Summary:
+def judged(worker: Worker, *, allowed_deaths: int) -> Summary:
     worker.flush()
     manifest = {"run_id": "test-run", "started_at_s": STARTED_AT_S, "ended_at_s": STARTED_AT_S + 60}
     (worker.run_folder / "manifest.json").write_text(json.dumps(manifest))
-    summary = summarize(worker.run_folder, slo_of_the_matrix_alone())
+    summary = summarize(worker.run_folder, slo_of_the_matrix_alone(allowed_deaths))
     write_all(worker.run_folder, summary)
     return summary
 
@@ -103,7 +104,10 @@ def test_a_death_that_a_retry_repairs_is_told_and_one_that_none_repairs_makes_th
     worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run_cell(worker, MENDED, monkeypatch, {1: "sustain"})
-    summary = judged(worker)
+    summary = judged(worker, allowed_deaths=0)
+    assert summary.verdict == "INVALID"
+    assert "attempt 1 [browser_died]" in summary.reasons[0]
+    summary = judged(worker, allowed_deaths=1)
     assert (summary.verdict, summary.reasons) == ("PASS", [])
     (cell,) = summary.matrix.grid
     assert (cell.status, cell.attempts) == ("passed", 2)
@@ -117,7 +121,7 @@ def test_a_death_that_a_retry_repairs_is_told_and_one_that_none_repairs_makes_th
 
     with pytest.raises(pytest.fail.Exception, match=r"environment_error \[browser_died\]"):
         run_cell(worker, DOOMED, monkeypatch, {1: "open_page", 2: "open_page"})
-    summary = judged(worker)
+    summary = judged(worker, allowed_deaths=3)
     assert summary.verdict == "INVALID"
     assert summary.matrix.by_status == {"environment_error": 1, "passed": 1}
     broken = {rule.name for rule in summary.rules if rule.verdict == "INVALID"}

@@ -65,6 +65,8 @@ class SyntheticRun:
     """So many cells end in an environment error, retried in vain."""
     retried: int = 0
     """So many cells pass at the second attempt."""
+    retried_for: str = "link_off"
+    """The reason of the first."""
     failing_cells: int = 0
     missing_cells: int = 0
     manifest: dict[str, Any] = field(default_factory=dict)
@@ -245,7 +247,7 @@ class SyntheticRun:
 
     def _attempts(self, index: int, result: CellResult) -> list[CellResult]:
         broken = {
-            "status": CellStatus.ENVIRONMENT_ERROR, "blame": Blame.GENERATOR, "reason": "link_off",
+            "status": CellStatus.ENVIRONMENT_ERROR, "blame": Blame.GENERATOR, "reason": self.retried_for,
             "detail": "the link was measured at 31 kbit/s down, and the profile says 50",
         }  # fmt: skip
         if index < self.environment_errors:

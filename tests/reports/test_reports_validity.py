@@ -83,6 +83,8 @@ def _strange(leg: LegRecord) -> LegRecord:
         ("matrix_ran", {"cells": False, "manifest": {"plan": {"matrix": {"workers": 4}}}}, "a device matrix was"),
         ("matrix_retries", {"retried": 10},
          r"failed at least once in 10 of 48 cells, link_off 10, e\.g\. .*--.*: the link was measured"),
+        ("matrix_deaths", {"retried": 1, "retried_for": "browser_died"},
+         r"1 attempt ended with the death of a browser or a link, e\.g\. .*--.*, attempt 1 \[browser_died\]"),
         ("starts_dropped", {"starts_dropped_ratio": 0.2}, r"\(19\.\d %\) could not happen.*swarm-\d, first in second"),
         ("something_recorded", {"calls": 0, "cells": False}, "nothing was recorded"),
     ],
@@ -141,6 +143,17 @@ def test_a_stated_number_of_retries_is_forgiven_whatever_their_share(
     assert summary.matrix.by_status == {"passed": 48}
 
 
+@pytest.mark.parametrize(("allowed", "verdict"), [(1, Verdict.INVALID), (2, Verdict.PASS)])
+def test_deaths_that_a_retry_repaired_are_allowed_as_far_as_the_slo_file_says(
+    tmp_path: Path, allowed: int, verdict: Verdict
+) -> None:
+    bounds = ValidityBounds(deaths_repaired_max=allowed)
+    folder = healthy(retried=2, retried_for="browser_died").write(tmp_path)
+    summary = summarize(folder, SMOKE.model_copy(update={"validity": bounds}))
+    assert summary.verdict is verdict
+    assert summary.matrix.by_status == {"passed": 48}
+
+
 def test_retries_cannot_make_a_failure_of_the_product_invalid(tmp_path: Path) -> None:
     summary = summarize(healthy(retried=10, lose_every_nth_answer=10).write(tmp_path), SMOKE)
     assert summary.verdict is Verdict.FAIL
@@ -159,6 +172,6 @@ def test_every_validity_rule_is_broken_somewhere_above(tmp_path: Path) -> None:
     assert {rule.name for rule in rules} == {
         "harness_faults", "send_late_seconds", "send_late_legs", "datagrams_dropped", "engine_health_gap",
         "lost_call_halves", "clock_agreement", "files_readable", "run_supervised", "run_complete",
-        "something_recorded", "swarm_ran", "matrix_ran", "matrix_retries", "starts_dropped", "cpu", "loop_lag", "steal",
-        "file_descriptors", "local_ports",
+        "something_recorded", "swarm_ran", "matrix_ran", "matrix_retries", "matrix_deaths", "starts_dropped", "cpu",
+        "loop_lag", "steal", "file_descriptors", "local_ports",
     }  # fmt: skip
