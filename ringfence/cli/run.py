@@ -175,7 +175,7 @@ def conduct(
         console.print(f"[dim]ringfence:[/] removed what an earlier run left: {leftover}", highlight=False)
     clock = SystemClock()
     folder = create_run_folder(runs, plan, clock)
-    signal.signal(signal.SIGTERM, _interrupt)
+    signal.signal(signal.SIGTERM, end_at_once)
     interrupted = False
     with Screen(console, f"ringfence {plan.written.name}", plan.written.estimated_duration_s) as screen:
         screen.say(f"run folder {folder.path}")
@@ -184,6 +184,7 @@ def conduct(
             conductor.run()
         except KeyboardInterrupt:
             interrupted = True
+            signal.signal(signal.SIGTERM, end_at_once)
         screen.say("reading the records and judging")
     code = judge(folder.path, plan.slo, json=json)
     return ExitCode.INTERRUPTED if interrupted else code
@@ -198,5 +199,7 @@ def _check_filters(plan: Plan, filters: dict[str, str]) -> None:
     narrow(cells, Filters(names["cell"], names["devices"], names["networks"], names["scenarios"], names["drivers"]))
 
 
-def _interrupt(_number: int, _frame: FrameType | None) -> None:
+def end_at_once(_number: int, _frame: FrameType | None) -> None:
+    """Handles SIGTERM as Ctrl-C, once: whoever ends a group of processes, as timeout(1) does, signals us twice."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     raise KeyboardInterrupt

@@ -11,7 +11,7 @@ import contextlib
 import os
 import selectors
 import signal
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from bedrock.child_process import ChildProcess
@@ -69,8 +69,9 @@ class Conductor:
             interrupted = True
             raise
         finally:
-            self._end_everything()
-            self.folder.finish(interrupted=interrupted)
+            with undisturbed():
+                self._end_everything()
+                self.folder.finish(interrupted=interrupted)
             self.selector.close()
 
     def _start_target(self) -> None:
@@ -196,22 +197,29 @@ class Conductor:
 
     def _end_everything(self) -> None:
         """Ends what still runs, the callers before the called, each with a bounded grace."""
-        previous = signal.signal(signal.SIGINT, signal.SIG_IGN)
-        try:
-            if self.matrix is not None and self.matrix.is_running():
-                self.matrix.signal(signal.SIGINT)
-                with contextlib.suppress(Exception):
-                    self.matrix.popen.wait(20)
-            if self.matrix is not None:
-                self.matrix.stop()
-            if self.swarm is not None:
-                self.swarm.master.stop(timeout_s=20)
-                for worker in self.swarm.workers:
-                    worker.stop(timeout_s=10)
-            if self.target is not None and self.target.process is not None:
-                self.target.process.stop(timeout_s=10)
-            for descriptor in self._watched:
-                os.close(descriptor)
-            self._watched.clear()
-        finally:
-            signal.signal(signal.SIGINT, previous)
+        if self.matrix is not None and self.matrix.is_running():
+            self.matrix.signal(signal.SIGINT)
+            with contextlib.suppress(Exception):
+                self.matrix.popen.wait(20)
+        if self.matrix is not None:
+            self.matrix.stop()
+        if self.swarm is not None:
+            self.swarm.master.stop(timeout_s=20)
+            for worker in self.swarm.workers:
+                worker.stop(timeout_s=10)
+        if self.target is not None and self.target.process is not None:
+            self.target.process.stop(timeout_s=10)
+        for descriptor in self._watched:
+            os.close(descriptor)
+        self._watched.clear()
+
+
+@contextlib.contextmanager
+def undisturbed() -> Iterator[None]:
+    """Lets no impatient second Ctrl-C or SIGTERM break off the end of a run: it is bounded in time by itself."""
+    previous = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
