@@ -49,7 +49,7 @@ _GATE_BURST_S = 0.01
 _NO_LIMIT_PACKETS = 1_000_000
 _ORPHANED = "rate 100tbit"
 """None, as good as: a packet of any size takes less than a nanosecond, and so no timer either."""
-_TRACE_BURST_S = 0.001
+_TRACE_BURST_S = 0.002
 _TRACE_SPARE = 1.05
 """How much faster than the queue the rate behind it is on a trace: where both change all the time, a packet is charged
 by two rates now and then, and what it was late by must not stay. What HTB's burst let through early goes as quickly,

@@ -58,12 +58,13 @@ def test_a_link_that_changes_is_what_the_model_says() -> None:
 
 def test_a_trace_is_followed_and_its_gap_kept_as_the_model_says() -> None:
     """Goodput within 3 %, its course too, delay 2 %, both edges of the gap 50 ms, order kept."""
-    # By chance of a busy machine one of 10 figures may miss; none of another trace as well.
-    assert _misses_of_a_trace(seed=235) == [] or _misses_of_a_trace(seed=5) == []
+    # A machine that stops for a moment may spoil one look at 10 figures, but not two.
+    assert _misses_of_a_trace() == [] or _misses_of_a_trace() == []
 
 
-def _misses_of_a_trace(seed: int) -> list[str]:
+def _misses_of_a_trace() -> list[str]:
     """Of a link that is saturated for 3.2 s, with a gap of 0.9 s in the middle."""
+    seed = 5
     trace = load_catalogue()["umts_driving"].down.trace
     assert trace is not None
     assert trace.process is not None
