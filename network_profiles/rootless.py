@@ -17,7 +17,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from network_profiles.addresses import CLAIMS_FOLDERS
+from network_profiles.addresses import claims_folder
 from network_profiles.errors import LinkCannotBeBuilt
 from network_profiles.interfaces import bring_loopback_up
 
@@ -99,11 +99,10 @@ def main() -> None:
 
 def _hide_claims_of_others() -> None:
     """Our addresses are in nobody else's way: their claims and ours must not meet in one folder."""
-    folder = CLAIMS_FOLDERS[-1]
     try:
-        folder.mkdir(exist_ok=True)
-    except OSError as error:
-        raise SystemExit(f"{folder} cannot be made: {error}") from None
+        folder = claims_folder()  # of the machine, where anybody may be allowed to write
+    except LinkCannotBeBuilt as error:
+        raise SystemExit(f"{error.message} ({error.hint})") from None
     if _LIBC.mount(b"ringfence", os.fsencode(folder), b"tmpfs", 0, b"mode=700") != 0:
         number = ctypes.get_errno()
         raise SystemExit(f"nothing can be mounted on {folder}: {os.strerror(number)}")
