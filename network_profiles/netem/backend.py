@@ -5,7 +5,7 @@ from __future__ import annotations
 from network_profiles.addresses import Claim
 from network_profiles.counters import DirectionCounters, LinkCounters
 from network_profiles.daemon_link import DaemonLink, missing_for_daemon, start_daemon
-from network_profiles.netem.kernel import has_plug, lacks_netem, run_quietly
+from network_profiles.netem.kernel import lacks_netem, run_quietly
 from network_profiles.profile import NetworkProfile
 from network_profiles.shaped_link import BackendName, ShapedLink
 
@@ -21,11 +21,9 @@ class NetemBackend:
         return missing_for_daemon() or lacks_netem()
 
     def is_exact_for(self, profile: NetworkProfile) -> bool:
-        # A generated trace has steps of 100 ms, which are followed packet by packet. A recorded one says to the
-        # millisecond when there is room, of which only the rate of each 100 ms is followed: its mean, its gaps, and
-        # its queue are right, a lone packet's wait for its moment is not there.
-        traces = [trace for trace in (profile.down.trace, profile.up.trace) if trace is not None]
-        return not traces or (all(trace.process is not None for trace in traces) and has_plug())
+        # A trace is followed by its rates of 100 ms. Of a generated one that is all there is, yet a packet that a gap
+        # meets on its way leaves before the gap; a recorded one says to the millisecond when there is room.
+        return profile.down.trace is None and profile.up.trace is None
 
     def open(self, profile: NetworkProfile, claim: Claim, *, seed: int, name: str) -> ShapedLink | None:
         child = start_daemon(_DAEMON, claim, profile, seed=seed, name=name)

@@ -63,12 +63,6 @@ def lacks_netem(run: Runner = run_quietly) -> list[str]:
 
 
 @cache
-def has_plug(run: Runner = run_quietly) -> bool:
-    """Whether a queue can be held: ``PLUG``. Asked once a process."""
-    return run(["unshare", "--net", "sh", "-c", PLUG.attempt]) == 0
-
-
-@cache
 def _kernel_lacks(run: Runner) -> tuple[str, ...]:
     """Asked once a process: a kernel keeps what it has, and each answer takes a namespace."""
     if run(["unshare", "--net", "true"]) != 0:
