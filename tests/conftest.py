@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -32,6 +33,12 @@ def _children() -> set[int]:
 
 def _threads() -> set[str]:
     return {f"{thread.name}#{thread.ident}" for thread in threading.enumerate()}
+
+
+def pytest_collection_modifyitems() -> None:
+    """Refuses a process that gevent has patched, which importing Locust does: its threads never wake again."""
+    if "gevent.monkey" in sys.modules and sys.modules["gevent.monkey"].is_module_patched("threading"):
+        raise pytest.UsageError("a test module imports Locust, and gevent has patched this process: start a child")
 
 
 @pytest.fixture(autouse=True)

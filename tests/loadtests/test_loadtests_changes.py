@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from dataclasses import fields
 
 import pytest
-from locust.argument_parser import LocustArgumentParser
 
 from bedrock.errors import InputError
-from loadtests.arguments import OPTIONS, StartForm, values_of
+from loadtests.arguments import OPTIONS, values_of
 from loadtests.changes import Changes
 from loadtests.plan import SHAPES, LoadPlan, SwarmPlan, load_plan
 from loadtests.reshaping import at_pace, in_shape, tables_of
+
+# In a process of its own: to import Locust is to have gevent patch the process.
+PARSE_NOTHING = """
+import json
+from locust.argument_parser import LocustArgumentParser
+from loadtests.arguments import StartForm
+parser = LocustArgumentParser()
+StartForm().add_arguments(parser)
+print(json.dumps(vars(parser.parse_args([]))))
+"""
 
 
 def changed(plan: str = "default", **values: str) -> LoadPlan:
@@ -26,9 +38,8 @@ def problems(plan: str = "default", **values: str) -> str:
 
 def test_every_option_is_a_field_and_an_untouched_form_changes_nothing() -> None:
     assert {option.name.replace("-", "_") for option in OPTIONS} == {field.name for field in fields(Changes)}
-    parser = LocustArgumentParser()
-    StartForm().add_arguments(parser)
-    untouched = vars(parser.parse_args([]))
+    parsed = subprocess.run([sys.executable, "-c", PARSE_NOTHING], capture_output=True, text=True, check=True)
+    untouched = json.loads(parsed.stdout)
     assert Changes.written_in(untouched) == Changes()
     plan = load_plan("smoke")
     assert Changes.written_in(untouched).apply(plan) is plan

@@ -171,6 +171,8 @@ def one_of_two_killed() -> None:
 
 
 def main() -> int:
+    if os.getpid() != 1:
+        raise SystemExit("start it as the first process of namespaces of its own: unshare -nmp --fork --mount-proc ...")
     bring_loopback_up()
     for folder in ("/run/ringfence", "/run/netns"):
         Path(folder).mkdir(exist_ok=True)
