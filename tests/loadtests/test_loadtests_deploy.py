@@ -41,7 +41,7 @@ def options_of(program: str) -> frozenset[str]:
         # Locust's own help leaves out what a locustfile adds.
         code = (
             "from locust.argument_parser import get_parser; from loadtests.arguments import StartForm; "
-            "parser = get_parser(); add_arguments(parser); "
+            "parser = get_parser(); StartForm().add_arguments(parser); "
             "print(*(name for action in parser._actions for name in action.option_strings))"
         )
         command = [sys.executable, "-c", code]
