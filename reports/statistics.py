@@ -10,7 +10,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from scipy import stats
+import scipy
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +41,8 @@ def proportion_bounds(hits: int, n: int, confidence: float = 0.95) -> Bounds:
     if n == 0:
         return Bounds(0.0, 1.0)
     alpha = 1.0 - confidence
-    low = 0.0 if hits == 0 else float(stats.beta.ppf(alpha, hits, n - hits + 1))
-    high = 1.0 if hits == n else float(stats.beta.ppf(1.0 - alpha, hits + 1, n - hits))
+    low = 0.0 if hits == 0 else float(scipy.special.betaincinv(hits, n - hits + 1, alpha))
+    high = 1.0 if hits == n else float(scipy.special.betaincinv(hits + 1, n - hits, 1.0 - alpha))
     return Bounds(low, high)
 
 
@@ -56,18 +56,28 @@ def quantile_ranks(n: int, q: float, confidence: float = 0.95) -> QuantileRanks:
     """
     if n < 1 or not 0.0 < q < 1.0:
         raise ValueError(f"no quantile {q} of {n} values")
-    alpha = 1.0 - confidence
-    low = int(stats.binom.ppf(alpha, n, q))
-    while low > 0 and stats.binom.sf(low - 1, n, q) < confidence:
+    more_than, at_most = scipy.special.bdtrc, scipy.special.bdtr
+    low = _near(1.0 - confidence, n, q)
+    while low > 0 and more_than(low - 1, n, q) < confidence:
         low -= 1
-    while low < n and stats.binom.sf(low, n, q) >= confidence:
+    while low < n and more_than(low, n, q) >= confidence:
         low += 1
-    high = int(stats.binom.ppf(confidence, n, q)) + 1
+    below = _near(confidence, n, q)
+    while below > 0 and at_most(below - 1, n, q) >= confidence:
+        below -= 1
+    while at_most(below, n, q) < confidence:
+        below += 1
+    high = below + 1
     return QuantileRanks(
         point=min(n, max(1, math.ceil(n * q - 1e-9))),
         low=low if low >= 1 else None,
         high=high if high <= n else None,
     )
+
+
+def _near(share: float, n: int, q: float) -> int:
+    """Returns a count at which Binomial(n, q) is at ``share``, give or take one: where to begin to look."""
+    return min(n, max(0, round(float(scipy.special.bdtrik(share, n, q)))))
 
 
 def smallest_n_for_upper_bound(q: float, confidence: float = 0.95) -> int:
@@ -86,9 +96,17 @@ def more_failures_p_value(failed: int, n: int, others_failed: int, others_n: int
     Source: R. Fisher, "On the interpretation of chi-squared from contingency tables", JRSS 85 (1922): the one-sided
     exact test, a hypergeometric tail.
     """
-    total = n + others_n
-    total_failed = failed + others_failed
-    return float(stats.hypergeom.sf(failed - 1, total, total_failed, n))
+    all_failed = failed + others_failed
+    logs = [
+        _log_choices(n, count) + _log_choices(others_n, all_failed - count)
+        for count in range(max(failed, all_failed - others_n), min(n, all_failed) + 1)
+    ]
+    of_all = _log_choices(n + others_n, all_failed)
+    return min(1.0, math.fsum(math.exp(one - of_all) for one in logs))
+
+
+def _log_choices(n: int, k: int) -> float:
+    return math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1)
 
 
 def benjamini_hochberg(p_values: Sequence[float], false_discovery_rate: float = 0.05) -> list[bool]:

@@ -185,13 +185,13 @@ def _interval(over: str, low: Step | None, high: Step | None, last: Step | None)
 
 def _attempted_high(judged: Judgement) -> float | None:
     """The upper 95 % Poisson bound of the attempts a second (Garwood 1936)."""
-    from scipy import stats
+    from scipy.special import chdtri
 
     length_s = judged.until_s - judged.from_s
     if length_s <= 0:
         return None
     attempts = round(judged.attempts_per_s * length_s)
-    return float(stats.chi2.ppf(0.95, 2 * (attempts + 1))) / 2 / length_s
+    return float(chdtri(2 * (attempts + 1), 0.05)) / 2 / length_s
 
 
 def _machines(wanted: float, low_per_s: float | None, high_per_s: float | None) -> MachinesNeeded:

@@ -43,7 +43,7 @@ def throughput(offered: float, gamma: float, sigma: float, kappa: float) -> floa
 def fit_usl(points: Sequence[Point]) -> UslFit:
     """Returns the law through ``points``. Raises NoFit."""
     import numpy as np
-    from scipy import optimize, stats
+    from scipy import optimize, special
 
     levels = sorted({point.offered_calls for point in points})
     if len(levels) < LEAST_STEPS:
@@ -65,7 +65,7 @@ def fit_usl(points: Sequence[Point]) -> UslFit:
     residuals = seen - np.array([throughput(point.offered_calls, gamma, sigma, kappa) for point in points])
     freedom = len(points) - PARAMETERS
     scale = math.sqrt(max(1.0, float(np.sum((residuals / errors) ** 2)) / freedom))
-    reach = float(stats.t.ppf(0.975, freedom)) * scale
+    reach = float(special.stdtrit(freedom, 0.975)) * scale
     deviations = [math.sqrt(max(0.0, float(value))) * reach for value in np.diag(covariance)]
     if not all(math.isfinite(value) for value in deviations):
         raise NoFit("the steps do not tell the law's parameters apart")

@@ -136,10 +136,10 @@ def _at_most(model: Expected) -> float:
     """The deviation that is not exceeded with 90 % confidence: a dozen runs may show too little of it."""
     if model.runs < 2:
         return model.deviation
-    from scipy.stats import chi2
+    from scipy.special import chdtri
 
     freedom = model.runs - 1
-    return model.deviation * math.sqrt(freedom / float(chi2.ppf(0.1, freedom)))
+    return model.deviation * math.sqrt(freedom / float(chdtri(freedom, 0.9)))
 
 
 def _known(value: float) -> float | None:

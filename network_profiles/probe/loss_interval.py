@@ -50,9 +50,9 @@ def clopper_pearson(lost: int, packets: int, confidence: float) -> tuple[float, 
     Clopper and Pearson, 1934: the ratios at which as many, or as few, would be seen with half the missing confidence.
     It is exact for independent losses; bursts carry less information than it says.
     """
-    from scipy.stats import beta
+    from scipy.special import betaincinv
 
     tail = (1.0 - confidence) / 2.0
-    low = 0.0 if lost == 0 else float(beta.ppf(tail, lost, packets - lost + 1))
-    high = 1.0 if lost == packets else float(beta.ppf(1.0 - tail, lost + 1, packets - lost))
+    low = 0.0 if lost == 0 else float(betaincinv(lost, packets - lost + 1, tail))
+    high = 1.0 if lost == packets else float(betaincinv(lost + 1, packets - lost, 1.0 - tail))
     return low, high

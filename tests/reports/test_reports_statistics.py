@@ -103,3 +103,24 @@ def test_fishers_lady_tasting_tea() -> None:
     # 3 of 4 right against 1 of 4: the textbook's one-sided p = 17/70.
     assert more_failures_p_value(3, 4, 1, 4) == pytest.approx(17 / 70)
     assert more_failures_p_value(0, 4, 1, 4) == 1.0
+
+
+def test_every_bound_is_that_of_the_distribution_it_is_named_after() -> None:
+    rng = random.Random(3)
+    for _ in range(300):
+        n, confidence, q = (
+            rng.choice([1, 30, 59, 60, 300]),
+            rng.choice([0.9, 0.95, 0.999]),
+            rng.choice([0.01, 0.5, 0.95]),
+        )
+        hits, others = rng.randint(0, n), rng.randint(1, 3000)
+        bounds, ranks = proportion_bounds(hits, n, confidence), quantile_ranks(n, q, confidence)
+        if hits:
+            assert bounds.low == pytest.approx(stats.beta.ppf(1 - confidence, hits, n - hits + 1))
+        if hits < n:
+            assert bounds.high == pytest.approx(stats.beta.ppf(confidence, hits + 1, n - hits))
+        assert (ranks.low or 0) == max(rank for rank in range(n + 1) if stats.binom.sf(rank - 1, n, q) >= confidence)
+        assert (ranks.high or n + 1) == min(n + 1, stats.binom.ppf(confidence, n, q) + 1)
+        others_failed = rng.randint(0, others)
+        tail = stats.hypergeom.sf(hits - 1, n + others, hits + others_failed, n)
+        assert more_failures_p_value(hits, n, others_failed, others) == pytest.approx(tail, rel=1e-7, abs=1e-300)
