@@ -28,7 +28,7 @@ spawn_rate_per_s = 30
 mix = "emerging_smoke"
 talk_s = { median = 6, sigma = 0.2, min = 4, max = 8 }
 messages_per_person_per_min = 4
-probe_calls = 1
+probe_calls = 0
 drain_s = 12
 stages = [{ name = "peak", duration_s = PEAK, concurrent_calls = 6 }]
 """
@@ -36,7 +36,7 @@ stages = [{ name = "peak", duration_s = PEAK, concurrent_calls = 6 }]
 
 @dataclass
 class SmallRun:
-    """``ringfence swarm`` on the small plan."""
+    """``ringfence swarm`` on the small plan, which has no probes unless a test is about them."""
 
     popen: subprocess.Popen[str]
     runs: Path

@@ -18,10 +18,12 @@ pytestmark = [pytest.mark.patient, pytest.mark.integration, pytest.mark.timeout(
 CONTRACT = {
     "format", "verdict", "exit_code", "reasons", "rules", "swarm", "matrix", "tiers", "duration_s",
 }  # fmt: skip
+PROBES = "swarm.probe_calls=1"
+"""Scoring them takes processes of its own, which must be gone like all others."""
 
 
 def test_a_run_leaves_every_report_and_every_leg(tmp_path: Path) -> None:
-    with small_run(tmp_path) as run:
+    with small_run(tmp_path, PROBES) as run:
         code, summary = run.ended()
 
     assert set(summary) >= CONTRACT
@@ -74,7 +76,7 @@ def test_a_part_of_the_generator_killed_is_invalid_and_keeps_the_data(
 
 
 def test_ctrl_c_is_130_and_the_folder_is_readable(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with small_run(tmp_path, peak_s=60) as run:
+    with small_run(tmp_path, PROBES, peak_s=60) as run:
         run.wait_for_calls()
         run.popen.send_signal(signal.SIGINT)
         code, summary = run.ended()
@@ -88,7 +90,7 @@ def test_ctrl_c_is_130_and_the_folder_is_readable(tmp_path: Path, capsys: pytest
 
 
 def test_the_command_line_killed_leaves_no_process(tmp_path: Path) -> None:
-    with small_run(tmp_path, peak_s=60) as run:
+    with small_run(tmp_path, PROBES, peak_s=60) as run:
         run.wait_for_calls()
         os.kill(run.popen.pid, signal.SIGKILL)
         run.popen.wait()
