@@ -24,10 +24,11 @@ OF_ANY_LINK = (
 """Those tests of any link in which the backends differ most: the kernel without netem runs them on the other one."""
 
 needs_kernel = pytest.mark.skipif(bool(lacks()), reason="; ".join(lacks()))
-pytestmark = [pytest.mark.patient, pytest.mark.integration, pytest.mark.timeout(150)]
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(150)]
 
 
 @needs_kernel
+@pytest.mark.patient
 def test_netem_links_hold_in_a_kernel_that_has_it(tmp_path: Path) -> None:
     pytest_inside = [
         sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-c", str(ROOT / "pyproject.toml"),
@@ -43,6 +44,7 @@ def test_netem_links_hold_in_a_kernel_that_has_it(tmp_path: Path) -> None:
 
 
 @needs_kernel
+@pytest.mark.patient
 def test_network_verify_proves_a_lossy_a_slow_and_a_changing_link_of_netem(tmp_path: Path) -> None:
     wanted = ["hspa_lossy", "edge_275g", "rfc8867_variable"]
     argv = [sys.executable, "-m", "ringfence", "network", "verify", "--backend", "netem", "--json", "--budget-s", "3"]
@@ -54,7 +56,7 @@ def test_network_verify_proves_a_lossy_a_slow_and_a_changing_link_of_netem(tmp_p
     ]
 
 
-@needs_links
+@needs_links  # not a patient one: the kernels of the others would take its processes' turn
 def test_a_userspace_link_that_changes_is_what_the_model_says() -> None:
     evidence = prove_changing("userspace")
     assert evidence.backend == "userspace"
@@ -63,6 +65,7 @@ def test_a_userspace_link_that_changes_is_what_the_model_says() -> None:
 
 
 @needs_kernel
+@pytest.mark.patient
 def test_a_kernel_that_takes_too_long_is_ended_with_all_its_processes(tmp_path: Path) -> None:
     with pytest.raises(TimeoutError, match="not done within 3 s"):
         run_inside(["sh", "-c", "echo started; exec sleep 600"], tmp_path, timeout_s=3.0)
