@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import shutil
 import signal
 import subprocess
@@ -49,7 +50,7 @@ def run_behind(
 
 def _run(link: ShapedLink, argv: Sequence[str]) -> int:
     told = [argument.replace(f"${FAR_END}", link.host_address) for argument in argv]
-    with _postponed_interrupt() as interrupt:
+    with _interrupts() as interrupt:
         command = subprocess.Popen(
             ["setpriv", "--pdeathsig", "KILL", "--", *link.exec_prefix, *told],
             env={**os.environ, FAR_END: link.host_address},
@@ -63,48 +64,51 @@ def _run(link: ShapedLink, argv: Sequence[str]) -> int:
 
 
 class _Interrupt:
-    """Answers Ctrl-C: remembers it until somebody is ready for it, then raises KeyboardInterrupt as ever."""
+    """Answers Ctrl-C by making ``descriptor`` readable, and never by an exception.
+
+    One that is raised as a child ends takes the place of its exit code: waitpid has returned it, nobody has stored it,
+    and ``subprocess`` makes a 0 of what it cannot ask for again.
+    """
 
     def __init__(self) -> None:
-        self._ready = False
-        self._came = False
+        self.descriptor = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
 
     def __call__(self, _number: int, _frame: FrameType | None) -> None:
-        self._came = True
-        if self._ready:
-            raise KeyboardInterrupt
+        os.eventfd_write(self.descriptor, 1)
 
-    def be_ready(self) -> None:
-        """Raises KeyboardInterrupt now if it came before, else from now on."""
-        self._ready = True
-        if self._came:
-            raise KeyboardInterrupt
+    def comes_before(self, ended: int, within_s: float | None = None) -> bool:
+        """Waits for ``ended`` to become readable; returns whether Ctrl-C, or the time's end, came first."""
+        readable, _, _ = select.select([ended, self.descriptor], [], [], within_s)
+        if self.descriptor in readable:
+            os.eventfd_read(self.descriptor)
+        return ended not in readable
 
 
 @contextlib.contextmanager
-def _postponed_interrupt() -> Iterator[_Interrupt]:
-    """Keeps a Ctrl-C from falling between the command's start and the moment that we can answer for it."""
+def _interrupts() -> Iterator[_Interrupt]:
+    """Ctrl-C is ours to answer inside: also one that falls between the command's start and our waiting for it."""
     interrupt = _Interrupt()
-    if threading.current_thread() is not threading.main_thread():
-        yield interrupt
-        return
-    before = signal.signal(signal.SIGINT, interrupt)
     try:
-        yield interrupt
+        if threading.current_thread() is not threading.main_thread():
+            yield interrupt
+            return
+        before = signal.signal(signal.SIGINT, interrupt)
+        try:
+            yield interrupt
+        finally:
+            signal.signal(signal.SIGINT, before)
     finally:
-        signal.signal(signal.SIGINT, before)
+        os.close(interrupt.descriptor)
 
 
 def _wait(command: subprocess.Popen[bytes], interrupt: _Interrupt) -> int:
+    ended = os.pidfd_open(command.pid)
     try:
-        interrupt.be_ready()
+        # A terminal sends the signal to the command too; whoever signals us alone does not.
+        if interrupt.comes_before(ended) and interrupt.comes_before(ended, _INTERRUPT_GRACE_S):
+            command.send_signal(signal.SIGINT)
+            if interrupt.comes_before(ended):
+                command.kill()
         return command.wait()
-    except KeyboardInterrupt:
-        # A terminal has sent the signal to the command too; whoever signals us alone has not.
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            return command.wait(_INTERRUPT_GRACE_S)
-        command.send_signal(signal.SIGINT)
-        with contextlib.suppress(KeyboardInterrupt):
-            return command.wait()
-        command.kill()
-        return command.wait()
+    finally:
+        os.close(ended)
