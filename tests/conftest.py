@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import sys
 import threading
 import time
@@ -12,6 +13,9 @@ from pathlib import Path
 
 import psutil
 import pytest
+
+# A shell that starts us in the background has us ignore Ctrl-C, and so would every program that a test interrupts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 SETTLE_S = 3.0
 """How long a thread, a child or a descriptor that is on its way out may take to go."""
