@@ -12,15 +12,15 @@ import os
 from pathlib import Path
 from typing import Literal
 
+from reports.cells import DEATHS as DEATHS_OF_ONE_ATTEMPT
 from reports.cells import CellResult, CellStatus
 
 FILE = "faults.jsonl"
 Severity = Literal["invalid", "note"]
 
 DEATHS: dict[str, Severity] = {
-    "browser_died": "note",
+    **dict.fromkeys(DEATHS_OF_ONE_ATTEMPT, "note"),
     "browser_hung": "note",
-    "link_died": "note",
     "appium_died": "invalid",
     "far_end_lost": "invalid",
 }

@@ -15,7 +15,7 @@ from bedrock.toml_input import check
 from loadtests.occupancy import occupancy_of
 from loadtests.personas import load_personas
 from loadtests.plan import SHAPES, STEPWISE, LoadPlan, TalkTable, people_needed, unknown_names
-from loadtests.reshaping import Tables, at_level, at_pace, in_shape, tables_of
+from loadtests.reshaping import LONGEST_SCALE, SHORTEST_SCALE, Tables, at_level, at_pace, in_shape, tables_of
 
 PLANNED = "plan"
 """What a field with choices says in place of being empty."""
@@ -64,7 +64,7 @@ class Changes:
         unknown = unknown_names({key: tables.get(key) for key in ("mix", "region", "scenarios")}, "changed")
         problems += [Problem(f"--{one.key.split('.')[1]}", "", one.message, one.hint) for one in unknown]
         calls, per_min = numbers.read("calls", 0.1, 100_000), numbers.read("calls_per_min", 0.1, MOST_CALLS_PER_MIN)
-        time_scale = numbers.read("time_scale", 0.0001, 1000)
+        time_scale = numbers.read("time_scale", SHORTEST_SCALE, LONGEST_SCALE)
         seed = numbers.read("seed", 0, 2**53, whole=True)
         if calls is not None and per_min is not None:
             problems.append(Problem("--calls-per-min", "", "says what --calls says in other words: give one of them"))

@@ -17,6 +17,8 @@ RISE_RATIO = 0.15
 """The rise of a shape that a plan has no table for: so long, but no more than this share of the whole."""
 LENGTH_S = 120.0
 """How long a load is made that must have an end, where the plan's has none."""
+SHORTEST_SCALE, LONGEST_SCALE = 0.0001, 1000.0
+"""By how much a load may be played faster or slower."""
 SHORTEST_DAY_S = 24.0
 """What a plan allows: a daily curve cannot be played faster."""
 

@@ -46,6 +46,15 @@ def proportion_bounds(hits: int, n: int, confidence: float = 0.95) -> Bounds:
     return Bounds(low, high)
 
 
+def count_bounds(count: int, confidence: float = 0.95) -> Bounds:
+    """Bounds of the mean of a Poisson count of which ``count`` came.
+
+    Source: F. Garwood, "Fiducial limits for the Poisson distribution", Biometrika 28 (1936), by chi-squared quantiles.
+    """
+    low = float(scipy.special.chdtri(2 * count, confidence)) / 2 if count else 0.0
+    return Bounds(low, float(scipy.special.chdtri(2 * (count + 1), 1.0 - confidence)) / 2)
+
+
 def quantile_ranks(n: int, q: float, confidence: float = 0.95) -> QuantileRanks:
     """The order statistics that estimate and bound the ``q`` quantile of any continuous distribution.
 

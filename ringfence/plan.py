@@ -16,6 +16,7 @@ from bedrock.toml_input import Written, check, find_file, read_toml
 from device_matrix.plan import MatrixPlan
 from loadtests import reshaping
 from loadtests.plan import ServiceTable, SwarmPlan
+from loadtests.reshaping import LONGEST_SCALE, SHORTEST_SCALE
 from reports.slo import SloFile, load_slo
 from ringfence.errors import BadOverride
 
@@ -32,8 +33,6 @@ class TargetSection(Written):
 
 START_S = 12.0
 """What the service and the swarm's processes take to come up."""
-SHORTEST_SCALE, LONGEST_SCALE = 0.0001, 1000.0
-"""Bounds of ``--time-scale``."""
 
 
 class PlanFile(Written):

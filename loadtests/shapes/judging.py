@@ -23,7 +23,7 @@ from reports.run_folder import find_run
 from reports.slo import Rule, SloFile, load_slo
 from reports.staged import JUDGED_BY_STEP
 from reports.staged_result import JudgedRule, Judgement, StepVerdict
-from reports.statistics import proportion_bounds
+from reports.statistics import count_bounds, proportion_bounds
 from reports.store import RunStore
 from reports.summary import RuleResult
 from reports.validity import judge_validity
@@ -127,13 +127,11 @@ def _decide(broken: list[str], rules: list[JudgedRule]) -> tuple[StepVerdict, st
 def _figures(
     store: RunStore, order: Order, verdict: StepVerdict, reason: str, rules: list[JudgedRule]
 ) -> Judgement:  # fmt: skip
-    from scipy.special import chdtri
-
     length_s = order.until_s - order.from_s
     calls, completed, failed = store.rows(
         "SELECT count(*), count(*) FILTER (outcome = 'completed'), count(*) FILTER (outcome = 'failed') FROM calls"
     )[0]
-    low = float(chdtri(2 * completed, 0.95)) / 2 if completed else 0.0
+    of_setups = count_bounds(completed)
     return Judgement(
         verdict=verdict,
         reason=reason,
@@ -144,8 +142,8 @@ def _figures(
         failed=failed,
         attempts_per_s=calls / length_s,
         setups_per_s=completed / length_s,
-        setups_per_s_low=low / length_s,
-        setups_per_s_high=float(chdtri(2 * (completed + 1), 0.05)) / 2 / length_s,
+        setups_per_s_low=of_setups.low / length_s,
+        setups_per_s_high=of_setups.high / length_s,
         concurrent_mean=store.value("SELECT avg(in_media) FROM seconds"),
         rules=rules,
     )

@@ -184,14 +184,15 @@ def _interval(over: str, low: Step | None, high: Step | None, last: Step | None)
 
 
 def _attempted_high(judged: Judgement) -> float | None:
-    """The upper 95 % Poisson bound of the attempts a second (Garwood 1936)."""
-    from scipy.special import chdtri
+    """The upper 95 % Poisson bound of the attempts a second."""
+    # Not above: every command reads plans, few end a search, and scipy takes its time to come.
+    from reports.statistics import count_bounds
 
     length_s = judged.until_s - judged.from_s
     if length_s <= 0:
         return None
     attempts = round(judged.attempts_per_s * length_s)
-    return float(chdtri(2 * (attempts + 1), 0.05)) / 2 / length_s
+    return count_bounds(attempts).high / length_s
 
 
 def _machines(wanted: float, low_per_s: float | None, high_per_s: float | None) -> MachinesNeeded:

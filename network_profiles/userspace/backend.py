@@ -8,12 +8,12 @@ from pathlib import Path
 
 from network_profiles.addresses import Claim
 from network_profiles.counters import DirectionCounters, LinkCounters
+from network_profiles.daemon import INNER_DEVICE
 from network_profiles.daemon_link import DaemonLink, missing_for_daemon, start_daemon
 from network_profiles.profile import NetworkProfile
 from network_profiles.shaped_link import BackendName, ShapedLink
 
 _DAEMON = "network_profiles.userspace"
-_INNER_DEVICE = "link0"
 
 
 class UserspaceBackend:
@@ -50,7 +50,7 @@ class UserspaceLink(DaemonLink):
         answer = self._ask({"do": "counters"})
         # A packet that finds the queue before a TUN device full counts as dropped by the device it was leaving by.
         down_overrun = _dropped_before(Path("/proc/net/dev"), self.device)
-        up_overrun = _dropped_before(Path(f"/proc/{self.pid}/net/dev"), _INNER_DEVICE)
+        up_overrun = _dropped_before(Path(f"/proc/{self.pid}/net/dev"), INNER_DEVICE)
         return LinkCounters(
             down=DirectionCounters(**answer["down"], overrun=down_overrun),
             up=DirectionCounters(**answer["up"], overrun=up_overrun),
