@@ -8,19 +8,8 @@ and wait for the service to confirm it. Any state may fall to ``ended``. Who dri
 service says, ``media`` for what the media does, ``overdue`` when ``deadline_s`` has passed, and does as the returned
 Action says; so every state ends in bounded time and nothing sleeps.
 
-A message that the table below does not allow is a finding against the target: the call goes on as a real client's
-would, and fails at its end for ``illegal_<message>`` unless it failed for something else. Messages that may cross ours
-on the wire (an answer crossing our cancel) are allowed. What is illegal, by class:
-
-| finding                              | what the service did                                                     |
-|--------------------------------------|--------------------------------------------------------------------------|
-| illegal_trying, _ringing, _answered, | repeated a step, left the order, or told the wrong side                  |
-|   _refused, _incoming                |                                                                          |
-| illegal_reoffer, _media, _quality    | said something of a talk that is not on                                  |
-| illegal_reanswer, illegal_resumed    | answered what nobody asked                                               |
-| illegal_ended                        | ended the call with a reason that cannot be (``hangup`` while it rings)  |
-| illegal_ringing, _answered, … of a   | rang somebody for a call that was to ring nobody                         |
-|   shadow call                        |                                                                          |
+A message that ``calls.call_rules`` does not allow is a finding against the target: the call goes on as a real client's
+would, and fails at its end for ``illegal_<message>`` unless it failed for something else.
 
 | limit             | from                        | reason when it passes                       | then    |
 |-------------------|-----------------------------|---------------------------------------------|---------|
@@ -51,37 +40,17 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from calls.blame import Evidence, blame_of
+from calls.call_rules import (
+    ANSWERED_ELSEWHERE,
+    LEGAL,
+    LEGAL_ENDS,
+    LEGAL_IN_SHADOW,
+    LOST,
+    SHADOWED,
+    CallState,
+    Told,
+)
 from calls.record import FUNNEL, Blame, Outcome, Side, Stage
-
-
-class CallState(StrEnum):
-    """Where one side of a call stands."""
-
-    INVITING = "inviting"
-    PROCEEDING = "proceeding"
-    RINGING = "ringing"
-    CONNECTING = "connecting"
-    TALKING = "talking"
-    LEAVING = "leaving"
-    ENDED = "ended"
-
-
-class Told(StrEnum):
-    """What a service may say about a call."""
-
-    INCOMING = "incoming"
-    TRYING = "trying"
-    REFUSED = "refused"
-    RINGING = "ringing"
-    ANSWERED = "answered"
-    CANDIDATE = "candidate"
-    REOFFER = "reoffer"
-    REANSWER = "reanswer"
-    RESUMED = "resumed"
-    MEDIA = "media"
-    QUALITY = "quality"
-    ENDED = "ended"
-    ERROR = "error"
 
 
 class Action(StrEnum):
@@ -141,50 +110,13 @@ class Ending:
 
 IMPATIENT = "impatient"
 """The reason of a canceled call whose caller would not let it ring any longer."""
-_BEFORE_ANSWER = frozenset({Told.RINGING, Told.ANSWERED, Told.CANDIDATE, Told.ENDED, Told.ERROR})
-_IN_CALL = frozenset({Told.CANDIDATE, Told.REOFFER, Told.MEDIA, Told.QUALITY, Told.ENDED, Told.ERROR})
-LEGAL: dict[tuple[Side, CallState], frozenset[Told]] = {
-    (Side.CALLER, CallState.INVITING): _BEFORE_ANSWER | {Told.TRYING, Told.REFUSED},
-    (Side.CALLER, CallState.PROCEEDING): _BEFORE_ANSWER,
-    (Side.CALLER, CallState.RINGING): _BEFORE_ANSWER,
-    (Side.CALLER, CallState.CONNECTING): _IN_CALL,
-    (Side.CALLER, CallState.TALKING): _IN_CALL,
-    (Side.CALLER, CallState.LEAVING): _BEFORE_ANSWER | _IN_CALL | {Told.TRYING, Told.REFUSED},
-    (Side.CALLEE, CallState.RINGING): frozenset({Told.CANDIDATE, Told.ENDED, Told.ERROR}),
-    (Side.CALLEE, CallState.CONNECTING): _IN_CALL,
-    (Side.CALLEE, CallState.TALKING): _IN_CALL,
-    (Side.CALLEE, CallState.LEAVING): _IN_CALL,
-}
-"""What the service may say in each state unasked; ``ended`` has its own table of reasons."""
-LEGAL_IN_SHADOW = frozenset({Told.TRYING, Told.REFUSED, Told.ENDED, Told.ERROR})
-"""Of a call that rings nobody, whatever its state."""
 REPLY_TIMEOUTS = {Told.REANSWER: "reoffer_timeout", Told.RESUMED: "resume_timeout"}
 """Messages that are legal only as the reply to one of ours, and the reason when they do not come."""
 
 _ANSWERED_STATES = frozenset({CallState.CONNECTING, CallState.TALKING})
 _LAST_WORDS = frozenset({Told.ENDED, Told.ERROR, Told.REFUSED})
-LOST = frozenset({"peer_lost", "dropped_by_service", "signaling_lost"})
-"""Ends that may come at any time: the other side, nobody that the service names, or this side was lost."""
-ANSWERED_ELSEWHERE = "answered_elsewhere"
 _TELLING = frozenset({ANSWERED_ELSEWHERE})
 """Ends of a person's own doing that the record names beside the outcome."""
-_NOT_TAKEN = frozenset({"declined", "no_answer"})
-LEGAL_ENDS: dict[tuple[Side, CallState], frozenset[str]] = {
-    (Side.CALLER, CallState.INVITING): _NOT_TAKEN,
-    (Side.CALLER, CallState.PROCEEDING): _NOT_TAKEN,
-    (Side.CALLER, CallState.RINGING): _NOT_TAKEN,
-    (Side.CALLER, CallState.CONNECTING): frozenset({"hangup"}),
-    (Side.CALLER, CallState.TALKING): frozenset({"hangup"}),
-    (Side.CALLER, CallState.LEAVING): _NOT_TAKEN | {"hangup", "canceled"},
-    # Declined, too: by another device of the same person.
-    (Side.CALLEE, CallState.RINGING): frozenset({"canceled", "declined", "no_answer", "answered_elsewhere"}),
-    # An answer may cross a cancel, the service's own limit, or another device's answer.
-    (Side.CALLEE, CallState.CONNECTING): frozenset(
-        {"hangup", "canceled", "declined", "no_answer", "answered_elsewhere"}
-    ),
-    (Side.CALLEE, CallState.TALKING): frozenset({"hangup"}),
-    (Side.CALLEE, CallState.LEAVING): _NOT_TAKEN | {"hangup", "canceled", "answered_elsewhere"},
-}
 _HUMAN_ENDS = {
     "declined": Outcome.DECLINED,
     "no_answer": Outcome.NO_ANSWER,
@@ -193,8 +125,6 @@ _HUMAN_ENDS = {
 }
 VANISHED = "vanished"
 """The reason of a side that died."""
-SHADOWED = "shadowed"
-"""Why the service ends a shadow call."""
 DEATH_TOLD_S = 30.0
 """How much longer than planned one talks on who waits to be told that the far side died."""
 _SLOW_SERVICE = {CallState.INVITING: "invite_timeout", CallState.PROCEEDING: "no_ringing"}

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from calls.bench.orders import serve_orders
-from calls.state_machine import Told
+from calls.call_rules import Told
 
 if TYPE_CHECKING:
     from calls.targets.protocol import Signal, Target, TargetSession

@@ -10,9 +10,9 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from calls.call_rules import Told
 from calls.media.interface import MediaEvent, MediaLeg
 from calls.scenarios import Act
-from calls.state_machine import Told
 
 if TYPE_CHECKING:
     from calls.engine.leg import CallLeg

@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from calls.bridge.messages import PlaceCall
+from calls.call_rules import SHADOWED, CallState, Told
 from calls.engine.context import Context
 from calls.engine.leg import CallLeg
 from calls.engine.leg_events import Event
@@ -13,7 +14,7 @@ from calls.engine.leg_media import StepFailed
 from calls.engine.leg_record import LegFacts
 from calls.record import Side
 from calls.scenarios import SCENARIOS, Act, Scenario
-from calls.state_machine import SHADOWED, Action, CallMachine, CallState, Told
+from calls.state_machine import Action, CallMachine
 from calls.targets.protocol import Signal
 
 if TYPE_CHECKING:

@@ -11,6 +11,7 @@ import logging
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from calls.call_rules import CallState, Told
 from calls.engine.acts import ACTS, DEAD_S, reoffer
 from calls.engine.context import Context
 from calls.engine.leg_events import Change, Event, Leave, Milestone, Resuming, StepDown, Stop, Wake
@@ -20,7 +21,7 @@ from calls.engine.script import Do, Script
 from calls.media.interface import LiveStats, MediaEvent, MediaStats
 from calls.record import LegRecord, Side, Stage
 from calls.scenarios import Act, Part, Scenario
-from calls.state_machine import Action, CallMachine, CallState, Told
+from calls.state_machine import Action, CallMachine
 from calls.targets.protocol import Signal
 
 if TYPE_CHECKING:

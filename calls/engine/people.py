@@ -14,6 +14,7 @@ from bedrock.errors import RingfenceError
 from bedrock.toml_input import nearest
 from calls.access_link import AccessLink
 from calls.bridge.messages import PersonSpec, PlaceCall
+from calls.call_rules import ANSWERED_ELSEWHERE, CallState, Told
 from calls.engine.callee import CalleeLeg
 from calls.engine.caller import CallerLeg
 from calls.engine.context import Context
@@ -22,7 +23,7 @@ from calls.engine.leg import POOR_RTT_MS, CallLeg
 from calls.errors import EngineRefused
 from calls.record import LegRecord
 from calls.scenarios import SCENARIOS, Scenario, mark_of, marked
-from calls.state_machine import ANSWERED_ELSEWHERE, CallState, Decision, Told, limits_on
+from calls.state_machine import Decision, limits_on
 from calls.targets.protocol import Signal, TargetSession
 from network_profiles import NetworkProfile, load_catalogue
 

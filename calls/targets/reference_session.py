@@ -12,8 +12,8 @@ import aiohttp
 import msgspec
 
 from bedrock.errors import TargetUnreachable
+from calls.call_rules import Told
 from calls.errors import NotDelivered, NotShown, RateLimited, SignalingLost, SignInRefused
-from calls.state_machine import Told
 from calls.targets.lists import Look, Page
 from calls.targets.protocol import Listener, Policy
 from calls.targets.reference_http import LONGEST_WAIT_S

@@ -11,10 +11,10 @@ from calls_world import PASSWORD, Driver, Service, wait_for
 
 from bedrock.clock import SystemClock
 from calls.bridge.messages import PersonSnapshot, Snapshot
+from calls.call_rules import Told
 from calls.media.factory import MediaFactory
 from calls.media.interface import LegSpec, MediaEvent, MediaLeg
 from calls.record import Outcome, Stage, Tier
-from calls.state_machine import Told
 from calls.targets.protocol import Signal
 from calls.targets.reference import ReferenceTarget
 from calls.targets.reference_session import ReferenceSession

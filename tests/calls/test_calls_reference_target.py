@@ -13,9 +13,9 @@ from aiohttp import WSCloseCode, WSMsgType, web
 from bedrock.clock import SystemClock
 from bedrock.errors import TargetUnreachable
 from calls.blame import blame_of_list
+from calls.call_rules import Told
 from calls.errors import NotDelivered, NotShown, SignInRefused, UnknownTarget
 from calls.record import Blame
-from calls.state_machine import Told
 from calls.targets import open_target, reference_session, reference_socket
 from calls.targets.lists import Look, LookAt
 from calls.targets.protocol import Signal
