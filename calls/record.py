@@ -275,6 +275,30 @@ class MessageRow(msgspec.Struct, frozen=True, kw_only=True):
     """From the intended moment to the service's acknowledgement."""
 
 
+class ListRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One page of a list that a person of the swarm opened in their app, in ``lists/*.parquet``."""
+
+    run_id: str
+    writer: str
+    at_s: float
+    """When the person wanted it."""
+    person: str
+    look_at: str
+    """``threads``, ``thread`` or ``calls``."""
+    heavy_past: bool = False
+    """The person has far more threads or missed calls than others: see loadtests/visits.py."""
+    is_newest: bool = True
+    """The first page; others come as the person scrolls on."""
+    network: str = ""
+    generation: str = ""
+    ok: bool
+    reason: str = ""
+    blame: Blame = Blame.NOBODY
+    took_ms: float | None = None
+    """From the intended moment, through the person's access link, until the page was there."""
+    size_bytes: int = 0
+
+
 class WindowRow(msgspec.Struct, frozen=True, kw_only=True):
     """Some 5 s of what one leg heard, the unit of the quality model, in ``windows/*.parquet``."""
 

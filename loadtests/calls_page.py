@@ -13,10 +13,10 @@ from typing import Any, cast
 from flask import Blueprint, Response, jsonify, request, send_from_directory
 from locust.env import Environment
 
+from bedrock.intervals import proportion_bounds
 from calls.record import Outcome, Tier
 from loadtests.history import History
 from loadtests.master import Phase, SwarmMaster
-from reports.statistics import proportion_bounds
 
 WEB = Path(__file__).parent / "web"
 Guard = Callable[[Callable[..., Response]], Callable[..., Response]]

@@ -201,9 +201,9 @@ class EngineBridge:
         self.messages_in_flight += 1
         self._client.submit(command).add_done_callback(self._count_message)
 
-    def open_list(self, look: OpenList, *, is_heavy: bool) -> ListOpened | None:
+    def open_list(self, look: OpenList) -> ListOpened | None:
         """Opens a page of a list and waits for it. Returns None when it does not come; counts it either way."""
-        name = LIST_NAMES[look.look_at] + (" (heavy past)" if is_heavy else "")
+        name = LIST_NAMES[look.look_at] + (" (heavy past)" if look.heavy_past else "")
         self.lists_in_flight += 1
         try:
             opened: ListOpened = self._client.request(look, LIST_S + CONFIGURE_S)

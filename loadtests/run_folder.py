@@ -79,7 +79,7 @@ def open_folder(path: Path, plan: LoadPlan, plan_name: str, target_url: str, sta
         "interrupted": False,
     }
     try:
-        for name in ("calls", "messages", "samples", "health", "live", "logs"):
+        for name in ("calls", "messages", "lists", "samples", "health", "live", "logs"):
             (path / name).mkdir(parents=True, exist_ok=True)
         _save(path, manifest)
     except OSError as error:

@@ -9,6 +9,7 @@ from flask import Response, jsonify, request
 from locust.env import Environment
 
 from bedrock.errors import RingfenceError
+from bedrock.intervals import proportion_bounds
 from calls.record import FUNNEL, Outcome, Stage, Tier
 from loadtests.aggregate import SwarmView, TierTally, percentile, reached
 from loadtests.calls_page import install_page
@@ -16,7 +17,6 @@ from loadtests.changes import Changes
 from loadtests.master import SwarmMaster
 from loadtests.plan import DEFAULT_PLAN, load_plan
 from loadtests.probe_scores import ProbeScores
-from reports.statistics import proportion_bounds
 
 KEY = "calls"
 COLUMNS = [

@@ -172,9 +172,14 @@ class WorkerRun:
             if self._ending.is_set() or self._bridge is None or self._bridge.is_lost:
                 return None
             order = OpenList(
-                name=account.name, look_at=look_at, person=person, before=before, intended_at_s=intended_at_s
+                name=account.name,
+                look_at=look_at,
+                person=person,
+                before=before,
+                intended_at_s=intended_at_s,
+                heavy_past=is_heavy,
             )
-            return self._bridge.open_list(order, is_heavy=is_heavy)
+            return self._bridge.open_list(order)
 
         self._visits.begin(account.index, Visit(open_page, rng, at_sign_in), intended_at_s)
 

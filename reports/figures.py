@@ -45,6 +45,7 @@ def swarm_figures(store: RunStore, limits: Limits, send_late_bound_ms: float) ->
         failures=[FailureGroup(**row) for row in store.records(_FAILURES)],
         outliers=call_outliers(store),
         messages=store.records(_MESSAGES)[0],
+        lists=store.records(_LISTS)[0],
         limits={"setup_limit_s": limits.setup_limit_s, "gap_limit_ms": limits.gap_limit_ms},
         quality=quality_figures(store),
     )
@@ -162,6 +163,12 @@ _MESSAGES = """
 SELECT count(*) AS sent, count(*) FILTER (NOT ok) AS failed,
     quantile_disc(ack_ms, 0.5) AS ack_ms_p50, quantile_disc(ack_ms, 0.95) AS ack_ms_p95
 FROM messages
+"""
+
+_LISTS = """
+SELECT count(*) AS opened, count(*) FILTER (NOT ok) AS failed, quantile_disc(took_ms, 0.95) AS ms_p95,
+    count(*) FILTER (heavy_past) AS heavy_opened, quantile_disc(took_ms, 0.95) FILTER (heavy_past) AS heavy_ms_p95
+FROM lists
 """
 
 _WRITERS = f"""

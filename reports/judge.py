@@ -6,16 +6,11 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+from bedrock.intervals import Bounds, proportion_bounds
 from reports.facts import FACTS
 from reports.metrics import METRICS, Kind, Metric
 from reports.slo import Rule, where_values
-from reports.statistics import (
-    Bounds,
-    proportion_bounds,
-    quantile_ranks,
-    smallest_n_for_share,
-    smallest_n_for_upper_bound,
-)
+from reports.statistics import quantile_ranks, smallest_n_for_share, smallest_n_for_upper_bound
 from reports.store import RunStore
 from reports.summary import RuleResult, Verdict
 from reports.wording import bounds as in_words

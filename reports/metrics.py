@@ -1,6 +1,7 @@
 """The one list of metrics that a rule may name: what each measures, in which unit, over which records.
 
-A ratio counts calls (messages, cells); a quantile is taken over one value a call; a fact is one number of the run.
+A ratio counts calls (messages, list pages, cells); a quantile is taken over one value a call; a fact is one number of
+the run.
 """
 
 from __future__ import annotations
@@ -52,11 +53,13 @@ class Metric:
 
 CALL_KEYS = ("source", "tier", "network", "generation", "scenario", "device", "persona", "media")
 MESSAGE_KEYS = ("network", "generation")
+LIST_KEYS = ("look_at", "heavy_past", "network", "generation")
 CELL_KEYS = ("device", "device_class", "network", "generation", "scenario", "driver", "tier", "emulated")
 
 WHERE_KEYS: dict[str, tuple[str, ...]] = {
     "calls": CALL_KEYS,
     "messages": MESSAGE_KEYS,
+    "lists": LIST_KEYS,
     "cells": CELL_KEYS,
     "run": (),
 }
@@ -147,6 +150,10 @@ _ALL = (
               "from the intended moment of a text message to its acknowledgement", "messages", "sender"),
     _ratio("message_failed_ratio", Better.LOWER, "messages", "NOT ok", "true",
            "text messages that were not acknowledged", "sender"),
+    _quantile("list_ms_p95", 0.95, Better.LOWER, "ms", "took_ms",
+              "from the moment a person opened a list (threads, a thread, calls) to its page", "lists", "person"),
+    _ratio("list_failed_ratio", Better.LOWER, "lists", "NOT ok", "true",
+           "pages of lists that people asked for and did not get", "person"),
     _ratio("cell_pass_ratio", Better.HIGHER, "cells", "status = 'passed'", "status IN ('passed', 'failed')",
            "cells of the device matrix that passed, of those that passed or failed", "cell"),
     _coverage("cells_run", "cells", "cells_run", "cells of the device matrix that passed or failed"),

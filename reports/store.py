@@ -1,8 +1,8 @@
 """The run store: DuckDB tables over a folder's parquet segments. A segment that cannot be read is skipped and named.
 
-Tables ``legs``, ``messages``, ``health``, ``windows`` and ``probes`` have the columns of calls/record.py; ``samples``
-is a view. A column that an older version did not write yet gets its default; the score of a probe is joined into its
-leg. The database lives in a temporary file, so a million legs cost disk, not memory.
+Tables ``legs``, ``messages``, ``lists``, ``health``, ``windows`` and ``probes`` have the columns of calls/record.py;
+``samples`` is a view. A column that an older version did not write yet gets its default; the score of a probe is joined
+into its leg. The database lives in a temporary file, so a million legs cost disk, not memory.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from calls.record import RECORD_FORMAT, HealthRow, LegRecord, MessageRow, ProbeRow, SampleRow, WindowRow
+from calls.record import RECORD_FORMAT, HealthRow, LegRecord, ListRow, MessageRow, ProbeRow, SampleRow, WindowRow
 from reports.cells import Cell, read_cells
 from reports.errors import NewerFormat
 from reports.run_folder import RunFolder
@@ -29,6 +29,7 @@ from reports.run_folder import RunFolder
 FOLDERS: dict[str, tuple[str, type[msgspec.Struct]]] = {
     "legs": ("calls", LegRecord),
     "messages": ("messages", MessageRow),
+    "lists": ("lists", ListRow),
     "health": ("health", HealthRow),
     "samples": ("samples", SampleRow),
     "windows": ("windows", WindowRow),

@@ -158,6 +158,8 @@ class SwarmFigures(msgspec.Struct, frozen=True, kw_only=True):
     failures: list[FailureGroup] = []
     outliers: list[Outlier] = []
     messages: dict[str, float | int | None] = {}
+    lists: dict[str, float | int | None] = {}
+    """Pages of lists that people opened, and those of heavy pasts apart."""
     limits: dict[str, float] = {}
     """What ``completed`` meant in this run."""
     quality: QualityFigures | None = None

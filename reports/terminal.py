@@ -146,6 +146,15 @@ def _swarm(swarm: SwarmFigures) -> RenderableType:
         sent, failed = int(swarm.messages["sent"] or 0), int(swarm.messages["failed"] or 0)
         ack = figure(swarm.messages["ack_ms_p95"], "ms")
         lines.append(f"{counted(sent, 'message')}, {grouped(failed)} failed, 95 % acknowledged within {ack}")
+    if swarm.lists.get("opened"):
+        opened, failed = int(swarm.lists["opened"] or 0), int(swarm.lists["failed"] or 0)
+        there = figure(swarm.lists["ms_p95"], "ms")
+        heavy = (
+            f", of heavy pasts within {figure(swarm.lists['heavy_ms_p95'], 'ms')}"
+            if swarm.lists["heavy_opened"]
+            else ""
+        )
+        lines.append(f"{counted(opened, 'list page')}, {grouped(failed)} failed, 95 % there within {there}{heavy}")
     parts: list[RenderableType] = [Text(line) for line in lines]
     return _section("swarm", *parts, "", table, *_failures(swarm))
 

@@ -138,6 +138,8 @@ class OpenList(Command, frozen=True, kw_only=True):
     """These as in ``calls.targets.lists.Look``."""
     intended_at_s: float | None = None
     """None for now."""
+    heavy_past: bool = False
+    """For the record: this person finds more than others do."""
     timeout_s: float = 20.0
 
 

@@ -44,7 +44,7 @@ from calls.engine.snapshot import snapshot_of
 from calls.errors import EngineRefused, NotDelivered, SignInRefused
 from calls.media.factory import MediaFactory
 from calls.media.transport import ConnectLimits
-from calls.record import LegRecord, MessageRow
+from calls.record import LegRecord, ListRow, MessageRow
 from calls.targets import open_target
 
 
@@ -189,7 +189,26 @@ class Engine:
         return MessageDone(row=row)
 
     async def _open_list(self, command: OpenList) -> ListOpened:
-        return await open_list(self._person(command.name), command, self._clock)
+        person, at_s = self._person(command.name), self._clock.unix_s()
+        opened = await open_list(person, command, self._clock)
+        row = ListRow(
+            run_id=self._identity.run_id,
+            writer=self._identity.writer,
+            at_s=at_s if command.intended_at_s is None else command.intended_at_s,
+            person=command.name,
+            look_at=command.look_at.value,
+            heavy_past=command.heavy_past,
+            is_newest=command.before is None,
+            network=person.spec.network,
+            generation=person.generation,
+            ok=not opened.reason,
+            reason=opened.reason,
+            blame=opened.blame,
+            took_ms=opened.took_ms if not opened.reason else None,
+            size_bytes=opened.size_bytes,
+        )
+        self._recorder.lists.append(row)
+        return opened
 
     async def _hang_up(self, command: HangUp) -> Done:
         self._person(command.name).leave("")

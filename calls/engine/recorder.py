@@ -10,22 +10,24 @@ from pathlib import Path
 from typing import Any
 
 from calls.errors import SegmentNotWritten
-from calls.record import HealthRow, LegRecord, MessageRow, SampleRow, WindowRow
+from calls.record import HealthRow, LegRecord, ListRow, MessageRow, SampleRow, WindowRow
 from calls.segments import SegmentWriter
 
 
 class Recorder:
-    """Five segment writers. ``on_trouble`` hears of the first failed flush in a row, then once a minute."""
+    """Six segment writers. ``on_trouble`` hears of the first failed flush in a row, then once a minute."""
 
     def __init__(self, run_folder: Path, writer: str, on_trouble: Callable[[str, str], None]) -> None:
         self.calls = SegmentWriter(run_folder / "calls", LegRecord, writer)
         self.messages = SegmentWriter(run_folder / "messages", MessageRow, writer)
+        self.lists = SegmentWriter(run_folder / "lists", ListRow, writer)
         self.samples = SegmentWriter(run_folder / "samples", SampleRow, writer)
         self.health = SegmentWriter(run_folder / "health", HealthRow, writer)
         self.windows = SegmentWriter(run_folder / "windows", WindowRow, writer)
         self._writers: tuple[SegmentWriter[Any], ...] = (
             self.calls,
             self.messages,
+            self.lists,
             self.samples,
             self.health,
             self.windows,

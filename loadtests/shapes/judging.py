@@ -15,6 +15,7 @@ from pathlib import Path
 
 import msgspec
 
+from bedrock.intervals import count_bounds, proportion_bounds
 from loadtests.shapes.order import Order
 from reports.call_view import make_calls, make_seconds
 from reports.judge import judge_rule
@@ -23,7 +24,6 @@ from reports.run_folder import find_run
 from reports.slo import Rule, SloFile, load_slo
 from reports.staged import JUDGED_BY_STEP
 from reports.staged_result import JudgedRule, Judgement, StepVerdict
-from reports.statistics import count_bounds, proportion_bounds
 from reports.store import RunStore
 from reports.summary import RuleResult
 from reports.validity import judge_validity
@@ -63,6 +63,7 @@ def _narrow(store: RunStore, order: Order) -> None:
     store.execute("DELETE FROM calls WHERE half_lost AND ended_at_s > ?", [known_until_s - HALF_GRACE_S])
     store.execute("DELETE FROM legs WHERE call_id NOT IN (SELECT call_id FROM calls)")
     store.execute("DELETE FROM messages WHERE NOT (at_s >= ? AND at_s < ?)", window)
+    store.execute("DELETE FROM lists WHERE NOT (at_s >= ? AND at_s < ?)", window)
     store.execute("DELETE FROM seconds WHERE NOT (at_s >= ? AND at_s < ?)", window)
     counts = ("starts_planned", "starts_dropped", "datagrams_dropped")
     before = ", ".join(f"max({count}) AS {count}" for count in counts)
@@ -75,13 +76,18 @@ def _narrow(store: RunStore, order: Order) -> None:
 
 
 def _rules(slo: SloFile, looks: int) -> list[Rule]:
-    """The rules of calls and messages of the swarm, each at the confidence that one of so many looks needs."""
+    """The rules of the swarm's calls, messages and lists, each at the confidence that one of so many looks needs."""
     rules = []
     for rule in slo.rule:
         metric = METRICS[rule.metric]
         sources = rule.where.get("source", "swarm")
         of_swarm = "swarm" in ((sources,) if isinstance(sources, str) else tuple(sources or ()))  # type: ignore[arg-type]
-        if metric.table in ("calls", "messages") and metric.kind is not Kind.FACT and of_swarm and rule.required:
+        if (
+            metric.table in ("calls", "messages", "lists")
+            and metric.kind is not Kind.FACT
+            and of_swarm
+            and rule.required
+        ):
             rules.append(rule.model_copy(update={"confidence": 1 - (1 - rule.confidence) / looks}))
     return rules
 
@@ -120,7 +126,7 @@ def _decide(broken: list[str], rules: list[JudgedRule]) -> tuple[StepVerdict, st
         if why := [rule.reason for rule in rules if rule.verdict == verdict]:
             return verdict, why[0]
     if not rules:
-        return "INCONCLUSIVE", "the SLO has no rule about calls or messages of the swarm: nothing can be judged"
+        return "INCONCLUSIVE", "the SLO has no rule about calls, messages or lists of the swarm: nothing can be judged"
     return "PASS", ""
 
 

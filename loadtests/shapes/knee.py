@@ -186,7 +186,7 @@ def _interval(over: str, low: Step | None, high: Step | None, last: Step | None)
 def _attempted_high(judged: Judgement) -> float | None:
     """The upper 95 % Poisson bound of the attempts a second."""
     # Not above: every command reads plans, few end a search, and scipy takes its time to come.
-    from reports.statistics import count_bounds
+    from bedrock.intervals import count_bounds
 
     length_s = judged.until_s - judged.from_s
     if length_s <= 0:

@@ -11,9 +11,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 
+from bedrock.intervals import proportion_bounds
 from network_profiles.counters import DirectionCounters
 from network_profiles.evidence import Figure
-from network_profiles.probe.loss_interval import central_interval, clopper_pearson, loss_counts
+from network_profiles.probe.loss_interval import central_interval, loss_counts
 from network_profiles.probe.oracle import Expected, expected, replay
 from network_profiles.probe.trace import Trace
 from network_profiles.shape import Shape
@@ -114,9 +115,10 @@ def _loss(side: str, direction: Shape, trace: Trace) -> Figure:
     packets, lost = len(trace.paced), trace.lost()
     counts = loss_counts(packets, direction.loss_ratio, direction.loss_burst_packets)
     low, high = central_interval(counts, LOSS_CONFIDENCE)
+    seen = proportion_bounds(lost, packets, (1.0 + LOSS_CONFIDENCE) / 2.0)
     return Figure(
         side, "loss_ratio", direction.loss_ratio, lost / packets, low / packets, high / packets, packets,
-        interval=clopper_pearson(lost, packets, LOSS_CONFIDENCE),
+        interval=(seen.low, seen.high),
     )  # fmt: skip
 
 

@@ -42,17 +42,3 @@ def central_interval(probabilities: list[float], confidence: float) -> tuple[int
             break
     last = len(probabilities) - 1
     return low if low is not None else last, high if high is not None else last
-
-
-def clopper_pearson(lost: int, packets: int, confidence: float) -> tuple[float, float]:
-    """Returns the exact interval of a loss ratio of which ``lost`` of ``packets`` were seen.
-
-    Clopper and Pearson, 1934: the ratios at which as many, or as few, would be seen with half the missing confidence.
-    It is exact for independent losses; bursts carry less information than it says.
-    """
-    from scipy.special import betaincinv
-
-    tail = (1.0 - confidence) / 2.0
-    low = 0.0 if lost == 0 else float(betaincinv(lost, packets - lost + 1, tail))
-    high = 1.0 if lost == packets else float(betaincinv(lost + 1, packets - lost, 1.0 - tail))
-    return low, high

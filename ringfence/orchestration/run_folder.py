@@ -91,7 +91,7 @@ def create_run_folder(runs: Path, plan: Plan, clock: Clock) -> RunFolder:
         runs.mkdir(parents=True, exist_ok=True)
         if path.exists():
             path = path.with_name(f"{path.name}-{secrets.token_hex(2)}")
-        for name in ("calls", "messages", "samples", "health", "cells", "live", "logs"):
+        for name in ("calls", "messages", "lists", "samples", "health", "cells", "live", "logs"):
             (path / name).mkdir(parents=True)
     except OSError as error:
         raise EnvironmentLacks(f"the run folder {path} cannot be made: {error.strerror}") from None

@@ -146,9 +146,13 @@ class Swarm:
         return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
 
     def legs(self) -> list[dict[str, Any]]:
-        if not list((self.run / "calls").glob("*.parquet")):
+        return self.records("calls")
+
+    def records(self, kind: str) -> list[dict[str, Any]]:
+        """Returns the rows of one folder of the run."""
+        if not list((self.run / kind).glob("*.parquet")):
             return []
-        query = f"select * from read_parquet('{self.run}/calls/*.parquet')"
+        query = f"select * from read_parquet('{self.run}/{kind}/*.parquet')"
         with duckdb.connect() as connection:
             table = connection.sql(query)
             return [dict(zip(table.columns, row, strict=True)) for row in table.fetchall()]

@@ -83,6 +83,10 @@ def test_one_process_alone_runs_a_plan_to_its_end(tmp_path: Path) -> None:
         assert end["lists_ok"] == sum(int(row["Request Count"]) for row in lists.values())
         assert end["lists_failed"] == 0
         assert int(lists["threads"]["Request Count"]) >= 14, "everybody looks at sign-in"
+        kept = swarm.records("lists")
+        assert len(kept) == end["lists_ok"]
+        assert all(page["ok"] and page["took_ms"] > 0 for page in kept)
+        assert {page["look_at"] for page in kept if page["heavy_past"]} == {"threads", "thread", "calls"}
         heavy = {name: row for name, row in lists.items() if name.endswith(" (heavy past)")}
         assert set(heavy) == {"threads (heavy past)", "open thread (heavy past)", "missed calls (heavy past)"}
         assert float(heavy["threads (heavy past)"]["Average Content Size"]) > 10_000, "whole pages of a hundred threads"

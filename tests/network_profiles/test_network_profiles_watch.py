@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable
 
 import pytest
@@ -11,7 +10,6 @@ from network_profiles.catalogue import load_catalogue
 from network_profiles.evidence import Figure
 from network_profiles.plain_profile import PlainProfile, plain_profile
 from network_profiles.probe.judge import judge_thoroughly
-from network_profiles.probe.loss_interval import clopper_pearson
 from network_profiles.probe.oracle import offer_all
 from network_profiles.probe.thorough_plan import thorough_plan, wanted_packets
 from network_profiles.probe.trace import Packet, Trace
@@ -164,16 +162,3 @@ def test_rare_losses_ask_for_more_packets() -> None:
     often = FAST.model_copy(update={"loss_ratio": 0.05, "loss_burst_packets": 2.0})
     assert wanted_packets(FAST) < wanted_packets(seldom)
     assert wanted_packets(often) < wanted_packets(seldom)
-
-
-def test_the_exact_interval_is_the_published_one() -> None:
-    # 5 of 100 at 95 %: 1.64 to 11.28 % (Clopper and Pearson's tables).
-    assert clopper_pearson(5, 100, 0.95) == pytest.approx((0.0164, 0.1128), abs=1e-4)
-    assert clopper_pearson(0, 100, 0.99) == pytest.approx((0.0, 1 - 0.005 ** (1 / 100)))
-    assert clopper_pearson(100, 100, 0.99)[1] == 1.0
-    inside = 0
-    rng = random.Random(1)
-    for _ in range(300):
-        low, high = clopper_pearson(sum(rng.random() < 0.02 for _ in range(400)), 400, 0.99)
-        inside += low <= 0.02 <= high
-    assert inside >= 290

@@ -12,7 +12,7 @@ import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from calls.record import Blame, HealthRow, LegRecord, MessageRow, Outcome, SampleRow, Side, Stage, Tier
+from calls.record import Blame, HealthRow, LegRecord, ListRow, MessageRow, Outcome, SampleRow, Side, Stage, Tier
 from reports.cells import CellResult, CellStatus, write_cell
 from reports.live import LiveWriter
 
@@ -76,6 +76,9 @@ class SyntheticRun:
     edit_health: Callable[[HealthRow], HealthRow] | None = None
     edit_message: Callable[[MessageRow], MessageRow] | None = None
     edit_cell: Callable[[CellResult], CellResult] | None = None
+    lists: int = 1200
+    list_failed_ratio: float = 0.0
+    edit_list: Callable[[ListRow], ListRow] | None = None
 
     def write(self, path: Path) -> Path:
         rng = random.Random(self.seed)
@@ -83,6 +86,7 @@ class SyntheticRun:
         legs = self._legs(rng)
         write_segments(path / "calls", legs, parts=6)
         write_segments(path / "messages", self._messages(rng), parts=2)
+        write_segments(path / "lists", self._lists(random.Random(self.seed)), parts=2)
         write_segments(path / "health", self._health(rng, legs), parts=3)
         write_segments(path / "samples", self._samples(legs), parts=1)
         if self.cells:
@@ -194,6 +198,22 @@ class SyntheticRun:
                 )
             )  # fmt: skip
         return [self.edit_message(row) for row in rows] if self.edit_message else rows
+
+    def _lists(self, rng: random.Random) -> list[ListRow]:
+        rows = []
+        for number in range(self.lists if self.calls else 0):
+            network = rng.choice(list(NETWORKS))
+            generation, owd_ms = NETWORKS[network]
+            ok = rng.random() >= self.list_failed_ratio
+            rows.append(
+                ListRow(
+                    run_id=RUN_ID, writer=f"swarm-{number % 2}", at_s=STARTED_AT_S + number * 0.06,
+                    person=f"p{number % 90}", look_at=("threads", "thread", "calls")[number % 3],
+                    heavy_past=number % 50 == 0, network=network, generation=generation, ok=ok,
+                    reason="" if ok else "timeout", took_ms=owd_ms * 2 + rng.uniform(2, 40) if ok else None,
+                )
+            )  # fmt: skip
+        return [self.edit_list(row) for row in rows] if self.edit_list else rows
 
     def _health(self, rng: random.Random, legs: Sequence[LegRecord]) -> list[HealthRow]:
         rows: list[HealthRow] = []

@@ -11,7 +11,7 @@ import pytest
 from synthetic_run_folder import healthy
 
 from bedrock.exit_codes import ExitCode
-from calls.record import LegRecord, MessageRow
+from calls.record import LegRecord, ListRow, MessageRow
 from reports.build import summarize
 from reports.cells import CellResult, CellStatus
 from reports.gate import decide
@@ -83,6 +83,10 @@ def _slow_message(row: MessageRow) -> MessageRow:
     return Edit(row, ack_ms=row.ack_ms + 1500) if row.ack_ms is not None else row
 
 
+def _slow_list(row: ListRow) -> ListRow:
+    return Edit(row, took_ms=row.took_ms + 4000) if row.heavy_past and row.took_ms is not None else row
+
+
 def _failing(generations: set[str]) -> Callable[[CellResult], CellResult]:
     def edit(cell: CellResult) -> CellResult:
         return Edit(cell, status=CellStatus.FAILED) if cell.generation in generations else cell
@@ -98,6 +102,7 @@ def _failing(generations: set[str]) -> Callable[[CellResult], CellResult]:
         ("listening quality where the network allows", {"edit_leg": _coarse}),
         ("messages arrive", {"message_failed_ratio": 0.02}),
         ("messages are quick", {"edit_message": _slow_message}),
+        ("lists open", {"list_failed_ratio": 0.03}),
         ("device cells pass on 2G", {"edit_cell": _failing({"2g"})}),
         ("device cells pass on 3G and 4G", {"edit_cell": _failing({"3g", "4g"})}),
     ],
@@ -107,6 +112,14 @@ def test_a_product_that_breaks_one_rule_fails_the_gate(tmp_path: Path, name: str
     assert _rule(summary, name).verdict is Verdict.FAIL
     assert (summary.verdict, summary.exit_code) == (Verdict.FAIL, ExitCode.FAIL)
     assert any(reason.startswith(f"{name}:") for reason in summary.reasons)
+
+
+def test_long_lists_are_a_rule_of_those_with_heavy_pasts(tmp_path: Path) -> None:
+    run = healthy(edit_list=_slow_list).write(tmp_path / "run")
+    slow = _rule(summarize(run, load_slo("launch_day")), "long lists are quick")
+    assert (slow.verdict, slow.n, slow.required) == (Verdict.FAIL, 24, False)
+    others = _rule(summarize(run, SMOKE), "lists open")
+    assert (others.verdict, others.n) == (Verdict.PASS, 1200)
 
 
 @pytest.mark.parametrize(
@@ -134,7 +147,7 @@ def test_every_rule_of_the_smoke_slo_is_broken_somewhere_above() -> None:
         "2G calls lose little audio", "device cells pass on 2G", "calls complete on 2G",
         "one-way delay where the network allows", "listening quality where the network allows", "messages arrive",
         "messages are quick", "device cells pass on 3G and 4G", "100 calls at once for a minute",
-        "two probe calls at any time", "24 devices",
+        "two probe calls at any time", "24 devices", "lists open",
     }  # fmt: skip
     assert {rule.name for rule in SMOKE.rule} == broken
 

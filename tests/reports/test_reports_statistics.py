@@ -6,36 +6,14 @@ import random
 import pytest
 from scipy import stats
 
+from bedrock.intervals import proportion_bounds
 from reports.statistics import (
     benjamini_hochberg,
     more_failures_p_value,
-    proportion_bounds,
     quantile_ranks,
     smallest_n_for_share,
     smallest_n_for_upper_bound,
 )
-
-
-@pytest.mark.parametrize(
-    ("hits", "n", "confidence", "low", "high"),
-    [
-        # The rule of "299 calls without a failure prove 99 %", and one failure fewer does not.
-        (299, 299, 0.95, 0.9900, 1.0),
-        (298, 298, 0.95, 0.98999, 1.0),
-        # One failure in 300: the upper bound of the failure share is 1.57 %; none in 50 proves only < 5.8 %.
-        (1, 300, 0.95, 0.000171, 0.0157),
-        (0, 50, 0.95, 0.0, 0.0582),
-        # Two-sided 95 % (each side 97.5 %): the published interval for 10 of 20.
-        (10, 20, 0.975, 0.2720, 0.7280),
-        (0, 10, 0.975, 0.0, 0.3085),
-    ],
-)
-def test_proportion_bounds_are_clopper_and_pearsons(
-    hits: int, n: int, confidence: float, low: float, high: float
-) -> None:
-    found = proportion_bounds(hits, n, confidence)
-    assert found.low == pytest.approx(low, abs=6e-5)
-    assert found.high == pytest.approx(high, abs=6e-5)
 
 
 def test_299_calls_are_the_fewest_that_prove_99_percent() -> None:
@@ -44,10 +22,7 @@ def test_299_calls_are_the_fewest_that_prove_99_percent() -> None:
     assert [smallest_n_for_share(share) for share in (0.99, 0.995, 0.999)] == [299, 598, 2995]
 
 
-def test_no_data_bounds_nothing_and_nonsense_is_refused() -> None:
-    assert (proportion_bounds(0, 0).low, proportion_bounds(0, 0).high) == (0.0, 1.0)
-    with pytest.raises(ValueError, match="3 of 2"):
-        proportion_bounds(3, 2)
+def test_a_quantile_of_nothing_is_refused() -> None:
     with pytest.raises(ValueError, match="no quantile"):
         quantile_ranks(0, 0.5)
 
@@ -105,7 +80,7 @@ def test_fishers_lady_tasting_tea() -> None:
     assert more_failures_p_value(0, 4, 1, 4) == 1.0
 
 
-def test_every_bound_is_that_of_the_distribution_it_is_named_after() -> None:
+def test_ranks_and_p_values_are_those_of_their_distributions() -> None:
     rng = random.Random(3)
     for _ in range(300):
         n, confidence, q = (
@@ -114,11 +89,7 @@ def test_every_bound_is_that_of_the_distribution_it_is_named_after() -> None:
             rng.choice([0.01, 0.5, 0.95]),
         )
         hits, others = rng.randint(0, n), rng.randint(1, 3000)
-        bounds, ranks = proportion_bounds(hits, n, confidence), quantile_ranks(n, q, confidence)
-        if hits:
-            assert bounds.low == pytest.approx(stats.beta.ppf(1 - confidence, hits, n - hits + 1))
-        if hits < n:
-            assert bounds.high == pytest.approx(stats.beta.ppf(confidence, hits + 1, n - hits))
+        ranks = quantile_ranks(n, q, confidence)
         assert (ranks.low or 0) == max(rank for rank in range(n + 1) if stats.binom.sf(rank - 1, n, q) >= confidence)
         assert (ranks.high or n + 1) == min(n + 1, stats.binom.ppf(confidence, n, q) + 1)
         others_failed = rng.randint(0, others)

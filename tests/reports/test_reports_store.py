@@ -30,7 +30,7 @@ def test_every_row_of_every_segment_is_read(run: Path) -> None:
         assert store.value("SELECT count(*) FROM messages") == 50
         assert store.value("SELECT count(*) FROM samples") == 50
         assert store.segments.unreadable == []
-        assert store.segments.read == 12
+        assert store.segments.read == 14
 
 
 @pytest.mark.parametrize("damage", ["cut", "empty", "text", "page"])
@@ -43,7 +43,7 @@ def test_a_torn_segment_is_skipped_and_named_and_the_rest_is_read(run: Path, dam
     with RunStore(find_run(run)) as store:
         assert store.value("SELECT count(*) FROM legs") == rows
         assert lost > 0
-        assert store.segments.read == 11
+        assert store.segments.read == 13
         assert len(store.segments.unreadable) == 1
         assert store.segments.unreadable[0].startswith(f"calls/{torn.name}: ")
 
