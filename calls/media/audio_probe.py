@@ -73,8 +73,6 @@ def loudness_of_voice(live: bool) -> Envelope:
 class LiveSource:
     """Encodes the voice as it is spoken. The next frame is encoded after the last was sent, off the critical tick."""
 
-    starts_spurt = False
-
     def __init__(self, loop: asyncio.AbstractEventLoop, ptime_ms: int, kbit: float) -> None:
         self.ptime_ms, self.kbit = choose(ptime_ms, kbit)
         self._loop = loop

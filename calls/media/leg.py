@@ -59,6 +59,7 @@ class Leg:
             now_s=process.ticker.now_s,
         )
         self.streams = LegStreams(process, spec, self.transport, self._rng, self._cname, self._first_audio)
+        self.transport.taker = self.streams
 
     async def create_offer(self) -> str:
         """Returns our offer with all candidates in it."""
@@ -240,11 +241,6 @@ class Leg:
     def on_peer_left(self) -> None:
         """From the transport: the far end closed its DTLS association."""
         self.streams.stop_sending()
-
-    def on_rtp(self, data: bytearray, length: int, now_s: float) -> None:
-        """From the transport: one decrypted packet."""
-        if not self.streams.on_rtp(data, length, now_s):
-            self.transport.garbage += 1
 
     def on_rtcp(self, data: bytes, now_s: float) -> None:
         """From the transport: one decrypted compound packet."""

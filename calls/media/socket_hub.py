@@ -31,8 +31,16 @@ _SK_MEMINFO_DROPS = 8
 _NOT_OURS = frozenset({errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EBADF})
 """Words of the network about an earlier datagram, and a datagram that left its link after the leg had closed."""
 
-Received = Callable[[bytearray, int, tuple[str, int], float], None]
-"""(shared buffer, length, sender's address, monotonic seconds of the wake-up)."""
+
+class DatagramTaker:
+    """Who hears a socket; one that only hears nothing. Compiled code reaches a subclass without a look-up by name."""
+
+    def on_datagram(self, data: bytearray, length: int, address: tuple[str, int], now_s: float) -> None:
+        """A datagram stands in the first ``length`` bytes of the shared buffer; ``now_s``: when it was read."""
+
+
+NOBODY_HEARS = DatagramTaker()
+"""Takes what comes after a close."""
 
 
 class HubSocket:
@@ -47,17 +55,17 @@ class HubSocket:
         "peer",
         "receive",
         "receive_from",
-        "received",
         "send_errors",
+        "taker",
     )
 
-    def __init__(self, hub: SocketHub, sock: socket.socket, received: Received) -> None:
+    def __init__(self, hub: SocketHub, sock: socket.socket, taker: DatagramTaker) -> None:
         self._hub = hub
         self._sock = sock
         self._send = sock.send
         self.receive = sock.recv_into
         self.receive_from = sock.recvfrom_into
-        self.received = received
+        self.taker = taker
         self.peer: tuple[str, int] | None = None
         """The only one heard, while the socket is bound to a far end."""
         self.address: tuple[str, int] = sock.getsockname()[:2]
@@ -133,7 +141,7 @@ class SocketHub:
         self.callback_errors = 0
         loop.add_reader(self._epoll.fileno(), self._readable)
 
-    def open(self, bind_address: str, received: Received) -> HubSocket:
+    def open(self, bind_address: str, taker: DatagramTaker) -> HubSocket:
         """Returns a new socket on a free port of ``bind_address``. Raises OSError."""
         family = socket.AF_INET6 if ":" in bind_address else socket.AF_INET
         sock = socket.socket(family, socket.SOCK_DGRAM)
@@ -144,7 +152,7 @@ class SocketHub:
         except OSError:
             sock.close()
             raise
-        hub_socket = HubSocket(self, sock, received)
+        hub_socket = HubSocket(self, sock, taker)
         self._sockets[sock.fileno()] = hub_socket
         self._epoll.register(sock.fileno(), select.EPOLLIN)
         return hub_socket
@@ -187,7 +195,7 @@ class SocketHub:
             except OSError:
                 continue
             try:
-                hub_socket.received(buffer, length, peer, now_s())
+                hub_socket.taker.on_datagram(buffer, length, peer, now_s())
             except Exception:
                 self.callback_errors += 1
                 logger.exception("the receiver of a datagram failed")

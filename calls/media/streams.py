@@ -7,6 +7,7 @@ import random
 from collections.abc import Callable
 
 from calls.media.audio_probe import LiveSource, ProbeListener
+from calls.media.audio_source import AudioSource, ClipSource, SilentSource, SpokenSource
 from calls.media.clips import audio_clip, choose
 from calls.media.interface import LegSpec
 from calls.media.negotiation import StreamPlan, Wishes
@@ -15,10 +16,10 @@ from calls.media.reporter import Reporter
 from calls.media.rtcp import picture_loss
 from calls.media.rtp_header import ABS_SEND_TIME, MID, TRANSPORT_CC, RtpHeader, find_extension, payload_span
 from calls.media.rtp_receiver import AudioReceiver
-from calls.media.rtp_sender import AudioSender, AudioSource, ClipSource, SilentSource
+from calls.media.rtp_sender import AudioSender
 from calls.media.sdp import CLIP_VOICE
 from calls.media.talk_spurts import Conversation, SpurtSource
-from calls.media.transport import LegTransport
+from calls.media.transport import LegTransport, RtpTaker
 from calls.media.transport_feedback import AUDIO_INTERVAL_S, VIDEO_INTERVAL_S, TransportFeedback
 from calls.media.video_clip import video_clip
 from calls.media.video_receiver import VideoReceiver
@@ -26,7 +27,7 @@ from calls.media.video_sender import VideoSender
 from calls.record import Tier
 
 
-class LegStreams:
+class LegStreams(RtpTaker):
     """Made with the leg, agreed with the far end's description, started with the keys."""
 
     def __init__(
@@ -175,7 +176,7 @@ class LegStreams:
         self.stop_sending()
         self.reporter.stop()
         if self.audio_sender is not None:
-            self._release(self.audio_sender.source)
+            self.audio_sender.source.close()
 
     def set_video_sending(self, on: bool) -> None:
         """Starts or stops our video, now or as soon as there is a video stream."""
@@ -191,7 +192,7 @@ class LegStreams:
         """Says nothing, or speaks again, without a word to the far end."""
         self._muted = on
         if self.audio_sender is not None:
-            self._release(self.audio_sender.source)
+            self.audio_sender.source.close()
             self.audio_sender.source = self._audio_source()
 
     def on_rtp(self, data: bytearray, length: int, now_s: float) -> bool:
@@ -247,17 +248,14 @@ class LegStreams:
         if self._muted:
             return SilentSource(*choose(ptime_ms, kbit))
         if spec.tier is Tier.MEDIA:
-            return LiveSource(asyncio.get_running_loop(), ptime_ms, kbit)
+            live = LiveSource(asyncio.get_running_loop(), ptime_ms, kbit)
+            return SpokenSource(live.ptime_ms, live.kbit, live.payload, live.close)
         clip = audio_clip(*choose(ptime_ms, kbit))
         if self._conversation is not None:
             side = 0 if spec.is_caller else 1
             start_at = self._rng.randrange(len(clip.payloads))
             return SpurtSource(clip, start_at, self._conversation, side, self._process.unix_of)
         return ClipSource(clip, self._rng.randrange(len(clip.payloads)))
-
-    def _release(self, source: AudioSource) -> None:
-        if isinstance(source, LiveSource):
-            source.close()
 
     def _retune(self) -> None:
         """Brings what we send in line with what was agreed last."""
@@ -266,9 +264,9 @@ class LegStreams:
             return
         wanted = self._audio_source()
         if (wanted.ptime_ms, wanted.kbit) == (sender.source.ptime_ms, sender.source.kbit):
-            self._release(wanted)
+            wanted.close()
         else:
-            self._release(sender.source)
+            sender.source.close()
             sender.source = wanted
         if self._audio.send:
             sender.start()

@@ -26,6 +26,7 @@ import random
 import zlib
 from collections.abc import Callable
 
+from calls.media.audio_source import AudioSource
 from calls.media.clips import AudioClip, silence
 
 LOOP_S = 120.0
@@ -74,20 +75,19 @@ def _draw(rng: random.Random) -> list[tuple[frozenset[int], float]]:
     return drawn
 
 
-class SpurtSource:
+class SpurtSource(AudioSource):
     """A shared clip, sent while its side talks; in silence one frame of comfort noise every COMFORT_S."""
 
     def __init__(
         self, clip: AudioClip, start_at: int, conversation: Conversation, side: int, unix_of: Callable[[float], float]
     ) -> None:
         """``unix_of`` takes the monotonic seconds of a deadline to Unix seconds."""
-        self.ptime_ms, self.kbit = clip.ptime_ms, clip.kbit
+        super().__init__(clip.ptime_ms, clip.kbit)
         self._payloads = itertools.islice(itertools.cycle(clip.payloads), start_at % len(clip.payloads), None)
         self._comfort = silence(clip.ptime_ms, clip.kbit)
         self._conversation, self._side, self._unix_of = conversation, side, unix_of
         self._comfort_due_s = 0.0
         self._silent = False
-        self.starts_spurt = False
 
     def payload(self, due_s: float) -> bytes:
         """Returns the frame that is due now, empty when none is sent; ``starts_spurt`` tells of its marker bit."""

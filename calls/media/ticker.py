@@ -27,6 +27,24 @@ Due = Callable[[float], None]
 """Called with the deadline that it was scheduled for, in monotonic seconds."""
 
 
+class Timed:
+    """Something with deadlines: compiled code reaches ``due`` of a subclass without a look-up or a bound method."""
+
+    def due(self, at_s: float) -> None:
+        """The moment has come that it was scheduled for, in monotonic seconds."""
+        raise NotImplementedError
+
+
+class _Call(Timed):
+    """A function that is called once."""
+
+    def __init__(self, due: Due) -> None:
+        self._due = due
+
+    def due(self, at_s: float) -> None:
+        self._due(at_s)
+
+
 class Ticker:
     """One per process. ``call_at`` may be called from within a callback, also for a time that has passed."""
 
@@ -34,7 +52,7 @@ class Ticker:
         self.now_s = clock.monotonic_s
         self._alarm = Alarm(loop, self._run)
         self._armed_tick = 0
-        self._wheel: dict[int, list[tuple[Due, float]]] = {}
+        self._wheel: dict[int, list[tuple[Timed, float]]] = {}
         self._ticks: list[int] = []
         self._running = False
         self._closed = False
@@ -43,12 +61,16 @@ class Ticker:
 
     def call_at(self, at_s: float, due: Due) -> None:
         """Calls ``due(at_s)`` at the first tick not before ``at_s``. No cancel: ``due`` checks whether it is moot."""
+        self.wake_at(at_s, _Call(due))
+
+    def wake_at(self, at_s: float, sleeper: Timed) -> None:
+        """As ``call_at``, for what has deadlines all the time: calls ``sleeper.due(at_s)``."""
         tick = math.ceil(at_s * 1000.0 - _ROUNDING)
         slot = self._wheel.get(tick)
         if slot is not None:
-            slot.append((due, at_s))
+            slot.append((sleeper, at_s))
         elif not self._closed:
-            self._wheel[tick] = [(due, at_s)]
+            self._wheel[tick] = [(sleeper, at_s)]
             heapq.heappush(self._ticks, tick)
             if not self._running and (not self._armed_tick or tick < self._armed_tick):
                 self._arm(tick)
@@ -73,9 +95,9 @@ class Ticker:
         ticks, wheel, now_s = self._ticks, self._wheel, self.now_s
         give_up_s = now_s() + _LONGEST_RUN_S
         while ticks and ticks[0] <= (now := now_s()) * 1000.0 and now < give_up_s:
-            for due, at_s in wheel.pop(heapq.heappop(ticks)):
+            for sleeper, at_s in wheel.pop(heapq.heappop(ticks)):
                 try:
-                    due(at_s)
+                    sleeper.due(at_s)
                 except Exception:
                     self.callback_errors += 1
                     logger.exception("a callback of the ticker failed")

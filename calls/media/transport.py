@@ -16,7 +16,7 @@ from calls.access_link import IP_UDP_BYTES, AccessLink
 from calls.media.dtls import DtlsSession, SharedCertificate
 from calls.media.ice_path import IcePath
 from calls.media.interface import MediaEvent
-from calls.media.socket_hub import HubSocket, SocketHub
+from calls.media.socket_hub import NOBODY_HEARS, DatagramTaker, HubSocket, SocketHub
 from calls.media.srtp import PacketBuffer, Refusal, SrtpContext
 
 logger = logging.getLogger(__name__)
@@ -46,9 +46,6 @@ class ConnectLimits:
 class TransportUser(Protocol):
     """Who the transport serves: the leg."""
 
-    def on_rtp(self, data: bytearray, length: int, now_s: float) -> None:
-        """A decrypted RTP packet stands in the first ``length`` bytes of a buffer that will be used again."""
-
     def on_rtcp(self, data: bytes, now_s: float) -> None:
         """A decrypted compound RTCP packet."""
 
@@ -59,7 +56,18 @@ class TransportUser(Protocol):
         """The far end closed its DTLS association: nobody listens any more."""
 
 
-class LegTransport:
+class RtpTaker:
+    """Who takes decrypted packets; one that knows none. Compiled code reaches a subclass without a look-up by name."""
+
+    def on_rtp(self, data: bytearray, length: int, now_s: float) -> bool:
+        """A packet stands in the first ``length`` bytes of a buffer that will be used again; False: it is garbage."""
+        return False
+
+
+_NOBODY_TAKES = RtpTaker()
+
+
+class LegTransport(DatagramTaker):
     """Opened in the constructor, which raises OSError when the address cannot be bound."""
 
     def __init__(
@@ -76,13 +84,15 @@ class LegTransport:
         now_s: Callable[[], float],
     ) -> None:
         self._user = user
+        self.taker = _NOBODY_TAKES
+        """Hears the packets, once there is somebody."""
         self._hub = hub
         self._link = link
         self._limits = limits
         self._in = in_buffer
         self._out = out_buffer
         self._now_s = now_s
-        self._socket: HubSocket = hub.open(bind_address, self._arrived if link is None else self._arrived_at_link)
+        self._socket: HubSocket = hub.open(bind_address, self)
         self.ice = IcePath(self._socket.address, self._send, self._ice_lost)
         self._former_ice: IcePath | None = None
         self.dtls = DtlsSession(certificate, self._send_to_peer, self._peer_said_goodbye)
@@ -135,7 +145,7 @@ class LegTransport:
 
         Nothing leaves before ``reconnect`` has found a path. Raises OSError when the address cannot be bound.
         """
-        socket = self._hub.open(bind_address, self._arrived if self._link is None else self._arrived_at_link)
+        socket = self._hub.open(bind_address, self)
         await self._end_connecting()
         left, former = self._socket, [path for path in (self.ice, self._former_ice) if path is not None]
         self._socket, self._former_ice = socket, None
@@ -202,13 +212,13 @@ class LegTransport:
 
         What is left in cycles waits for a full garbage collection, which an engine under load must never need.
         """
-        self._socket.received = _unheard
+        self._socket.taker = NOBODY_HEARS
         for path in (self.ice, self._former_ice):
             if path is not None:
                 path.let_go()
         self._former_ice = self._connecting = None
         self.dtls.let_go()
-        self._user = _NOBODY
+        self._user, self.taker = _NOBODY, _NOBODY_TAKES
 
     async def _connect(self, dtls_role: str, fingerprints: Sequence[tuple[str, str]]) -> None:
         stage = "ice"
@@ -288,8 +298,11 @@ class LegTransport:
         else:
             self._link.send_up(len(data) + IP_UDP_BYTES, lambda: self._socket.send(data, address))
 
-    def _arrived_at_link(self, data: bytearray, length: int, address: tuple[str, int], _now_s: float) -> None:
-        if self._link is not None:
+    def on_datagram(self, data: bytearray, length: int, address: tuple[str, int], now_s: float) -> None:
+        """From the socket: it is heard now, or once it has come through the link."""
+        if self._link is None:
+            self._arrived(data, length, address, now_s)
+        else:
             copy = bytes(data[:length])
             self._link.send_down(length + IP_UDP_BYTES, lambda: self._arrived_through_link(copy, address))
 
@@ -311,8 +324,8 @@ class LegTransport:
                     self._user.on_rtcp(bytes(data[:plain]), now_s)
             else:
                 plain = self._in.unprotect(rx, length)
-                if plain:
-                    self._user.on_rtp(data, plain, now_s)
+                if plain and not self.taker.on_rtp(data, plain, now_s):
+                    self.garbage += 1
             if not plain:
                 self._count_refused()
         elif 20 <= first <= 63 and self.ice.knows(address[:2]):
@@ -336,9 +349,6 @@ class LegTransport:
 class _Nobody:
     """Whom a closed transport serves."""
 
-    def on_rtp(self, data: bytearray, length: int, now_s: float) -> None:
-        """Too late."""
-
     def on_rtcp(self, data: bytes, now_s: float) -> None:
         """Too late."""
 
@@ -350,10 +360,6 @@ class _Nobody:
 
 
 _NOBODY = _Nobody()
-
-
-def _unheard(_data: bytearray, _length: int, _address: tuple[str, int], _now_s: float) -> None:
-    """What comes after the close."""
 
 
 async def _bounded(ending: Coroutine[Any, Any, None]) -> None:

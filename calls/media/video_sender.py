@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from calls.histograms import MsHistogram
 from calls.media.rtp_header import RtpHeader
 from calls.media.srtp import PacketBuffer
-from calls.media.ticker import Ticker
+from calls.media.ticker import Ticker, Timed
 from calls.media.transport import LegTransport
 from calls.media.video_clip import FRAME_RATE, VideoFrame
 
@@ -19,7 +19,7 @@ _KEYFRAME_EVERY_S = 0.3
 """More requests than this are answered by the keyframe already on its way."""
 
 
-class VideoSender:
+class VideoSender(Timed):
     """One outgoing video stream."""
 
     def __init__(
@@ -71,7 +71,7 @@ class VideoSender:
             self._scheduled = True
             frames = self._ticker.now_s() / _FRAME_S - self._phase
             self._frame_due_s = (int(frames) + 1 + self._phase) * _FRAME_S
-            self._ticker.call_at(self._frame_due_s, self._send)
+            self._ticker.wake_at(self._frame_due_s, self)
 
     def stop(self) -> None:
         """Sends nothing more until started again."""
@@ -91,16 +91,17 @@ class VideoSender:
         """Returns the RTP timestamp that belongs to ``now_s``, for a sender report."""
         return (self.timestamp + int((now_s - self._frame_due_s - _FRAME_S) * 90_000)) & 0xFFFFFFFF
 
-    def _send(self, due_s: float) -> None:
+    def due(self, at_s: float) -> None:
+        """Sends the packet of that moment."""
         if not self._running:
             self._scheduled = False
             return
         now_s = self._ticker.now_s()
-        self._process_lateness.record((now_s - due_s) * 1000)
+        self._process_lateness.record((now_s - at_s) * 1000)
         if self._part == 0:
             self._frame = self._clip[self._next_frame]
             self._next_frame = (self._next_frame + 1) % len(self._clip)
-            self._frame_due_s = due_s
+            self._frame_due_s = at_s
         payloads = self._frame.payloads
         payload = payloads[self._part]
         self._part += 1
@@ -117,6 +118,6 @@ class VideoSender:
             self.frames += 1
             self._part = 0
             self.timestamp = (self.timestamp + _TICKS_A_FRAME) & 0xFFFFFFFF
-            self._ticker.call_at(self._frame_due_s + _FRAME_S, self._send)
+            self._ticker.wake_at(self._frame_due_s + _FRAME_S, self)
         else:
-            self._ticker.call_at(due_s + _PACING_S, self._send)
+            self._ticker.wake_at(at_s + _PACING_S, self)

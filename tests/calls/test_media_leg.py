@@ -232,15 +232,15 @@ async def test_a_replayed_packet_is_a_duplicate_and_not_heard_again() -> None:
         sent: list[bytes] = []
         original = transport._socket.send
         peer_port = int(call.callee.transport.ice.local_candidate_sdp().split()[5])
-        sniffed = call.callee.transport._socket
-        taken = sniffed.received
+        sniffed = transport._socket
+        hand_over = sniffed._send
 
-        def sniff(data: bytearray, length: int, address: tuple[str, int], now_s: float) -> None:
+        def sniff(data: bytes | memoryview) -> int:
             if data[0] >= 128 and not 192 <= data[1] <= 223 and not sent:
-                sent.append(bytes(data[:length]))
-            taken(data, length, address, now_s)
+                sent.append(bytes(data))
+            return hand_over(data)
 
-        sniffed.received = sniff
+        sniffed._send = sniff
         await until(lambda: sent)
         original(sent[0], ("127.0.0.1", peer_port))
         await until(lambda: call.callee.transport.replayed == 1)

@@ -14,7 +14,7 @@ from media_calls import factory, place, spec, until
 from calls.histograms import MsHistogram
 from calls.media.rtp_header import RtpHeader
 from calls.media.srtp import PacketBuffer
-from calls.media.ticker import Due, Ticker
+from calls.media.ticker import Due, Ticker, Timed
 from calls.media.transport import LegTransport
 from calls.media.video_clip import FRAME_RATE, VideoFrame
 from calls.media.video_sender import VideoSender
@@ -39,8 +39,8 @@ class Clock:
     def now_s(self) -> float:
         return self.at_s
 
-    def call_at(self, at_s: float, due: Due) -> None:
-        heapq.heappush(self._due, (at_s, next(self._numbers), due))
+    def wake_at(self, at_s: float, sleeper: Timed) -> None:
+        heapq.heappush(self._due, (at_s, next(self._numbers), sleeper.due))
 
     def run(self, seconds: float) -> None:
         until_s = self.at_s + seconds
