@@ -209,7 +209,7 @@ class SyntheticRun:
                 ListRow(
                     run_id=RUN_ID, writer=f"swarm-{number % 2}", at_s=STARTED_AT_S + number * 0.06,
                     person=f"p{number % 90}", look_at=("threads", "thread", "calls")[number % 3],
-                    heavy_past=number % 50 == 0, network=network, generation=generation, ok=ok,
+                    heavy_past=number % 10 == 0, network=network, generation=generation, ok=ok,
                     reason="" if ok else "timeout", took_ms=owd_ms * 2 + rng.uniform(2, 40) if ok else None,
                 )
             )  # fmt: skip

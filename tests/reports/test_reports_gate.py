@@ -117,7 +117,8 @@ def test_a_product_that_breaks_one_rule_fails_the_gate(tmp_path: Path, name: str
 def test_long_lists_are_a_rule_of_those_with_heavy_pasts(tmp_path: Path) -> None:
     run = healthy(edit_list=_slow_list).write(tmp_path / "run")
     slow = _rule(summarize(run, load_slo("launch_day")), "long lists are quick")
-    assert (slow.verdict, slow.n, slow.required) == (Verdict.FAIL, 24, False)
+    assert (slow.verdict, slow.required) == (Verdict.FAIL, False)
+    assert 20 <= slow.n <= 120, "of 3G and 4G only"
     others = _rule(summarize(run, SMOKE), "lists open")
     assert (others.verdict, others.n) == (Verdict.PASS, 1200)
 
