@@ -118,6 +118,7 @@ SELECT
     (greatest(r.dtls_at_s, e.dtls_at_s) - greatest(r.ice_at_s, e.ice_at_s)) * 1000 AS step_5_ms,
     (media_at_s - greatest(r.dtls_at_s, e.dtls_at_s)) * 1000 AS step_6_ms,
     greatest(r.max_gap_ms, e.max_gap_ms) AS longest_gap_ms,
+    greatest(r.move_gap_ms, e.move_gap_ms) AS move_gap_ms,
     greatest(r.owd_p50_ms, e.owd_p50_ms) AS owd_ms,
     greatest(r.effective_loss_ratio, e.effective_loss_ratio) AS effective_loss_ratio,
     greatest(r.send_late_p99_ms, e.send_late_p99_ms) AS send_late_p99_ms,

@@ -146,6 +146,8 @@ _ALL = (
               "from one mouth to the other ear, in a call's worse direction: 95th percentile over calls"),
     _quantile("bad_seconds_ratio_p95", 0.95, Better.LOWER, "ratio", "bad_ratio",
               "share of a call's seconds in windows below R 50 (listening): 95th percentile over calls"),
+    _quantile("move_gap_ms_p95", 0.95, Better.LOWER, "ms", "move_gap_ms",
+              "silence while a side changed networks in mid-call, the longer one of a call's two: 95th percentile"),
     _quantile("message_ack_ms_p95", 0.95, Better.LOWER, "ms", "ack_ms",
               "from the intended moment of a text message to its acknowledgement", "messages", "sender"),
     _ratio("message_failed_ratio", Better.LOWER, "messages", "NOT ok", "true",

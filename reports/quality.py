@@ -18,6 +18,7 @@ def quality_figures(store: RunStore) -> QualityFigures:
     rho, ranked, spread = store.rows(_RANKS)[0]
     return QualityFigures(
         steps=_steps(store),
+        moves=_durations(store, "move_gap_ms", "silence of a move"),
         windows=[WindowFigures(**row) for row in store.records(_WINDOWS, [BAD_R])],
         mouth_to_ear=[MouthToEarFigures(**row) for row in store.records(_MOUTH_TO_EAR)],
         probes=[ProbeFigures(**row) for row in store.records(_PROBES)],
@@ -30,17 +31,19 @@ def quality_figures(store: RunStore) -> QualityFigures:
 
 def _steps(store: RunStore) -> list[StepFigures]:
     columns = [*((f"step_{number}_ms", name) for number, name in enumerate(STEPS, 1)), ("setup_ms", "all of it")]
-    figures = []
-    for column, name in columns:
-        row = store.rows(
-            f"""SELECT count({column}), quantile_disc({column}, 0.5), quantile_disc({column}, 0.95),
-                quantile_disc({column}, 0.99), max({column}) FROM calls WHERE source = 'swarm'"""
-        )[0]
-        if row[0]:
-            figures.append(
-                StepFigures(step=name, calls=row[0], p50_ms=row[1], p95_ms=row[2], p99_ms=row[3], longest_ms=row[4])
-            )
-    return figures
+    figures = (_durations(store, column, name) for column, name in columns)
+    return [step for step in figures if step is not None]
+
+
+def _durations(store: RunStore, column: str, name: str) -> StepFigures | None:
+    """Returns the percentiles of one column of ``calls``, None when no call has it."""
+    row = store.rows(
+        f"""SELECT count({column}), quantile_disc({column}, 0.5), quantile_disc({column}, 0.95),
+            quantile_disc({column}, 0.99), max({column}) FROM calls WHERE source = 'swarm'"""
+    )[0]
+    if not row[0]:
+        return None
+    return StepFigures(step=name, calls=row[0], p50_ms=row[1], p95_ms=row[2], p99_ms=row[3], longest_ms=row[4])
 
 
 _WINDOWS = """

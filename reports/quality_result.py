@@ -74,6 +74,8 @@ class QualityFigures(msgspec.Struct, frozen=True, kw_only=True):
     """Everything above, of the swarm."""
 
     steps: list[StepFigures] = []
+    moves: StepFigures | None = None
+    """The silence of calls in which a side changed networks; None when none did."""
     windows: list[WindowFigures] = []
     mouth_to_ear: list[MouthToEarFigures] = []
     probes: list[ProbeFigures] = []

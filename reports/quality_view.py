@@ -30,12 +30,15 @@ def quality_tables(summary: Summary) -> list[QualityTable]:
 
 
 def _steps(quality: QualityFigures) -> QualityTable:
+    shown = [*quality.steps, quality.moves] if quality.moves is not None else quality.steps
     rows = [
         (step.step, grouped(step.calls), *(figure(ms, "ms") for ms in (step.p50_ms, step.p95_ms, step.p99_ms)),
          figure(step.longest_ms, "ms"))
-        for step in quality.steps
+        for step in shown
     ]  # fmt: skip
     note = "each step ends when the slower side has made it; the person's own ringing time is taken out of the answer"
+    if quality.moves is not None:
+        note += "; a move is a change of networks in mid-call, its silence no gap of the call when it was planned"
     return QualityTable("The way to audio", ("step", "calls", "p50", "p95", "p99", "longest"), rows, note)
 
 

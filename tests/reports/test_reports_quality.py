@@ -30,6 +30,7 @@ def parts(leg: LegRecord) -> LegRecord:
     return msgspec.structs.replace(
         leg, m2e_frame_ms=20.0, m2e_lookahead_ms=6.5, m2e_network_ms=50.0, m2e_playout_ms=40.0, mouth_to_ear_ms=116.5,
         owd_clock="same_clock", owd_uncertainty_ms=0.0038, mos_lq=4.0 + int(leg.call_id[-2:]) / 200, mos_grounded=True,
+        move_gap_ms=(500.0 if leg.side is Side.CALLER else 650.0) if leg.call_id[-1] == "3" else None,
     )  # fmt: skip
 
 
@@ -80,6 +81,17 @@ def test_the_steps_of_the_funnel_add_up_to_the_set_up_of_each_call(run: Path) ->
     assert len(rows) > 100
     for setup_ms, added_ms in rows:
         assert added_ms == pytest.approx(setup_ms, abs=0.01)
+
+
+def test_the_silence_of_moves_is_told_beside_the_steps(summary: Summary) -> None:
+    assert summary.swarm.quality is not None
+    moves = summary.swarm.quality.moves
+    assert moves is not None
+    assert 5 < moves.calls <= 20
+    assert (moves.p50_ms, moves.longest_ms) == (650.0, 650.0), "the side that waited longer"
+    steps = quality_tables(summary)[0]
+    assert steps.rows[-1][0] == "silence of a move"
+    assert "no gap of the call when it was planned" in steps.note
 
 
 def test_every_step_has_its_own_percentiles(summary: Summary) -> None:
