@@ -74,9 +74,13 @@ class SteeredLine:
         """Each with the level that it sets out from, of the whole load."""
 
     def move(self, move: Move) -> None:
-        """Adds a move. One that begins before the last one did takes its place from then on."""
+        """Adds a move. One that begins before the last one did takes its place from then on.
+
+        Calls of another kind set out from nought: those in progress are none of theirs, and a first stage of one call
+        that took over the level of ten shadow calls would ring ten people in its first moment.
+        """
         at_s = max(move.at_s, self._starts_s[-1] if self._starts_s else 0.0)
-        before = self._level(at_s)
+        before = self._level(at_s) if move.scenario == self.scenario_at(at_s) else 0.0
         self._starts_s.append(at_s)
         self._moves.append((Move(at_s, move.move_s, move.concurrent_calls, move.scenario), before))
 

@@ -134,6 +134,9 @@ class CallLeg:
             self._cut_off("media_error")
         record = await self._finish()
         self.context.recorder.calls.append(record)
+        # What is left in cycles waits for the garbage collector, which stops every other call of this engine to come.
+        self.media.let_go()
+        self.script.let_go()
         return record
 
     async def _begin(self) -> None:

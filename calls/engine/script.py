@@ -65,6 +65,11 @@ class Script:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
 
+    def let_go(self) -> None:
+        """After ``end``: forgets who takes orders."""
+        self._order = _order_nobody
+        self._task = self._open = None
+
     async def _play(self) -> None:
         began_s = asyncio.get_running_loop().time()
         for step in self._steps:
@@ -72,3 +77,7 @@ class Script:
             do = Do(step.act)
             self._order(do)
             await do.done
+
+
+def _order_nobody(_do: Do) -> None:
+    """The call is over."""

@@ -202,7 +202,7 @@ def test_a_steered_load_goes_where_it_is_told_and_stays() -> None:
     line.move(Move(at_s=10, move_s=10, concurrent_calls=100))
     line.move(Move(at_s=40, move_s=0, concurrent_calls=20, scenario="shadow"))
     line.move(Move(at_s=35, move_s=5, concurrent_calls=60))  # late news of the past count from the last move on
-    assert [line.calls_at(at_s) for at_s in (9, 15, 20, 39, 42.5, 100)] == [0, 25, 50, 50, 20, 30]
+    assert [line.calls_at(at_s) for at_s in (9, 15, 20, 39, 42.5, 100)] == [0, 25, 50, 50, 15, 30]
     assert [line.scenario_at(at_s) for at_s in (0, 39, 41)] == ["", "", ""]
 
 

@@ -89,6 +89,15 @@ def test_a_shadow_stage_rings_nobody_from_its_very_first_call() -> None:
         assert {call.scenario for call in calls} == {"shadow"}
 
 
+def test_the_first_real_stage_does_not_take_over_the_level_of_the_shadows() -> None:
+    load = OpenLoad(job(shape="rollout", rollout={"peak_calls": 100}), 0)
+    load.steer(0.0, {"concurrent_calls": 100.0, "move_s": 0.0, "scenario": "shadow"})
+    assert len(load.due(60)) > 100
+    load.steer(60.0, {"concurrent_calls": 1.0, "move_s": 5.0, "scenario": ""})
+    first = [call for call in load.due(66) if call.scenario == "talk"]
+    assert len(first) <= 3, "one call at a time was asked for"
+
+
 def test_a_plan_that_is_known_in_full_is_not_steered() -> None:
     steered, plain = OpenLoad(job(**STEADY), 0), OpenLoad(job(**STEADY), 0)
     steered.steer(0.0, {"concurrent_calls": 0.0, "move_s": 0.0, "scenario": "shadow"})
