@@ -28,6 +28,7 @@ from network_profiles.probe.exchange import open_probe
 from network_profiles.probe.watch import judge_watch, watch
 from network_profiles.profile import Direction, Phase, Trace
 
+LOOKS = 4
 STEADY = load_catalogue()["lte_good"].model_copy(
     update={
         "down": Direction(rate_kbit=1000.0, owd_ms=60.0, queue_ms=500.0),
@@ -58,8 +59,11 @@ def test_a_link_that_changes_is_what_the_model_says() -> None:
 
 def test_a_trace_is_followed_and_its_gap_kept_as_the_model_says() -> None:
     """Goodput within 3 %, its course too, delay 2 %, both edges of the gap 50 ms, order kept."""
-    # A machine that stops for a moment may spoil one look at 10 figures, but not two.
-    assert _misses_of_a_trace() == [] or _misses_of_a_trace() == []
+    looks: list[list[str]] = []
+    # A machine that stops for a moment spoils a look at 10 figures; a link that is wrong is so at every look.
+    while len(looks) < LOOKS and [] not in looks:
+        looks.append(_misses_of_a_trace())
+    assert [] in looks, looks
 
 
 def _misses_of_a_trace() -> list[str]:
