@@ -56,15 +56,20 @@ class CallLeg:
         self.facts = facts
         self.machine = machine
         facts.link_is_rough = person.link_is_rough
-        self.media = LegMedia(context, person, facts, scenario, self._on_media)
+        # Whoever we make knows our inbox and not us: what stands in a cycle waits for the garbage collector, which stops
+        # every other call of this engine when it comes.
+        inbox: asyncio.Queue[Event] = asyncio.Queue()
+        self._inbox = inbox
+        self.media = LegMedia(
+            context, person, facts, scenario, lambda event, at_s: inbox.put_nowait(Milestone(event, at_s))
+        )
         self.stats: MediaStats | None = None
         self.scenario = scenario
         self.part = _part_of(scenario, facts.side)
-        self.script = Script(self.part.steps if self.part else (), talk_s, self._put)
+        self.script = Script(self.part.steps if self.part else (), talk_s, inbox.put_nowait)
         self._slow_seconds = 0
         self._postponed: list[Change] = []
         """Changes that wait for the one before: until an open offer is answered, until a move is over."""
-        self._inbox: asyncio.Queue[Event] = asyncio.Queue()
         self._drops_before = person.link_drops()
         person.watch_link()
         if scenario is not None and _dies(scenario, facts.side.other):
@@ -134,9 +139,6 @@ class CallLeg:
             self._cut_off("media_error")
         record = await self._finish()
         self.context.recorder.calls.append(record)
-        # What is left in cycles waits for the garbage collector, which stops every other call of this engine to come.
-        self.media.let_go()
-        self.script.let_go()
         return record
 
     async def _begin(self) -> None:
@@ -249,9 +251,6 @@ class CallLeg:
         """The machine's deadline has changed from outside the loop."""
         self._inbox.put_nowait(Wake())
 
-    def _put(self, order: Do) -> None:
-        self._inbox.put_nowait(order)
-
     async def _change(self, order: Change, now_s: float) -> Action:
         """Changes the running call; one change waits for the answer to the one before, a move until none is on."""
         if self.machine.state is not CallState.TALKING:
@@ -284,9 +283,6 @@ class CallLeg:
         if gives_way:
             self.script.again()
             self._do_postponed()
-
-    def _on_media(self, event: MediaEvent, at_s: float) -> None:
-        self._inbox.put_nowait(Milestone(event, at_s))
 
     # The end.
 

@@ -195,10 +195,6 @@ class LegMedia:
         self._facts.audio_target_kbit = self.audio_target_kbit(self.leg.live())
         return await self.leg.close()
 
-    def let_go(self) -> None:
-        """After ``close``: forgets who to tell."""
-        self._on_event = _tell_nobody
-
     def _note_hold(self) -> None:
         now_s = self._context.clock.monotonic_s()
         if self._held_since_s is not None:
@@ -207,7 +203,3 @@ class LegMedia:
 
     def _now_s(self) -> float:
         return self._context.clock.unix_s()
-
-
-def _tell_nobody(_event: MediaEvent, _at_s: float) -> None:
-    """The call is over."""

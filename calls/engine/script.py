@@ -65,11 +65,6 @@ class Script:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
 
-    def let_go(self) -> None:
-        """After ``end``: forgets who takes orders."""
-        self._order = _order_nobody
-        self._task = self._open = None
-
     async def _play(self) -> None:
         began_s = asyncio.get_running_loop().time()
         for step in self._steps:
@@ -77,7 +72,3 @@ class Script:
             do = Do(step.act)
             self._order(do)
             await do.done
-
-
-def _order_nobody(_do: Do) -> None:
-    """The call is over."""
