@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import scipy
+# scipy is imported where it is needed: every command reads plans and links, few compute a bound, and it takes its time.
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +29,11 @@ def proportion_bounds(hits: int, n: int, confidence: float = 0.95) -> Bounds:
         raise ValueError(f"{hits} of {n} is not a share")
     if n == 0:
         return Bounds(0.0, 1.0)
+    from scipy.special import betaincinv
+
     alpha = 1.0 - confidence
-    low = 0.0 if hits == 0 else float(scipy.special.betaincinv(hits, n - hits + 1, alpha))
-    high = 1.0 if hits == n else float(scipy.special.betaincinv(hits + 1, n - hits, 1.0 - alpha))
+    low = 0.0 if hits == 0 else float(betaincinv(hits, n - hits + 1, alpha))
+    high = 1.0 if hits == n else float(betaincinv(hits + 1, n - hits, 1.0 - alpha))
     return Bounds(low, high)
 
 
@@ -40,5 +42,7 @@ def count_bounds(count: int, confidence: float = 0.95) -> Bounds:
 
     Source: F. Garwood, "Fiducial limits for the Poisson distribution", Biometrika 28 (1936), by chi-squared quantiles.
     """
-    low = float(scipy.special.chdtri(2 * count, confidence)) / 2 if count else 0.0
-    return Bounds(low, float(scipy.special.chdtri(2 * (count + 1), 1.0 - confidence)) / 2)
+    from scipy.special import chdtri
+
+    low = float(chdtri(2 * count, confidence)) / 2 if count else 0.0
+    return Bounds(low, float(chdtri(2 * (count + 1), 1.0 - confidence)) / 2)

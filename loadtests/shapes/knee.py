@@ -12,6 +12,7 @@ import math
 
 from pydantic import Field, model_validator
 
+from bedrock.intervals import count_bounds
 from loadtests.shapes.stage import MOST_CALLS
 from loadtests.shapes.stepwise import Ask, HoldTable, Why
 from loadtests.shapes.usl import NoFit, Point, fit_usl
@@ -185,9 +186,6 @@ def _interval(over: str, low: Step | None, high: Step | None, last: Step | None)
 
 def _attempted_high(judged: Judgement) -> float | None:
     """The upper 95 % Poisson bound of the attempts a second."""
-    # Not above: every command reads plans, few end a search, and scipy takes its time to come.
-    from bedrock.intervals import count_bounds
-
     length_s = judged.until_s - judged.from_s
     if length_s <= 0:
         return None
