@@ -189,12 +189,13 @@ class Engine:
         return MessageDone(row=row)
 
     async def _open_list(self, command: OpenList) -> ListOpened:
-        person, at_s = self._person(command.name), self._clock.unix_s()
-        opened = await open_list(person, command, self._clock)
+        person = self._person(command.name)
+        at_s = self._clock.unix_s() if command.intended_at_s is None else command.intended_at_s
+        opened = await open_list(person, command, at_s, self._clock)
         row = ListRow(
             run_id=self._identity.run_id,
             writer=self._identity.writer,
-            at_s=at_s if command.intended_at_s is None else command.intended_at_s,
+            at_s=at_s,
             person=command.name,
             look_at=command.look_at.value,
             heavy_past=command.heavy_past,

@@ -15,8 +15,8 @@ from calls.targets.protocol import ShowsLists
 OFFLINE = "offline"
 
 
-async def open_list(person: Person, command: OpenList, clock: Clock) -> ListOpened:
-    """Returns the page, or why none came.
+async def open_list(person: Person, command: OpenList, intended_at_s: float, clock: Clock) -> ListOpened:
+    """Returns the page, or why none came; it is asked for at ``intended_at_s``, in Unix seconds.
 
     Raises EngineRefused where the service has no such lists (``no_lists``), and for a person who is ``offline`` or goes
     offline by themselves: who does not ask is no failure.
@@ -24,7 +24,6 @@ async def open_list(person: Person, command: OpenList, clock: Clock) -> ListOpen
     session = person.session
     if not isinstance(session, ShowsLists):
         raise EngineRefused("this service has no lists to look at", code="no_lists")
-    intended_at_s = clock.unix_s() if command.intended_at_s is None else command.intended_at_s
     ahead_s = intended_at_s - clock.unix_s()
     if ahead_s > 0:
         await asyncio.sleep(ahead_s)
