@@ -56,8 +56,8 @@ class CallLeg:
         self.facts = facts
         self.machine = machine
         facts.link_is_rough = person.link_is_rough
-        # Whoever we make knows our inbox and not us: what stands in a cycle waits for the garbage collector, which stops
-        # every other call of this engine when it comes.
+        # Whoever we make knows our inbox and not us: what stands in a cycle waits for the garbage collector, and that
+        # stops every other call of this engine when it comes.
         inbox: asyncio.Queue[Event] = asyncio.Queue()
         self._inbox = inbox
         self.media = LegMedia(
