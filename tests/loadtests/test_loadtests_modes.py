@@ -34,7 +34,10 @@ def test_a_service_that_dies_mid_run_is_the_runs_failure(tmp_path: Path) -> None
         files = "--run-folder", str(swarm.run), "--csv", str(tmp_path / "locust")
         swarm.start("--headless", "--only-summary", "--plan", str(plan), *files)
         swarm.wait_for(lambda second: second["stage"] == "hold" and second["completed"] >= 2)
-        swarm.child_of(swarm.master, "reference_service").kill()
+        service = swarm.child_of(swarm.master, "reference_service")
+        service.suspend()  # for a second, so that it dies with people waiting: its answers take milliseconds
+        swarm.wait_for(lambda _second: True, after=len(swarm.seconds()))
+        service.kill()
         swarm.wait_for(lambda second: second["failed"] > 0)
         swarm.master.send_signal(signal.SIGUSR1)
         assert swarm.wait(90) == 1
