@@ -13,11 +13,12 @@ from pathlib import Path
 
 import psutil
 import pytest
+from waiting import PATIENCE
 
 # A shell that starts us in the background has us ignore Ctrl-C, and so would every program that a test interrupts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-SETTLE_S = 3.0
+SETTLE_S = 30.0 * PATIENCE
 """How long a thread, a child or a descriptor that is on its way out may take to go."""
 
 
@@ -37,6 +38,12 @@ def _children() -> set[int]:
 
 def _threads() -> set[str]:
     return {f"{thread.name}#{thread.ident}" for thread in threading.enumerate()}
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Gives a test that hangs as much more time as the machine was said to need."""
+    if PATIENCE != 1 and config.getoption("timeout", None) is None:
+        config.option.timeout = float(config.getini("timeout")) * PATIENCE
 
 
 def pytest_collection_modifyitems() -> None:

@@ -115,7 +115,6 @@ def test_ctrl_c_ends_the_bench_with_130_and_leaves_no_process(tmp_path: Path) ->
 
 
 @pytest.mark.integration
-@pytest.mark.timeout(120)
 def test_signaling_is_measured_with_sipp_beside_it() -> None:
     levels: list[SignalingLevel] = []
     bench = bench_signaling(core=CORE, seconds=0.4, sipp_calls=100, on_level=levels.append, levels=(1, 4), pairs=8)

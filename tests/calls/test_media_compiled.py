@@ -23,7 +23,6 @@ sys.exit(pytest.main(["-q", "-n", "0", "-p", "no:cacheprovider", *sys.argv[1:]])
 
 
 @pytest.mark.integration
-@pytest.mark.timeout(180)
 @pytest.mark.skipif(PACKETS.find() is None, reason="nothing is compiled here: 'make setup' does it, given a C compiler")
 def test_compiled_legs_pass_the_tests_of_legs() -> None:
     files = [str(HERE / name) for name in ("test_media_leg.py", "test_media_packets.py")]

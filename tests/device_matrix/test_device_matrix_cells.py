@@ -32,7 +32,6 @@ from reports.cells import CellResult, CellStatus
 
 pytestmark = [
     pytest.mark.integration,
-    pytest.mark.timeout(120),
     pytest.mark.skipif(bool(lacks() or cpu_limit.lacks()), reason="no links or CPU groups on this machine"),
 ]
 

@@ -85,7 +85,6 @@ def launch_spec(folder: Path, network: str | None) -> LaunchSpec:
 
 
 @pytest.mark.integration
-@pytest.mark.timeout(120)
 def test_round_trips_of_media_sockets_grow_as_asked(driver: PlaywrightDriver) -> None:
     # Not in pytest's folder: a browser's socket has room for 107 bytes of path.
     with scratch_folder() as folder, driver.launch(launch_spec(folder, "hspa_35g"), 25.0) as browser:
@@ -100,7 +99,6 @@ def test_round_trips_of_media_sockets_grow_as_asked(driver: PlaywrightDriver) ->
 
 
 @pytest.mark.integration
-@pytest.mark.timeout(120)
 def test_a_cell_without_links_is_labelled_so(
     driver: PlaywrightDriver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

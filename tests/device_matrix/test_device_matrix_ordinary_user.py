@@ -46,7 +46,6 @@ def theirs() -> Iterator[Path]:
 
 @integration
 @needs_namespaces
-@pytest.mark.timeout(120)
 def test_an_ordinary_user_has_a_real_cell_over_a_shaped_link(theirs: Path) -> None:
     plan = theirs / "plan.toml"
     plan.write_text(PLAN)

@@ -16,7 +16,6 @@ from three_machines import Machine
 pytestmark = [
     pytest.mark.patient,
     pytest.mark.integration,
-    pytest.mark.timeout(240),
     pytest.mark.skipif(bool(three_machines.lacks()), reason=three_machines.lacks()),
 ]
 TOKEN = {"RINGFENCE_ADMIN_TOKEN": "a-token-of-this-test"}

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from swarm_process import free_port, swarm_in, write_plan
 
-pytestmark = [pytest.mark.patient, pytest.mark.integration, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.patient, pytest.mark.integration]
 
 
 def test_forked_processes_write_locusts_own_files(tmp_path: Path) -> None:

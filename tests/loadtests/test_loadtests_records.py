@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from swarm_process import Swarm, swarm_in, write_plan
 
-pytestmark = [pytest.mark.patient, pytest.mark.integration, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.patient, pytest.mark.integration]
 FLUSHED_S = 2.0
 """An engine writes its records once a second; a busy machine may take another."""
 

@@ -14,7 +14,7 @@ from reports.build import summarize
 from reports.slo import load_slo
 from reports.staged_result import KneeResult, RolloutResult
 
-pytestmark = [pytest.mark.patient, pytest.mark.integration, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.patient, pytest.mark.integration]
 TOKEN = "steps"
 SLO = """
 [limits]

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from swarm_process import Swarm, free_port, swarm_in, write_plan
 
-pytestmark = [pytest.mark.patient, pytest.mark.integration, pytest.mark.timeout(200)]
+pytestmark = [pytest.mark.patient, pytest.mark.integration]
 
 
 def calls_without_both_legs(swarm: Swarm) -> list[str]:

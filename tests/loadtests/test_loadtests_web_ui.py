@@ -13,7 +13,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect, sync_playwright
 from swarm_process import Swarm, free_port, swarm_in, write_plan
 
-pytestmark = [pytest.mark.patient, pytest.mark.integration, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.patient, pytest.mark.integration]
 expect.set_options(timeout=45_000)
 CHROMIUM = "/usr/bin/chromium"
 

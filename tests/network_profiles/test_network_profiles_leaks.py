@@ -10,7 +10,7 @@ from real_links import needs_links
 
 from network_profiles import lab
 
-pytestmark = [needs_links, pytest.mark.integration, pytest.mark.timeout(120)]
+pytestmark = [needs_links, pytest.mark.integration]
 
 LEAK_CHECK = Path(__file__).with_name("leak_check.py")
 ALONE = ["unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "--"]

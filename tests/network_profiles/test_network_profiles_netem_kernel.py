@@ -24,7 +24,7 @@ OF_ANY_LINK = (
 """Those tests of any link in which the backends differ most: the kernel without netem runs them on the other one."""
 
 needs_kernel = pytest.mark.skipif(bool(lacks()), reason="; ".join(lacks()))
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(150)]
+pytestmark = [pytest.mark.integration]
 
 
 @needs_kernel

@@ -16,7 +16,6 @@ from network_profiles.verify import Watcher, verify
 pytestmark = [needs_links, pytest.mark.integration]
 
 
-@pytest.mark.timeout(120)
 def test_links_of_every_kind_are_what_they_say() -> None:
     started: list[str] = []
     told: list[str] = []

@@ -14,7 +14,7 @@ from small_run import nothing_left, small_run
 from bedrock.exit_codes import ExitCode
 from ringfence.__main__ import run_command
 
-pytestmark = [pytest.mark.patient, pytest.mark.integration, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.patient, pytest.mark.integration]
 CONTRACT = {
     "format", "verdict", "exit_code", "reasons", "rules", "swarm", "matrix", "tiers", "duration_s",
 }  # fmt: skip
