@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -25,6 +26,20 @@ _AS_ONE = ("unshare", "--pid", "--fork", "--kill-child")
 """The kernel is several processes of the host. In a namespace of their own all end with the first, however we do."""
 _AHEAD_OF_OTHERS = ("chrt", "--rr", "2")
 """One rank before links and engines: what runs inside is measured to the millisecond, whatever the other tests do."""
+
+
+_WITH_AVX = (
+    "AVX512F", "AVX512VL", "AVX512BW", "AVX2", "AVX", "FMA", "FMA4", "AVX_Fast_Unaligned_Load", "XSAVEC", "XSAVE",
+)  # fmt: skip
+
+
+class Registers(NamedTuple):
+    """What the kernel needs to keep the registers of its processes."""
+
+    launcher: tuple[str, ...] = ()
+    """What starts it."""
+    environment: tuple[str, ...] = ()
+    """What all inside must have in their environment, from the first process on."""
 
 
 class Finished(NamedTuple):
@@ -53,12 +68,14 @@ def run_inside(argv: Sequence[str], folder: Path, *, timeout_s: float) -> Finish
     """
     (folder / "argv").write_bytes(b"\0".join(argument.encode() for argument in argv) + b"\0")
     console = folder / "console"
+    registers = _registers()
     as_root = (*_AS_ONE, *_AHEAD_OF_OTHERS) if os.geteuid() == 0 else ()
     kernel = spawn(
         "user-mode Linux",
         [
-            *as_root, KERNEL, f"mem={MEMORY_MB}M", "rootfstype=hostfs", "rootflags=/", "ro", "quiet",
-            f"init={INIT}", f"uml_dir={folder}", "con=null", "con0=null,fd:1", f"JOB={folder}", f"MODULES={MODULES}",
+            *as_root, *registers.launcher, KERNEL, f"mem={MEMORY_MB}M", "rootfstype=hostfs", "rootflags=/", "ro",
+            "quiet", f"init={INIT}", f"uml_dir={folder}", "con=null", "con0=null,fd:1", f"JOB={folder}",
+            f"MODULES={MODULES}", *registers.environment,
         ],
         log_path=console,
     )  # fmt: skip
@@ -73,6 +90,23 @@ def run_inside(argv: Sequence[str], folder: Path, *, timeout_s: float) -> Finish
     if not exit_code:
         raise OSError(f"{KERNEL} ended without running the command:\n{_read(console)}")
     return Finished(int(exit_code), _read(folder / "output"))
+
+
+def _registers() -> Registers:
+    """Returns what is needed where the register state (AMX) is larger than this kernel has room for: it would panic.
+
+    With the classic part of the state alone, the kernel loses the upper halves of AVX registers at every page fault. So
+    libc, numpy and OpenSSL are told to do without.
+    """
+    if "amx_tile" not in Path("/proc/cpuinfo").read_text():
+        return Registers()
+    return Registers(
+        (sys.executable, str(Path(__file__).parent / "small_registers.py")),
+        (
+            f"GLIBC_TUNABLES=glibc.cpu.hwcaps=-{',-'.join(_WITH_AVX)}", "NPY_DISABLE_CPU_FEATURES=X86_V3,X86_V4",
+            "OPENBLAS_CORETYPE=Nehalem", "OPENSSL_ia32cap=~0x1000000000000000:0",
+        ),
+    )  # fmt: skip
 
 
 def _read(path: Path) -> str:
