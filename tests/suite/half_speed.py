@@ -42,7 +42,7 @@ def half_of_each_core(share: float = SHARE) -> Iterator[Path]:
         (group / "cpu.cfs_quota_us").write_text(str(quota_us))
         if (group / "cpu.rt_runtime_us").exists():
             (group / "cpu.rt_period_us").write_text(str(PERIOD_US))
-            (group / "cpu.rt_runtime_us").write_text(str(int(PERIOD_US * share * 0.9)))
+            (group / "cpu.rt_runtime_us").write_text(str(int(PERIOD_US * share)))
     else:
         root = next((root for root in V2_ROOTS if _offers_cpu(root)), None)
         if root is None:
