@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import heapq
 import selectors
 from collections.abc import Callable, Coroutine
 from itertools import count
-from typing import Any, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
+from calls.media.alarm import Alarm, Ring
 from calls.media.ticker import Due, Ticker, Timed
 
 START_S = 1000.0
+Given = ParamSpec("Given")
 Result = TypeVar("Result")
 
 
@@ -91,19 +94,48 @@ class HeldLoop(asyncio.SelectorEventLoop):
         return True
 
 
+class HeldAlarm(Alarm):
+    """Rings by the time of the loop."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, ring: Ring) -> None:
+        self._loop = loop
+        self._ring = ring
+        self._timer: asyncio.TimerHandle | None = None
+
+    def set(self, at_s: float) -> None:
+        self.silence()
+        self._timer = self._loop.call_at(at_s, self._ring)
+
+    def silence(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def close(self) -> None:
+        self.silence()
+
+
 class LoopClock:
-    """The time of the running ``HeldLoop``."""
+    """The time of a ``HeldLoop``."""
 
-    unix_at_start_s = 1_800_000_000.0
-
-    def monotonic_s(self) -> float:
-        return asyncio.get_running_loop().time()
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.monotonic_s = loop.time
 
     def unix_s(self) -> float:
-        return self.unix_at_start_s + self.monotonic_s() - START_S
+        return 1_800_000_000.0 + self.monotonic_s()
 
 
 def run_in_held_time(main: Coroutine[Any, Any, Result]) -> Result:
     """Runs ``main`` in a ``HeldLoop`` of its own."""
     with asyncio.Runner(loop_factory=HeldLoop) as runner:
         return runner.run(main)
+
+
+def in_held_time(test: Callable[Given, Coroutine[Any, Any, Result]]) -> Callable[Given, Result]:
+    """Makes a test of a coroutine that takes its time from a ``HeldLoop``."""
+
+    @functools.wraps(test)
+    def run(*given: Given.args, **named: Given.kwargs) -> Result:
+        return run_in_held_time(test(*given, **named))
+
+    return run

@@ -7,7 +7,8 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from waiting import HANG_LIMIT_S, eventually_async
+from held_time import HeldAlarm, HeldLoop, LoopClock
+from waiting import HANG_LIMIT_S, POLL_S
 
 from bedrock.clock import SystemClock
 from calls.access_link import AccessLink
@@ -52,9 +53,13 @@ class Ear:
 
 @asynccontextmanager
 async def factory(limits: ConnectLimits = PATIENT) -> AsyncIterator[MediaFactory]:
-    """A factory that leaves no task behind."""
+    """A factory that leaves no task behind; its time is the loop's, held by the test or the machine's."""
     before = asyncio.all_tasks()
-    made = MediaFactory(asyncio.get_running_loop(), SystemClock(), limits=limits)
+    loop = asyncio.get_running_loop()
+    if isinstance(loop, HeldLoop):
+        made = MediaFactory(loop, LoopClock(loop), limits=limits, make_alarm=HeldAlarm)
+    else:
+        made = MediaFactory(loop, SystemClock(), limits=limits)
     try:
         yield made
     finally:
@@ -133,5 +138,7 @@ async def open_leg(made: MediaFactory, order: LegSpec, ear: Ear) -> Leg:
 
 
 async def until(condition: Callable[[], object]) -> None:
-    """Waits for ``condition()`` to be true, and fails when it never gets so: the counters of a leg tell no event."""
-    assert await eventually_async(condition), "it never came true"
+    """Waits for ``condition()`` by the loop's time, and fails when it never holds: a leg's counters tell no event."""
+    async with asyncio.timeout(HANG_LIMIT_S):
+        while not condition():  # noqa: ASYNC110 -- see above
+            await asyncio.sleep(POLL_S)

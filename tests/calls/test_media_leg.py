@@ -7,6 +7,7 @@ import random
 import socket
 
 import pytest
+from held_time import in_held_time
 from media_calls import Call, Ear, factory, link_of, open_leg, place, spec, until
 
 from calls.media.errors import BadDescription, MediaError
@@ -17,6 +18,7 @@ from calls.record import Tier
 IMPATIENT = ConnectLimits(ice_s=0.5, dtls_s=0.5)
 
 
+@in_held_time
 async def test_two_legs_hear_each_other_and_every_packet_counts() -> None:
     async with factory() as made:
         call = await place(made)
@@ -34,13 +36,16 @@ async def test_two_legs_hear_each_other_and_every_packet_counts() -> None:
             assert (stats.packets_lost, stats.send_errors, stats.garbage_datagrams) == (0, 0, 0)
             assert stats.owd_clock == "same_clock"
             assert stats.owd_p50_ms is not None
-            assert 0 < stats.owd_p50_ms < 50
+            assert 0 < stats.owd_p50_ms < 0.1, "the wire takes no time"
+            assert stats.send_late_p99_ms is not None
+            assert stats.send_late_p99_ms < 1, "a packet waits for its tick and for nothing else"
+            assert stats.max_gap_ms == pytest.approx(20, abs=1)
             assert stats.ptime_ms == 20
             assert stats.audio_kbit is not None
             assert 10 < stats.audio_kbit < 40
         assert live.state == "connected"
         assert live.rtt_ms is not None
-        assert live.rtt_ms < 100
+        assert live.rtt_ms < 0.1
         assert health.packets_sent >= 80
         assert health.active_legs == 2
         assert health.callback_errors == 0
@@ -49,6 +54,7 @@ async def test_two_legs_hear_each_other_and_every_packet_counts() -> None:
         assert made.health().active_legs == 0
 
 
+@in_held_time
 async def test_the_far_end_s_wish_for_long_frames_and_few_bits_is_obeyed() -> None:
     async with factory() as made:
         call = await place(made, spec(1), spec(2, audio_kbit=12, ptime_ms=60))
@@ -63,6 +69,7 @@ async def test_the_far_end_s_wish_for_long_frames_and_few_bits_is_obeyed() -> No
             assert stats.audio_kbit < 14
 
 
+@in_held_time
 async def test_video_flows_stops_starts_and_a_keyframe_comes_when_asked() -> None:
     async with factory() as made:
         call = await place(made, spec(1, media="video"), spec(2, media="video"))
@@ -86,6 +93,7 @@ async def test_video_flows_stops_starts_and_a_keyframe_comes_when_asked() -> Non
         assert caller.packets_received < caller.video_frames_received * 50
 
 
+@in_held_time
 async def test_an_audio_leg_refuses_offered_video_and_the_call_goes_on() -> None:
     async with factory() as made:
         call = await place(made, spec(1, media="video"), spec(2))
@@ -95,6 +103,7 @@ async def test_an_audio_leg_refuses_offered_video_and_the_call_goes_on() -> None
         assert caller.video_frames_sent == 0
 
 
+@in_held_time
 async def test_a_slow_lossy_link_delays_and_loses_what_passes_it() -> None:
     async with factory() as made:
         link = link_of(made, owd_ms=60.0, loss_ratio=0.2)
@@ -105,14 +114,15 @@ async def test_a_slow_lossy_link_delays_and_loses_what_passes_it() -> None:
         link.close()
         for stats in (caller, callee):
             assert stats.owd_p50_ms is not None
-            assert 59 <= stats.owd_p50_ms < 90
+            assert stats.owd_p50_ms == pytest.approx(60, rel=0.02)
             assert 0.05 < stats.packets_lost / (stats.packets_lost + stats.packets_received) < 0.4
             assert stats.send_errors == 0
         assert link.counters.drops["loss"] >= caller.packets_lost
         assert caller.mouth_to_ear_ms is not None
-        assert caller.mouth_to_ear_ms > 100
+        assert caller.mouth_to_ear_ms == pytest.approx(20 + 6.5 + 60 + 35, abs=5), "frame, codec, way, buffer"
 
 
+@in_held_time
 async def test_two_probes_hear_the_known_voice_and_how_late_it_came() -> None:
     async with factory() as made:
         link = link_of(made, owd_ms=150.0)
@@ -122,12 +132,13 @@ async def test_two_probes_hear_the_known_voice_and_how_late_it_came() -> None:
         await until(lambda: call.caller.streams.probe.scores and call.callee.streams.probe.scores)
         for stats in await call.close():
             assert stats.audio_score is not None
-            # How well is the machine's affair as well; test_media_probe.py holds the clock still and is strict.
-            assert stats.audio_score > 0.2
-            assert stats.mouth_to_ear_ms is None or stats.mouth_to_ear_ms > 150
+            assert stats.audio_score > 0.8
+            assert stats.mouth_to_ear_ms is not None
+            assert 20 + 6.5 + 150 < stats.mouth_to_ear_ms < 20 + 6.5 + 150 + 60
         link.close()
 
 
+@in_held_time
 async def test_a_peer_that_never_answers_fails_in_bounded_time() -> None:
     async with factory(IMPATIENT) as made:
         ear = Ear()
@@ -137,7 +148,7 @@ async def test_a_peer_that_never_answers_fails_in_bounded_time() -> None:
         await leg.create_offer()
         await other.close()
         await leg.accept_answer(answer)
-        await ear.wait(MediaEvent.FAILED, 3)
+        await ear.wait(MediaEvent.FAILED)
         assert leg.failure == "ice_timeout"
         stats = await leg.close()
         assert stats.failure == "ice_timeout"
@@ -145,6 +156,7 @@ async def test_a_peer_that_never_answers_fails_in_bounded_time() -> None:
         assert stats.max_gap_ms is None
 
 
+@in_held_time
 async def test_a_wrong_fingerprint_fails_the_handshake() -> None:
     async with factory() as made:
         caller_ear = Ear()
@@ -170,6 +182,7 @@ def garbage() -> list[bytes]:
     return [bytes([first]) + rng.randbytes(size - 1) for first, size in shapes] + [b""]
 
 
+@in_held_time
 async def test_garbage_of_the_far_end_is_counted_and_hurts_nobody() -> None:
     async with factory() as made:
         call = await place(made)
@@ -184,6 +197,7 @@ async def test_garbage_of_the_far_end_is_counted_and_hurts_nobody() -> None:
         assert caller.garbage_datagrams >= 20
 
 
+@in_held_time
 async def test_strangers_are_not_even_heard_once_the_far_end_is_known() -> None:
     async with factory() as made:
         call = await place(made)
@@ -203,6 +217,7 @@ async def test_strangers_are_not_even_heard_once_the_far_end_is_known() -> None:
         assert (caller.failure, caller.packets_lost, caller.garbage_datagrams) == ("", 0, 0)
 
 
+@in_held_time
 async def test_garbage_before_the_handshake_does_not_spoil_it() -> None:
     async with factory() as made:
         caller_ear, callee_ear = Ear(), Ear()
@@ -224,6 +239,7 @@ async def test_garbage_before_the_handshake_does_not_spoil_it() -> None:
             assert (await leg.close()).garbage_datagrams >= 4
 
 
+@in_held_time
 async def test_a_replayed_packet_is_a_duplicate_and_not_heard_again() -> None:
     async with factory() as made:
         call = await place(made)
@@ -249,6 +265,7 @@ async def test_a_replayed_packet_is_a_duplicate_and_not_heard_again() -> None:
         assert callee.packets_lost == 0
 
 
+@in_held_time
 async def test_the_far_end_s_goodbye_stops_the_sending_without_a_failure() -> None:
     async with factory() as made:
         call = await place(made)
@@ -256,12 +273,13 @@ async def test_the_far_end_s_goodbye_stops_the_sending_without_a_failure() -> No
         await call.callee.close()
         await until(lambda: call.caller.transport.peer_left)
         sent = call.caller.live().packets_sent
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(1.0)
         assert call.caller.live().packets_sent == sent
         assert MediaEvent.FAILED not in call.caller_ear.events
         await call.caller.close()
 
 
+@in_held_time
 async def test_close_twice_tells_the_same_and_close_early_is_fine() -> None:
     async with factory() as made:
         call = await place(made)
@@ -276,6 +294,7 @@ async def test_close_twice_tells_the_same_and_close_early_is_fine() -> None:
         assert made.health().active_legs == 0
 
 
+@in_held_time
 async def test_descriptions_out_of_turn_and_addresses_not_ours_are_refused() -> None:
     async with factory() as made:
         leg = await open_leg(made, spec(1), Ear())
@@ -295,6 +314,7 @@ async def test_descriptions_out_of_turn_and_addresses_not_ours_are_refused() -> 
         await leg.add_candidate(None)
 
 
+@in_held_time
 async def test_only_the_given_address_is_offered_and_no_server_is_asked() -> None:
     async with factory() as made:
         leg = await open_leg(made, spec(1, bind_address="127.0.0.1"), Ear())
@@ -306,6 +326,7 @@ async def test_only_the_given_address_is_offered_and_no_server_is_asked() -> Non
         assert leg.transport.ice.turn_server is None
 
 
+@in_held_time
 async def test_a_renegotiation_changes_wishes_and_media_in_a_running_call() -> None:
     async with factory() as made:
         call = await place(made, spec(1, media="video"), spec(2, media="video"))

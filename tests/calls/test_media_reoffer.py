@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from media_calls import WAIT_S, Call, Ear, factory, link_of, place, spec, until
+from held_time import in_held_time
+from media_calls import Call, Ear, factory, link_of, place, spec, until
 
 from calls.media.errors import BadDescription, MediaError
 from calls.media.interface import MediaEvent
@@ -30,6 +31,7 @@ async def bytes_a_packet(leg: Leg) -> float:
     return (now.bytes_received - before.bytes_received) / (now.packets_received - before.packets_received)
 
 
+@in_held_time
 async def test_hold_stops_one_direction_or_both_and_is_no_gap() -> None:
     async with factory() as made:
         call = await place(made)
@@ -52,11 +54,12 @@ async def test_hold_stops_one_direction_or_both_and_is_no_gap() -> None:
             assert stats.packets_lost == 0
             assert stats.packets_late == 0
             assert stats.max_gap_ms is not None
-            assert stats.max_gap_ms < 400
+            assert stats.max_gap_ms < 41, "a packet that was not sent may count, the hold may not"
             assert stats.jitter_ms is not None
-            assert stats.jitter_ms < 100  # the media clock went on during the hold
+            assert stats.jitter_ms < 1  # the media clock went on during the hold
 
 
+@in_held_time
 async def test_silence_after_the_hold_counts_again() -> None:
     async with factory() as made:
         call = await place(made)
@@ -73,6 +76,7 @@ async def test_silence_after_the_hold_counts_again() -> None:
         assert caller.max_gap_ms > 300
 
 
+@in_held_time
 async def test_video_joins_an_audio_call_leaves_it_and_comes_back() -> None:
     async with factory() as made:
         call = await place(made)
@@ -91,6 +95,7 @@ async def test_video_joins_an_audio_call_leaves_it_and_comes_back() -> None:
 
 
 @pytest.mark.parametrize("linked", [False, True])
+@in_held_time
 async def test_a_leg_that_moves_is_heard_from_its_new_address(linked: bool) -> None:
     async with factory() as made:
         link = link_of(made, owd_ms=20.0) if linked else None
@@ -119,10 +124,11 @@ async def test_a_leg_that_moves_is_heard_from_its_new_address(linked: bool) -> N
         for stats in await call.close():
             assert stats.send_errors == 0
             assert stats.max_gap_ms is not None
-            assert stats.max_gap_ms < 3000
+            assert stats.max_gap_ms < 400
             assert not stats.failure
 
 
+@in_held_time
 async def test_what_a_planned_move_silences_is_the_moves_and_no_gap() -> None:
     async with factory() as made:
         call = await place(made, spec(1, moves_are_planned=True), spec(2))
@@ -138,12 +144,13 @@ async def test_what_a_planned_move_silences_is_the_moves_and_no_gap() -> None:
         caller, callee = await call.close()
         for stats in (caller, callee):
             assert stats.move_gap_ms is not None
-            assert stats.move_gap_ms > 390
+            assert stats.move_gap_ms == pytest.approx(430, abs=30)
         assert caller.max_gap_ms is not None
         assert callee.max_gap_ms is not None
-        assert caller.max_gap_ms < 390 < callee.max_gap_ms  # to the callee nobody said that it was planned
+        assert caller.max_gap_ms < 41 < 390 < callee.max_gap_ms  # to the callee nobody said that it was planned
 
 
+@in_held_time
 async def test_a_far_end_that_moves_before_our_own_move_is_over_starts_it_anew() -> None:
     """The answer to ours finds the far end gone from its address: our checks lead nowhere, and must end quietly."""
     async with factory() as made:
@@ -162,6 +169,7 @@ async def test_a_far_end_that_moves_before_our_own_move_is_over_starts_it_anew()
         await call.close()
 
 
+@in_held_time
 async def test_a_move_whose_offer_was_taken_back_can_be_made_anew() -> None:
     async with factory() as made:
         call = await place(made)
@@ -179,6 +187,7 @@ async def test_a_move_whose_offer_was_taken_back_can_be_made_anew() -> None:
         await call.close()
 
 
+@in_held_time
 async def test_a_leg_whose_new_network_leads_nowhere_fails_in_bounded_time() -> None:
     async with factory(ConnectLimits(ice_s=0.5, dtls_s=5.0)) as made:
         call = await place(made)
@@ -187,11 +196,12 @@ async def test_a_leg_whose_new_network_leads_nowhere_fails_in_bounded_time() -> 
         dead_end = "\r\n".join(line for line in answer.split("\r\n") if not line.startswith("a=candidate"))
         call.callee.die()
         await call.caller.accept_reanswer(dead_end)
-        await call.caller_ear.wait(MediaEvent.FAILED, WAIT_S)
+        await call.caller_ear.wait(MediaEvent.FAILED)
         assert call.caller.failure == "ice_restart_failed"
         await call.close()
 
 
+@in_held_time
 async def test_a_muted_leg_is_silent_and_not_lost() -> None:
     async with factory() as made:
         call = await place(made)
@@ -207,6 +217,7 @@ async def test_a_muted_leg_is_silent_and_not_lost() -> None:
         assert callee.packets_lost == 0
 
 
+@in_held_time
 async def test_offers_out_of_turn_and_answers_that_fit_nothing() -> None:
     async with factory() as made:
         call = await place(made)
