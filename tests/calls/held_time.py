@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import functools
 import heapq
+import os
 import selectors
+import socket
 from collections.abc import Callable, Coroutine
 from itertools import count
 from typing import Any, ParamSpec, TypeVar
@@ -51,13 +53,34 @@ class HeldTicker(Ticker):
 class _JumpingSelector(selectors.DefaultSelector):  # type: ignore[misc, valid-type]
     """Never sleeps: where a selector would, the loop's time jumps to the next timer instead."""
 
-    jump: Callable[[float], bool]
+    def __init__(self, may_jump: Callable[[], bool], jump: Callable[[float], None]) -> None:
+        super().__init__()
+        self._may_jump = may_jump
+        self._jump = jump
+        self._last = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._last.bind(("127.0.0.1", 0))
+        self._last.connect(self._last.getsockname())
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         ready = super().select(0)
-        if ready or timeout is None or timeout <= 0:
-            return ready if ready or timeout is not None else super().select(None)
-        return ready if self.jump(timeout) else super().select(None)
+        if ready or (timeout is not None and timeout <= 0):
+            return ready
+        if timeout is None or not self._may_jump():
+            return super().select(None)
+        self._let_everything_arrive()
+        if not (ready := super().select(0)):
+            self._jump(timeout)
+        return ready
+
+    def close(self) -> None:
+        self._last.close()
+        super().close()
+
+    def _let_everything_arrive(self) -> None:
+        """What was sent over loopback may still wait in the kernel's queue of this core, which is first in, first out:
+        once a datagram of our own has come, everything before it has."""
+        self._last.send(b"last")
+        self._last.recv(8)
 
 
 class HeldLoop(asyncio.SelectorEventLoop):
@@ -70,9 +93,7 @@ class HeldLoop(asyncio.SelectorEventLoop):
     def __init__(self) -> None:
         self._held_s = START_S
         self._at_work = 0
-        selector = _JumpingSelector()
-        selector.jump = self._jump
-        super().__init__(selector)
+        super().__init__(_JumpingSelector(lambda: not self._at_work, self._jump))
         self._clock_resolution = 1e-9
 
     def time(self) -> float:
@@ -87,11 +108,8 @@ class HeldLoop(asyncio.SelectorEventLoop):
     def _worked(self, _future: object) -> None:
         self._at_work -= 1
 
-    def _jump(self, seconds: float) -> bool:
-        if self._at_work:
-            return False
+    def _jump(self, seconds: float) -> None:
         self._held_s += seconds
-        return True
 
 
 class HeldAlarm(Alarm):
@@ -126,9 +144,14 @@ class LoopClock:
 
 
 def run_in_held_time(main: Coroutine[Any, Any, Result]) -> Result:
-    """Runs ``main`` in a ``HeldLoop`` of its own."""
-    with asyncio.Runner(loop_factory=HeldLoop) as runner:
-        return runner.run(main)
+    """Runs ``main`` in a ``HeldLoop`` of its own, on one core: what it sends waits in one queue."""
+    cores = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(cores)})
+    try:
+        with asyncio.Runner(loop_factory=HeldLoop) as runner:
+            return runner.run(main)
+    finally:
+        os.sched_setaffinity(0, cores)
 
 
 def in_held_time(test: Callable[Given, Coroutine[Any, Any, Result]]) -> Callable[Given, Result]:

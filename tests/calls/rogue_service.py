@@ -18,6 +18,7 @@ from aiohttp import WSMsgType, web
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from waiting import HANG_LIMIT_S
 
 WELCOME = {"type": "welcome", "user": {}, "contacts": [], "policy": {"degradation": False, "no_answer_s": 30}}
 Said = dict[str, Any]
@@ -50,12 +51,12 @@ class RogueService:
 
     def __enter__(self) -> RogueService:
         self._thread.start()
-        assert self._ready.wait(10.0)
+        assert self._ready.wait(HANG_LIMIT_S)
         return self
 
     def __exit__(self, *_: object) -> None:
         self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join(10.0)
+        self._thread.join(HANG_LIMIT_S)
         self._loop.close()
 
     async def _run(self) -> None:
