@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 
 from bedrock.clock import Clock
 from calls.access_link import AccessLink
@@ -39,7 +39,7 @@ class HeldSession:
     target: HeldTarget
     name: str
     listener: Listener
-    policy: Policy = Policy(degradation=False, no_answer_s=None)
+    policy: Policy = field(default_factory=lambda: Policy(degradation=False, no_answer_s=None))
     rtt_ms: float | None = None
     is_up: bool = True
 
@@ -82,7 +82,7 @@ class HeldSession:
 
     def _end(self, call_id: str, reason: str) -> None:
         told = Signal(Told.ENDED, call_id, code=reason)
-        self._other(call_id)._tell(replace(told), 2)
+        self._other(call_id)._tell(told, 2)
         self._tell(told, 2)
 
     def _tell(self, signal: Signal, ways: int) -> None:

@@ -231,7 +231,7 @@ def test_an_engine_that_falls_silent_is_given_up(tmp_path: Path) -> None:
     events: list[object] = []
     client = EngineClient.spawn(tmp_path, "r", "swarm-0", "engine", on_event=events.append, silent_s=0.2)
     try:
-        # Its process is stopped in the middle: what it was asked before it was configured waits for as long as it likes.
+        # Nobody has configured it, so nobody expects it to say something: a request waits as long as it likes.
         os.kill(client.pid, signal.SIGSTOP)
         early = client.submit(Snapshot(name="ann"))
         with pytest.raises(TimeoutError):
@@ -298,7 +298,7 @@ def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
 
 def test_a_caller_gives_up_when_the_audio_dies(tmp_path: Path) -> None:
     service = Service(tmp_path)
-    here = Driver(tmp_path, "swarm-0", service.url, silence_limit_s=1.0)
+    here = Driver(tmp_path, "swarm-0", service.url, silence_limit_s=3.0)
     there = Driver(tmp_path, "swarm-1", service.url)
     try:
         service.seed("ann", "bob")
@@ -312,7 +312,7 @@ def test_a_caller_gives_up_when_the_audio_dies(tmp_path: Path) -> None:
         assert (leg.outcome, leg.reason, leg.hung_up_cleanly) == (Outcome.FAILED, "audio_died", True)
         assert leg.blame is Blame.UNKNOWN  # neither our sockets nor a link dropped anything
         assert leg.max_gap_ms is not None
-        assert leg.max_gap_ms > 1000
+        assert leg.max_gap_ms > 3000
     finally:
         os.kill(there.client.pid, signal.SIGCONT)
         here.close()

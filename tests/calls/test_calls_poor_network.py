@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from calls_world import Driver, Service
+from waiting import HANG_LIMIT_S
 
 from calls.bridge.messages import SignOut
 from calls.media.video_clip import FRAME_RATE
@@ -24,7 +25,7 @@ def service(tmp_path: Path) -> Iterator[Service]:
 
 @pytest.fixture
 def engine(tmp_path: Path, service: Service) -> Iterator[Driver]:
-    driver = Driver(tmp_path, "swarm-0", service.url, setup_limit_s=20.0)
+    driver = Driver(tmp_path, "swarm-0", service.url)
     yield driver
     driver.close()
 
@@ -100,7 +101,7 @@ def least_rtt_ms(engine: Driver, name: str, network: str) -> float:
     trips = []
     for _ in range(3):
         trips.append(engine.sign_in(name, network=network).rtt_ms)
-        engine.client.request(SignOut(name=name), 20.0)
+        engine.client.request(SignOut(name=name), HANG_LIMIT_S)
     return min(trip for trip in trips if trip is not None)
 
 

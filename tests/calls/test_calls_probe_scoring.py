@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import signal
 import subprocess
@@ -16,6 +15,7 @@ import numpy as np
 import pytest
 from calls_world import wait_for
 from pyarrow import parquet
+from waiting import HANG_LIMIT_S, eventually_async
 
 from calls.engine.probe_desk import ProbeDesk
 from calls.media import probe_scorer
@@ -175,7 +175,7 @@ class Judge:
     def __exit__(self, *_: object) -> None:
         os.close(self._pipe)
         for thread in self._threads:
-            thread.join(10)
+            thread.join(HANG_LIMIT_S)
         self._stream.close()
 
     def say(self, *words: bytes) -> None:
@@ -223,9 +223,8 @@ def test_more_than_can_be_kept_is_given_up_from_the_oldest_on_and_says_so(
 async def test_a_judge_that_hangs_is_killed_and_keeps_nobody(tmp_path: Path) -> None:
     desk = ProbeDesk(tmp_path, "r", "swarm-0", last_scores_s=0.5)
     desk.submit("c0", Side.CALLER, 100.0, heard())
-    async with asyncio.timeout(10):
-        while desk.pid is None:  # noqa: ASYNC110 -- a process that starts announces nothing
-            await asyncio.sleep(0.01)
+    assert await eventually_async(lambda: desk.pid)
+    assert desk.pid is not None
     os.kill(desk.pid, signal.SIGSTOP)
     for number in range(4):
         desk.submit(f"c{number}", Side.CALLER, 100.0, heard(8.0))

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import pytest
 from calls_world import Driver, Service, rows, wait_for
+from waiting import HANG_LIMIT_S
 
 from calls.bridge.messages import AnswerHabit, Snapshot
 from calls.record import Blame, LegRecord, Outcome
@@ -63,7 +64,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
             for name in SCENARIOS
             if name != "busy"
         }
-        wait_for(lambda: there.client.request(Snapshot(name="talk-b"), 5.0).state == "talking" or None)
+        wait_for(lambda: there.client.request(Snapshot(name="talk-b"), HANG_LIMIT_S).state == "talking" or None)
         orders["busy"] = here.start_call("busy-a", "talk-b", talk_s=1.0, scenario="busy")
         made = World(callers={name: order() for name, order in orders.items()})
         made.slow = {name: order() for name, order in slow_orders.items()}
