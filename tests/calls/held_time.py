@@ -1,23 +1,24 @@
-"""Time that a test holds in its hand: a ticker, an event loop and a clock that no machine can make late."""
+"""Time that a test holds in its hand: a ticker, an event loop and a clock that no machine can make late.
+
+A test that is marked ``held_time`` runs in a ``HeldLoop``, with its fixtures.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import functools
 import heapq
 import os
 import selectors
 import socket
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from itertools import count
-from typing import Any, ParamSpec, TypeVar
+from typing import Any
 
-from calls.media.alarm import Alarm, Ring
+from bedrock.clock import Clock, SystemClock
+from calls.media.alarm import Alarm, MakeAlarm, Ring
 from calls.media.ticker import Due, Ticker, Timed
 
 START_S = 1000.0
-Given = ParamSpec("Given")
-Result = TypeVar("Result")
 
 
 class HeldTicker(Ticker):
@@ -93,8 +94,16 @@ class HeldLoop(asyncio.SelectorEventLoop):
     def __init__(self) -> None:
         self._held_s = START_S
         self._at_work = 0
+        # One core, one queue of the kernel for all that is sent.
+        self._cores = os.sched_getaffinity(0)
+        os.sched_setaffinity(0, {min(self._cores)})
         super().__init__(_JumpingSelector(lambda: not self._at_work, self._jump))
         self._clock_resolution = 1e-9
+
+    def close(self) -> None:
+        if not self.is_closed():
+            os.sched_setaffinity(0, self._cores)
+        super().close()
 
     def time(self) -> float:
         return self._held_s
@@ -143,22 +152,6 @@ class LoopClock:
         return 1_800_000_000.0 + self.monotonic_s()
 
 
-def run_in_held_time(main: Coroutine[Any, Any, Result]) -> Result:
-    """Runs ``main`` in a ``HeldLoop`` of its own, on one core: what it sends waits in one queue."""
-    cores = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {min(cores)})
-    try:
-        with asyncio.Runner(loop_factory=HeldLoop) as runner:
-            return runner.run(main)
-    finally:
-        os.sched_setaffinity(0, cores)
-
-
-def in_held_time(test: Callable[Given, Coroutine[Any, Any, Result]]) -> Callable[Given, Result]:
-    """Makes a test of a coroutine that takes its time from a ``HeldLoop``."""
-
-    @functools.wraps(test)
-    def run(*given: Given.args, **named: Given.kwargs) -> Result:
-        return run_in_held_time(test(*given, **named))
-
-    return run
+def time_of(loop: asyncio.AbstractEventLoop) -> tuple[Clock, MakeAlarm]:
+    """Returns what to hand in where time matters: the loop's own, or the machine's."""
+    return (LoopClock(loop), HeldAlarm) if isinstance(loop, HeldLoop) else (SystemClock(), Alarm)

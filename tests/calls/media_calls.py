@@ -7,10 +7,9 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from held_time import HeldAlarm, HeldLoop, LoopClock
+from held_time import time_of
 from waiting import HANG_LIMIT_S, POLL_S
 
-from bedrock.clock import SystemClock
 from calls.access_link import AccessLink
 from calls.media.factory import MediaFactory
 from calls.media.interface import LegSpec, MediaEvent, MediaLeg, MediaStats
@@ -56,10 +55,8 @@ async def factory(limits: ConnectLimits = PATIENT) -> AsyncIterator[MediaFactory
     """A factory that leaves no task behind; its time is the loop's, held by the test or the machine's."""
     before = asyncio.all_tasks()
     loop = asyncio.get_running_loop()
-    if isinstance(loop, HeldLoop):
-        made = MediaFactory(loop, LoopClock(loop), limits=limits, make_alarm=HeldAlarm)
-    else:
-        made = MediaFactory(loop, SystemClock(), limits=limits)
+    clock, make_alarm = time_of(loop)
+    made = MediaFactory(loop, clock, limits=limits, make_alarm=make_alarm)
     try:
         yield made
     finally:

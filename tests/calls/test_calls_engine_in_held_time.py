@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from held_time import HeldAlarm, LoopClock, in_held_time
+from held_time import HeldAlarm, LoopClock
 
 from calls.bridge.messages import (
     AnswerHabit,
@@ -31,6 +31,8 @@ from calls.bridge.messages import (
 from calls.engine.context import Identity
 from calls.engine.engine import Engine
 from calls.record import LegRecord, Outcome
+
+pytestmark = pytest.mark.held_time
 
 
 class World:
@@ -71,7 +73,6 @@ def after_ms(later_s: float | None, earlier_s: float | None) -> float:
     return (later_s - earlier_s) * 1000
 
 
-@in_held_time
 async def test_a_call_takes_the_time_that_its_people_and_its_service_take(tmp_path: Path) -> None:
     async with World(tmp_path, way_s=0.05) as world:
         await world.sign_in("ana", "ben", answer_after_s=0.4)
@@ -97,7 +98,6 @@ async def test_a_call_takes_the_time_that_its_people_and_its_service_take(tmp_pa
         assert leg.send_late_p99_ms < 1
 
 
-@in_held_time
 async def test_an_impatient_caller_cancels_when_its_patience_is_over(tmp_path: Path) -> None:
     async with World(tmp_path) as world:
         await world.sign_in("dora", "dirk", ignore_ratio=1.0)
@@ -106,7 +106,6 @@ async def test_an_impatient_caller_cancels_when_its_patience_is_over(tmp_path: P
     assert after_ms(leg.ended_at_s, leg.ringing_at_s) == pytest.approx(300, abs=2)
 
 
-@in_held_time
 async def test_a_call_begins_at_its_intended_moment(tmp_path: Path) -> None:
     async with World(tmp_path) as world:
         await world.sign_in("kim", "kurt", answer_after_s=0.0)
@@ -114,7 +113,6 @@ async def test_a_call_begins_at_its_intended_moment(tmp_path: Path) -> None:
     assert after_ms(leg.started_at_s, leg.intended_at_s) == pytest.approx(0, abs=0.01)
 
 
-@in_held_time
 async def test_a_message_is_timed_from_its_intended_moment_to_its_acknowledgement(tmp_path: Path) -> None:
     async with World(tmp_path, way_s=0.1) as world:
         await world.sign_in("jane", "john")
@@ -125,7 +123,6 @@ async def test_a_message_is_timed_from_its_intended_moment_to_its_acknowledgemen
             assert done.row.ack_ms == pytest.approx(ack_ms, abs=0.01)
 
 
-@in_held_time
 async def test_draining_waits_for_calls_as_long_as_it_was_told_and_no_longer(tmp_path: Path) -> None:
     async with World(tmp_path, way_s=0.05) as world:
         await world.sign_in("ann", "bob", "cid", "dan", "fin", answer_after_s=0.1)
@@ -150,7 +147,6 @@ async def test_draining_waits_for_calls_as_long_as_it_was_told_and_no_longer(tmp
         assert refused.code == "draining"
 
 
-@in_held_time
 async def test_draining_is_over_with_the_last_call(tmp_path: Path) -> None:
     async with World(tmp_path) as world:
         await world.sign_in("ann", "bob", answer_after_s=0.0)
@@ -162,7 +158,6 @@ async def test_draining_is_over_with_the_last_call(tmp_path: Path) -> None:
         assert (await call).leg.outcome is Outcome.COMPLETED
 
 
-@in_held_time
 async def test_an_engine_that_is_closed_in_the_middle_of_calls_takes_no_time_for_it(tmp_path: Path) -> None:
     world = World(tmp_path, way_s=0.05)
     async with world:
@@ -174,7 +169,6 @@ async def test_an_engine_that_is_closed_in_the_middle_of_calls_takes_no_time_for
     assert (await call).leg.reason == "engine_stopped"
 
 
-@in_held_time
 async def test_signing_out_waits_for_the_confirmed_goodbye(tmp_path: Path) -> None:
     async with World(tmp_path, way_s=0.05) as world:
         await world.sign_in("ida", "ivan", answer_after_s=0.0)

@@ -7,7 +7,6 @@ import random
 import socket
 
 import pytest
-from held_time import in_held_time
 from media_calls import Call, Ear, factory, link_of, open_leg, place, spec, until
 
 from calls.media.errors import BadDescription, MediaError
@@ -15,10 +14,11 @@ from calls.media.interface import MediaEvent
 from calls.media.transport import ConnectLimits
 from calls.record import Tier
 
+pytestmark = pytest.mark.held_time
+
 IMPATIENT = ConnectLimits(ice_s=0.5, dtls_s=0.5)
 
 
-@in_held_time
 async def test_two_legs_hear_each_other_and_every_packet_counts() -> None:
     async with factory() as made:
         call = await place(made)
@@ -54,7 +54,6 @@ async def test_two_legs_hear_each_other_and_every_packet_counts() -> None:
         assert made.health().active_legs == 0
 
 
-@in_held_time
 async def test_the_far_end_s_wish_for_long_frames_and_few_bits_is_obeyed() -> None:
     async with factory() as made:
         call = await place(made, spec(1), spec(2, audio_kbit=12, ptime_ms=60))
@@ -69,7 +68,6 @@ async def test_the_far_end_s_wish_for_long_frames_and_few_bits_is_obeyed() -> No
             assert stats.audio_kbit < 14
 
 
-@in_held_time
 async def test_video_flows_stops_starts_and_a_keyframe_comes_when_asked() -> None:
     async with factory() as made:
         call = await place(made, spec(1, media="video"), spec(2, media="video"))
@@ -93,7 +91,6 @@ async def test_video_flows_stops_starts_and_a_keyframe_comes_when_asked() -> Non
         assert caller.packets_received < caller.video_frames_received * 50
 
 
-@in_held_time
 async def test_an_audio_leg_refuses_offered_video_and_the_call_goes_on() -> None:
     async with factory() as made:
         call = await place(made, spec(1, media="video"), spec(2))
@@ -103,7 +100,6 @@ async def test_an_audio_leg_refuses_offered_video_and_the_call_goes_on() -> None
         assert caller.video_frames_sent == 0
 
 
-@in_held_time
 async def test_a_slow_lossy_link_delays_and_loses_what_passes_it() -> None:
     async with factory() as made:
         link = link_of(made, owd_ms=60.0, loss_ratio=0.2)
@@ -122,7 +118,6 @@ async def test_a_slow_lossy_link_delays_and_loses_what_passes_it() -> None:
         assert caller.mouth_to_ear_ms == pytest.approx(20 + 6.5 + 60 + 35, abs=5), "frame, codec, way, buffer"
 
 
-@in_held_time
 async def test_two_probes_hear_the_known_voice_and_how_late_it_came() -> None:
     async with factory() as made:
         link = link_of(made, owd_ms=150.0)
@@ -138,7 +133,6 @@ async def test_two_probes_hear_the_known_voice_and_how_late_it_came() -> None:
         link.close()
 
 
-@in_held_time
 async def test_a_peer_that_never_answers_fails_in_bounded_time() -> None:
     async with factory(IMPATIENT) as made:
         ear = Ear()
@@ -156,7 +150,6 @@ async def test_a_peer_that_never_answers_fails_in_bounded_time() -> None:
         assert stats.max_gap_ms is None
 
 
-@in_held_time
 async def test_a_wrong_fingerprint_fails_the_handshake() -> None:
     async with factory() as made:
         caller_ear = Ear()
@@ -182,7 +175,6 @@ def garbage() -> list[bytes]:
     return [bytes([first]) + rng.randbytes(size - 1) for first, size in shapes] + [b""]
 
 
-@in_held_time
 async def test_garbage_of_the_far_end_is_counted_and_hurts_nobody() -> None:
     async with factory() as made:
         call = await place(made)
@@ -197,7 +189,6 @@ async def test_garbage_of_the_far_end_is_counted_and_hurts_nobody() -> None:
         assert caller.garbage_datagrams >= 20
 
 
-@in_held_time
 async def test_strangers_are_not_even_heard_once_the_far_end_is_known() -> None:
     async with factory() as made:
         call = await place(made)
@@ -217,7 +208,6 @@ async def test_strangers_are_not_even_heard_once_the_far_end_is_known() -> None:
         assert (caller.failure, caller.packets_lost, caller.garbage_datagrams) == ("", 0, 0)
 
 
-@in_held_time
 async def test_garbage_before_the_handshake_does_not_spoil_it() -> None:
     async with factory() as made:
         caller_ear, callee_ear = Ear(), Ear()
@@ -239,7 +229,6 @@ async def test_garbage_before_the_handshake_does_not_spoil_it() -> None:
             assert (await leg.close()).garbage_datagrams >= 4
 
 
-@in_held_time
 async def test_a_replayed_packet_is_a_duplicate_and_not_heard_again() -> None:
     async with factory() as made:
         call = await place(made)
@@ -265,7 +254,6 @@ async def test_a_replayed_packet_is_a_duplicate_and_not_heard_again() -> None:
         assert callee.packets_lost == 0
 
 
-@in_held_time
 async def test_the_far_end_s_goodbye_stops_the_sending_without_a_failure() -> None:
     async with factory() as made:
         call = await place(made)
@@ -279,7 +267,6 @@ async def test_the_far_end_s_goodbye_stops_the_sending_without_a_failure() -> No
         await call.caller.close()
 
 
-@in_held_time
 async def test_close_twice_tells_the_same_and_close_early_is_fine() -> None:
     async with factory() as made:
         call = await place(made)
@@ -294,7 +281,6 @@ async def test_close_twice_tells_the_same_and_close_early_is_fine() -> None:
         assert made.health().active_legs == 0
 
 
-@in_held_time
 async def test_descriptions_out_of_turn_and_addresses_not_ours_are_refused() -> None:
     async with factory() as made:
         leg = await open_leg(made, spec(1), Ear())
@@ -314,7 +300,6 @@ async def test_descriptions_out_of_turn_and_addresses_not_ours_are_refused() -> 
         await leg.add_candidate(None)
 
 
-@in_held_time
 async def test_only_the_given_address_is_offered_and_no_server_is_asked() -> None:
     async with factory() as made:
         leg = await open_leg(made, spec(1, bind_address="127.0.0.1"), Ear())
@@ -326,7 +311,6 @@ async def test_only_the_given_address_is_offered_and_no_server_is_asked() -> Non
         assert leg.transport.ice.turn_server is None
 
 
-@in_held_time
 async def test_a_renegotiation_changes_wishes_and_media_in_a_running_call() -> None:
     async with factory() as made:
         call = await place(made, spec(1, media="video"), spec(2, media="video"))

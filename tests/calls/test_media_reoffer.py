@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from held_time import in_held_time
 from media_calls import Call, Ear, factory, link_of, place, spec, until
 
 from calls.media.errors import BadDescription, MediaError
 from calls.media.interface import MediaEvent
 from calls.media.leg import Leg
 from calls.media.transport import ConnectLimits
+
+pytestmark = pytest.mark.held_time
 
 
 async def reoffer(of: Leg, to: Leg, *, speaks: bool = True, hears: bool = True, video: bool = False) -> None:
@@ -31,7 +32,6 @@ async def bytes_a_packet(leg: Leg) -> float:
     return (now.bytes_received - before.bytes_received) / (now.packets_received - before.packets_received)
 
 
-@in_held_time
 async def test_hold_stops_one_direction_or_both_and_is_no_gap() -> None:
     async with factory() as made:
         call = await place(made)
@@ -59,7 +59,6 @@ async def test_hold_stops_one_direction_or_both_and_is_no_gap() -> None:
             assert stats.jitter_ms < 1  # the media clock went on during the hold
 
 
-@in_held_time
 async def test_silence_after_the_hold_counts_again() -> None:
     async with factory() as made:
         call = await place(made)
@@ -76,7 +75,6 @@ async def test_silence_after_the_hold_counts_again() -> None:
         assert caller.max_gap_ms > 300
 
 
-@in_held_time
 async def test_video_joins_an_audio_call_leaves_it_and_comes_back() -> None:
     async with factory() as made:
         call = await place(made)
@@ -95,7 +93,6 @@ async def test_video_joins_an_audio_call_leaves_it_and_comes_back() -> None:
 
 
 @pytest.mark.parametrize("linked", [False, True])
-@in_held_time
 async def test_a_leg_that_moves_is_heard_from_its_new_address(linked: bool) -> None:
     async with factory() as made:
         link = link_of(made, owd_ms=20.0) if linked else None
@@ -128,7 +125,6 @@ async def test_a_leg_that_moves_is_heard_from_its_new_address(linked: bool) -> N
             assert not stats.failure
 
 
-@in_held_time
 async def test_what_a_planned_move_silences_is_the_moves_and_no_gap() -> None:
     async with factory() as made:
         call = await place(made, spec(1, moves_are_planned=True), spec(2))
@@ -151,7 +147,6 @@ async def test_what_a_planned_move_silences_is_the_moves_and_no_gap() -> None:
         assert callee.max_gap_ms > 390, "to the callee nobody said that it was planned"
 
 
-@in_held_time
 async def test_a_far_end_that_moves_before_our_own_move_is_over_starts_it_anew() -> None:
     """The answer to ours finds the far end gone from its address: our checks lead nowhere, and must end quietly."""
     async with factory() as made:
@@ -170,7 +165,6 @@ async def test_a_far_end_that_moves_before_our_own_move_is_over_starts_it_anew()
         await call.close()
 
 
-@in_held_time
 async def test_a_move_whose_offer_was_taken_back_can_be_made_anew() -> None:
     async with factory() as made:
         call = await place(made)
@@ -188,7 +182,6 @@ async def test_a_move_whose_offer_was_taken_back_can_be_made_anew() -> None:
         await call.close()
 
 
-@in_held_time
 async def test_a_leg_whose_new_network_leads_nowhere_fails_in_bounded_time() -> None:
     async with factory(ConnectLimits(ice_s=0.5, dtls_s=5.0)) as made:
         call = await place(made)
@@ -202,7 +195,6 @@ async def test_a_leg_whose_new_network_leads_nowhere_fails_in_bounded_time() -> 
         await call.close()
 
 
-@in_held_time
 async def test_a_muted_leg_is_silent_and_not_lost() -> None:
     async with factory() as made:
         call = await place(made)
@@ -218,7 +210,6 @@ async def test_a_muted_leg_is_silent_and_not_lost() -> None:
         assert callee.packets_lost == 0
 
 
-@in_held_time
 async def test_offers_out_of_turn_and_answers_that_fit_nothing() -> None:
     async with factory() as made:
         call = await place(made)

@@ -127,6 +127,7 @@ def test_a_storm_of_requests_is_answered_by_one_keyframe_in_a_while() -> None:
     assert sum(packet.begins_keyframe for packet in wire.packets[before:]) == 1
 
 
+@pytest.mark.held_time
 async def test_a_pli_on_the_wire_is_answered_by_a_keyframe_before_its_turn() -> None:
     """Real RTCP over SRTP from one leg to the other; the answer is told by the frames that come, not by a clock."""
     async with factory() as made:
