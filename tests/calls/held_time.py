@@ -96,7 +96,7 @@ class HeldLoop(asyncio.SelectorEventLoop):
         self._at_work = 0
         # One core, one queue of the kernel for all that is sent.
         self._cores = os.sched_getaffinity(0)
-        os.sched_setaffinity(0, {min(self._cores)})
+        os.sched_setaffinity(0, {sorted(self._cores)[os.getpid() % len(self._cores)]})
         super().__init__(_JumpingSelector(lambda: not self._at_work, self._jump))
         self._clock_resolution = 1e-9
 

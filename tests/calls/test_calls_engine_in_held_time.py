@@ -178,3 +178,45 @@ async def test_signing_out_waits_for_the_confirmed_goodbye(tmp_path: Path) -> No
         await world.engine.carry_out(SignOut(name="ida"))
         assert world.clock.monotonic_s() - began_s == pytest.approx(0.1, abs=0.01)
         assert ((await call).leg.outcome, (await call).leg.reason) == (Outcome.COMPLETED, "signed_out")
+
+
+async def both_legs(folder: Path, scenario: str, network: str, talk_s: float = 4.0) -> list[LegRecord]:
+    """One call of ``scenario`` whose caller is behind ``network``."""
+    async with World(folder, way_s=0.001) as world:
+        habit = AnswerHabit(answer_after_s=0.1)
+        for name, behind in (("ann", network), ("bob", "")):
+            person = PersonSpec(name=name, password="x", network=behind, answers=habit)
+            await world.engine.carry_out(SignIn(person=person))
+        caller = (await world.place("ann", "bob", talk_s=talk_s, scenario=scenario)).leg
+        await asyncio.sleep(10.0)
+        return [caller, world.callee_legs[caller.call_id]]
+
+
+@pytest.mark.parametrize("scenario", ["hold", "mute", "upgrade", "ice_restart"])
+@pytest.mark.parametrize(("network", "longest_gap_ms"), [("", 21.0), ("edge_275g", 400.0)])
+async def test_what_a_scenario_silences_is_no_gap(
+    tmp_path: Path, scenario: str, network: str, longest_gap_ms: float
+) -> None:
+    for leg in await both_legs(tmp_path, scenario, network):
+        assert (leg.outcome, leg.as_expected, leg.findings) == (Outcome.COMPLETED, True, "")
+        assert leg.max_gap_ms is not None
+        assert leg.max_gap_ms < longest_gap_ms
+        assert (leg.move_gap_ms is not None) == (scenario == "ice_restart")
+
+
+@pytest.mark.parametrize(("scenario", "held_s", "muted_s"), [("hold", 2.0, 0.0), ("mute", 0.0, 1.6)])
+async def test_a_hold_and_a_mute_are_as_long_as_their_scenario_says(
+    tmp_path: Path, scenario: str, held_s: float, muted_s: float
+) -> None:
+    for leg in await both_legs(tmp_path, scenario, ""):
+        assert leg.held_s == pytest.approx(held_s, abs=0.45)
+        assert leg.muted_s == pytest.approx(muted_s, abs=0.02)
+        assert leg.packets_received >= (leg.talked_s - leg.held_s) * 50 - 12, "who is muted sends silence"
+
+
+async def test_a_shadow_call_is_routed_after_one_way_to_the_service_and_back(tmp_path: Path) -> None:
+    async with World(tmp_path, way_s=0.05) as world:
+        await world.sign_in("ann", "bob")
+        leg = (await world.place("ann", "bob", scenario="shadow")).leg
+    assert leg.outcome is Outcome.SHADOWED
+    assert after_ms(leg.routed_at_s, leg.intended_at_s) == pytest.approx(100, abs=2)
