@@ -30,7 +30,7 @@ from calls.bridge.messages import (
 )
 from calls.engine.context import Identity
 from calls.engine.engine import Engine
-from calls.record import LegRecord, Outcome
+from calls.record import LegRecord, Outcome, Tier
 
 pytestmark = pytest.mark.held_time
 
@@ -52,9 +52,9 @@ class World:
     async def __aexit__(self, *_: object) -> None:
         await self.engine.close()
 
-    async def sign_in(self, *names: str, **habit: float) -> None:
+    async def sign_in(self, *names: str, tier: Tier = Tier.PACKETS, **habit: float) -> None:
         for name in names:
-            person = PersonSpec(name=name, password="x", answers=AnswerHabit(ring_jitter=0.0, **habit))
+            person = PersonSpec(name=name, password="x", tier=tier, answers=AnswerHabit(ring_jitter=0.0, **habit))
             await self.engine.carry_out(SignIn(person=person))
 
     def place(self, caller: str, callee: str, *, ahead_s: float = 0.0, **order: Any) -> asyncio.Task[Any]:
