@@ -22,8 +22,7 @@ from calls.targets import open_target
 from calls.targets.lists import Look, LookAt
 from calls.targets.protocol import Signal
 from calls.targets.reference import ReferenceTarget
-from calls.targets.reference_session import RECONNECT_S, RETRY_S, ReferenceSession
-from calls.targets.reference_socket import SILENT_S
+from calls.targets.reference_session import ReferenceSession
 
 pytestmark = pytest.mark.held_time
 
@@ -224,7 +223,7 @@ async def test_a_service_that_is_gone_is_told_once_and_found_again(
     began_s = asyncio.get_running_loop().time()
     await service.stop()
     await asyncio.wait_for(person.lost.wait(), HANG_LIMIT_S)
-    assert asyncio.get_running_loop().time() - began_s == pytest.approx(RECONNECT_S, abs=2 * RETRY_S)
+    assert asyncio.get_running_loop().time() - began_s == pytest.approx(4.0, abs=0.5)
     with pytest.raises(NotDelivered) as lost:
         await waiting
     assert lost.value.code == "signaling_lost"
@@ -369,7 +368,7 @@ async def test_a_socket_that_has_gone_silent_is_taken_for_dead(
     await service.say("call.trying", call_id="c")
     began_s = asyncio.get_running_loop().time()
     await service.heard("hello")
-    assert SILENT_S <= asyncio.get_running_loop().time() - began_s < SILENT_S + 3.0
+    assert 50 <= asyncio.get_running_loop().time() - began_s < 53
     assert not signed_in[0].lost.is_set()
 
 
