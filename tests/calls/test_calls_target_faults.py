@@ -285,7 +285,8 @@ async def test_faults_of_the_real_service_are_told_apart(tmp_path: Path, engine:
     service = Service(tmp_path)
     try:
         service.seed("ann", "bob")
-        driver = await engine(service.url, **{**PATIENT, "setup_limit_s": 4.0, "ring_limit_s": 4.0, "confirm_limit_s": 4.0})
+        limits = {"setup_limit_s": 4.0, "ring_limit_s": 4.0, "confirm_limit_s": 4.0}
+        driver = await engine(service.url, **{**PATIENT, **limits})
         await driver.sign_in("ann")
         await driver.sign_in("bob")
 
