@@ -6,7 +6,6 @@ methods send a lost segment again after a timeout and keep the order, as RFC 629
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -58,7 +57,7 @@ def _direction(profile: NetworkProfile, side: Side, seed: int, now_s: float) -> 
 class AccessLink:
     """Both directions of one person's link. ``close`` silences what is under way."""
 
-    def __init__(self, profile: NetworkProfile, seed: int, loop: asyncio.AbstractEventLoop, ticker: Ticker) -> None:
+    def __init__(self, profile: NetworkProfile, seed: int, ticker: Ticker) -> None:
         self.profile = profile
         self.counters = LinkCounters()
         self._ticker = ticker

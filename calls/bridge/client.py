@@ -47,11 +47,15 @@ from calls.errors import BridgeError, EngineGone, EngineRefused, EngineSilent
 
 logger = logging.getLogger(__name__)
 
-READY_S = 30.0
+READY_S = 120.0
+"""A machine under load takes a while to start Python and import all; an engine that cannot start ends, and says so."""
 SILENT_S = 15.0
 """A configured engine writes a health row every second; one that says nothing for so long is stuck."""
 EVENTS_KEPT = 20_000
-STOP_S = 8.0
+STOP_S = 30.0
+"""An engine ends by itself within its own limits: 5 s for what a cut-off call still does, 5 s for the last scores of
+probes and 3 s for the rest of their rows, each on a machine that may be busy. One that is stuck is killed after this.
+"""
 
 OnEvent = Callable[[AnyEvent], None]
 
@@ -59,7 +63,9 @@ OnEvent = Callable[[AnyEvent], None]
 class EngineClient:
     """One engine process. Every public method may be called from any thread or greenlet."""
 
-    def __init__(self, child: ChildProcess, ipc: str, zmq_module: ModuleType, on_event: OnEvent | None) -> None:
+    def __init__(
+        self, child: ChildProcess, ipc: str, zmq_module: ModuleType, on_event: OnEvent | None, silent_s: float
+    ) -> None:
         self.child = child
         self.events: queue.Queue[AnyEvent] = queue.Queue()
         """What the engine told unasked, when no ``on_event`` was given: the newest 20,000."""
@@ -68,6 +74,7 @@ class EngineClient:
         self._ipc = ipc
         self._zmq = zmq_module
         self._on_event = on_event
+        self._silent_s = silent_s
         self._ids = itertools.count(1)
         self._waiting: dict[int, Future[AnyReply]] = {}
         self._unsent: deque[bytes] = deque()
@@ -91,10 +98,12 @@ class EngineClient:
         zmq_module: ModuleType = zmq,
         log_path: Path | None = None,
         on_event: OnEvent | None = None,
+        silent_s: float = SILENT_S,
     ) -> EngineClient:
         """Starts an engine and returns its client once it is ready.
 
-        ``role`` is ``engine`` or ``matrix_engine``. ``on_event`` runs on the client's own thread: it must not wait.
+        ``role`` is ``engine`` or ``matrix_engine``. ``silent_s``: how long an engine that is configured may say nothing
+        before it is given up. ``on_event`` runs on the client's own thread: it must not wait.
         The engine dies with the thread that calls this. Raises EnvironmentLacks when it does not get ready.
         """
         folder = Path(tempfile.mkdtemp(prefix="ringfence-"))
@@ -107,7 +116,7 @@ class EngineClient:
             ready = child.wait_ready(READY_S)
             if ready.get("protocol") != PROTOCOL:
                 raise EnvironmentLacks(f"engine {writer} speaks protocol {ready.get('protocol')}, not {PROTOCOL}")
-            return cls(child, ipc, zmq_module, on_event)
+            return cls(child, ipc, zmq_module, on_event, silent_s)
         except BaseException:
             child.stop(timeout_s=1.0)
             _remove(folder)
@@ -194,7 +203,7 @@ class EngineClient:
             poller.register(source, self._zmq.POLLIN)
         heard_at_s = time.monotonic()
         while True:
-            left_s = heard_at_s + SILENT_S - time.monotonic()
+            left_s = heard_at_s + self._silent_s - time.monotonic()
             ready = dict(poller.poll(max(0.0, left_s) * 1000.0 if self._beats else None))
             if self._wake in ready:
                 os.eventfd_read(self._wake)
@@ -207,8 +216,8 @@ class EngineClient:
                 return f"it ended with exit code {self.child.popen.wait()}"
             if self._closing:
                 return "it was closed"
-            if not ready and self._beats and time.monotonic() >= heard_at_s + SILENT_S:
-                return f"it said nothing for {SILENT_S:.0f} s"
+            if not ready and self._beats and time.monotonic() >= heard_at_s + self._silent_s:
+                return f"it said nothing for {self._silent_s:.0f} s"
 
     def _drain_socket(self, socket: Any) -> bool:
         heard = False

@@ -42,6 +42,7 @@ from calls.engine.recorder import Recorder
 from calls.engine.second_hand import SecondHand
 from calls.engine.snapshot import snapshot_of
 from calls.errors import EngineRefused, NotDelivered, SignInRefused
+from calls.media.alarm import Alarm, MakeAlarm
 from calls.media.factory import MediaFactory
 from calls.media.transport import ConnectLimits
 from calls.record import LegRecord, ListRow, MessageRow
@@ -51,11 +52,14 @@ from calls.targets import open_target
 class Engine:
     """One per process. ``tell`` takes events and never waits."""
 
-    def __init__(self, identity: Identity, clock: Clock, tell: Callable[[AnyEvent], None]) -> None:
+    def __init__(
+        self, identity: Identity, clock: Clock, tell: Callable[[AnyEvent], None], make_alarm: MakeAlarm = Alarm
+    ) -> None:
         self.stopping = asyncio.Event()
         """Set once a Shutdown was carried out."""
         self._identity = identity
         self._clock = clock
+        self._make_alarm = make_alarm
         self._tell = tell
         self._recorder = Recorder(
             identity.run_folder,
@@ -125,7 +129,8 @@ class Engine:
             raise EngineRefused("the engine is configured already", code="configured")
         target = open_target(command.target.kind, command.target.url, self._clock)
         limits = ConnectLimits(ice_s=command.setup_limit_s, dtls_s=command.setup_limit_s)
-        media = MediaFactory(asyncio.get_running_loop(), self._clock, limits=limits)
+        loop = asyncio.get_running_loop()
+        media = MediaFactory(loop, self._clock, limits=limits, make_alarm=self._make_alarm)
         self._configured = Context(self._identity, command, self._clock, target, media, self._recorder, self._probes)
         second_hand = SecondHand(
             self._configured, legs=self._legs, signed_in=lambda: len(self._people), tell=self._tell

@@ -74,7 +74,7 @@ class Person:
         if profile is not None:
             seed = self._context.random_of("link", self.spec.name + self.device).getrandbits(32)
             self.link_is_rough = await _is_rough(profile, self._context.limits.gap_ms)
-            self.link = AccessLink(profile, seed, asyncio.get_running_loop(), self._context.media.ticker)
+            self.link = AccessLink(profile, seed, self._context.media.ticker)
         self.generation = str(profile.generation if profile else real.generation if real else "")
         limit_s = self._context.configure.sign_in_limit_s
         try:

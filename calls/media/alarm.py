@@ -7,11 +7,13 @@ from collections.abc import Callable
 
 from network_profiles.timer import Timer
 
+Ring = Callable[[], None]
+
 
 class Alarm:
     """Calls ``ring`` on the loop at the time set last. Setting it again replaces the time."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, ring: Callable[[], None]) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, ring: Ring) -> None:
         self._loop = loop
         self._timer = Timer()
         loop.add_reader(self._timer.descriptor, ring)
@@ -29,3 +31,7 @@ class Alarm:
         if self._timer.descriptor >= 0:
             self._loop.remove_reader(self._timer.descriptor)
             self._timer.close()
+
+
+MakeAlarm = Callable[[asyncio.AbstractEventLoop, Ring], Alarm]
+"""Handed in with the clock: who holds the time holds the alarm as well."""

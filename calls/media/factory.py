@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from bedrock.clock import Clock
 from calls.histograms import MsHistogram
+from calls.media.alarm import Alarm, MakeAlarm
 from calls.media.errors import MediaError
 from calls.media.interface import LegSpec, MediaEvent, MediaHealth, MediaLeg
 from calls.media.leg import Leg
@@ -18,8 +19,15 @@ from calls.media.transport import ConnectLimits
 class MediaFactory:
     """One per process, on one loop. ``close`` it at the end."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, clock: Clock, *, limits: ConnectLimits | None = None) -> None:
-        self._process = MediaProcess(loop, clock, limits or ConnectLimits())
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        clock: Clock,
+        *,
+        limits: ConnectLimits | None = None,
+        make_alarm: MakeAlarm = Alarm,
+    ) -> None:
+        self._process = MediaProcess(loop, clock, limits or ConnectLimits(), make_alarm)
 
     @property
     def ticker(self) -> Ticker:

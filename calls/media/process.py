@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from bedrock.clock import Clock
 from calls.histograms import MsHistogram
+from calls.media.alarm import MakeAlarm
 from calls.media.audio_probe import loudness_of_voice
 from calls.media.clips import audio_clip
 from calls.media.dtls import SharedCertificate
@@ -42,10 +43,12 @@ def machine_clock_id() -> str:
 class MediaProcess:
     """One per process, owned by the factory."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, clock: Clock, limits: ConnectLimits) -> None:
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, clock: Clock, limits: ConnectLimits, make_alarm: MakeAlarm
+    ) -> None:
         self.clock = clock
         self.limits = limits
-        self.ticker = Ticker(loop, clock)
+        self.ticker = Ticker(loop, clock, make_alarm)
         self.hub = SocketHub(loop, clock.monotonic_s)
         self.certificate: SharedCertificate = SharedCertificate.generateCertificate()
         self.clock_id = machine_clock_id()

@@ -15,7 +15,7 @@ import math
 from collections.abc import Callable
 
 from bedrock.clock import Clock
-from calls.media.alarm import Alarm
+from calls.media.alarm import Alarm, MakeAlarm
 
 logger = logging.getLogger(__name__)
 
@@ -48,9 +48,9 @@ class _Call(Timed):
 class Ticker:
     """One per process. ``call_at`` may be called from within a callback, also for a time that has passed."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, clock: Clock) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, clock: Clock, make_alarm: MakeAlarm = Alarm) -> None:
         self.now_s = clock.monotonic_s
-        self._alarm = Alarm(loop, self._run)
+        self._alarm = make_alarm(loop, self._run)
         self._armed_tick = 0
         self._wheel: dict[int, list[tuple[Timed, float]]] = {}
         self._ticks: list[int] = []

@@ -15,7 +15,7 @@ from bedrock.child_process import ChildProcess, spawn
 from calls.targets.admin_api import TOKEN_VARIABLE, AdminApi
 from network_profiles.addresses import LINK_RANGE
 
-READY_S = 20.0
+READY_S = 120.0
 PROJECT = Path(__file__).parent.parent.parent
 """Where ``python -m reference_service`` is found, also when nothing is installed."""
 

@@ -4,11 +4,11 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import psutil
 import pytest
+from waiting import HANG_LIMIT_S, eventually
 
 from bedrock.child_process import spawn
 from bedrock.errors import EnvironmentLacks
@@ -20,7 +20,7 @@ FOREVER = "import sys; sys.stdin.read()"
 def test_a_child_says_when_it_is_ready_and_ends_when_told(tmp_path: Path) -> None:
     child = spawn("service", [sys.executable, "-c", READY + FOREVER], pipe_stdout=True, log_path=tmp_path / "log")
     try:
-        assert child.wait_ready(10) == {"event": "ready", "port": 7}
+        assert child.wait_ready(HANG_LIMIT_S) == {"event": "ready", "port": 7}
         assert child.is_running()
     finally:
         code = child.stop()
@@ -33,7 +33,7 @@ def test_a_child_that_dies_before_it_is_ready_is_told_with_its_last_words(tmp_pa
     child = spawn("service", [sys.executable, "-c", script], pipe_stdout=True, log_path=tmp_path / "log")
     try:
         with pytest.raises(EnvironmentLacks, match="service") as caught:
-            child.wait_ready(10)
+            child.wait_ready(HANG_LIMIT_S)
     finally:
         child.stop()
     assert "port 80 is taken" in caught.value.hint
@@ -41,34 +41,30 @@ def test_a_child_that_dies_before_it_is_ready_is_told_with_its_last_words(tmp_pa
 
 def test_what_a_child_started_ends_with_it() -> None:
     script = (
-        "import subprocess; p = subprocess.Popen(['sleep', '60']);print('{\"pid\": %d}' % p.pid, flush=True);" + FOREVER
+        "import subprocess; p = subprocess.Popen(['sleep', 'inf']);print('{\"pid\": %d}' % p.pid, flush=True);"
+        + FOREVER
     )
     child = spawn("parent", [sys.executable, "-c", script], pipe_stdout=True)
-    grandchild = child.wait_ready(10)["pid"]
+    grandchild = child.wait_ready(HANG_LIMIT_S)["pid"]
     child.stop()
-    assert _gone(grandchild)
+    assert eventually(lambda: _gone(grandchild))
 
 
 def test_a_child_does_not_outlive_a_parent_that_is_killed() -> None:
     script = (
         "from bedrock.child_process import spawn; import sys;"
-        "child = spawn('sleeper', ['sleep', '60']); print(child.pid, flush=True); sys.stdin.read()"
+        "child = spawn('sleeper', ['sleep', 'infinity']); print(child.pid, flush=True); sys.stdin.read()"
     )
     with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, stdin=subprocess.PIPE) as parent:
         assert parent.stdout is not None
         sleeper = int(parent.stdout.readline())
         assert psutil.pid_exists(sleeper)
         os.kill(parent.pid, signal.SIGKILL)
-    assert _gone(sleeper)
+    assert eventually(lambda: _gone(sleeper))
 
 
-def _gone(pid: int, within_s: float = 5.0) -> bool:
-    deadline_s = time.monotonic() + within_s
-    while time.monotonic() < deadline_s:
-        try:
-            if psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
-                return True
-        except psutil.NoSuchProcess:
-            return True
-        time.sleep(0.02)
-    return False
+def _gone(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True

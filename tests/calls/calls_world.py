@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+from waiting import HANG_LIMIT_S, eventually
 
 from bedrock.child_process import ChildProcess, spawn
 from calls.bridge.client import EngineClient
@@ -30,6 +31,16 @@ from calls.record import LegRecord
 
 TOKEN = "token-of-the-calls-tests"
 PASSWORD = "open sesame"
+PATIENT = {
+    "setup_limit_s": HANG_LIMIT_S,
+    "ring_limit_s": HANG_LIMIT_S,
+    "confirm_limit_s": HANG_LIMIT_S,
+    "sign_in_limit_s": HANG_LIMIT_S,
+    "silence_limit_s": HANG_LIMIT_S,
+    "gap_limit_ms": 30_000.0,
+    "seed": 7,
+}
+"""What an engine is told: no limit of a call that a slow machine could pass. A test of a limit says its own."""
 
 
 class Service:
@@ -45,7 +56,7 @@ class Service:
             env={**os.environ, "RINGFENCE_ADMIN_TOKEN": TOKEN},
             pipe_stdout=True,
         )
-        self.url: str = self.process.wait_ready(15.0)["url"]
+        self.url: str = self.process.wait_ready(HANG_LIMIT_S)["url"]
 
     def admin(self, path: str, body: object) -> Any:
         request = urllib.request.Request(
@@ -53,13 +64,13 @@ class Service:
             data=json.dumps(body).encode(),
             headers={"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json"},
         )
-        with urllib.request.urlopen(request, timeout=10) as response:
+        with urllib.request.urlopen(request, timeout=HANG_LIMIT_S) as response:
             return json.load(response)
 
     def calls(self) -> list[dict[str, Any]]:
         """What the service's own log says of every call."""
         request = urllib.request.Request(self.url + "/admin/calls", headers={"Authorization": f"Bearer {TOKEN}"})
-        with urllib.request.urlopen(request, timeout=10) as response:
+        with urllib.request.urlopen(request, timeout=HANG_LIMIT_S) as response:
             logged: list[dict[str, Any]] = json.load(response)["calls"]
         return logged
 
@@ -75,13 +86,14 @@ class Driver:
         self.folder = folder
         self.callee_legs: list[LegRecord] = []
         self.client = EngineClient.spawn(folder, "run-1", writer, role, on_event=self._on_event)
-        limits = {"setup_limit_s": 10.0, "ring_limit_s": 20.0, "seed": 7, **configure}
-        self.client.request(Configure(target=TargetSpec(kind="reference", url=url), **limits), 10.0)
+        self.client.request(
+            Configure(target=TargetSpec(kind="reference", url=url), **{**PATIENT, **configure}), HANG_LIMIT_S
+        )
 
     def sign_in(self, name: str, **spec: Any) -> SignedIn:
         answers = spec.pop("answers", AnswerHabit(answer_after_s=0.2))
         person = PersonSpec(name=name, password=PASSWORD, answers=answers, **spec)
-        signed_in: SignedIn = self.client.request(SignIn(person=person), 30.0)
+        signed_in: SignedIn = self.client.request(SignIn(person=person), HANG_LIMIT_S)
         return signed_in
 
     def start_call(self, caller: str, callee: str, talk_s: float = 1.0, **order: Any) -> Callable[[], LegRecord]:
@@ -90,7 +102,7 @@ class Driver:
         future = self.client.submit(command)
 
         def leg() -> LegRecord:
-            finished = future.result(40.0)
+            finished = future.result(HANG_LIMIT_S)
             assert isinstance(finished, CallFinished)
             return finished.leg
 
@@ -111,14 +123,16 @@ class Driver:
             self.callee_legs.append(event.leg)
 
 
-def wait_for(found: Callable[[], Any], timeout_s: float = 15.0) -> Any:
-    """Asks again until there is something, and fails when there is nothing for too long."""
-    deadline_s = time.monotonic() + timeout_s
-    while time.monotonic() < deadline_s:
-        if (value := found()) is not None:
-            return value
-        time.sleep(0.02)
-    raise AssertionError("it did not happen in time")
+def wait_for(found: Callable[[], Any]) -> Any:
+    """Asks again until there is something, and returns it; fails when there never is."""
+    values: list[Any] = []
+
+    def look() -> bool:
+        values.append(found())
+        return values[-1] is not None
+
+    assert eventually(look), "it never happened"
+    return values[-1]
 
 
 def rows(folder: Path, what: str, columns: str) -> list[tuple[Any, ...]]:

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from bedrock.clock import SystemClock
+from held_time import time_of
+from waiting import HANG_LIMIT_S, POLL_S
+
 from calls.access_link import AccessLink
 from calls.media.factory import MediaFactory
 from calls.media.interface import LegSpec, MediaEvent, MediaLeg, MediaStats
 from calls.media.leg import Leg
+from calls.media.ticker import Ticker
 from calls.media.transport import ConnectLimits
 from calls.record import Tier
 from network_profiles.profile import NetworkProfile, Sources
 
-WAIT_S = 10.0
 SOURCES = Sources(
     rate_kbit="test",
     owd_ms="test",
@@ -25,6 +27,9 @@ SOURCES = Sources(
     loss_burst_packets="test",
     queue_ms="test",
 )
+
+PATIENT = ConnectLimits(ice_s=HANG_LIMIT_S, dtls_s=HANG_LIMIT_S)
+"""For legs that are to connect, however long the machine takes."""
 
 
 @dataclass
@@ -38,18 +43,20 @@ class Ear:
         self.events[event] = at_s
         self.changed.set()
 
-    async def wait(self, event: MediaEvent, timeout_s: float = WAIT_S) -> None:
-        async with asyncio.timeout(timeout_s):
+    async def wait(self, event: MediaEvent) -> None:
+        async with asyncio.timeout(HANG_LIMIT_S):
             while event not in self.events:
                 self.changed.clear()
                 await self.changed.wait()
 
 
 @asynccontextmanager
-async def factory(limits: ConnectLimits | None = None) -> AsyncIterator[MediaFactory]:
-    """A factory that leaves no task behind."""
+async def factory(limits: ConnectLimits = PATIENT) -> AsyncIterator[MediaFactory]:
+    """A factory that leaves no task behind; its time is the loop's, held by the test or the machine's."""
     before = asyncio.all_tasks()
-    made = MediaFactory(asyncio.get_running_loop(), SystemClock(), limits=limits)
+    loop = asyncio.get_running_loop()
+    clock, make_alarm = time_of(loop)
+    made = MediaFactory(loop, clock, limits=limits, make_alarm=make_alarm)
     try:
         yield made
     finally:
@@ -73,7 +80,12 @@ def spec(seed: int = 1, **changes: object) -> LegSpec:
 
 
 def link_of(made: MediaFactory, seed: int = 1, **numbers: float | None) -> AccessLink:
-    """An access link with the same numbers in both directions."""
+    """An access link with the same numbers in both directions, on the factory's time."""
+    return link_on(made.ticker, seed, **numbers)
+
+
+def link_on(ticker: Ticker, seed: int = 1, **numbers: float | None) -> AccessLink:
+    """An access link with the same numbers in both directions, on the time of ``ticker``."""
     direction = {"owd_ms": 0.0, "queue_ms": 1000.0, **numbers}
     profile = NetworkProfile.model_validate(
         {
@@ -85,7 +97,7 @@ def link_of(made: MediaFactory, seed: int = 1, **numbers: float | None) -> Acces
             "source": SOURCES,
         }
     )
-    return AccessLink(profile, seed, asyncio.get_running_loop(), made.ticker)
+    return AccessLink(profile, seed, ticker)
 
 
 @dataclass
@@ -122,9 +134,8 @@ async def open_leg(made: MediaFactory, order: LegSpec, ear: Ear) -> Leg:
     return leg
 
 
-async def until(condition: object, timeout_s: float = WAIT_S) -> None:
-    """Waits for ``condition()`` to be true, looking every 5 ms. Raises TimeoutError."""
-    assert callable(condition)
-    async with asyncio.timeout(timeout_s):
-        while not condition():  # noqa: ASYNC110 -- the counters that tests look at announce nothing
-            await asyncio.sleep(0.005)
+async def until(condition: Callable[[], object]) -> None:
+    """Waits for ``condition()`` by the loop's time, and fails when it never holds: a leg's counters tell no event."""
+    async with asyncio.timeout(HANG_LIMIT_S):
+        while not condition():  # noqa: ASYNC110 -- see above
+            await asyncio.sleep(POLL_S)

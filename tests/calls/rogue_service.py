@@ -1,4 +1,4 @@
-"""Services that misbehave: real servers on loopback, in a thread of their own."""
+"""Services that misbehave: real servers on loopback, in the loop of who asks for them."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ import ipaddress
 import json
 import socket
 import ssl
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -42,23 +41,11 @@ class RogueService:
         self._greeting = greeting
         self._reply = reply or (lambda _said: [])
         self._tls = tls
-        self._loop = asyncio.new_event_loop()
-        self._ready = threading.Event()
         self._stop = asyncio.Event()
-        self._thread = threading.Thread(target=self._loop.run_until_complete, args=(self._run(),), daemon=True)
+        self._runner: web.AppRunner | None = None
         self.url = ""
 
-    def __enter__(self) -> RogueService:
-        self._thread.start()
-        assert self._ready.wait(10.0)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join(10.0)
-        self._loop.close()
-
-    async def _run(self) -> None:
+    async def __aenter__(self) -> RogueService:
         app = web.Application()
         app.router.add_post("/api/sign-in", self._take_sign_in)
         app.router.add_get("/ws", self._serve)
@@ -67,9 +54,13 @@ class RogueService:
         site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=self._tls)
         await site.start()
         self.url = f"{'https' if self._tls else 'http'}://127.0.0.1:{runner.addresses[0][1]}"
-        self._ready.set()
-        await self._stop.wait()
-        await runner.cleanup()
+        self._runner = runner
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._stop.set()
+        if self._runner is not None:
+            await self._runner.cleanup()
 
     async def _take_sign_in(self, _request: web.Request) -> web.StreamResponse:
         self.sign_ins += 1
@@ -99,8 +90,8 @@ class RogueService:
         return socket
 
 
-@contextmanager
-def silent_port() -> Iterator[str]:
+@asynccontextmanager
+async def silent_port() -> AsyncIterator[str]:
     """A port that takes connections and never says a word: a half-open service."""
     with socket.create_server(("127.0.0.1", 0), backlog=64) as server:
         yield f"http://127.0.0.1:{server.getsockname()[1]}"

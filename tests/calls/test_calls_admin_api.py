@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from waiting import HANG_LIMIT_S
 
 from bedrock.errors import TargetUnreachable
 from calls.errors import TargetRefused
@@ -31,7 +32,7 @@ def answering(*pieces: bytes, every_s: float = 0.0, then_close: bool = True) -> 
                     if over.wait(every_s):
                         return
                 if not then_close:
-                    over.wait(10)
+                    over.wait(HANG_LIMIT_S)
 
     with socket.create_server(("127.0.0.1", 0)) as listener:
         thread = threading.Thread(target=serve, args=(listener,))

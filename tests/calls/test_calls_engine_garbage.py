@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from calls_world import PASSWORD, Service
+from calls_world import PASSWORD, PATIENT, Service
+from waiting import HANG_LIMIT_S
 
 from bedrock.clock import SystemClock
 from calls.bridge.messages import AnswerHabit, Configure, PersonSpec, PlaceCall, SignIn, TargetSpec
@@ -42,6 +43,12 @@ def left_over() -> Counter[str]:
     return Counter(type(one).__name__ for one in gc.get_objects() if isinstance(one, (CallLeg, Leg)))
 
 
+def people(caller: str, callee: str, scenario: str, network: str) -> list[PersonSpec]:
+    """Those of one call; the one that is called declines unless the scenario says what it does."""
+    habit = AnswerHabit(answer_after_s=0.1, decline_ratio=0.0 if scenario == "talk" else 1.0)
+    return [PersonSpec(name=name, password=PASSWORD, network=network, answers=habit) for name in (caller, callee)]
+
+
 async def test_no_leg_of_any_scenario_waits_for_the_garbage_collector(tmp_path: Path, no_collection: None) -> None:
     service = Service(tmp_path / "service", "--no-answer-s", "2")
     engine = Engine(Identity(tmp_path / "run", "run-1", "swarm-0", "engine"), SystemClock(), lambda _event: None)
@@ -49,18 +56,14 @@ async def test_no_leg_of_any_scenario_waits_for_the_garbage_collector(tmp_path: 
     pairs = [(f"{name}-{network}-a", f"{name}-{network}-b", name, network) for name in names for network in NETWORKS]
 
     async def say(command: Any) -> Any:
-        async with asyncio.timeout(30.0):
+        async with asyncio.timeout(HANG_LIMIT_S):
             return await engine.carry_out(command)
 
     try:
         service.seed(*(person for pair in pairs for person in pair[:2]))
         target = TargetSpec(kind="reference", url=service.url)
-        await say(Configure(target=target, setup_limit_s=10.0, ring_limit_s=10.0, seed=7, talk_spurts=True))
-        for caller, callee, name, network in pairs:
-            habit = AnswerHabit(answer_after_s=0.1, decline_ratio=0.0 if name == "talk" else 1.0)
-            for person in (caller, callee):
-                spec = PersonSpec(name=person, password=PASSWORD, network=network, answers=habit)
-                await say(SignIn(person=spec))
+        await say(Configure(target=target, talk_spurts=True, **PATIENT))
+        await asyncio.gather(*(say(SignIn(person=person)) for pair in pairs for person in people(*pair)))
         now_s = time.time()
         orders = [
             PlaceCall(caller=caller, callee=callee, intended_at_s=now_s, talk_s=TALK_S, scenario=name)
@@ -72,7 +75,7 @@ async def test_no_leg_of_any_scenario_waits_for_the_garbage_collector(tmp_path: 
         outcomes = Counter(type(reply).__name__ for reply in await placed)
         assert outcomes == {"CallFinished": len(pairs)}
         del placed
-        async with asyncio.timeout(20.0):
+        async with asyncio.timeout(HANG_LIMIT_S):
             while tasks := set(engine._tasks()):  # of the far sides, and of the dead
                 await asyncio.wait(tasks)
             del tasks

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 from calls_world import PASSWORD, Driver, Service, wait_for
+from media_calls import PATIENT
+from waiting import HANG_LIMIT_S
 
 from bedrock.clock import SystemClock
 from calls.bridge.messages import PersonSnapshot, Snapshot
@@ -46,7 +48,7 @@ class Page:
         raise AssertionError("the page lost its service")
 
     async def hears(self, what: Told) -> Signal:
-        async with asyncio.timeout(10.0):
+        async with asyncio.timeout(HANG_LIMIT_S):
             while (signal := await self._signals.get()).what is not what:
                 pass
         return signal
@@ -65,7 +67,7 @@ class Page:
         self.session.invite("c-1", to, media, self.offer)
         answer = await self.hears(Told.ANSWERED)
         await self.leg.accept_answer(answer.sdp)
-        await asyncio.wait_for(self._heard.wait(), 10.0)
+        await asyncio.wait_for(self._heard.wait(), HANG_LIMIT_S)
         return answer
 
 
@@ -75,12 +77,12 @@ async def far_end(tmp_path: Path) -> AsyncIterator[tuple[Page, Driver]]:
     # The parent-death signal is tied to the thread that spawns, so the engine starts from this one.
     engine = Driver(tmp_path, "matrix-0", service.url, role="matrix_engine")
     target = ReferenceTarget(service.url, SystemClock())
-    media = MediaFactory(asyncio.get_running_loop(), SystemClock())
+    media = MediaFactory(asyncio.get_running_loop(), SystemClock(), limits=PATIENT)
     page = Page(media)
     try:
         await asyncio.to_thread(service.seed, "page", "peer")
         await asyncio.to_thread(engine.sign_in, "peer", link="gprs_2g", cell="d--gprs_2g--video", attempt=3)
-        page.session = await target.sign_in("page", PASSWORD, page, None, 10.0)
+        page.session = await target.sign_in("page", PASSWORD, page, None, HANG_LIMIT_S)
         yield page, engine
         await page.session.close()
     finally:
@@ -94,10 +96,10 @@ async def seen(engine: Driver, good: Callable[[PersonSnapshot], bool]) -> Person
     """Asks the engine until its person's call is as wanted."""
 
     def ask() -> PersonSnapshot | None:
-        snapshot: PersonSnapshot = engine.client.request(Snapshot(name="peer"), 5.0)
+        snapshot: PersonSnapshot = engine.client.request(Snapshot(name="peer"), HANG_LIMIT_S)
         return snapshot if good(snapshot) else None
 
-    found: PersonSnapshot = await asyncio.to_thread(wait_for, ask, 10.0)
+    found: PersonSnapshot = await asyncio.to_thread(wait_for, ask)
     return found
 
 

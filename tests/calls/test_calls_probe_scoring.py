@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import signal
 import subprocess
 import threading
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from io import FileIO
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
 import pytest
 from calls_world import wait_for
 from pyarrow import parquet
+from waiting import HANG_LIMIT_S, eventually, eventually_async
 
 from calls.engine.probe_desk import ProbeDesk
 from calls.media import probe_scorer
@@ -152,20 +154,48 @@ async def test_every_probe_of_a_run_gets_a_row_from_a_process_of_its_own(tmp_pat
         assert scored or row["reason"] == "no_time"
 
 
+class Jobs(FileIO):
+    """The reading end of a pipe; a job that was read stands in the queue once the next one is asked for."""
+
+    asked = 0
+
+    def read(self, size: int = -1) -> bytes:
+        self.asked += size == 4
+        return b"".join(iter_read(super().read, size))
+
+
+def iter_read(read: Callable[[int], bytes], size: int) -> Iterator[bytes]:
+    """A pipe gives what it has; who reads wants all of it."""
+    while size and (some := read(size)):
+        size -= len(some)
+        yield some
+
+
 @dataclass
 class Judge:
-    """A scorer in this process behind a pipe that stays open, whose scores cost nothing and which rests for hours."""
+    """A scorer in this process behind a pipe that stays open, whose scores cost nothing.
+
+    It finishes nothing before ``gate`` is open, and after the first score it rests for hours unless ``rest`` says less.
+    """
 
     folder: Path
     monkeypatch: pytest.MonkeyPatch
+    rest: float = 1e7
+    gate: threading.Event = field(default_factory=threading.Event)
+    is_at_work: threading.Event = field(default_factory=threading.Event)
 
     def __enter__(self) -> Judge:
-        self.monkeypatch.setattr(probe_scorer, "score", probe_scorer._row)
+        def scored_for_nothing(*given: Any) -> ProbeRow:
+            self.is_at_work.set()
+            self.gate.wait()
+            return probe_scorer._row(*given)
+
+        self.monkeypatch.setattr(probe_scorer, "score", scored_for_nothing)
         out, self._pipe = os.pipe()
-        self._stream = os.fdopen(out, "rb")
-        self.scorer = Scorer(SegmentWriter(self.folder / "probes", ProbeRow, "swarm-0"), "r", rest=1e7)
+        self.stream = Jobs(out)
+        self.scorer = Scorer(SegmentWriter(self.folder / "probes", ProbeRow, "swarm-0"), "r", rest=self.rest)
         self._threads = [
-            threading.Thread(target=self.scorer.read, args=(self._stream,)),
+            threading.Thread(target=self.scorer.read, args=(self.stream,)),
             threading.Thread(target=self.scorer.work),
         ]
         for thread in self._threads:
@@ -173,10 +203,11 @@ class Judge:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.gate.set()
         os.close(self._pipe)
         for thread in self._threads:
-            thread.join(10)
-        self._stream.close()
+            thread.join(HANG_LIMIT_S)
+        self.stream.close()
 
     def say(self, *words: bytes) -> None:
         os.write(self._pipe, b"".join(words))
@@ -197,6 +228,7 @@ def test_what_waits_while_the_load_is_on_is_scored_when_it_is_over(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with Judge(tmp_path, monkeypatch) as judge:
+        judge.gate.set()
         judge.say(*map(on_the_wire, range(12)))
         assert len(judge.rows(1)) == 1  # then it rests
         judge.say(LOAD_IS_OVER)
@@ -207,25 +239,21 @@ def test_more_than_can_be_kept_is_given_up_from_the_oldest_on_and_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(probe_scorer, "WAITING_MAX", 3)
-    with Judge(tmp_path, monkeypatch) as judge:
-        judge.scorer._rest = 0.0
-        judge.scorer._waiting.mutex.acquire()  # nothing is taken before all is there
-        try:
-            for number in range(8):
-                judge.scorer._waiting.queue.append(job(bytes(96), delay_s=0.1, call_id=f"c{number:02d}"))
-        finally:
-            judge.scorer._waiting.not_empty.notify()
-            judge.scorer._waiting.mutex.release()
-        assert [row["reason"] for row in judge.rows(8)] == ["budget"] * 5 + [""] * 3
+    with Judge(tmp_path, monkeypatch, rest=0.0) as judge:
+        judge.say(on_the_wire(0))
+        assert judge.is_at_work.wait(HANG_LIMIT_S)
+        judge.say(*map(on_the_wire, range(1, 8)))
+        assert eventually(lambda: judge.stream.asked == 9)  # the first is at work, seven wait
+        judge.gate.set()
+        assert [row["reason"] for row in judge.rows(8)] == ["", *["budget"] * 4, *[""] * 3]
 
 
 @pytest.mark.integration
 async def test_a_judge_that_hangs_is_killed_and_keeps_nobody(tmp_path: Path) -> None:
     desk = ProbeDesk(tmp_path, "r", "swarm-0", last_scores_s=0.5)
     desk.submit("c0", Side.CALLER, 100.0, heard())
-    async with asyncio.timeout(10):
-        while desk.pid is None:  # noqa: ASYNC110 -- a process that starts announces nothing
-            await asyncio.sleep(0.01)
+    assert await eventually_async(lambda: desk.pid)
+    assert desk.pid is not None
     os.kill(desk.pid, signal.SIGSTOP)
     for number in range(4):
         desk.submit(f"c{number}", Side.CALLER, 100.0, heard(8.0))

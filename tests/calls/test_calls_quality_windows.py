@@ -2,29 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import asyncio
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
-from calls_world import Driver, Service, rows, wait_for
+from calls_world import rows
+from test_calls_engine_in_held_time import World
+from waiting import eventually
 
 from calls.media.talk_spurts import COMFORT_S, Conversation
 from calls.record import LegRecord, Outcome, Side, Tier
 
-pytestmark = pytest.mark.integration
-
-
-@pytest.fixture
-def run(tmp_path: Path) -> Iterator[tuple[Path, Driver]]:
-    service = Service(tmp_path / "service")
-    driver = Driver(tmp_path / "run", "swarm-0", service.url, talk_spurts=True)
-    try:
-        service.seed("ann", "bob", "cid", "dan")
-        yield tmp_path / "run", driver
-    finally:
-        driver.close()
-        service.process.stop()
+pytestmark = [pytest.mark.integration, pytest.mark.held_time]
 
 
 def said_to(leg: LegRecord) -> tuple[int, int]:
@@ -39,22 +30,23 @@ def said_to(leg: LegRecord) -> tuple[int, int]:
     return sum(talks) + falls_silent + round(talks.count(False) * frame_s / COMFORT_S), begins
 
 
-def test_probes_are_scored_both_ways_and_people_who_fall_silent_are_no_failure(run: tuple[Path, Driver]) -> None:
-    folder, engine = run
-    for name, tier in (("ann", Tier.MEDIA), ("bob", Tier.MEDIA), ("cid", Tier.PACKETS), ("dan", Tier.PACKETS)):
-        engine.sign_in(name, tier=tier)
-    probe, talk = engine.start_call("ann", "bob", talk_s=7.0), engine.start_call("cid", "dan", talk_s=7.0)
-    probe_leg, talk_leg = probe(), talk()
-    far_leg = engine.callee_leg(talk_leg.call_id)
-    wait_for(lambda: next((folder / "probes").glob("*.parquet"), None), timeout_s=30.0)
-    engine.close()
+async def test_probes_are_scored_both_ways_and_people_who_fall_silent_are_no_failure(tmp_path: Path) -> None:
+    async with World(tmp_path, way_s=0.001, talk_spurts=True) as world:
+        for name, tier in (("ann", Tier.MEDIA), ("bob", Tier.MEDIA), ("cid", Tier.PACKETS), ("dan", Tier.PACKETS)):
+            await world.sign_in(name, tier=tier, answer_after_s=0.2)
+        calls = world.place("ann", "bob", talk_s=7.0), world.place("cid", "dan", talk_s=7.0)
+        probe_leg, talk_leg = [(await call).leg for call in calls]
+        await asyncio.sleep(1.0)
+        far_leg = world.callee_legs[talk_leg.call_id]
+        # The judge is a process of its own, in the machine's time: ours stands still until it is through.
+        assert await asyncio.to_thread(eventually, lambda: len(probes(tmp_path)) == 2)
 
     for leg in (talk_leg, far_leg):
         assert leg.outcome is Outcome.COMPLETED
         assert leg.max_gap_ms is not None
         assert leg.max_gap_ms < 1000, "silence is not a gap"
         frames, spurts = said_to(leg)
-        assert leg.packets_received == pytest.approx(frames, abs=20), "in silence a frame in 400 ms, else one in 20"
+        assert leg.packets_received == pytest.approx(frames, abs=6), "in silence a frame in 400 ms, else one in 20"
         assert leg.talk_spurts == pytest.approx(spurts, abs=1)
         assert leg.m2e_network_ms is not None
         assert leg.m2e_playout_ms is not None
@@ -63,7 +55,7 @@ def test_probes_are_scored_both_ways_and_people_who_fall_silent_are_no_failure(r
         assert (leg.owd_clock, leg.owd_negative) == ("same_clock", 0)
         assert leg.owd_uncertainty_ms == pytest.approx(0.0038, abs=0.0001)
 
-    windows = rows(folder, "windows", "call_id, side, tier, mos_lq, mos_basis, talk_ratio")
+    windows = rows(tmp_path, "windows", "call_id, side, tier, mos_lq, mos_basis, talk_ratio")
     assert {row[:3] for row in windows} == {
         (call_id, side, tier)
         for call_id, tier in ((probe_leg.call_id, "media"), (talk_leg.call_id, "packets"))
@@ -72,12 +64,16 @@ def test_probes_are_scored_both_ways_and_people_who_fall_silent_are_no_failure(r
     assert all(row[3] > 3.5 for row in windows)
     assert any(row[5] < 0.9 for row in windows if row[2] == "packets")
 
-    probes = rows(folder, "probes", "side, voice, duration_s, visqol_mos_lq, mouth_to_ear_ms, reason")
-    assert [row[0] for row in probes] == ["callee", "caller"]
-    scored = [row for row in probes if not row[5]]
-    assert scored
-    assert {row[5] for row in probes} <= {"", "no_time"}, "a busy machine may run out of time, and then says so"
-    for _side, _voice, duration_s, mos, ear_ms, _reason in scored:
+    scored = probes(tmp_path)
+    assert [row[0] for row in scored] == ["callee", "caller"]
+    for _side, _voice, duration_s, mos, ear_ms, reason in scored:
+        assert reason == ""
         assert duration_s >= 4
         assert mos > 4.0
         assert probe_leg.mouth_to_ear_ms == pytest.approx(ear_ms, abs=40)
+
+
+def probes(folder: Path) -> list[tuple[Any, ...]]:
+    if not any((folder / "probes").glob("*.parquet")):
+        return []
+    return rows(folder, "probes", "side, voice, duration_s, visqol_mos_lq, mouth_to_ear_ms, reason")

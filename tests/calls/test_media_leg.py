@@ -14,6 +14,8 @@ from calls.media.interface import MediaEvent
 from calls.media.transport import ConnectLimits
 from calls.record import Tier
 
+pytestmark = pytest.mark.held_time
+
 IMPATIENT = ConnectLimits(ice_s=0.5, dtls_s=0.5)
 
 
@@ -34,13 +36,16 @@ async def test_two_legs_hear_each_other_and_every_packet_counts() -> None:
             assert (stats.packets_lost, stats.send_errors, stats.garbage_datagrams) == (0, 0, 0)
             assert stats.owd_clock == "same_clock"
             assert stats.owd_p50_ms is not None
-            assert 0 < stats.owd_p50_ms < 50
+            assert 0 < stats.owd_p50_ms < 0.1, "the wire takes no time"
+            assert stats.send_late_p99_ms is not None
+            assert stats.send_late_p99_ms < 1, "a packet waits for its tick and for nothing else"
+            assert stats.max_gap_ms == pytest.approx(20, abs=1)
             assert stats.ptime_ms == 20
             assert stats.audio_kbit is not None
             assert 10 < stats.audio_kbit < 40
         assert live.state == "connected"
         assert live.rtt_ms is not None
-        assert live.rtt_ms < 100
+        assert live.rtt_ms < 0.1
         assert health.packets_sent >= 80
         assert health.active_legs == 2
         assert health.callback_errors == 0
@@ -105,12 +110,12 @@ async def test_a_slow_lossy_link_delays_and_loses_what_passes_it() -> None:
         link.close()
         for stats in (caller, callee):
             assert stats.owd_p50_ms is not None
-            assert 59 <= stats.owd_p50_ms < 90
+            assert stats.owd_p50_ms == pytest.approx(60, rel=0.02)
             assert 0.05 < stats.packets_lost / (stats.packets_lost + stats.packets_received) < 0.4
             assert stats.send_errors == 0
         assert link.counters.drops["loss"] >= caller.packets_lost
         assert caller.mouth_to_ear_ms is not None
-        assert caller.mouth_to_ear_ms > 100
+        assert caller.mouth_to_ear_ms == pytest.approx(20 + 6.5 + 60 + 35, abs=5), "frame, codec, way, buffer"
 
 
 async def test_two_probes_hear_the_known_voice_and_how_late_it_came() -> None:
@@ -122,9 +127,9 @@ async def test_two_probes_hear_the_known_voice_and_how_late_it_came() -> None:
         await until(lambda: call.caller.streams.probe.scores and call.callee.streams.probe.scores)
         for stats in await call.close():
             assert stats.audio_score is not None
-            # How well is the machine's affair as well; test_media_probe.py holds the clock still and is strict.
-            assert stats.audio_score > 0.2
-            assert stats.mouth_to_ear_ms is None or stats.mouth_to_ear_ms > 150
+            assert stats.audio_score > 0.8
+            assert stats.mouth_to_ear_ms is not None
+            assert 20 + 6.5 + 150 < stats.mouth_to_ear_ms < 20 + 6.5 + 150 + 60
         link.close()
 
 
@@ -137,7 +142,7 @@ async def test_a_peer_that_never_answers_fails_in_bounded_time() -> None:
         await leg.create_offer()
         await other.close()
         await leg.accept_answer(answer)
-        await ear.wait(MediaEvent.FAILED, 3)
+        await ear.wait(MediaEvent.FAILED)
         assert leg.failure == "ice_timeout"
         stats = await leg.close()
         assert stats.failure == "ice_timeout"
@@ -256,7 +261,7 @@ async def test_the_far_end_s_goodbye_stops_the_sending_without_a_failure() -> No
         await call.callee.close()
         await until(lambda: call.caller.transport.peer_left)
         sent = call.caller.live().packets_sent
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(1.0)
         assert call.caller.live().packets_sent == sent
         assert MediaEvent.FAILED not in call.caller_ear.events
         await call.caller.close()

@@ -3,38 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import heapq
 import random
 from collections.abc import Callable
-from itertools import count
 
 import pytest
+from held_time import START_S, HeldTicker
 
 from calls.media.audio_probe import LiveSource, ProbeListener
-from calls.media.ticker import Due, Ticker
 
 TARGET_MS = 40.0
-
-
-class HeldTicker(Ticker):
-    """Time goes on only when the test says."""
-
-    def __init__(self) -> None:
-        self.time_s = 1000.0
-        self._due: list[tuple[float, int, Due]] = []
-        self._order = count()
-
-    def now_s(self) -> float:  # type: ignore[override]
-        return self.time_s
-
-    def call_at(self, at_s: float, due: Due) -> None:
-        heapq.heappush(self._due, (at_s, next(self._order), due))
-
-    def advance_to(self, time_s: float) -> None:
-        while self._due and self._due[0][0] <= time_s:
-            self.time_s, _, due = heapq.heappop(self._due)
-            due(self.time_s)
-        self.time_s = time_s
 
 
 async def listen(owd_ms: Callable[[int], float | None], *, seconds: float, ptime_ms: int = 20) -> ProbeListener:
@@ -43,7 +20,7 @@ async def listen(owd_ms: Callable[[int], float | None], *, seconds: float, ptime
     source = LiveSource(asyncio.get_running_loop(), ptime_ms, 24)
     listener = ProbeListener(ticker, lambda: TARGET_MS)
     for number in range(int(seconds * 1000 / ptime_ms)):
-        due_s = 1000.0 + number * ptime_ms / 1000
+        due_s = START_S + number * ptime_ms / 1000
         payload, delay_ms = source.payload(due_s), owd_ms(number)
         await asyncio.sleep(0)
         if delay_ms is not None:
@@ -53,7 +30,7 @@ async def listen(owd_ms: Callable[[int], float | None], *, seconds: float, ptime
 
             ticker.call_at(due_s + delay_ms / 1000, arrives)
         ticker.advance_to(due_s)
-    ticker.advance_to(1000.0 + seconds)
+    ticker.advance_to(START_S + seconds)
     source.close()
     listener.close()
     return listener

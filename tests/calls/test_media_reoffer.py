@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from media_calls import WAIT_S, Call, Ear, factory, link_of, place, spec, until
+from media_calls import Call, Ear, factory, link_of, place, spec, until
 
 from calls.media.errors import BadDescription, MediaError
 from calls.media.interface import MediaEvent
 from calls.media.leg import Leg
 from calls.media.transport import ConnectLimits
+
+pytestmark = pytest.mark.held_time
 
 
 async def reoffer(of: Leg, to: Leg, *, speaks: bool = True, hears: bool = True, video: bool = False) -> None:
@@ -52,9 +54,9 @@ async def test_hold_stops_one_direction_or_both_and_is_no_gap() -> None:
             assert stats.packets_lost == 0
             assert stats.packets_late == 0
             assert stats.max_gap_ms is not None
-            assert stats.max_gap_ms < 400
+            assert stats.max_gap_ms < 41, "a packet that was not sent may count, the hold may not"
             assert stats.jitter_ms is not None
-            assert stats.jitter_ms < 100  # the media clock went on during the hold
+            assert stats.jitter_ms < 1  # the media clock went on during the hold
 
 
 async def test_silence_after_the_hold_counts_again() -> None:
@@ -119,7 +121,7 @@ async def test_a_leg_that_moves_is_heard_from_its_new_address(linked: bool) -> N
         for stats in await call.close():
             assert stats.send_errors == 0
             assert stats.max_gap_ms is not None
-            assert stats.max_gap_ms < 3000
+            assert stats.max_gap_ms < 400
             assert not stats.failure
 
 
@@ -138,10 +140,11 @@ async def test_what_a_planned_move_silences_is_the_moves_and_no_gap() -> None:
         caller, callee = await call.close()
         for stats in (caller, callee):
             assert stats.move_gap_ms is not None
-            assert stats.move_gap_ms > 390
+            assert stats.move_gap_ms == pytest.approx(430, abs=30)
         assert caller.max_gap_ms is not None
         assert callee.max_gap_ms is not None
-        assert caller.max_gap_ms < 390 < callee.max_gap_ms  # to the callee nobody said that it was planned
+        assert caller.max_gap_ms < 41
+        assert callee.max_gap_ms > 390, "to the callee nobody said that it was planned"
 
 
 async def test_a_far_end_that_moves_before_our_own_move_is_over_starts_it_anew() -> None:
@@ -187,7 +190,7 @@ async def test_a_leg_whose_new_network_leads_nowhere_fails_in_bounded_time() -> 
         dead_end = "\r\n".join(line for line in answer.split("\r\n") if not line.startswith("a=candidate"))
         call.callee.die()
         await call.caller.accept_reanswer(dead_end)
-        await call.caller_ear.wait(MediaEvent.FAILED, WAIT_S)
+        await call.caller_ear.wait(MediaEvent.FAILED)
         assert call.caller.failure == "ice_restart_failed"
         await call.close()
 

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
-import heapq
 import itertools
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import cast
 
 import pytest
+from held_time import HeldTicker
 from media_calls import factory, place, spec, until
 
 from calls.histograms import MsHistogram
 from calls.media.rtp_header import RtpHeader
 from calls.media.srtp import PacketBuffer
-from calls.media.ticker import Due, Ticker, Timed
 from calls.media.transport import LegTransport
 from calls.media.video_clip import FRAME_RATE, VideoFrame
 from calls.media.video_sender import VideoSender
@@ -26,28 +24,6 @@ KEYFRAME, FRAME = (
     VideoFrame(False, (b"\x10\x01", b"\x00\x01")),
 )
 CLIP = (KEYFRAME, *[FRAME] * (GROUP - 1))
-
-
-@dataclass
-class Clock:
-    """Stands still until the test runs it."""
-
-    at_s: float = 1000.0
-    _due: list[tuple[float, int, Due]] = field(default_factory=list)
-    _numbers: itertools.count[int] = field(default_factory=itertools.count)
-
-    def now_s(self) -> float:
-        return self.at_s
-
-    def wake_at(self, at_s: float, sleeper: Timed) -> None:
-        heapq.heappush(self._due, (at_s, next(self._numbers), sleeper.due))
-
-    def run(self, seconds: float) -> None:
-        until_s = self.at_s + seconds
-        while self._due and self._due[0][0] <= until_s:
-            self.at_s, _, due = heapq.heappop(self._due)
-            due(self.at_s)
-        self.at_s = until_s
 
 
 @dataclass(frozen=True)
@@ -63,12 +39,12 @@ class Wire:
     """A sender on a clock of the test, and what it sent."""
 
     def __init__(self) -> None:
-        self.clock, self.packets = Clock(), list[Packet]()
+        self.clock, self.packets = HeldTicker(), list[Packet]()
         self._buffer = PacketBuffer(bytearray(2048))
         self._header = RtpHeader(payload_type=96, ssrc=7, abs_send_time_id=3, mid_id=4, mid="1")
         self.sender = VideoSender(
             cast(LegTransport, self),
-            cast(Ticker, self.clock),
+            self.clock,
             self._buffer,
             self._header,
             CLIP,
@@ -84,13 +60,16 @@ class Wire:
         body = bytes(data[self._header.length : length])
         self.packets.append(
             Packet(
-                self.clock.at_s,
+                self.clock.time_s,
                 data[2] << 8 | data[3],
                 int.from_bytes(data[4:8]),
                 bool(data[1] & 0x80),
                 body == KEYFRAME.payloads[0],
             )
         )
+
+    def run(self, seconds: float) -> None:
+        self.clock.advance_to(self.clock.time_s + seconds)
 
     def frames(self) -> list[list[Packet]]:
         """The packets by frame."""
@@ -99,7 +78,7 @@ class Wire:
 
 def test_the_packets_of_a_frame_are_spaced_and_frames_keep_their_deadlines() -> None:
     wire = Wire()
-    wire.clock.run(3.0)
+    wire.run(3.0)
     frames = wire.frames()[:-1]
     assert len(frames) >= 28
     for number, frame in enumerate(frames):
@@ -116,10 +95,10 @@ def test_the_packets_of_a_frame_are_spaced_and_frames_keep_their_deadlines() -> 
 @pytest.mark.parametrize("after_s", [0.33, 0.52, 0.90])
 def test_a_request_brings_a_keyframe_within_one_frame_and_a_new_group_follows(after_s: float) -> None:
     wire = Wire()
-    wire.clock.run(after_s)
-    asked_at_s, before = wire.clock.at_s, len(wire.packets)
+    wire.run(after_s)
+    asked_at_s, before = wire.clock.time_s, len(wire.packets)
     wire.sender.jump_to_keyframe()
-    wire.clock.run(2.0)
+    wire.run(2.0)
     keys = [packet.at_s for packet in wire.packets[before:] if packet.begins_keyframe]
     assert keys[0] - asked_at_s <= FRAME_S
     assert keys[1] - keys[0] == pytest.approx(GROUP * FRAME_S)
@@ -127,10 +106,10 @@ def test_a_request_brings_a_keyframe_within_one_frame_and_a_new_group_follows(af
 
 def test_a_request_in_the_middle_of_a_frame_lets_it_end_first() -> None:
     wire = Wire()
-    wire.clock.run(FRAME_S * 2.25 + 0.001)  # the first packet of a frame has left, its second waits for the pacer
+    wire.run(FRAME_S * 2.25 + 0.001)  # the first packet of a frame has left, its second waits for the pacer
     assert not wire.packets[-1].last
     wire.sender.jump_to_keyframe()
-    wire.clock.run(FRAME_S)
+    wire.run(FRAME_S)
     *_, torn, key = wire.frames()
     assert [packet.last for packet in torn] == [False, True]
     assert key[0].begins_keyframe
@@ -138,16 +117,17 @@ def test_a_request_in_the_middle_of_a_frame_lets_it_end_first() -> None:
 
 def test_a_storm_of_requests_is_answered_by_one_keyframe_in_a_while() -> None:
     wire = Wire()
-    wire.clock.run(0.33)
+    wire.run(0.33)
     before = len(wire.packets)
     for _ in range(25):
         wire.sender.jump_to_keyframe()
-        wire.clock.run(0.01)
-    wire.clock.run(0.3)
+        wire.run(0.01)
+    wire.run(0.3)
     assert wire.sender.keyframe_requests == 25
     assert sum(packet.begins_keyframe for packet in wire.packets[before:]) == 1
 
 
+@pytest.mark.held_time
 async def test_a_pli_on_the_wire_is_answered_by_a_keyframe_before_its_turn() -> None:
     """Real RTCP over SRTP from one leg to the other; the answer is told by the frames that come, not by a clock."""
     async with factory() as made:
@@ -156,21 +136,26 @@ async def test_a_pli_on_the_wire_is_answered_by_a_keyframe_before_its_turn() -> 
         receiver, sender = call.callee.streams.video_receiver, call.caller.streams.video_sender
         assert receiver is not None
         assert sender is not None
-        keys: list[bool] = []
-        follow = receiver._follow_frame
+        keys: list[tuple[int, bool]] = []  # the number of each frame that came, and whether it is a keyframe
+        sent_when_asked: list[int] = []
+        follow, jump = receiver._follow_frame, sender.jump_to_keyframe
 
         def followed(data: bytearray, start: int, end: int, last: bool) -> None:
             follow(data, start, end, last)
             if last:
-                keys.append(receiver._frame_is_key)
+                keys.append((call.callee.live().video_frames_received, receiver._frame_is_key))
+
+        def jumped() -> None:
+            sent_when_asked.append(call.caller.live().video_frames_sent)
+            jump()
 
         receiver._follow_frame = followed  # type: ignore[method-assign]
-        async with asyncio.timeout(10):
-            while keys[-3:] != [True, False, False]:  # noqa: ASYNC110 -- frames that come announce nothing
-                await asyncio.sleep(0.005)
-        asked, before = sender.keyframe_requests, len(keys)
+        sender.jump_to_keyframe = jumped  # type: ignore[method-assign]
+        await until(lambda: [is_key for _, is_key in keys[-3:]] == [True, False, False])
+        before = len(keys)
         receiver._ask_keyframe(call.caller.streams.video_ssrc)
-        await until(lambda: True in keys[before:])
-        assert sender.keyframe_requests == asked + 1
-        assert keys[before:].index(True) <= 4, "of the group's own, seven more frames would have come first"
+        await until(lambda: any(is_key for _, is_key in keys[before:]))
+        assert len(sent_when_asked) == 1
+        number = next(number for number, is_key in keys[before:] if is_key)
+        assert number <= sent_when_asked[0] + 2, "the frame that was on its way ends first, then comes the keyframe"
         await call.close()

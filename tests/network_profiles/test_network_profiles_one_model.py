@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import asyncio
 import itertools
 import json
 import random
@@ -70,12 +69,10 @@ def test_the_engine_and_the_link_process_see_the_same_packets(
 def engine_side(profile: NetworkProfile, seed: int) -> list[float]:
     """When the access link of a leg in the engine delivers."""
     clock = Clock()
-    loop = asyncio.new_event_loop()
-    link = AccessLink(profile, seed, loop, clock)  # type: ignore[arg-type]
+    link = AccessLink(profile, seed, clock)  # type: ignore[arg-type]
     for at_s, size in PACKETS:
         clock.now = at_s
         link.send_down(size, lambda: None)
-    loop.close()
     dropped = sum(link.counters.drops.values())
     assert link.counters.packets == len(PACKETS) == len(clock.due) + dropped
     return clock.due
