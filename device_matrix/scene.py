@@ -38,7 +38,7 @@ from network_profiles.lab import LinkCounters, ShapedLink, open_link
 from network_profiles.proof import Evidence, measure
 
 MEASURE_BUDGET_S = 3.0
-MEASURE_TIMEOUT_S = 25.0
+MEASURE_TIMEOUT_S = 60.0
 LAUNCH_TIMEOUT_S = 25.0
 HOLD_TIMEOUT_S = 15.0
 
@@ -120,7 +120,8 @@ def open_scene(
         raise LinkOff(f"the link could not be measured: {error.message}", reason="link_unproven") from error
     artifacts.json(SHAPING, shaping.to_dict())
     if not shaping.ok:
-        raise LinkOff(f"the link is not what '{profile.id}' says: {'; '.join(shaping.misses)}")
+        said = [*shaping.misses, *([shaping.lateness] if shaping.lateness else [])]
+        raise LinkOff(f"the link is not what '{profile.id}' says: {'; '.join(said)}")
 
     capture = LinkCapture(link_pid=link.pid, host_device=link.device)
     stack.callback(capture.stop)
