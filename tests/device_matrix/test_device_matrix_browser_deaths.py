@@ -77,9 +77,9 @@ class Deaths:
         os.kill(group.pids()[0], signal.SIGKILL)
 
 
-def run_cell(worker: Worker, cell: Cell, monkeypatch: pytest.MonkeyPatch, step_of_attempt: dict[int, str]) -> None:
-    monkeypatch.setattr(plugin, "Attempt", Deaths(worker, step_of_attempt).attempt)
-    plugin.run_cell(worker, cell, cast(pytest.Item, SimpleNamespace(user_properties=[])))
+def run_cell(worker: Worker, cell: Cell, step_of_attempt: dict[int, str]) -> None:
+    item = cast(pytest.Item, SimpleNamespace(user_properties=[]))
+    plugin.run_cell(worker, cell, item, Deaths(worker, step_of_attempt).attempt)
 
 
 def slo_of_the_matrix_alone(allowed_deaths: int) -> SloFile:
@@ -100,9 +100,9 @@ def judged(worker: Worker, *, allowed_deaths: int) -> Summary:
 
 
 def test_a_death_that_a_retry_repairs_is_told_and_one_that_none_repairs_makes_the_run_invalid(
-    worker: Worker, monkeypatch: pytest.MonkeyPatch
+    worker: Worker,
 ) -> None:
-    run_cell(worker, MENDED, monkeypatch, {1: "sustain"})
+    run_cell(worker, MENDED, {1: "sustain"})
     summary = judged(worker, allowed_deaths=0)
     assert summary.verdict == "INVALID"
     assert "attempt 1 [browser_died]" in summary.reasons[0]
@@ -119,7 +119,7 @@ def test_a_death_that_a_retry_repairs_is_told_and_one_that_none_repairs_makes_th
         assert "browser_died" in (worker.run_folder / report).read_text(), report
 
     with pytest.raises(pytest.fail.Exception, match=r"environment_error \[browser_died\]"):
-        run_cell(worker, DOOMED, monkeypatch, {1: "open_page", 2: "open_page"})
+        run_cell(worker, DOOMED, {1: "open_page", 2: "open_page"})
     summary = judged(worker, allowed_deaths=3)
     assert summary.verdict == "INVALID"
     assert summary.matrix.by_status == {"environment_error": 1, "passed": 1}
