@@ -48,7 +48,11 @@ def test_a_stream_through_a_link_is_seen_at_both_ends_with_its_one_way_delay(tmp
     assert figures is not None
     assert figures.ptime_ms == pytest.approx(20)
     assert figures.owd_p50_ms is not None
-    assert profile.up.owd_ms - 3 * profile.up.jitter_ms < figures.owd_p50_ms < profile.up.owd_ms + 100 + late_ms
+    assert (
+        profile.up.owd_ms - 3 * profile.up.jitter_ms
+        < figures.owd_p50_ms
+        < profile.up.owd_ms + 3 * profile.up.jitter_ms + late_ms
+    )
     capture.write_pcap(tmp_path / "headers.pcap")
     assert (tmp_path / "headers.pcap").stat().st_size > 24 + 40 * (16 + 40)
     capture.stop()
