@@ -7,7 +7,6 @@ everything that a browser does not shape is named in the evidence.
 from __future__ import annotations
 
 import math
-import statistics
 import time
 
 from calls.record import LegRecord
@@ -19,10 +18,12 @@ from device_matrix.stats import AudioBothWays
 from network_profiles import NetworkProfile
 from network_profiles.counters import DirectionCounters, LinkCounters
 from network_profiles.evidence import Evidence, Figure
+from network_profiles.looks import decide
 
 BACKEND = "cdp"
 LOOPBACK = "127.0.0.1"
 ROUND_TRIPS = 3
+_MOST_LOOKS = 3
 RTT_TOLERANCE_MS, RTT_TOLERANCE_RATIO = 10.0, 0.05
 _MESSAGE_BITS = 120 * 8
 """A short data channel message with SCTP, DTLS, UDP and IP."""
@@ -71,17 +72,28 @@ class BrowserPath:
 
 
 def measure_in_browser(browser: Browser, profile: NetworkProfile) -> Evidence:
-    """Returns what two connections inside the browser see of its emulation. Raises DeviceUnavailable."""
+    """Returns what two connections inside the browser see of its emulation. Raises DeviceUnavailable.
+
+    A miss while the browser had to wait for a CPU is looked at again, three times at most.
+    """
+    return decide(lambda _number: _measured(browser, profile), misses_on_time=1, at_most=_MOST_LOOKS)
+
+
+def _measured(browser: Browser, profile: NetworkProfile) -> Evidence:
     at_s, began_s = time.time(), time.monotonic()
     times_ms: list[float] = browser.evaluate(_MEASURE, ROUND_TRIPS)
     # Both ends are emulated: a message and its echo pass the emulation four times, a call's twice.
-    got_ms = statistics.median(times_ms) / 2.0 if times_ms else math.nan
+    # Its delay never varies, so what is longer than the shortest of them waited for a CPU.
+    got_ms = min(times_ms, default=math.nan) / 2.0
+    waited_ms = max(times_ms, default=math.nan) / 2.0 - got_ms
     on_wire_ms = sum(_MESSAGE_BITS / one.rate_kbit for one in (profile.down, profile.up) if one.rate_kbit)
     wanted_ms = profile.rtt_ms + on_wire_ms
     give_ms = max(RTT_TOLERANCE_MS, RTT_TOLERANCE_RATIO * wanted_ms)
     figure = Figure("down", "rtt_ms", profile.rtt_ms, got_ms, wanted_ms - give_ms, wanted_ms + give_ms, len(times_ms))
     took_s = time.monotonic() - began_s
-    return Evidence(profile.id, BACKEND, at_s, took_s, (figure,), not_shaped=tuple(not_shaped(profile)))
+    return Evidence(
+        profile.id, BACKEND, at_s, took_s, (figure,), not_shaped=tuple(not_shaped(profile)), probe_late_ms=waited_ms
+    )
 
 
 def audio_by_statistics(connection: Connection | None, far_leg: LegRecord | None, *, until_s: float) -> AudioBothWays:

@@ -25,7 +25,7 @@ PERIOD_US = 20_000
 FLOOR_CORES = 0.25
 """Below a quarter of a desktop core, what a phone does not have (a compositor in software, a desktop browser's own
 processes) would eat most of the quota, and the cell would measure that."""
-KILL_TIMEOUT_S = 3.0
+KILL_TIMEOUT_S = 20.0
 SHARE = 0.25
 """Of what any other process gets when the CPU is short: a browser that starts must not make a link or engine late."""
 V1_FULL_SHARE, V2_FULL_SHARE = 1024, 100

@@ -7,9 +7,9 @@ slowdown: a quota bounds the sum over all threads, so one thread alone is slowed
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 
+from bedrock.clock import Clock
 from device_matrix.cpu_limit import CpuGroup
 from device_matrix.drivers.protocol import Browser
 from device_matrix.errors import DeviceUnavailable
@@ -51,14 +51,14 @@ class CpuSpeed:
         return max(1.0, 1.0 / self.quota_cores)
 
 
-def hold(browser: Browser, group: CpuGroup, quota_cores: float) -> CpuSpeed:
+def hold(browser: Browser, group: CpuGroup, quota_cores: float, clock: Clock) -> CpuSpeed:
     """Holds ``group`` to the quota and measures what that does. Raises DeviceUnavailable where it holds nothing."""
     browser.evaluate(_WORK, WARM_UP_MS)
     free = _rounds_per_ms(browser, FREE_MS)
     group.limit(quota_cores)
-    used_s, at_s = group.used_s(), time.monotonic()
+    at_s, used_s = clock.monotonic_s(), group.used_s()
     held = _rounds_per_ms(browser, HELD_MS)
-    used_cores = (group.used_s() - used_s) / (time.monotonic() - at_s)
+    used_cores = (group.used_s() - used_s) / (clock.monotonic_s() - at_s)
     if used_cores > quota_cores * (1 + TOLERANCE_RATIO) + TOLERANCE_CORES:
         detail = f"the browser used {used_cores:.2f} cores of CPU under a quota of {quota_cores:.2f}"
         raise DeviceUnavailable(detail, reason="cpu_limit_off")

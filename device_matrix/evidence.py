@@ -26,7 +26,7 @@ from device_matrix.scene import Scene
 from device_matrix.stats import AudioBothWays, audio_both_ways, sample_rows
 from device_matrix.worker import Worker
 
-FAR_LEG_TIMEOUT_S = 5.0
+FAR_LEG_TIMEOUT_S = 20.0
 BROKEN_FAR_LEG_TIMEOUT_S = 0.5
 
 

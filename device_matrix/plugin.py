@@ -11,7 +11,7 @@ import signal
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import pytest
 
@@ -127,14 +127,28 @@ def matrix_worker(request: pytest.FixtureRequest) -> Iterator[Worker]:
             worker.close()
 
 
-def run_cell(worker: Worker, cell: Cell, item: pytest.Item) -> None:
+class Attempting(Protocol):
+    """Makes one attempt at a cell."""
+
+    def __call__(self, worker: Worker, cell: Cell, number: int) -> RunnableAttempt:
+        """Returns the attempt of that number."""
+
+
+class RunnableAttempt(Protocol):
+    """One attempt, ready to run once."""
+
+    def run(self) -> CellResult:
+        """Returns its result, written to its folder already."""
+
+
+def run_cell(worker: Worker, cell: Cell, item: pytest.Item, attempting: Attempting = Attempt) -> None:
     """Runs ``cell``, and again after an environment error as often as the plan allows. Fails unless it passed."""
     live = LiveWriter(worker.run_folder / "live" / "matrix.jsonl")
     results: list[CellResult] = []
     while not results or _may_retry(results, worker.settings):
         number = next_attempt(worker.run_folder, cell.id)
         live.emit("start", cell=cell.id, attempt=number, worker=worker.name, at_s=worker.clock.unix_s())
-        result = Attempt(worker, cell, number).run()
+        result = attempting(worker, cell, number).run()
         live.emit(
             "end", cell=cell.id, attempt=number, status=result.status.value, reason=result.reason,
             at_s=worker.clock.unix_s(),

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from bedrock.clock import Clock
 from bedrock.errors import RingfenceError
 from device_matrix import cpu_limit
 from device_matrix.artifacts import SHAPING, Artifacts, StepLog
@@ -38,9 +39,9 @@ from network_profiles.lab import LinkCounters, ShapedLink, open_link
 from network_profiles.proof import Evidence, measure
 
 MEASURE_BUDGET_S = 3.0
-MEASURE_TIMEOUT_S = 25.0
-LAUNCH_TIMEOUT_S = 25.0
-HOLD_TIMEOUT_S = 15.0
+MEASURE_TIMEOUT_S = 60.0
+LAUNCH_TIMEOUT_S = 60.0
+HOLD_TIMEOUT_S = 40.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,13 +121,16 @@ def open_scene(
         raise LinkOff(f"the link could not be measured: {error.message}", reason="link_unproven") from error
     artifacts.json(SHAPING, shaping.to_dict())
     if not shaping.ok:
-        raise LinkOff(f"the link is not what '{profile.id}' says: {'; '.join(shaping.misses)}")
+        missed = f"the link is not what '{profile.id}' says: {'; '.join(shaping.misses)}"
+        if shaping.machine_was_late:
+            raise LinkOff(f"{missed} ({shaping.lateness})", reason="link_late")
+        raise LinkOff(missed)
 
     capture = LinkCapture(link_pid=link.pid, host_device=link.device)
     stack.callback(capture.stop)
     capture.start()
     # Only now: starting a desktop browser is nothing that a phone's user waits for in a call.
-    cpu = _limit(browser, group, device)
+    cpu = _limit(browser, group, device, worker.clock)
     try:
         before = link.counters()
     except RingfenceError as error:
@@ -166,7 +170,7 @@ def _open_over_loopback(
     artifacts.json(SHAPING, shaping.to_dict())
     if not shaping.ok:
         raise LinkOff(f"the browser's emulation is not what '{profile.id}' says: {'; '.join(shaping.misses)}")
-    cpu = _limit(browser, group, device)
+    cpu = _limit(browser, group, device, worker.clock)
     return Scene(path, path.counters(), shaping, group, cpu, browser, None, person, peer, url)
 
 
@@ -178,12 +182,12 @@ def _cpu_group(stack: contextlib.ExitStack, worker: Worker, pids: Callable[[], l
     return group
 
 
-def _limit(browser: Browser, group: CpuGroup | NoCpuGroup, device: Device) -> CpuSpeed | None:
+def _limit(browser: Browser, group: CpuGroup | NoCpuGroup, device: Device, clock: Clock) -> CpuSpeed | None:
     if isinstance(group, NoCpuGroup):
         return None
     # Playwright has no time limit for a script: one in a browser that hangs ends with its browser.
     with Watchdog(HOLD_TIMEOUT_S, group.kill):
-        return hold(browser, group, quota_cores(device, os.cpu_count() or 1))
+        return hold(browser, group, quota_cores(device, os.cpu_count() or 1), clock)
 
 
 @contextlib.contextmanager

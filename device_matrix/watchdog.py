@@ -9,10 +9,13 @@ from collections.abc import Callable
 class Watchdog:
     """While entered, calls ``on_stuck`` once, on a thread of its own, when it has not been fed for ``limit_s``."""
 
-    def __init__(self, limit_s: float, on_stuck: Callable[[], None]) -> None:
+    def __init__(
+        self, limit_s: float, on_stuck: Callable[[], None], changed: threading.Condition | None = None
+    ) -> None:
+        """``changed`` is what it waits at for its next feed, one of its own when left out."""
         self._limit_s = limit_s
         self._on_stuck = on_stuck
-        self._changed = threading.Condition()
+        self._changed = changed or threading.Condition()
         self._fed = 0
         self._stopped = False
         self.fired = False

@@ -25,7 +25,8 @@ from network_profiles.shaped_link import ShapedLink
 
 PROFILE_ID = "lte_good"
 """Without its jitter: the delay of every packet is then known, whatever the backend draws."""
-SETTLE_S = 0.4
+SETTLE_S = 5.0
+"""How long a packet may be on its way after the last was sent, before it counts as lost."""
 _REPORT_TIMEOUT_S = 30.0
 _PACKAGE_ROOT = Path(__file__).resolve().parent.parent
 

@@ -1,9 +1,9 @@
 """A video call's packets over many links at once, from one process: ``python -m network_profiles.bench_traffic``.
 
 It reads one JSON line: ``{"links": [[pid, host address, device address], …], "lasts_s": …, "settle_s": …}``, sends
-both ways over every link, and prints one JSON line: for each link and direction ``{"sent": [[at_s, bytes], …],
-"received": [[number, at_s], …]}``, ``down`` before ``up``. Times are CLOCK_MONOTONIC; arrivals are stamped by the
-kernel, so that this process may read them late.
+both ways over every link, waits for the last packets, ``settle_s`` at most, and prints one JSON line: for each link and
+direction ``{"sent": [[at_s, bytes], …], "received": [[number, at_s], …]}``, ``down`` before ``up``. Times are
+CLOCK_MONOTONIC; arrivals are stamped by the kernel, so that this process may read them late.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ _RECEIVE_BUFFER_BYTES = 4 * 1024 * 1024
 _CLONE_NEWNET = 0x40000000
 _TIMESPEC, _NUMBER = struct.Struct("qq"), struct.Struct("!I")
 _READ_EVERY_S = 0.2
+_LOOK_EVERY_S = 0.02
 _LIBC = ctypes.CDLL(None, use_errno=True)
 
 
@@ -51,8 +52,9 @@ def main() -> int:
     ways = [way for pid, host, device in order["links"] for way in _ways(pid, host, device)]
     _send(ways, order["lasts_s"])
     ends_at_s = time.monotonic() + order["settle_s"]
-    while (left_s := ends_at_s - time.monotonic()) > 0:
-        time.sleep(min(_READ_EVERY_S, left_s))
+    # The links lose none: when all have come, there is nothing left to wait for.
+    while time.monotonic() < ends_at_s and any(len(way.received) < len(way.sent) for way in ways):
+        time.sleep(_LOOK_EVERY_S)
         _read_all(ways)
     print(json.dumps([{"sent": way.sent, "received": way.received} for way in ways]), flush=True)
     return 0

@@ -3,8 +3,8 @@
 SETTINGS is JSON: ``device``, ``host_address``, ``device_address``, ``seed``, ``profile`` (a PlainProfile). The first
 line on stdout is ``{"event": "ready"}`` or ``{"event": "error", "what": …, "errno": …}``. Then each JSON line on stdin
 is answered by one on stdout: ``{"do": "counters"}``, ``{"do": "set_profile", "profile": …}``, ``{"do": "hold"}`` (the
-link stays as it is at the start of its timeline), ``{"do": "restart"}`` (the timeline begins now). The end of stdin is
-the end of the daemon.
+link stays as it is at the start of its timeline), ``{"do": "restart"}`` (the timeline begins now, at the monotonic
+``at_s`` of the answer). The end of stdin is the end of the daemon.
 
 Only the standard library is imported: a matrix runs dozens of these.
 """
@@ -39,8 +39,8 @@ class Daemon(Protocol):
     def hold(self) -> None:
         """Stays as the link is at the start of its timeline."""
 
-    def restart(self) -> None:
-        """Begins the timeline again."""
+    def restart(self) -> float:
+        """Begins the timeline again. Returns the monotonic moment that it begins at."""
 
     def run(self, orders: Orders) -> None:
         """Carries on until the orders end."""
@@ -71,7 +71,7 @@ def _do(order: dict[str, Any], daemon: Daemon) -> dict[str, Any]:
         case "hold":
             daemon.hold()
         case "restart":
-            daemon.restart()
+            return {"at_s": daemon.restart()}
     return {}
 
 

@@ -30,7 +30,7 @@ from network_profiles.profile import NetworkProfile
 from network_profiles.shaped_link import BackendName
 
 READY_TIMEOUT_S = 20.0
-ANSWER_TIMEOUT_S = 5.0
+ANSWER_TIMEOUT_S = 20.0
 _PACKAGE_ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -120,8 +120,8 @@ class DaemonLink:
     def hold_timeline(self) -> None:
         self._ask({"do": "hold"})
 
-    def restart_timeline(self) -> None:
-        self._ask({"do": "restart"})
+    def restart_timeline(self) -> float:
+        return float(self._ask({"do": "restart"})["at_s"])
 
     def close(self) -> None:
         if self._closed:

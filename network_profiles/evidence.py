@@ -6,6 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 EVIDENCE_FORMAT = 1
+LATE_LINK_MS = 2.0
+"""The least of the proof's tolerances: a link whose own process woke later than this may miss it for that alone."""
+LATE_PROBE_MS = 50.0
+"""Half of the time that a probe leaves its last packets to come out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +56,15 @@ class Evidence:
     seed: int | None = None
     """Of the link's chance, where the proof chose it."""
     first_misses: tuple[str, ...] = ()
-    """What a first look held against the link, and a second one, on a link of its own, decided."""
+    """What earlier looks held against the link, when a later one decided."""
     not_shaped: tuple[str, ...] = ()
     """What the profile asks for and this backend does not do at all, a phrase each."""
     lab: str = "machine"
     """``user_namespace`` where the link was that of a user without root."""
+    link_late_ms: float | None = None
+    """How late the link's own process let a packet go, at most; None where the kernel carries them."""
+    probe_late_ms: float = 0.0
+    """How late an end of the probe sent a packet against its plan, at most."""
 
     @property
     def ok(self) -> bool:
@@ -66,6 +74,24 @@ class Evidence:
     def misses(self) -> list[str]:
         """A sentence for each figure outside its bounds."""
         return [str(figure) for figure in self.figures if not figure.ok]
+
+    @property
+    def machine_was_late(self) -> bool:
+        """Whether this machine kept the link or the probe waiting, so that a miss may be its own.
+
+        Where no process of the link tells, the probe has to have been as prompt as a link.
+        """
+        if self.link_late_ms is None:
+            return self.probe_late_ms > LATE_LINK_MS
+        return self.link_late_ms > LATE_LINK_MS or self.probe_late_ms > LATE_PROBE_MS
+
+    @property
+    def lateness(self) -> str:
+        """A sentence on how late this machine was; empty when it was not."""
+        if not self.machine_was_late:
+            return ""
+        link = "" if self.link_late_ms is None else f"the link let packets go up to {self.link_late_ms:.3g} ms late, "
+        return f"this machine was short of CPU: {link}the probe sent up to {self.probe_late_ms:.3g} ms late"
 
     def to_dict(self) -> dict[str, Any]:
         """Returns the evidence as JSON-ready tables: ``down`` and ``up`` hold a table for each figure."""
@@ -92,6 +118,8 @@ class Evidence:
             "duration_s": self.duration_s,
             "seed": self.seed,
             "first_misses": list(self.first_misses),
+            "link_late_ms": self.link_late_ms,
+            "probe_late_ms": self.probe_late_ms,
             **({"not_shaped": list(self.not_shaped)} if self.not_shaped else {}),
             **directions,
         }

@@ -10,6 +10,7 @@ from dataclasses import replace
 from network_profiles.counters import DirectionCounters, LinkCounters
 from network_profiles.errors import LinkLost
 from network_profiles.evidence import Evidence, Figure
+from network_profiles.looks import decide
 from network_profiles.plain_profile import PlainProfile, Side, from_json, plain_profile
 from network_profiles.probe.exchange import Seen, exchange, open_probe
 from network_profiles.probe.judge import harness_figures, judge, judge_thoroughly
@@ -24,15 +25,22 @@ from network_profiles.shaped_link import ShapedLink
 __all__ = ["Evidence", "Figure", "measure", "prove", "proving_s"]
 
 _SIDES: tuple[Side, Side] = ("down", "up")
+_MOST_LOOKS = 3
 
 
 def measure(link: ShapedLink, profile: NetworkProfile, *, budget_s: float = 3.0) -> Evidence:
     """Probes ``link`` shortly and holds it against ``profile``: what a matrix cell does before it uses a link.
 
     Takes about ``budget_s``, longer where the profile's queue takes longer to drain; the queue is empty afterwards. A
-    profile that changes with time is measured as it is between its changes, and begins anew when this returns. Nothing
-    else should use the link meanwhile. Raises LinkLost when the link or an end of the probe dies.
+    profile that changes with time is measured as it is between its changes, and begins anew when this returns. A miss
+    while the machine was late is looked at again, three times at most. Nothing else should use the link meanwhile.
+    Raises LinkLost when the link or an end of the probe dies.
     """
+    return decide(lambda _number: _measured(link, profile, budget_s), misses_on_time=1, at_most=_MOST_LOOKS)
+
+
+def _measured(link: ShapedLink, profile: NetworkProfile, budget_s: float) -> Evidence:
+    """Looks once."""
     began_s, at_s = time.monotonic(), time.time()
     plans: dict[Side, Plan] = {side: plan(_direction(profile, side), budget_s) for side in _SIDES}
     seen, during = _steady(link, profile, plans)
@@ -42,7 +50,11 @@ def measure(link: ShapedLink, profile: NetworkProfile, *, budget_s: float = 3.0)
     for side in _SIDES:
         trace = _trace(side, plans[side], seen[side])
         figures += judge(side, _direction(profile, side), trace, seen[side].reordered, during[side])
-    return Evidence(profile.id, link.backend, at_s, time.monotonic() - began_s, tuple(figures), lab=lab())
+    link_late_ms, probe_late_ms = _lateness((seen, during))
+    return Evidence(
+        profile.id, link.backend, at_s, time.monotonic() - began_s, tuple(figures),
+        lab=lab(), link_late_ms=link_late_ms, probe_late_ms=probe_late_ms,
+    )  # fmt: skip
 
 
 def prove(link: ShapedLink, profile: NetworkProfile, *, seed: int, budget_s: float) -> Evidence:
@@ -54,14 +66,22 @@ def prove(link: ShapedLink, profile: NetworkProfile, *, seed: int, budget_s: flo
     began_s, at_s = time.monotonic(), time.time()
     figures: list[Figure] = []
     plain = _as_the_daemon_has_it(profile)
+    looks: list[_Looked] = []
     if profile.changes_with_time:
-        figures += _watched(link, plain, seed, budget_s)
+        figures_of_changes, looked = _watched(link, plain, seed, budget_s)
+        figures += figures_of_changes
+        looks.append(looked)
     plans: dict[Side, Plan] = {side: thorough_plan(_direction(profile, side), budget_s) for side in _SIDES}
     seen, during = _steady(link, profile, plans)
+    looks.append((seen, during))
     for side in _SIDES:
         trace = _trace(side, plans[side], seen[side])
         figures += judge_thoroughly(side, _direction(profile, side), trace, seen[side].reordered, during[side])
-    return Evidence(profile.id, link.backend, at_s, time.monotonic() - began_s, tuple(figures), seed, lab=lab())
+    link_late_ms, probe_late_ms = _lateness(*looks)
+    return Evidence(
+        profile.id, link.backend, at_s, time.monotonic() - began_s, tuple(figures), seed,
+        lab=lab(), link_late_ms=link_late_ms, probe_late_ms=probe_late_ms,
+    )  # fmt: skip
 
 
 def proving_s(profile: NetworkProfile, *, seed: int, budget_s: float) -> float:
@@ -70,9 +90,18 @@ def proving_s(profile: NetworkProfile, *, seed: int, budget_s: float) -> float:
     return steady_s + (watched_s(plain_profile(profile), seed, budget_s) if profile.changes_with_time else 0.0)
 
 
-def _steady(
-    link: ShapedLink, profile: NetworkProfile, plans: Mapping[Side, Plan]
-) -> tuple[dict[Side, Seen], dict[Side, DirectionCounters]]:
+_Looked = tuple[dict[Side, Seen], dict[Side, DirectionCounters]]
+"""What both ends saw of each direction, and what the link counted meanwhile."""
+
+
+def _lateness(*looks: _Looked) -> tuple[float | None, float]:
+    """Returns how late the link's own process and the probe's ends were at most, in all of these, in ms."""
+    link_late_ms = [side.late_max_ms for _, during in looks for side in during.values() if side.late_max_ms is not None]
+    probe_late_ms = max(side.late_ms for seen, _ in looks for side in seen.values())
+    return max(link_late_ms, default=None), probe_late_ms
+
+
+def _steady(link: ShapedLink, profile: NetworkProfile, plans: Mapping[Side, Plan]) -> _Looked:
     """Sends the plans over the link as it is between its changes."""
     if profile.changes_with_time:
         link.hold_timeline()
@@ -85,15 +114,13 @@ def _steady(
     return seen, _difference(before, link.counters())
 
 
-def _watched(link: ShapedLink, profile: PlainProfile, seed: int, budget_s: float) -> list[Figure]:
+def _watched(link: ShapedLink, profile: PlainProfile, seed: int, budget_s: float) -> tuple[list[Figure], _Looked]:
     """Sends through the link's changes, which begin anew together with the probe."""
     lasts_s = watched_s(profile, seed, budget_s)
     watches = {side: watch(profile, side, seed, lasts_s) for side in _SIDES}
     before = link.counters()
     with open_probe(link, {side: one.plan for side, one in watches.items()}) as probe:
-        asked_at_s = time.monotonic()
-        link.restart_timeline()
-        started_at_s = (asked_at_s + time.monotonic()) / 2.0
+        started_at_s = link.restart_timeline()
         seen = probe.run(started_at_s)
     during = _difference(before, link.counters())
     figures: list[Figure] = []
@@ -104,7 +131,7 @@ def _watched(link: ShapedLink, profile: PlainProfile, seed: int, budget_s: float
             replace(figure, name=f"changing_{figure.name}")
             for figure in harness_figures(side, len(packets), seen[side].reordered, during[side])
         )
-    return figures
+    return figures, (seen, during)
 
 
 def _difference(before: LinkCounters, after: LinkCounters) -> dict[Side, DirectionCounters]:

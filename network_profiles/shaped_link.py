@@ -57,8 +57,8 @@ class ShapedLink(Protocol):
     def hold_timeline(self) -> None:
         """Keeps the link as it is apart from its phases and outages, so that it can be measured. Raises LinkLost."""
 
-    def restart_timeline(self) -> None:
-        """Begins the phases and outages anew, now. Raises LinkLost."""
+    def restart_timeline(self) -> float:
+        """Begins the phases and outages anew, now. Returns that moment of the monotonic clock. Raises LinkLost."""
 
     def close(self) -> None:
         """Kills what still runs behind the link, then ends it. Safe to call twice."""

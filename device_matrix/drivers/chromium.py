@@ -13,7 +13,7 @@ from bedrock.errors import EnvironmentLacks
 
 BROWSER_NAMES = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
 CHROMEDRIVER_PATHS = ("/usr/lib/chromium/chromedriver", "/usr/lib/chromium-browser/chromedriver")
-VERSION_TIMEOUT_S = 10.0
+VERSION_TIMEOUT_S = 60.0
 
 DISABLED_FEATURES = (
     # Raw addresses in host candidates: the far end does no multicast DNS, and the selected pair has to be provable.

@@ -73,8 +73,8 @@ class Keeper:
         """Stays as the link is at the start of its timeline."""
         self._tc.do([one for side, course in self._courses.items() for one in course.stay(self._profile.shape(side))])
 
-    def restart(self) -> None:
-        """Begins the timeline again."""
+    def restart(self) -> float:
+        """Begins the timeline again. Returns when."""
         now_s = time.monotonic()
         commands = []
         for side, course in self._courses.items():
@@ -84,6 +84,7 @@ class Keeper:
             commands += course.follow(timeline, self._profile.shape(side))
         self._tc.do(commands)
         self._do_what_is_due()
+        return now_s
 
     def _do_what_is_due(self) -> float:
         """Makes the link what it is now. Returns when it next changes."""

@@ -21,9 +21,11 @@ from network_profiles.probe.trace import Packet
 from network_profiles.shaped_link import ShapedLink
 
 READY_TIMEOUT_S = 20.0
-REPORT_TIMEOUT_S = 15.0
+REPORT_TIMEOUT_S = 60.0
 START_DELAY_S = 0.05
 """Between the moment that a probe's clock starts at and the first moment that a plan may rely on."""
+_PROMPT_AFTER_S = 0.2
+"""An end that reads its order has no plan yet: what it sends late before this says nothing of the machine."""
 _LOOK_EVERY_S = 0.25
 _PACKAGE_ROOT = Path(__file__).resolve().parent.parent.parent
 _PROBE_END = [sys.executable, "-S", "-m", "network_profiles.probe.end"]
@@ -32,7 +34,7 @@ _PROBE_END = [sys.executable, "-S", "-m", "network_profiles.probe.end"]
 class Seen:
     """What became of one direction's sends, in the order that they were sent."""
 
-    def __init__(self, plan: Plan, sent: list[float], received: list[tuple[int, float]]) -> None:
+    def __init__(self, plan: Plan, sent: list[float], received: list[tuple[int, float]], starts_at_s: float) -> None:
         arrivals: dict[int, float] = {}
         self.reordered = 0
         highest = -1
@@ -44,6 +46,18 @@ class Seen:
             Packet(send.size_bytes, sent_at_s, arrivals.get(number))
             for number, (send, sent_at_s) in enumerate(zip(plan.sends, sent, strict=False))
         ]
+        late_s = [
+            sent_at_s - starts_at_s - send.at_s
+            for send, sent_at_s in zip(plan.sends, sent, strict=False)
+            if send.at_s > _PROMPT_AFTER_S
+        ]
+        # What was not sent at all by the end of the plan is later than anything that was.
+        unsent_s = [plan.ends_at_s - send.at_s for send in plan.sends[len(sent) :]]
+        self.late_ms = 1000.0 * max(0.0, *late_s, *unsent_s)
+        """How late a packet was sent against the plan, at most."""
+        quiet_s = plan.ends_at_s - plan.sends[-1].at_s if plan.sends else 0.0
+        self.settled_at_s = (sent[-1] if sent else starts_at_s) + quiet_s
+        """When the last packet that was sent has come out, however late it was sent."""
 
 
 class Probe:
@@ -68,10 +82,14 @@ class Probe:
         self._tell("device", "host", self._link.host_address, self._plans["up"], starts_at_s, ends_at_s)
         deadline_s = ends_at_s + REPORT_TIMEOUT_S
         reports = {name: _report(end, self._link, deadline_s) for name, end in self._ends.items()}
-        return {
-            "down": Seen(self._plans["down"], reports["host"]["sent"], reports["device"]["received"]),
-            "up": Seen(self._plans["up"], reports["device"]["sent"], reports["host"]["received"]),
+        host, device = reports["host"], reports["device"]
+        seen: dict[Side, Seen] = {
+            "down": Seen(self._plans["down"], host["sent"], device["received"], starts_at_s),
+            "up": Seen(self._plans["up"], device["sent"], host["received"], starts_at_s),
         }
+        # An end that was late has kept the queue full for longer than planned.
+        time.sleep(max(0.0, *(one.settled_at_s - time.monotonic() for one in seen.values())))
+        return seen
 
     def _tell(self, name: str, peer: str, address: str, plan: Plan, starts_at_s: float, ends_at_s: float) -> None:
         order = {

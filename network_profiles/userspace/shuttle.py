@@ -87,11 +87,12 @@ class Shuttle:
             link.follow(None)
             link.reshape(shape)
 
-    def restart(self) -> None:
-        """Begins the timeline again."""
+    def restart(self) -> float:
+        """Begins the timeline again. Returns when."""
         now_s = time.monotonic()
         for side in SIDES:
             self._passages[side].link.follow(self._profile.timeline(side, self._seed, now_s))
+        return now_s
 
 
 def _build(device: str, host_address: str, device_address: str) -> tuple[int, int]:

@@ -82,5 +82,7 @@ async def test_no_leg_of_any_scenario_waits_for_the_garbage_collector(tmp_path: 
             await asyncio.sleep(0)  # their callbacks
         assert left_over() == {}
     finally:
-        await engine.close()
-        service.process.stop()
+        try:
+            await engine.close()
+        finally:  # also when the end of its time falls into the closing
+            service.process.stop()

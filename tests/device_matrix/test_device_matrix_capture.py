@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
+from waiting import HANG_LIMIT_S, eventually
 
 from device_matrix.errors import LinkOff
 from device_matrix.rtp_capture import LinkCapture
@@ -35,10 +36,9 @@ def test_a_stream_through_a_link_is_seen_at_both_ends_with_its_one_way_delay(tmp
         capture.start()
         try:
             command = [*link.exec_prefix, sys.executable, "-S", "-c", SEND_RTP, link.host_address]
-            subprocess.run(command, check=True, timeout=20)
-            deadline_s = time.monotonic() + 5
-            while len(parse_rtp(capture.host_tap.packets)) < 36 and time.monotonic() < deadline_s:
-                time.sleep(0.02)
+            subprocess.run(command, check=True, timeout=HANG_LIMIT_S)
+            assert eventually(lambda: len(parse_rtp(capture.host_tap.packets)) >= 36)
+            late_ms = link.counters().up.late_max_ms or 0.0
         finally:
             capture.stop()
     sent = audio_streams(parse_rtp(capture.device_tap.packets), 111, outgoing=True)
@@ -48,7 +48,11 @@ def test_a_stream_through_a_link_is_seen_at_both_ends_with_its_one_way_delay(tmp
     assert figures is not None
     assert figures.ptime_ms == pytest.approx(20)
     assert figures.owd_p50_ms is not None
-    assert profile.up.owd_ms - 3 * profile.up.jitter_ms < figures.owd_p50_ms < profile.up.owd_ms + 100
+    assert (
+        profile.up.owd_ms - 3 * profile.up.jitter_ms
+        < figures.owd_p50_ms
+        < profile.up.owd_ms + 3 * profile.up.jitter_ms + late_ms
+    )
     capture.write_pcap(tmp_path / "headers.pcap")
     assert (tmp_path / "headers.pcap").stat().st_size > 24 + 40 * (16 + 40)
     capture.stop()

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -13,6 +11,8 @@ from typing import Any
 
 import duckdb
 import pytest
+from machine_in_time import in_time
+from waiting import eventually
 
 from bedrock.clock import SystemClock
 from calls.targets.own_service import start_own_service
@@ -75,7 +75,12 @@ def worker(run_folder: Path) -> Iterator[Worker]:
     patch.undo()
 
 
-def run(attempt: Attempt) -> CellResult:
+def run(worker: Worker, cell: Cell) -> CellResult:
+    """Of the first attempt that the product does not call off because this machine was late."""
+    return in_time(lambda: run_once(attempt_at(worker, cell)))
+
+
+def run_once(attempt: Attempt) -> CellResult:
     result = attempt.run()
     assert not list(CGROUP_ROOT.glob(f"*/{PREFIX}{os.getpid()}.*")), "a control group was left"
     return result
@@ -119,20 +124,21 @@ def require_whole_call(worker: Worker, result: CellResult) -> None:
 def legs_of(worker: Worker, call_id: str) -> list[dict[str, Any]]:
     worker.flush()
     query = f"select * from read_parquet('{worker.run_folder}/calls/*.parquet') where call_id = ? order by side"
-    deadline_s = time.monotonic() + 5
-    while True:
+    legs: list[dict[str, Any]] = []
+
+    def both_are_written() -> bool:
         with duckdb.connect() as database:
             found = database.execute(query, [call_id])
             names = [column[0] for column in found.description or ()]
-            legs = [dict(zip(names, row, strict=True)) for row in found.fetchall()]
-        # The engine flushes its own segments once a second.
-        if len(legs) == 2 or time.monotonic() > deadline_s:
-            return legs
-        time.sleep(0.1)
+            legs[:] = [dict(zip(names, row, strict=True)) for row in found.fetchall()]
+        return len(legs) == 2
+
+    eventually(both_are_written)  # the engine flushes its own segments once a second
+    return legs
 
 
 def test_a_call_driven_by_playwright_is_measured_at_both_ends(worker: Worker) -> None:
-    result = run(attempt_at(worker, PLAYWRIGHT_CELL))
+    result = run(worker, PLAYWRIGHT_CELL)
     require_whole_call(worker, result)
     callee, caller = legs_of(worker, result.call_id)
     assert (callee["side"], caller["side"]) == ("callee", "caller")
@@ -142,12 +148,15 @@ def test_a_call_driven_by_playwright_is_measured_at_both_ends(worker: Worker) ->
     assert caller["mos_lq"] > 3
     assert callee["cell"] == result.cell
     assert callee["outcome"] == "completed"
-    assert abs(callee["first_audio_at_s"] - caller["first_audio_at_s"]) < 5
+    begun_s = max(callee["started_at_s"], caller["started_at_s"])
+    over_s = min(callee["ended_at_s"], caller["ended_at_s"])
+    assert begun_s <= callee["first_audio_at_s"] <= over_s
+    assert begun_s <= caller["first_audio_at_s"] <= over_s
 
 
 @pytest.mark.skipif(bool(appium_server.lacks()), reason="no Appium server on this machine")
 def test_a_call_driven_by_appium_is_measured_the_same_way(worker: Worker) -> None:
-    require_whole_call(worker, run(attempt_at(worker, APPIUM_CELL)))
+    require_whole_call(worker, run(worker, APPIUM_CELL))
 
 
 def test_a_link_that_is_off_says_nothing_of_the_product(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -156,33 +165,38 @@ def test_a_link_that_is_off_says_nothing_of_the_product(worker: Worker, monkeypa
         return open_link(profile.model_copy(update={"down": down}), **rest)
 
     monkeypatch.setattr(scene, "open_link", open_slower)
-    result = run(attempt_at(worker, PLAYWRIGHT_CELL))
+    result = run(worker, PLAYWRIGHT_CELL)
     assert (result.status, result.reason, result.blame) == (CellStatus.ENVIRONMENT_ERROR, "link_off", "network")
     assert "down owd_ms" in result.detail
     assert result.call_id == ""
 
 
-def when_in_call(attempt: Attempt, act: Callable[[], None]) -> threading.Thread:
-    """Runs ``act`` while the call of ``attempt`` is on."""
+def when_in_call(attempt: Attempt, act: Callable[[], None]) -> Attempt:
+    """Runs ``act`` as soon as the call of ``attempt`` is on."""
+    begin = attempt.steps.begin
 
-    def watch() -> None:
-        deadline_s = time.monotonic() + 60
-        while attempt.steps.current != "sustain" and time.monotonic() < deadline_s:
-            time.sleep(0.05)
-        act()
+    def begin_and_act(name: str) -> None:
+        begin(name)
+        if name == "sustain":
+            act()
 
-    thread = threading.Thread(target=watch, name=f"fault in {attempt.cell.id}")
-    thread.start()
-    return thread
+    attempt.steps.begin = begin_and_act  # type: ignore[method-assign]
+    return attempt
 
 
 def test_a_video_call_that_stays_video_fails_the_fallback(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(video_fallback, "FALLBACK_LIMIT_S", 4.0)
     fallback = Cell("moto-g4", "hspa_35g", "video_fallback", DriverName.PLAYWRIGHT)
-    result = run(attempt_at(worker, fallback))
-    assert (result.status, result.reason, result.blame) == (CellStatus.FAILED, "no_fallback", "target")
-    assert result.figures["video_frames_sent"]
-    assert "screen.png" in result.artifacts
+    limits_s = iter(range(4, 300, 8))
+
+    def video_was_sent() -> bool:
+        """Within a limit that leaves a slow machine the time for its first frame."""
+        monkeypatch.setattr(video_fallback, "FALLBACK_LIMIT_S", float(next(limits_s)))
+        result = run(worker, fallback)
+        assert (result.status, result.reason, result.blame) == (CellStatus.FAILED, "no_fallback", "target")
+        assert "screen.png" in result.artifacts
+        return bool(result.figures["video_frames_sent"])
+
+    assert eventually(video_was_sent)
 
 
 def test_a_far_end_killed_in_the_call_is_an_environment_error_and_comes_back(worker: Worker) -> None:
@@ -190,10 +204,7 @@ def test_a_far_end_killed_in_the_call_is_an_environment_error_and_comes_back(wor
         assert worker.far_end.pid is not None
         os.kill(worker.far_end.pid, signal.SIGKILL)
 
-    attempt = attempt_at(worker, PLAYWRIGHT_CELL)
-    killer = when_in_call(attempt, kill_engine)
-    result = run(attempt)
-    killer.join()
+    result = in_time(lambda: run_once(when_in_call(attempt_at(worker, PLAYWRIGHT_CELL), kill_engine)))
     assert (result.status, result.reason) == (CellStatus.ENVIRONMENT_ERROR, "far_end_lost")
     worker.far_end.ensure_started()
     assert worker.far_end.pid is not None

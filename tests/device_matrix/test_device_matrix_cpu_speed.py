@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any, cast
 
 import pytest
@@ -15,6 +14,19 @@ from device_matrix.errors import DeviceUnavailable
 from device_matrix.figures import cpu_figures
 
 
+class HeldClock:
+    """Moves only while the page works."""
+
+    def __init__(self) -> None:
+        self.now_s = 100.0
+
+    def monotonic_s(self) -> float:
+        return self.now_s
+
+    def unix_s(self) -> float:
+        return self.now_s
+
+
 class Page:
     """Works at one speed until it is held, and at another from then on."""
 
@@ -22,7 +34,7 @@ class Page:
         self._group, self._held = group, held
 
     def evaluate(self, _function: str, for_ms: float) -> Any:
-        time.sleep(for_ms / 10_000)
+        self._group.clock.now_s += for_ms / 1000.0
         return [100.0 if self._group.quota_cores is None else self._held, 1]
 
 
@@ -30,6 +42,7 @@ class Group:
     """A control group whose browser uses ``busy_cores``, whatever it was told."""
 
     def __init__(self, busy_cores: float) -> None:
+        self.clock = HeldClock()
         self.quota_cores: float | None = None
         self._busy_cores = busy_cores
 
@@ -37,17 +50,17 @@ class Group:
         self.quota_cores = cores
 
     def used_s(self) -> float:
-        return time.monotonic() * self._busy_cores
+        return self.clock.now_s * self._busy_cores
 
 
 def look(busy_cores: float, quota_cores: float, *, held: float = 25.0) -> CpuSpeed:
     group = Group(busy_cores)
-    return hold(cast(Browser, Page(group, held=held)), cast(CpuGroup, group), quota_cores)
+    return hold(cast(Browser, Page(group, held=held)), cast(CpuGroup, group), quota_cores, group.clock)
 
 
 def test_what_the_quota_and_the_page_did_is_kept() -> None:
     seen = look(0.36, 0.36)
-    assert seen.used_cores == pytest.approx(0.36, rel=0.05)
+    assert seen.used_cores == pytest.approx(0.36)
     assert seen.thread_slowdown == 4.0
     assert seen.expected_slowdown == pytest.approx(2.78, abs=0.01)
     figures = cpu_figures(seen, catalogue()["redmi-go"])

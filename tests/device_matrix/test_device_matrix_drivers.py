@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from waiting import HANG_LIMIT_S
 
 from device_matrix.devices import catalogue
 from device_matrix.drivers.appium_capabilities import (
@@ -41,7 +42,7 @@ def test_the_browser_wrapper_joins_the_group_and_becomes_the_browser(tmp_path: P
         environment={"TMPDIR": "/some where"},
     )
     started = subprocess.Popen([wrapper, "--flag=a b", "c"], stdout=subprocess.PIPE, text=True)
-    printed, _ = started.communicate(timeout=10)
+    printed, _ = started.communicate(timeout=HANG_LIMIT_S)
     assert printed.strip() == f"{started.pid}|/some where|--flag=a b|c", "the pid stays what the driver knows"
     assert join.read_text().strip() == "0", "0 is the process that writes"
 
@@ -50,14 +51,14 @@ def test_a_browser_that_cannot_join_its_group_does_not_start(tmp_path: Path) -> 
     wrapper = write_browser_wrapper(
         tmp_path, browser="true", exec_prefix=[], join_paths=[tmp_path / "no" / "cgroup.procs"], environment={}
     )
-    assert subprocess.run([wrapper], stderr=subprocess.DEVNULL, check=False, timeout=10).returncode == 126
+    assert subprocess.run([wrapper], stderr=subprocess.DEVNULL, check=False, timeout=HANG_LIMIT_S).returncode == 126
 
 
 def test_descriptors_3_and_4_pass_through_the_wrapper(tmp_path: Path) -> None:
     reader, writer = os.pipe()
     wrapper = write_chromedriver_wrapper(tmp_path, chromedriver="/bin/sh", environment={})
     command = f'exec 4>&{writer} "{wrapper}" -c "echo through >&4"'
-    subprocess.run(["bash", "-c", command], pass_fds=[writer], check=True, timeout=10)
+    subprocess.run(["bash", "-c", command], pass_fds=[writer], check=True, timeout=HANG_LIMIT_S)
     os.close(writer)
     with os.fdopen(reader) as pipe:
         assert pipe.read() == "through\n"

@@ -8,10 +8,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from machine_in_time import in_time
+from waiting import HANG_LIMIT_S, eventually
 
 from bedrock.clock import SystemClock
 from calls.targets.own_service import start_own_service
 from device_matrix import cpu_limit, link_choice
+from device_matrix.artifacts import next_attempt
 from device_matrix.browser_path import measure_in_browser
 from device_matrix.cells import Cell, DriverName
 from device_matrix.cpu_unlimited import NoCpuGroup, of_profile
@@ -24,7 +27,7 @@ from device_matrix.scene import scratch_folder
 from device_matrix.worker import RunSettings, Worker
 from network_profiles import load_catalogue, rootless
 from network_profiles.errors import LinkCannotBeBuilt
-from reports.cells import CellStatus
+from reports.cells import CellResult, CellStatus
 
 NETWORKS = load_catalogue()
 
@@ -87,7 +90,7 @@ def launch_spec(folder: Path, network: str | None) -> LaunchSpec:
 @pytest.mark.integration
 def test_round_trips_of_media_sockets_grow_as_asked(driver: PlaywrightDriver) -> None:
     # Not in pytest's folder: a browser's socket has room for 107 bytes of path.
-    with scratch_folder() as folder, driver.launch(launch_spec(folder, "hspa_35g"), 25.0) as browser:
+    with scratch_folder() as folder, driver.launch(launch_spec(folder, "hspa_35g"), HANG_LIMIT_S) as browser:
         evidence = measure_in_browser(browser, NETWORKS["hspa_35g"])
         # The same look at the same browser, held against another network, is a miss.
         other = measure_in_browser(browser, NETWORKS["lte_good"])
@@ -118,15 +121,25 @@ def test_a_cell_without_links_is_labelled_so(
     )
     worker = Worker("matrix-test", settings, catalogue(), NETWORKS, SystemClock())
     worker._drivers[DriverName.PLAYWRIGHT] = driver
+    cell = Cell("redmi-go", "lte_good", "audio_call", DriverName.PLAYWRIGHT)
+    rtts_ms: list[float] = []
+
+    def is_prompt() -> bool:
+        nonlocal result
+        result = in_time(lambda: Attempt(worker, cell, next_attempt(tmp_path, cell.id)).run())
+        assert result.status is CellStatus.PASSED, result.detail
+        rtts_ms.append(float(str(result.figures["rtt_ms"])))
+        return rtts_ms[-1] <= NETWORKS["lte_good"].rtt_ms + 40
+
+    result: CellResult
     try:
-        result = Attempt(worker, Cell("redmi-go", "lte_good", "audio_call", DriverName.PLAYWRIGHT), 1).run()
+        assert eventually(is_prompt), rtts_ms
     finally:
         worker.far_end.close()
         worker.flush()
         service.process.stop()
-    assert result.status is CellStatus.PASSED, result.detail
-    (written,) = (tmp_path / "cells").glob("*/1/cell.json")
+    written = tmp_path / "cells" / cell.id / str(result.attempt) / "cell.json"
     shaping = json.loads(written.read_text())["shaping"]
     assert shaping["backend"] == "cdp"
     assert shaping["not_shaped"]
-    assert result.figures["rtt_ms"] == pytest.approx(NETWORKS["lte_good"].rtt_ms, abs=40)
+    assert min(rtts_ms) >= NETWORKS["lte_good"].rtt_ms - 40

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import signal
 import threading
-import time
 from pathlib import Path
 
 import pytest
+from waiting import HANG_LIMIT_S, eventually
 
 from bedrock.clock import SystemClock
 from device_matrix import lifetime
@@ -31,25 +31,51 @@ class HeldClock:
         return self.now_s
 
 
+class HeldLimits(threading.Condition):
+    """Lets a wait's time pass when the test says so, and notes how long each wait was to be."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.limits_s: list[float | None] = []
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.limits_s.append(timeout)
+        return super().wait(HANG_LIMIT_S)
+
+    def pass_the_limit(self) -> None:
+        with self:
+            self.notify_all()
+
+
 def test_a_watchdog_that_is_fed_stays_quiet() -> None:
-    barked = threading.Event()
-    with Watchdog(0.3, barked.set) as watchdog:
-        for _ in range(6):
-            time.sleep(0.1)
+    barked, waits = threading.Event(), HeldLimits()
+    with Watchdog(7.5, barked.set, waits) as watchdog:
+        for fed in range(6):
+            assert eventually(lambda fed=fed: len(waits.limits_s) == fed + 1)  # type: ignore[misc]
             watchdog.feed()
+        assert eventually(lambda: len(waits.limits_s) == 7)
+    assert waits.limits_s == [7.5] * 7, "each feed starts the whole limit anew"
     assert not watchdog.fired
     assert not barked.is_set()
 
 
 def test_a_watchdog_that_is_not_fed_acts_once_and_ends() -> None:
-    acted: list[float] = []
-    with Watchdog(0.05, lambda: acted.append(time.monotonic())) as watchdog:
-        deadline_s = time.monotonic() + 5
-        while not acted and time.monotonic() < deadline_s:
-            time.sleep(0.01)
-        time.sleep(0.15)
+    acted: list[str] = []
+    waits = HeldLimits()
+    with Watchdog(7.5, lambda: acted.append("killed"), waits) as watchdog:
+        assert eventually(lambda: waits.limits_s)
+        waits.pass_the_limit()
+        assert eventually(lambda: not watchdog._thread.is_alive()), "it goes on after it has acted"
+        assert acted == ["killed"]
     assert watchdog.fired
-    assert len(acted) == 1
+    assert waits.limits_s == [7.5]
+
+
+def test_a_watchdog_bites_by_the_real_clock_too() -> None:
+    acted = threading.Event()
+    with Watchdog(0.01, acted.set) as watchdog:
+        assert acted.wait(HANG_LIMIT_S)
+    assert watchdog.fired
 
 
 def test_a_signal_is_a_wish_that_the_next_step_obeys(monkeypatch: pytest.MonkeyPatch) -> None:

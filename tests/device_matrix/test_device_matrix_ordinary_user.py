@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from machine_in_time import MACHINE_WAS_LATE
 from ordinary_machine import NOBODY, as_nobody, ordinary_scene
+from waiting import eventually
 
 from bedrock.exit_codes import ExitCode
 from device_matrix import user_namespace
@@ -44,25 +48,37 @@ def theirs() -> Iterator[Path]:
         yield Path(folder)
 
 
+def cells_of(run: Path) -> list[dict[str, Any]]:
+    return [json.loads(path.read_text()) for path in sorted(run.glob("cells/*/*/cell.json"))]
+
+
 @integration
 @needs_namespaces
 def test_an_ordinary_user_has_a_real_cell_over_a_shaped_link(theirs: Path) -> None:
     plan = theirs / "plan.toml"
     plan.write_text(PLAN)
-    run = theirs / "run"
-    command = ["-m", "pytest", str(MATRIX), "-n", "0", "--plan", str(plan), "--run-folder", str(run)]
-    with ordinary_scene() as scene:
-        done = as_nobody(scene, *command, home=str(theirs), cwd=str(theirs))
-    cells = [json.loads(path.read_text()) for path in sorted(run.glob("cells/*/*/cell.json"))]
-    assert cells, done.stdout + done.stderr
+    runs: list[Path] = []
+    ends: list[subprocess.CompletedProcess[str]] = []
+
+    def was_in_time() -> bool:
+        """Without real-time rank a link is late on a crowded machine, and the product says so of its cell."""
+        runs.append(theirs / f"run-{len(runs)}")
+        command = ["-m", "pytest", str(MATRIX), "-n", "0", "--plan", str(plan), "--run-folder", str(runs[-1])]
+        with ordinary_scene() as scene:
+            ends.append(as_nobody(scene, *command, home=str(theirs), cwd=str(theirs)))
+        cells = cells_of(runs[-1])
+        assert cells, ends[-1].stdout + ends[-1].stderr
+        return cells[-1]["reason"] not in MACHINE_WAS_LATE
+
+    assert eventually(was_in_time), ends[-1].stdout
+    run, done = runs[-1], ends[-1]
+    cells = cells_of(run)
     proof = json.loads(sorted(run.glob("cells/*/*/shaping_evidence.json"))[-1].read_text())
     assert (proof["backend"], proof["lab"]) == ("userspace", "user_namespace")
     notes = [json.loads(line) for line in (run / "faults.jsonl").read_text().splitlines()]
     assert {note["what"] for note in notes if note["severity"] == "note"} >= {"without_root"}
     assert any("all of this machine's CPU" in note["detail"] for note in notes)
     cell = cells[-1]
-    if cell["reason"] == "link_off" and any(" late_p99_ms " in miss for miss in proof["misses"]):
-        pytest.skip(f"too crowded here for a link without real-time rank: {cell['detail']}")
     assert (cell["status"], cell["detail"]) == ("passed", "")
     assert done.returncode == ExitCode.PASS, done.stdout + done.stderr
     assert cell["shaping"]["ok"] is True

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from waiting import HANG_LIMIT_S
 
 from device_matrix import cpu_limit
 from device_matrix.cpu_limit import CpuGroup
@@ -38,12 +39,12 @@ LOOPBACK_CALL = """async () => {
   await far.setRemoteDescription(await describe(near));
   await near.setRemoteDescription(await describe(far));
   window.ends = [near, far];
-  const end = performance.now() + 15000;
+  const end = performance.now() + HANG_LIMIT_MS;
   while (!window.ringfenceHook.heard() && performance.now() < end) {
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
   await window.ringfenceHook.sampleNow();
-}"""
+}""".replace("HANG_LIMIT_MS", str(HANG_LIMIT_S * 1000))
 
 CALL_SCREEN_PAGE = """<body data-signaling="online"><div id="app"></div><script>
   function show(state, more) {
@@ -89,7 +90,7 @@ def browser(driver: PlaywrightDriver, group: CpuGroup, short_folder: Path) -> It
         init_script=init_script(device),
         environment={"TMPDIR": str(short_folder)},
     )
-    with driver.launch(spec, 30) as launched:
+    with driver.launch(spec, HANG_LIMIT_S) as launched:
         yield launched
 
 
@@ -97,7 +98,7 @@ def open_page(browser: PlaywrightBrowser, tmp_path: Path, html: str) -> AppPage:
     page = tmp_path / "page.html"
     page.write_text(f'<!doctype html><meta name="viewport" content="width=device-width">{html}')
     app = AppPage(browser)
-    app.open(page.as_uri(), 10)
+    app.open(page.as_uri(), HANG_LIMIT_S)
     return app
 
 
@@ -139,14 +140,14 @@ def test_the_call_screen_is_followed_with_its_moments(browser: PlaywrightBrowser
     app = open_page(browser, tmp_path, CALL_SCREEN_PAGE)
     assert app.wait_call({"state": ["calling"]}, timeout_s=0.1) is None
     browser.evaluate("() => { show('calling'); setTimeout(() => show('in-call'), 100); }")
-    shown = app.wait_call({"state": ["in-call"]}, {"state": ["ended"]}, timeout_s=10)
+    shown = app.wait_call({"state": ["in-call"]}, {"state": ["ended"]}, timeout_s=HANG_LIMIT_S)
     assert shown is not None
     assert (shown.state, shown.call_id, shown.media) == ("in-call", "c1", "video")
     browser.evaluate("() => show('in-call', { media: 'audio', fallback: 'low-audio' })")
-    fallen = app.wait_call({"media": ["audio"], "fallback": ["audio", "low-audio"]}, timeout_s=5)
+    fallen = app.wait_call({"media": ["audio"], "fallback": ["audio", "low-audio"]}, timeout_s=HANG_LIMIT_S)
     assert fallen is not None
     browser.evaluate("() => show('ended', { endReason: 'hangup' })")
-    ended = app.wait_call({"state": ["ended"]}, timeout_s=5)
+    ended = app.wait_call({"state": ["ended"]}, timeout_s=HANG_LIMIT_S)
     assert ended is not None
     assert ended.end_reason == "hangup"
     timeline = app.call_timeline()

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from waiting import HANG_LIMIT_S
 
 from bedrock.errors import EnvironmentLacks
 from bedrock.exit_codes import ExitCode
@@ -45,7 +46,7 @@ def matrix(folder: Path, *arguments: str, path: str = "") -> subprocess.Complete
         [sys.executable, "-m", "pytest", str(MATRIX), "--run-folder", str(folder), "-n", "0", *arguments],
         capture_output=True,
         text=True,
-        timeout=50,
+        timeout=HANG_LIMIT_S,
         check=False,
         cwd=folder.parent,
         env={**os.environ, "PATH": path or os.environ["PATH"], "PYTHONDONTWRITEBYTECODE": "1"},

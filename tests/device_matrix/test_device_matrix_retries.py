@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import os
 import signal
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from waiting import eventually
 
 from bedrock.clock import SystemClock
 from device_matrix import appium_server, plugin
@@ -34,18 +34,17 @@ def result_of(attempt: int, status: CellStatus, reason: str) -> CellResult:
 class Rehearsal:
     """Stands for attempts whose ends are known beforehand."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, run_folder: Path, ends: list[tuple[CellStatus, str]]) -> None:
+    def __init__(self, run_folder: Path, ends: list[tuple[CellStatus, str]]) -> None:
         self.run_folder = run_folder
         self.ends = iter(ends)
         self.item = SimpleNamespace(user_properties=[])
-        monkeypatch.setattr(plugin, "Attempt", self.attempt)
         settings = SimpleNamespace(retries_environment=1)
         stand_in = SimpleNamespace(
             run_folder=run_folder, settings=settings, clock=SystemClock(), stop=StopWish(), name="w"
         )
         self.worker = cast(Worker, stand_in)
 
-    def attempt(self, _worker: Worker, _cell: Cell, number: int) -> Any:
+    def attempt(self, worker: Worker, cell: Cell, number: int) -> Any:
         def run() -> CellResult:
             result = result_of(number, *next(self.ends))
             write_cell(self.run_folder, result)
@@ -54,17 +53,15 @@ class Rehearsal:
         return SimpleNamespace(run=run)
 
     def run(self) -> None:
-        plugin.run_cell(self.worker, CELL, cast(pytest.Item, self.item))
+        plugin.run_cell(self.worker, CELL, cast(pytest.Item, self.item), self.attempt)
 
     def events(self) -> list[tuple[str, int, str]]:
         lines = (self.run_folder / "live" / "matrix.jsonl").read_text().splitlines()
         return [(event["event"], event["attempt"], event.get("status", "")) for event in map(json.loads, lines)]
 
 
-def test_an_environment_error_is_tried_again_and_both_attempts_stay(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    rehearsal = Rehearsal(monkeypatch, tmp_path, [(CellStatus.ENVIRONMENT_ERROR, "link_off"), (CellStatus.PASSED, "")])
+def test_an_environment_error_is_tried_again_and_both_attempts_stay(tmp_path: Path) -> None:
+    rehearsal = Rehearsal(tmp_path, [(CellStatus.ENVIRONMENT_ERROR, "link_off"), (CellStatus.PASSED, "")])
     rehearsal.run()
     assert rehearsal.events() == [
         ("start", 1, ""),
@@ -77,19 +74,17 @@ def test_an_environment_error_is_tried_again_and_both_attempts_stay(
     assert not (tmp_path / "faults.jsonl").exists(), "a link that was off and measured is no death"
 
 
-def test_a_failure_of_the_product_is_never_tried_again(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    rehearsal = Rehearsal(monkeypatch, tmp_path, [(CellStatus.FAILED, "gap"), (CellStatus.PASSED, "")])
+def test_a_failure_of_the_product_is_never_tried_again(tmp_path: Path) -> None:
+    rehearsal = Rehearsal(tmp_path, [(CellStatus.FAILED, "gap"), (CellStatus.PASSED, "")])
     with pytest.raises(pytest.fail.Exception, match=r"failed \[gap\] what happened\nreplay: ringfence matrix"):
         rehearsal.run()
     assert rehearsal.events() == [("start", 1, ""), ("end", 1, "failed")]
 
 
 @pytest.mark.parametrize(("reason", "severity"), [("browser_died", "note"), ("far_end_lost", "invalid")])
-def test_retries_are_counted_and_a_death_is_told_to_the_run(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, reason: str, severity: str
-) -> None:
+def test_retries_are_counted_and_a_death_is_told_to_the_run(tmp_path: Path, reason: str, severity: str) -> None:
     died = (CellStatus.ENVIRONMENT_ERROR, reason)
-    rehearsal = Rehearsal(monkeypatch, tmp_path, [died, died, (CellStatus.PASSED, "")])
+    rehearsal = Rehearsal(tmp_path, [died, died, (CellStatus.PASSED, "")])
     with pytest.raises(pytest.fail.Exception, match=rf"environment_error \[{reason}\]"):
         rehearsal.run()
     faults = [json.loads(line) for line in (tmp_path / "faults.jsonl").read_text().splitlines()]
@@ -97,8 +92,8 @@ def test_retries_are_counted_and_a_death_is_told_to_the_run(
     assert {fault["severity"] for fault in faults} == {severity}
 
 
-def test_a_wish_to_stop_ends_the_worker_between_cells(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    rehearsal = Rehearsal(monkeypatch, tmp_path, [(CellStatus.PASSED, "")])
+def test_a_wish_to_stop_ends_the_worker_between_cells(tmp_path: Path) -> None:
+    rehearsal = Rehearsal(tmp_path, [(CellStatus.PASSED, "")])
     rehearsal.worker.stop.requested = True
     with pytest.raises(KeyboardInterrupt):
         rehearsal.run()
@@ -127,10 +122,7 @@ def test_an_appium_server_that_was_killed_comes_back_on_its_port(server: AppiumS
     first = server.pid
     assert first is not None
     os.kill(first, signal.SIGKILL)
-    deadline_s = time.monotonic() + 30
-    while (server.pid == first or not server_is_ready(url)) and time.monotonic() < deadline_s:
-        time.sleep(0.1)
-    assert server_is_ready(url)
+    assert eventually(lambda: server.pid != first and server_is_ready(url))
     assert server.url == url
     assert server.restarts == 1
     assert deaths == ["the Appium server ended by itself with exit code -9; it is started again"]

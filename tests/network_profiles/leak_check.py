@@ -11,16 +11,16 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
+
+from waiting import HANG_LIMIT_S, eventually
 
 from network_profiles.addresses import claims_folder
 from network_profiles.interfaces import bring_loopback_up
 from network_profiles.lab import sweep
 
 RINGFENCE = [sys.executable, "-m", "ringfence"]
-WITHIN_S = 15.0
 # A child that has left the session and lost its parent: what no parent-death signal reaches.
 STRAY = "setsid sleep 600 & echo up; exec sleep 600"
 
@@ -92,11 +92,8 @@ def reap() -> None:
 
 
 def until(holds: Callable[[], bool], what: str) -> None:
-    deadline_s = time.monotonic() + WITHIN_S
-    while not holds():
-        if time.monotonic() > deadline_s:
-            raise SystemExit(f"never came: {what}")
-        time.sleep(0.02)
+    if not eventually(holds):
+        raise SystemExit(f"never came: {what}")
 
 
 def start(*arguments: str) -> subprocess.Popen[str]:
@@ -125,7 +122,7 @@ def end(owner: subprocess.Popen[str], number: signal.Signals | None = None) -> N
         for pipe in (owner.stdin, owner.stdout):
             if pipe is not None:
                 pipe.close()
-    owner.wait(WITHIN_S)
+    owner.wait(HANG_LIMIT_S)
 
 
 def daemons() -> list[int]:
@@ -170,6 +167,11 @@ def one_of_two_killed() -> None:
         raise SystemExit("the second link did not carry a ping after the first was killed and swept")
 
 
+def left_since(before: dict[str, set[str]]) -> dict[str, set[str]]:
+    reap()
+    return {kind: read() - before[kind] for kind, read in KINDS.items()}
+
+
 def main() -> int:
     if os.getpid() != 1:
         raise SystemExit("start it as the first process of namespaces of its own: unshare -nmp --fork --mount-proc ...")
@@ -190,13 +192,10 @@ def main() -> int:
         print(f"{breaks.__name__.replace('_', ' ')}:")
         breaks()
         swept = sweep()
-        deadline_s = time.monotonic() + WITHIN_S
-        while True:
-            reap()
-            left = {kind: read() - before[kind] for kind, read in KINDS.items()}
-            if not any(left.values()) or time.monotonic() > deadline_s:
-                break
-            time.sleep(0.02)
+        left = left_since(before)
+        if any(left.values()):
+            eventually(lambda: not any(left_since(before).values()), within_s=HANG_LIMIT_S / 10)
+            left = left_since(before)
         worst |= any(left.values())
         print(f"  swept: {'; '.join(swept) or 'nothing to sweep'}")
         for kind, what in left.items():

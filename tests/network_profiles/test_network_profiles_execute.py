@@ -9,7 +9,8 @@ from pathlib import Path
 
 import psutil
 import pytest
-from real_links import eventually, is_running, link_devices, needs_links, stays_after
+from real_links import is_running, link_devices, needs_links, stays_after
+from waiting import HANG_LIMIT_S, eventually
 
 from bedrock.errors import EnvironmentLacks, InputError
 from network_profiles import execute
@@ -27,10 +28,15 @@ def test_the_commands_exit_code_is_passed_on(script: str, code: int) -> None:
 
 
 def test_the_far_end_is_named_and_answers(capfd: pytest.CaptureFixture[str]) -> None:
-    assert run_behind(LTE, ["sh", "-c", "ping -n -c 1 $RINGFENCE_FAR_END"], 1) == 0
-    shown = capfd.readouterr().out
-    time_ms = float(shown.partition("time=")[2].partition(" ms")[0])
-    assert LTE.rtt_ms - 25 < time_ms < LTE.rtt_ms + 25
+    times_ms: list[float] = []
+
+    def is_prompt() -> bool:
+        assert run_behind(LTE, ["sh", "-c", "ping -n -c 1 $RINGFENCE_FAR_END"], 1) == 0
+        times_ms.append(float(capfd.readouterr().out.partition("time=")[2].partition(" ms")[0]))
+        return times_ms[-1] < LTE.rtt_ms + 25
+
+    assert eventually(is_prompt), times_ms
+    assert min(times_ms) > LTE.rtt_ms - 25
 
 
 def test_the_far_end_in_an_argument_is_filled_in() -> None:
@@ -66,13 +72,15 @@ def test_an_unknown_command_is_told_before_a_link_is_built() -> None:
         run_behind(LTE, ["no-such-command"], 1)
 
 
+ANSWERS_42 = (
+    "import os, signal; signal.signal(signal.SIGINT, lambda *_: os._exit(42)); print('up', flush=True)"
+    "; [signal.pause() for _ in iter(int, 1)]"
+)
 INTERRUPTED = """
     import sys
     from network_profiles import load_catalogue
     from network_profiles.execute import run_behind
-    script = "import os, signal; signal.signal(signal.SIGINT, lambda *_: os._exit(42)); print('up', flush=True)"
-    script += "; [signal.pause() for _ in iter(int, 1)]"
-    sys.exit(run_behind(load_catalogue()["lte_good"], [sys.executable, "-S", "-c", script], 1))
+    sys.exit(run_behind(load_catalogue()["lte_good"], [sys.executable, "-S", "-c", sys.argv[1]], 1))
 """
 # Not a shell: one that is signalled while it starts a child may forget its trap.
 
@@ -80,7 +88,10 @@ INTERRUPTED = """
 @pytest.mark.parametrize("to_the_whole_group", [True, False])
 def test_an_interrupt_is_the_commands_to_answer(to_the_whole_group: bool) -> None:
     with subprocess.Popen(
-        [sys.executable, "-c", textwrap.dedent(INTERRUPTED)], stdout=subprocess.PIPE, text=True, start_new_session=True
+        [sys.executable, "-c", textwrap.dedent(INTERRUPTED), ANSWERS_42],
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
     ) as runner:
         assert runner.stdout is not None
         assert runner.stdout.readline() == "up\n"
@@ -90,7 +101,7 @@ def test_an_interrupt_is_the_commands_to_answer(to_the_whole_group: bool) -> Non
             subprocess.run(["kill", "-INT", "--", f"-{runner.pid}"], check=True)
         else:
             runner.send_signal(signal.SIGINT)
-        assert runner.wait(20) == 42
+        assert runner.wait(HANG_LIMIT_S) == 42
     assert eventually(lambda: not any(is_running(pid) for pid in family))
 
 
@@ -109,5 +120,5 @@ def test_an_interrupt_while_the_command_is_being_started_still_reaches_it(monkey
         patched.setattr(
             execute, "subprocess", types.SimpleNamespace(**vars(subprocess) | {"Popen": InterruptedWhileStarting})
         )
-        assert run_behind(LTE, ["sh", "-c", "trap 'exit 42' INT; echo up; while :; do sleep 0.05; done"], 1) == 42
+        assert run_behind(LTE, [sys.executable, "-S", "-c", ANSWERS_42], 1) == 42
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler

@@ -13,11 +13,12 @@ from network_profiles import lab
 pytestmark = [needs_links, pytest.mark.integration]
 
 LEAK_CHECK = Path(__file__).with_name("leak_check.py")
+TESTS = LEAK_CHECK.parent.parent
 ALONE = ["unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "--"]
 
 
 def test_nothing_is_left_however_a_link_ends() -> None:
-    env = {**os.environ, "PYTHONPATH": str(Path(lab.__file__).parent.parent)}
+    env = {**os.environ, "PYTHONPATH": f"{Path(lab.__file__).parent.parent}:{TESTS}"}
     done = subprocess.run(
         [*ALONE, sys.executable, str(LEAK_CHECK)], capture_output=True, text=True, check=False, env=env
     )

@@ -5,7 +5,8 @@ import signal
 import threading
 
 import pytest
-from real_links import eventually, needs_links, round_trips_ms
+from real_links import needs_links, round_trips_ms
+from waiting import eventually
 
 from network_profiles.catalogue import load_catalogue
 from network_profiles.errors import LinkLost
@@ -40,19 +41,35 @@ def test_a_link_of_another_profile_is_caught() -> None:
 def test_an_unshaped_direction_is_caught() -> None:
     catalogue = load_catalogue()
     half = catalogue["hspa_35g"].model_copy(update={"up": catalogue["wifi_good"].up})
-    with open_link(half, seed=1, name="test") as link:
+    missed: set[str] = set()
+
+    def only_that_one_is_missed() -> bool:
         evidence = measure(link, catalogue["hspa_35g"], budget_s=2.0)
-    assert {figure.side for figure in evidence.figures if not figure.ok} == {"up"}
+        missed.clear()
+        missed.update(figure.side for figure in evidence.figures if not figure.ok)
+        return missed == {"up"} or not evidence.machine_was_late
+
+    with open_link(half, seed=1, name="test") as link:
+        assert eventually(only_that_one_is_missed)
+    assert missed == {"up"}
 
 
 def test_the_queue_is_empty_after_the_proof() -> None:
     profile = load_catalogue()["edge_275g"]
-    with open_link(profile, seed=1, name="test") as link:
-        assert measure(link, profile, budget_s=2.0).ok
-        times_ms = round_trips_ms(link.exec_prefix, link.host_address, 3)
     on_wire_ms = 84 * 8 / 240 + 84 * 8 / 200
-    assert len(times_ms) == 3
-    assert times_ms[0] <= profile.rtt_ms + on_wire_ms + 4 * profile.down.jitter_ms + 5
+    longest_ms = profile.rtt_ms + on_wire_ms + 4 * profile.down.jitter_ms + 5
+    found: list[object] = []
+
+    def the_next_packet_waits_for_none() -> bool:
+        with open_link(profile, seed=1, name="test") as link:
+            evidence = measure(link, profile, budget_s=2.0)
+            (time_ms,) = round_trips_ms(link.exec_prefix, link.host_address, 1)
+        assert evidence.ok or evidence.machine_was_late, evidence.misses
+        found.append((evidence.misses, time_ms))
+        return evidence.ok and time_ms <= longest_ms
+
+    # What is left in a queue delays the first packet after it, every time; a machine that is late, now and then.
+    assert eventually(the_next_packet_waits_for_none), found
 
 
 def test_a_daemon_that_dies_during_the_proof_is_no_evidence() -> None:
@@ -63,7 +80,7 @@ def test_a_daemon_that_dies_during_the_proof_is_no_evidence() -> None:
         )
         killer.start()
         with pytest.raises(LinkLost, match="is dead"):
-            measure(link, profile, budget_s=1.5)
+            measure(link, profile, budget_s=30.0)
         killer.join()
 
 

@@ -55,5 +55,6 @@ def _prove(link: ShapedLink, profile: NetworkProfile) -> None:
         evidence = measure(link, profile)
     if not evidence.ok:
         raise EnvironmentLacks(
-            f"the link is not {profile.id}: {'; '.join(evidence.misses)}", hint="the command was not run"
+            f"the link is not {profile.id}: {'; '.join([*evidence.misses, *filter(None, [evidence.lateness])])}",
+            hint="the command was not run",
         )

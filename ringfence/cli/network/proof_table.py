@@ -20,7 +20,7 @@ _HARNESS = ("reordered_packets", "harness_drops", "late_p99_ms")
 def print_proof(console: Console, proof: Evidence) -> None:
     """Prints one link's figures under its name."""
     verdict = "[green]is what it says[/]" if proof.ok else "[bold red]is not what it says[/]"
-    looks = " (second look)" if proof.first_misses else ""
+    looks = " (after another look)" if proof.first_misses else ""
     how = f"by {proof.backend}, {proof.duration_s:.0f} s{_calm(proof)}"
     console.print(f"[bold]{proof.profile_id}[/] {verdict}{looks} [dim]{how}[/]")
     table = Table(box=None, header_style="dim", pad_edge=False, padding=(0, 1))
@@ -34,7 +34,9 @@ def print_proof(console: Console, proof: Evidence) -> None:
             table.add_row(*_row(figure))
     console.print(table)
     for miss in proof.first_misses:
-        console.print(f"  [dim]the first look held against it: {miss}[/]")
+        console.print(f"  [dim]an earlier look held against it: {miss}[/]")
+    if proof.lateness and not proof.ok:
+        console.print(f"  [yellow]{proof.lateness}[/]")
 
 
 def print_verdict(console: Console, proofs: Sequence[Evidence]) -> None:

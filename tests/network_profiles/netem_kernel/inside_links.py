@@ -9,14 +9,14 @@ import os
 import signal
 import subprocess
 import threading
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from changing_profile import FIGURES, figure_names, prove_changing
-from real_links import eventually, round_trips_ms
+from real_links import quickest_round_trip_ms
+from waiting import HANG_LIMIT_S, eventually
 
 from network_profiles.backends import choose_backend
 from network_profiles.catalogue import load_catalogue
@@ -28,7 +28,8 @@ from network_profiles.probe.exchange import open_probe
 from network_profiles.probe.watch import judge_watch, watch
 from network_profiles.profile import Direction, Phase, Trace
 
-LOOKS = 4
+LOOKING_S = HANG_LIMIT_S / 3
+FLOODED_PACKETS = 2000
 STEADY = load_catalogue()["lte_good"].model_copy(
     update={
         "down": Direction(rate_kbit=1000.0, owd_ms=60.0, queue_ms=500.0),
@@ -60,10 +61,13 @@ def test_a_link_that_changes_is_what_the_model_says() -> None:
 def test_a_trace_is_followed_and_its_gap_kept_as_the_model_says() -> None:
     """Goodput within 3 %, its course too, delay 2 %, both edges of the gap 50 ms, order kept."""
     looks: list[list[str]] = []
-    # A machine that stops for a moment spoils a look at 10 figures; a link that is wrong is so at every look.
-    while len(looks) < LOOKS and [] not in looks:
+
+    def one_misses_nothing() -> bool:
         looks.append(_misses_of_a_trace())
-    assert [] in looks, looks
+        return not looks[-1]
+
+    # A machine that stops for a moment spoils a look at 10 figures; a link that is wrong is so at every look.
+    assert eventually(one_misses_nothing, LOOKING_S), looks
 
 
 def _misses_of_a_trace() -> list[str]:
@@ -80,9 +84,7 @@ def _misses_of_a_trace() -> list[str]:
     watched = {side: watch(plain, side, seed, 3.2) for side in SIDES}
     plans = {side: replace(one.plan, ends_at_s=4.5) for side, one in watched.items()}
     with open_link(profile, seed=seed, name="trace", backend="netem") as link, open_probe(link, plans) as probe:
-        asked_at_s = time.monotonic()
-        link.restart_timeline()
-        started_at_s = (asked_at_s + time.monotonic()) / 2.0
+        started_at_s = link.restart_timeline()
         seen = probe.run(started_at_s)
         drops = link.counters().down.drops
     figures = [
@@ -99,7 +101,7 @@ def _misses_of_a_trace() -> list[str]:
 
 
 def test_what_is_dropped_is_counted_by_its_cause() -> None:
-    lossy = Direction(rate_kbit=1000.0, owd_ms=5.0, loss_ratio=0.5, loss_burst_packets=2.0, queue_ms=200.0)
+    lossy = Direction(rate_kbit=100_000.0, owd_ms=5.0, loss_ratio=0.5, loss_burst_packets=2.0, queue_ms=200.0)
     shallow = Direction(rate_kbit=50.0, owd_ms=5.0, queue_ms=250.0)
     profile = STEADY.model_copy(update={"down": lossy, "up": shallow})
     lift = profile.model_copy(update={"phases": (Phase(lasts_s=3600.0, outage=True),)})
@@ -107,13 +109,14 @@ def test_what_is_dropped_is_counted_by_its_cause() -> None:
         _flood([], link.device_address, 7)
         before = link.counters()
         link.set_profile(profile)
-        _flood([], link.device_address, 200)
+        _flood([], link.device_address, FLOODED_PACKETS)
         _flood(link.exec_prefix, link.host_address, 40)
         after = link.counters()
     assert before.down.drops == {"loss": 0, "queue": 0, "outage": 7}
     assert before.down.delivered_packets == before.down.delivered_bytes == 0
     assert after.down.drops["outage"] == 7
-    assert 60 <= after.down.drops["loss"] <= 140  # of 200, and a few answers of ICMP
+    # Half of them, and of a few answers of ICMP. In bursts of two, a standard deviation is 39 packets: five of them.
+    assert after.down.drops["loss"] == pytest.approx(FLOODED_PACKETS / 2, abs=200)
     assert after.down.drops["queue"] == after.up.drops["outage"] == after.up.drops["loss"] == 0
     assert after.up.drops["queue"] >= 20  # 250 ms at 50 kbit/s hold a dozen of these packets
     for direction in (after.down, after.up):
@@ -140,9 +143,8 @@ def test_whoever_switches_ipv6_on_is_shaped_all_the_same() -> None:
             (link.exec_prefix, "all default link0", "fd00::2", "link0"),
         ):
             subprocess.run([*prefix, "sh", "-e", "-c", switch_on.format(scopes, address, device)], check=True)
-        times_ms = round_trips_ms(link.exec_prefix, "fd00::1", 3)
-    assert len(times_ms) == 3
-    assert min(times_ms) >= 100.0
+        quickest_ms = quickest_round_trip_ms(link.exec_prefix, "fd00::1", until_ms=110.0)
+    assert 100.0 <= quickest_ms <= 110.0
 
 
 def test_tc_that_dies_takes_the_link_and_is_told_of() -> None:
@@ -159,7 +161,9 @@ def test_many_links_at_once_have_each_their_own_wire() -> None:
     def use(owd_ms: float) -> None:
         up = Direction(owd_ms=owd_ms, queue_ms=500.0)
         with open_link(STEADY.model_copy(update={"up": up}), seed=1, name="many", backend="netem") as link:
-            quickest.append(min(round_trips_ms(link.exec_prefix, link.host_address, 3)) - owd_ms)
+            until_ms = 60.0 + 84 * 8 / 1000 + owd_ms + 3.0
+            quickest_ms = quickest_round_trip_ms(link.exec_prefix, link.host_address, until_ms=until_ms)
+            quickest.append(quickest_ms - owd_ms)
 
     threads = [threading.Thread(target=use, args=(40.0 * (step + 1),)) for step in range(2)]
     for thread in threads:

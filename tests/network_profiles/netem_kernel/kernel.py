@@ -9,6 +9,7 @@ late as measured), as long as the host has a core to spare.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -22,8 +23,11 @@ KERNEL = "linux.uml"
 MODULES = Path("/usr/lib/uml/modules")
 INIT = Path(__file__).parent / "init.sh"
 MEMORY_MB = 640
-_AS_ONE = ("unshare", "--pid", "--fork", "--kill-child")
-"""The kernel is several processes of the host. In a namespace of their own all end with the first, however we do."""
+_CPU_INFO = Path("/proc/cpuinfo")
+_AS_ONE = ("unshare", "--pid", "--fork", "--kill-child", "sh", "-c", '"$@"; exit "$?"', "sh")
+"""The kernel is several processes of the host. In a namespace of their own all end with the first, however we do. That
+is a shell: a kernel that panics aborts itself, which the first process of a namespace cannot, and it would try for ever
+on a core of its own."""
 _AHEAD_OF_OTHERS = ("chrt", "--rr", "2")
 """One rank before links and engines: what runs inside is measured to the millisecond, whatever the other tests do."""
 
@@ -57,7 +61,22 @@ def lacks() -> list[str]:
         missing.append(f"'{KERNEL}' is not on this machine (apt-get install user-mode-linux)")
     if shutil.which("modprobe") is None and shutil.which("modprobe", path="/usr/sbin:/sbin") is None:
         missing.append("'modprobe' is not on this machine (apt-get install kmod)")
+    if _has_registers_too_many():
+        missing.append(
+            f"this CPU has AMX, whose registers '{KERNEL}' cannot put back: it panics before its first process"
+        )
     return missing
+
+
+def _has_registers_too_many() -> bool:
+    """Kernels before 6.9 keep 2.7 kB of a process's extended registers, and the host takes all or none back."""
+    if not any(line.startswith("flags") and " amx_tile" in line for line in _CPU_INFO.read_text().splitlines()):
+        return False
+    if shutil.which(KERNEL) is None:
+        return True
+    said = subprocess.run([KERNEL, "--version"], capture_output=True, text=True, check=False).stdout.strip()
+    version = re.match(r"(\d+)\.(\d+)", said)
+    return version is None or (int(version[1]), int(version[2])) < (6, 9)
 
 
 def run_inside(argv: Sequence[str], folder: Path, *, timeout_s: float) -> Finished:
