@@ -9,7 +9,6 @@ late as measured), as long as the host has a core to spare.
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -61,22 +60,7 @@ def lacks() -> list[str]:
         missing.append(f"'{KERNEL}' is not on this machine (apt-get install user-mode-linux)")
     if shutil.which("modprobe") is None and shutil.which("modprobe", path="/usr/sbin:/sbin") is None:
         missing.append("'modprobe' is not on this machine (apt-get install kmod)")
-    if _has_registers_too_many():
-        missing.append(
-            f"this CPU has AMX, whose registers '{KERNEL}' cannot put back: it panics before its first process"
-        )
     return missing
-
-
-def _has_registers_too_many() -> bool:
-    """Kernels before 6.9 keep 2.7 kB of a process's extended registers, and the host takes all or none back."""
-    if not any(line.startswith("flags") and " amx_tile" in line for line in _CPU_INFO.read_text().splitlines()):
-        return False
-    if shutil.which(KERNEL) is None:
-        return True
-    said = subprocess.run([KERNEL, "--version"], capture_output=True, text=True, check=False).stdout.strip()
-    version = re.match(r"(\d+)\.(\d+)", said)
-    return version is None or (int(version[1]), int(version[2])) < (6, 9)
 
 
 def run_inside(argv: Sequence[str], folder: Path, *, timeout_s: float) -> Finished:
@@ -117,7 +101,7 @@ def _registers() -> Registers:
     With the classic part of the state alone, the kernel loses the upper halves of AVX registers at every page fault. So
     libc, numpy and OpenSSL are told to do without.
     """
-    if "amx_tile" not in Path("/proc/cpuinfo").read_text():
+    if "amx_tile" not in _CPU_INFO.read_text():
         return Registers()
     return Registers(
         (sys.executable, str(Path(__file__).parent / "small_registers.py")),
