@@ -49,7 +49,10 @@ messages_per_person_per_min = 0
 """
 STEPS = "rise_s = 0.3\nsettle_s = 0.2\nhold_s = 3\nmax_hold_s = 9\n"
 KNEE = PLAN + f'shape = "knee"\n[swarm.knee]\nstart_calls = 3\nmax_calls = 12\ngrowth = 4\nrefine = 0\n{STEPS}'
-ROLLOUT = PLAN + f'shape = "rollout"\n[swarm.rollout]\npeak_calls = 16\nshadow = 0\nshares = [0.2, 0.8, 1.0]\n{STEPS}'
+ROLLOUT = (
+    PLAN.replace("people = 120", "people = 170")
+    + f'shape = "rollout"\n[swarm.rollout]\npeak_calls = 16\nshadow = 0\nshares = [0.2, 0.8, 1.0]\n{STEPS}'
+)
 RATE_LIMIT_PER_S = 6.0
 
 
