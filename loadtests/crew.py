@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from bedrock.clock import Clock
+from calls.bridge.closing import MASTER_MARGIN_S, ClosingWatch
 from loadtests import handshake
 from loadtests.aggregate import SwarmView
 from loadtests.attendance import Attendance, Change
@@ -15,26 +16,35 @@ from loadtests.live_view import Severity
 from loadtests.receiving import Receiver
 from loadtests.switchboard import Switchboard
 
-STILL_SENDING_S = 5.0
-LONGEST_SHIPPING_S = 180.0
-"""A worker whose records are still coming in at the end is waited for, but not for ever."""
+LOOK_S = 0.5
 TellFault = Callable[[str, str, Severity], None]
+TellClosing = Callable[[int, str, int, float], None]
+"""Takes the worker, its step, how much of it is left, and its bound in seconds."""
 
 
 class Crew:
-    """Of one run. ``tell_fault`` takes what happened, the details and how bad it is."""
+    """Of one run. ``tell_fault`` takes what happened, the details and how bad it is; ``tell_closing`` their progress
+    towards the end."""
 
     def __init__(
-        self, runner: Any, slots: Mapping[str, int], run_folder: Path, clock: Clock, tell_fault: TellFault
+        self,
+        runner: Any,
+        slots: Mapping[str, int],
+        run_folder: Path,
+        clock: Clock,
+        tell_fault: TellFault,
+        tell_closing: TellClosing,
     ) -> None:
         self.view = SwarmView()
         self._runner = runner
         self._slots = slots
         self._clock = clock
         self._tell_fault = tell_fault
+        self._tell_closing = tell_closing
+        self._endings: dict[int, ClosingWatch] = {}
         self._switchboard = Switchboard(runner, slots, clock)
         self._attendance = Attendance(runner, slots, clock)
-        self._receiver = Receiver(run_folder, clock)
+        self._receiver = Receiver(run_folder)
         self._drained = RollCall(())
         self._final = RollCall(())
         self._reported: set[int] = set()
@@ -60,6 +70,11 @@ class Crew:
     def hear_drained(self, slot: int) -> None:
         """Notes that a worker's calls are over."""
         self._drained.answer(slot)
+
+    def hear_closing(self, slot: int, step: str, left: int, limit_s: float) -> None:
+        """Takes in how far a worker is with its end."""
+        if slot in self._endings and self._endings[slot].hear(step, left, limit_s):
+            self._tell_closing(slot, step, left, limit_s)
 
     def hear_final(self, slot: int, second: dict[str, Any]) -> None:
         """Takes in a worker's final report: its data are safe."""
@@ -94,22 +109,21 @@ class Crew:
         self._drained, self._final = RollCall(slots), RollCall(slots)
         self._runner.send_message(handshake.END, {"drain_s": drain_s})
         self._drained.wait(drain_s + handshake.DRAIN_MARGIN_S)
+        self._endings = {slot: ClosingWatch(self._clock, MASTER_MARGIN_S) for slot in slots}
         self._runner.send_message(handshake.CLOSE, {})
         for slot in self._wait_for_reports():
-            self._tell_fault("worker_silent", f"worker {slot} sent no final report", "invalid")
+            detail = f"worker {slot} sent no final report: {self._endings[slot].in_words()}"
+            self._tell_fault("worker_silent", detail, "invalid")
 
     def hurry(self) -> None:
         """Waits no longer for calls to end by themselves."""
         self._drained.wait_no_longer()
 
     def _wait_for_reports(self) -> list[int]:
-        """Returns the workers that sent no final report. One that still sends records is given more time."""
-        now_s = self._clock.monotonic_s()
-        deadline_s, latest_s = now_s + handshake.CLOSE_S + handshake.DRAIN_MARGIN_S, now_s + LONGEST_SHIPPING_S
-        while (missing := self._final.wait(0.5)) and now_s < min(deadline_s, latest_s):
-            now_s = self._clock.monotonic_s()
-            if any(self._receiver.heard_within(slot, STILL_SENDING_S) for slot in missing):
-                deadline_s = max(deadline_s, now_s + handshake.CLOSE_S)
+        """Returns the workers that sent no final report, and make no progress towards it."""
+        while missing := self._final.wait(LOOK_S):
+            if all(self._endings[slot].is_overdue for slot in missing):
+                break
         return missing
 
     def _give_up(self, slot: int) -> None:

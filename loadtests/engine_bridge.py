@@ -20,7 +20,6 @@ from calls.bridge.messages import (
     AnyEvent,
     CallFinished,
     Configure,
-    Drain,
     EngineHealth,
     EngineTrouble,
     ListOpened,
@@ -31,6 +30,7 @@ from calls.bridge.messages import (
     SendMessage,
     SignIn,
     SignOut,
+    StillClosing,
     TargetSpec,
 )
 from calls.errors import BridgeError, EngineGone
@@ -99,14 +99,17 @@ class EngineBridge:
         tally: Tally,
         events: Any,
         on_trouble: Callable[[str, str, str], None],
+        on_closing: Callable[[str, int, float], None],
     ) -> None:
         """Starts and configures the engine. Raises EnvironmentLacks or BridgeError when it does not come up.
 
-        ``on_trouble`` is told (what, detail, severity) of what the run should know, once the engine is gone or worse.
+        ``on_trouble`` is told (what, detail, severity) of what the run should know, once the engine is gone or worse;
+        ``on_closing`` (step, what is left, its bound in seconds) of the engine's progress towards its end.
         """
         self._tally = tally
         self._request: Any = events.request
         self._on_trouble = on_trouble
+        self._on_closing = on_closing
         self.messages_in_flight = 0
         """Not yet acknowledged, and not yet given up."""
         self.lists_in_flight = 0
@@ -228,19 +231,20 @@ class EngineBridge:
             self._tally.lists_ok += 1
             self._fire("LIST", name, opened.took_ms, size_bytes=opened.size_bytes)
 
-    def close(self, grace_s: float, timeout_s: float) -> None:
+    def close(self, grace_s: float) -> None:
         """Hangs up what is left after ``grace_s``, flushes the records to disk, and ends the engine.
 
-        Raises EngineLost when it was gone already or did not end in time: records may be missing.
+        Takes as long as the engine makes progress. Raises EngineLost when it was gone already or got stuck: records
+        may be missing.
         """
         self._closing = True
         try:
-            self._client.request(Drain(timeout_s=grace_s), timeout_s)
+            self._client.drain(grace_s)
         except BridgeError as error:
             self._gone_told = True
             raise EngineLost(f"its engine could not be closed in order: {error}") from None
         finally:
-            self._client.close(timeout_s)
+            self._client.close()
 
     def _count_call(self, tier: Tier, future: Future[Any]) -> CallEnd:
         error = future.exception()
@@ -289,6 +293,8 @@ class EngineBridge:
             self._tally.engine_second(event.row)
         elif isinstance(event, EngineTrouble):
             self._on_trouble(f"engine_{event.code}", event.message, "note")
+        elif isinstance(event, StillClosing):
+            self._on_closing(event.step, event.left, event.limit_s)
 
     def _tell_gone(self, error: EngineGone) -> None:
         if not self._gone_told and not self._closing:

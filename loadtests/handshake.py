@@ -1,12 +1,14 @@
 """The end of a run, so that no worker's last report is lost.
 
 Locust sends ``quit`` and waits half a second; a worker that is still hanging up calls then reports to nobody. Here the
-master keeps the connection until every worker has said that it is done, in three steps, each bounded:
+master keeps the connection until every worker has said that it is done, in three steps, each bounded. How long the
+second may take is told by who takes it (``calls.bridge.closing``): no number here has to know how slow a link is.
 
     master                          worker
       end(drain_s)      ------->      starts nothing new, waits for its calls to end
                         <-------    drained(in_flight)
       close             ------->      its engine hangs up what is left, writes its last segment and exits
+                        <-------    closing(step, left, limit), each second of it
                         <-------    final(totals), again each second until it is acknowledged
       ack               ------->      may quit
 
@@ -30,15 +32,18 @@ FAULT = "ringfence_fault"
 END = "ringfence_end"
 DRAINED = "ringfence_drained"
 CLOSE = "ringfence_close"
+CLOSING = "ringfence_closing"
 FINAL = "ringfence_final"
 ACK = "ringfence_ack"
 TIME = "ringfence_time"
 TIME_IS = "ringfence_time_is"
 
-CLOSE_S = 12.0
-"""How long an engine may take to hang up what is left, flush and exit."""
+SHIP_S = 120.0
+"""How long the records of a remote worker may take to reach the master, counted from the last file that did."""
+FINAL_S = 15.0
+"""How long a worker repeats its final report to a master that does not acknowledge it. A living master does at once."""
 DRAIN_MARGIN_S = 5.0
-"""What the master waits beyond a worker's own bound."""
+"""What the master waits beyond the time that calls have to end by themselves."""
 
 
 class RollCall:

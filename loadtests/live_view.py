@@ -21,7 +21,8 @@ Severity = Literal["invalid", "fail", "note"]
 class LiveView:
     """The swarm's live file, for the terminal of ``ringfence run`` and for whoever follows a run.
 
-    Lines are ``{"event": "second", …}`` with the fields of ``SwarmView.second``, and one ``{"event": "end", …}``.
+    Lines are ``{"event": "second", …}`` with the fields of ``SwarmView.second``, ``{"event": "closing", …}`` of workers
+    that end, and one ``{"event": "end", …}``.
     """
 
     def __init__(self, run_folder: Path, view: SwarmView) -> None:
@@ -38,6 +39,10 @@ class LiveView:
         second = self._view.second(at_s, stage) | {"calls_wanted": wanted_calls, "visqol_p50": self.scores.score(0.5)}
         self.history.add(second)
         self._writer.emit("second", **second)
+
+    def closing(self, at_s: float, worker: int, step: str, left: int, limit_s: float) -> None:
+        """Writes how far a worker is with its end."""
+        self._writer.emit("closing", at_s=at_s, stage="drain", worker=worker, step=step, left=left, limit_s=limit_s)
 
     def end(self, at_s: float, **fields: Any) -> None:
         """Writes that no more will come, and how it ended."""

@@ -76,6 +76,7 @@ class SwarmMaster:
             (handshake.PRESENCE, self._on_presence),
             (handshake.FAULT, self._on_fault),
             (handshake.DRAINED, self._on_drained),
+            (handshake.CLOSING, self._on_closing),
             (handshake.FINAL, self._on_final),
             (handshake.TIME, self._on_time),
             (shipping.PIECE, self._on_piece),
@@ -103,7 +104,7 @@ class SwarmMaster:
             self._target = ready.target
         self.problem = ""
         self._folder, self._job, plan = ready.folder, ready.job, ready.job.plan
-        self._crew = Crew(self._runner, ready.job.slots, ready.folder.path, self._clock, self._fault)
+        self._crew = Crew(self._runner, ready.job.slots, ready.folder.path, self._clock, self._fault, self._closing)
         self._live, self._driver = LiveView(ready.folder.path, self._crew.view), None
         vars(options)[OPTION] = ready.job.to_wire()
         self.environment.host = ready.target.url
@@ -229,6 +230,10 @@ class SwarmMaster:
         if self._crew is not None:
             self._crew.hear_drained(msg.data["slot"])
 
+    def _on_closing(self, environment: Environment, msg: Any, **_kwargs: Any) -> None:
+        if self._crew is not None:
+            self._crew.hear_closing(msg.data["slot"], msg.data["step"], msg.data["left"], msg.data["limit_s"])
+
     def _on_final(self, environment: Environment, msg: Any, **_kwargs: Any) -> None:
         if self._crew is not None:
             self._crew.hear_final(msg.data["slot"], msg.data["second"])
@@ -337,6 +342,10 @@ class SwarmMaster:
             self.exit_with(ExitCode.FAIL)
         elif "invalid" in told:
             self.exit_with(ExitCode.INVALID)
+
+    def _closing(self, slot: int, step: str, left: int, limit_s: float) -> None:
+        if self._live is not None:
+            self._live.closing(self._clock.unix_s(), slot, step, left, limit_s)
 
     def _fault(self, what: str, detail: str, severity: Severity) -> None:
         if self._live is not None:

@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bedrock.clock import Clock
-
 logger = logging.getLogger(__name__)
 
 MARK = ".disk-mark"
@@ -45,27 +43,19 @@ class _Incoming:
 class Receiver:
     """Takes pieces of files into one run folder."""
 
-    def __init__(self, run_folder: Path, clock: Clock) -> None:
+    def __init__(self, run_folder: Path) -> None:
         self._folder = run_folder
-        self._clock = clock
         self._incoming: dict[str, _Incoming] = {}
         self._whole: dict[str, int] = {}
-        self._heard_at_s: dict[int, float] = {}
 
     @property
     def files(self) -> int:
         """How many files have come whole."""
         return len(self._whole)
 
-    def heard_within(self, slot: int, seconds: float) -> bool:
-        """Whether a worker has sent a piece of late: it is not done yet, and not lost either."""
-        heard_at_s = self._heard_at_s.get(slot)
-        return heard_at_s is not None and self._clock.monotonic_s() - heard_at_s < seconds
-
     def take(self, piece: dict[str, Any]) -> dict[str, Any] | None:
         """Keeps one piece. Returns the answer for its worker, None for a piece that is refused."""
         name, offset, data = piece["file"], piece["offset"], piece["data"]
-        self._heard_at_s[piece["slot"]] = self._clock.monotonic_s()
         if not _ALLOWED.fullmatch(name):
             logger.error("worker %s sends a file that has no place in a run folder: %r", piece["slot"], name[:200])
             return None

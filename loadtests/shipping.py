@@ -12,6 +12,7 @@ the master has it whole; what could not be sent stays, and the run says where.
 from __future__ import annotations
 
 import logging
+import math
 import shutil
 import zlib
 from collections.abc import Callable
@@ -43,7 +44,8 @@ class Shipper:
         self._answer: tuple[str, int] | None = None
         self._answered = Event()
         self._stopping = Event()
-        self.files_sent = 0
+        self._offset = 0
+        """How much of the file in hand has arrived."""
         self._greenlet = gevent.spawn(self._run)
 
     def hear(self, file: str, offset: int) -> None:
@@ -51,15 +53,28 @@ class Shipper:
         self._answer = (file, offset)
         self._answered.set()
 
-    def finish(self, timeout_s: float) -> list[Path]:
-        """Sends what is left, logs too, for the writers are done. Returns what the master does not have in time."""
+    def finish(self, patience_s: float, on_progress: Callable[[int], None] = lambda _left: None) -> list[Path]:
+        """Sends what is left, logs too, for the writers are done. Returns what the master does not have in the end.
+
+        Gives up once nothing more has arrived for ``patience_s``. ``on_progress`` hears how many bytes are left.
+        """
         self._stopping.set()
-        self._greenlet.join(timeout_s)
+        look_s = min(LOOK_EVERY_S, patience_s)
+        least, waited_s = math.inf, 0.0
+        while not self._greenlet.ready() and waited_s < patience_s:
+            if (left := self._bytes_left()) < least:
+                least, waited_s = left, 0.0
+                on_progress(left)
+            self._greenlet.join(look_s)
+            waited_s += look_s
         self._greenlet.kill()
-        left = [*self._segments(), *self._logs()]
-        if not left:
+        files = [*self._segments(), *self._logs()]
+        if not files:
             shutil.rmtree(self.folder, ignore_errors=True)
-        return left
+        return files
+
+    def _bytes_left(self) -> int:
+        return sum(path.stat().st_size for path in [*self._segments(), *self._logs()]) - self._offset
 
     def _run(self) -> None:
         while True:
@@ -94,8 +109,8 @@ class Shipper:
             )
             if not self._answered.wait(ANSWER_S) or self._answer is None or self._answer[0] != name:
                 continue
-            offset = self._answer[1]
+            offset = self._offset = self._answer[1]
             if offset >= len(data) and last:
                 path.unlink(missing_ok=True)
-                self.files_sent += 1
+                self._offset = 0
                 return

@@ -41,8 +41,6 @@ MASTER_SILENT_S = 15
 PRESENCE_S = 0.1
 PRESENCE_AT_LEAST_S = 1.0
 """Who is online and busy is told when it changed, at most ten times a second and at least once."""
-SHIP_S = 120.0
-"""How long the last records of a remote worker may take to reach the master."""
 LAST_LEGS_S = 5.0
 """When all callers have hung up, how long the news may take to their callees' ends of slow links."""
 
@@ -91,7 +89,13 @@ class WorkerRun:
             if problem is not None:
                 raise problem
             self._bridge = EngineBridge(
-                self.job, self.slot, self._place, self.tally, self.environment.events, self._on_trouble
+                self.job,
+                self.slot,
+                self._place,
+                self.tally,
+                self.environment.events,
+                self._on_trouble,
+                self._say_closing,
             )
         except RingfenceError as error:
             hint = f" ({error.hint})" if error.hint else ""
@@ -218,7 +222,7 @@ class WorkerRun:
                 return
             try:
                 if self._bridge is not None:
-                    self._bridge.close(0.0 if self._in_flight() else LAST_LEGS_S, handshake.CLOSE_S)
+                    self._bridge.close(0.0 if self._in_flight() else LAST_LEGS_S)
             except EngineLost as error:
                 if self.tally.engine:
                     self._say_fault("engine_not_closed", f"worker {self.slot}: {error}", "invalid")
@@ -228,7 +232,7 @@ class WorkerRun:
             self._say_statistics()
             final = {"slot": self.slot, "second": self.tally.take_second()}
             said = handshake.repeat_until(
-                self.acknowledged, lambda: self._send(handshake.FINAL, final), every_s=1.0, timeout_s=handshake.CLOSE_S
+                self.acknowledged, lambda: self._send(handshake.FINAL, final), every_s=1.0, timeout_s=handshake.FINAL_S
             )
             if not said:
                 logger.warning("The master has not acknowledged this worker's final report")
@@ -244,7 +248,9 @@ class WorkerRun:
             runner.send_message("stats", data)
 
     def _ship_the_rest(self) -> None:
-        if self.shipper is not None and (left := self.shipper.finish(SHIP_S)):
+        if self.shipper is None:
+            return
+        if left := self.shipper.finish(handshake.SHIP_S, self._say_shipping):
             detail = (
                 f"worker {self.slot}: {len(left)} files did not reach the master; they are in {self._place.records}"
             )
@@ -306,6 +312,12 @@ class WorkerRun:
             self.tally.engine = {}
             self.presence.sign_out_all()
         self._say_fault(what, f"worker {self.slot}: {detail}", severity)
+
+    def _say_closing(self, step: str, left: int, limit_s: float) -> None:
+        self._send(handshake.CLOSING, {"slot": self.slot, "step": step, "left": left, "limit_s": limit_s})
+
+    def _say_shipping(self, left: int) -> None:
+        self._say_closing("shipping records", left, handshake.SHIP_S)
 
     def _say_fault(self, what: str, detail: str, severity: str) -> None:
         logger.error("%s: %s", what, detail)

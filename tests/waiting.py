@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 PATIENCE = float(os.environ.get("RINGFENCE_TEST_PATIENCE", "1"))
 HANG_LIMIT_S = 300.0 * PATIENCE
@@ -31,6 +31,16 @@ async def eventually_async(holds: Callable[[], object], within_s: float = HANG_L
     """Does the same in an event loop, which goes on meanwhile."""
     deadline_s = time.monotonic() + within_s
     while not holds():
+        if time.monotonic() > deadline_s:
+            return False
+        await asyncio.sleep(POLL_S)
+    return True
+
+
+async def eventually_awaited(holds: Callable[[], Awaitable[object]], within_s: float = HANG_LIMIT_S) -> bool:
+    """Does the same with a question that has to be awaited, such as one to another process."""
+    deadline_s = time.monotonic() + within_s
+    while not await holds():
         if time.monotonic() > deadline_s:
             return False
         await asyncio.sleep(POLL_S)

@@ -29,18 +29,23 @@ import zmq
 
 from bedrock.child_process import ChildProcess
 from bedrock.child_process import spawn as spawn_process
+from bedrock.clock import Clock, SystemClock
 from bedrock.errors import EnvironmentLacks
+from calls.bridge.closing import ENGINE_MARGIN_S, ClosingWatch
 from calls.bridge.messages import (
     PROTOCOL,
     AnyCommand,
     AnyEvent,
     AnyReply,
+    Drain,
+    Drained,
     EngineHealth,
     Event,
     FromEngine,
     Refused,
     Reply,
     Shutdown,
+    StillClosing,
     ToEngine,
 )
 from calls.errors import BridgeError, EngineGone, EngineRefused, EngineSilent
@@ -49,13 +54,12 @@ logger = logging.getLogger(__name__)
 
 READY_S = 120.0
 """A machine under load takes a while to start Python and import all; an engine that cannot start ends, and says so."""
-SILENT_S = 15.0
+SILENT_S = ENGINE_MARGIN_S
 """A configured engine writes a health row every second; one that says nothing for so long is stuck."""
 EVENTS_KEPT = 20_000
-STOP_S = 30.0
-"""An engine ends by itself within its own limits: 5 s for what a cut-off call still does, 5 s for the last scores of
-probes and 3 s for the rest of their rows, each on a machine that may be busy. One that is stuck is killed after this.
-"""
+EXIT_S = 15.0
+"""For the process to be gone once it has said that everything is written."""
+LOOK_S = 0.2
 
 OnEvent = Callable[[AnyEvent], None]
 
@@ -64,7 +68,13 @@ class EngineClient:
     """One engine process. Every public method may be called from any thread or greenlet."""
 
     def __init__(
-        self, child: ChildProcess, ipc: str, zmq_module: ModuleType, on_event: OnEvent | None, silent_s: float
+        self,
+        child: ChildProcess,
+        ipc: str,
+        zmq_module: ModuleType,
+        on_event: OnEvent | None,
+        silent_s: float = SILENT_S,
+        clock: Clock | None = None,
     ) -> None:
         self.child = child
         self.events: queue.Queue[AnyEvent] = queue.Queue()
@@ -80,6 +90,7 @@ class EngineClient:
         self._unsent: deque[bytes] = deque()
         self._guard = threading.Lock()
         self._closing = False
+        self._watch = ClosingWatch(clock or SystemClock(), ENGINE_MARGIN_S)
         self._beats = False
         self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._encoder = msgspec.msgpack.Encoder()
@@ -162,20 +173,46 @@ class EngineClient:
         """The engine runs, as far as is known here."""
         return self.failure is None
 
-    def close(self, timeout_s: float = STOP_S) -> None:
-        """Ends the engine, its files flushed, and the client. Safe to call twice."""
+    def drain(self, grace_s: float) -> Drained:
+        """Has no new calls taken, lets those that are on end for ``grace_s``, and hangs up the rest; rows are on disk.
+
+        Waits for as long as the engine makes progress. Raises EngineGone, or EngineSilent when it makes none.
+        """
+        drained: Drained = self._end_with(Drain(timeout_s=grace_s))
+        return drained
+
+    def close(self, timeout_s: float | None = None) -> None:
+        """Ends the engine, its files flushed, and the client. Safe to call twice.
+
+        Waits for as long as the engine makes progress, or for ``timeout_s`` when nothing of it is worth the wait.
+        """
         if self.failure is None:
             with contextlib.suppress(BridgeError):
-                self.request(Shutdown(), timeout_s)
+                if timeout_s is None:
+                    self._end_with(Shutdown())
+                else:
+                    self.request(Shutdown(), timeout_s)
         with self._guard:
             closed, self._closing = self._closing, True
             if not closed:
                 os.eventfd_write(self._wake, 1)
         self._thread.join()
-        self.child.stop(timeout_s)
+        self.child.stop(EXIT_S if timeout_s is None else timeout_s)
         if not closed:
             os.close(self._wake)
             _remove(Path(self._ipc.removeprefix("ipc://")).parent)
+
+    def _end_with(self, command: Drain | Shutdown) -> Any:
+        self._watch.begin()
+        future = self.submit(command)
+        while True:
+            try:
+                return future.result(LOOK_S)
+            except FutureTimeout:
+                if not self._watch.is_overdue:
+                    continue
+            future.cancel()
+            raise EngineSilent(f"{self.child.name} is stuck in {type(command).__name__}: {self._watch.in_words()}")
 
     def _serve(self) -> None:
         context = self._zmq.Context()
@@ -235,6 +272,8 @@ class EngineClient:
 
     def _tell(self, event: AnyEvent) -> None:
         self._beats = self._beats or isinstance(event, EngineHealth)
+        if isinstance(event, StillClosing):
+            self._watch.hear(event.step, event.left, event.limit_s)
         if self._on_event is not None:
             try:
                 self._on_event(event)

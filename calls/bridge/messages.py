@@ -10,7 +10,7 @@ import msgspec
 from calls.record import Blame, HealthRow, LegRecord, MessageRow, Tier
 from calls.targets.lists import LookAt
 
-PROTOCOL = 1
+PROTOCOL = 2
 """Both ends are of one version; an engine tells its own when it is ready."""
 
 
@@ -158,14 +158,17 @@ class HangUp(Command, frozen=True, kw_only=True):
 class Drain(Command, frozen=True, kw_only=True):
     """No new calls; those that are on may end by themselves for ``timeout_s``, then they are hung up.
 
-    Replied with Drained when none is left and every row is on disk.
+    Replied with Drained when none is left and every row is on disk; StillClosing tells how far it is.
     """
 
     timeout_s: float
 
 
 class Shutdown(Command, frozen=True, kw_only=True):
-    """Ends the engine. Calls that are on are written as failed, blame generator. Replied with Done, then it exits."""
+    """Ends the engine. Calls that are on are written as failed, blame generator. Replied with Done, then it exits.
+
+    StillClosing tells how far it is.
+    """
 
 
 # Replies.
@@ -295,9 +298,19 @@ class EngineTrouble(Event, frozen=True, kw_only=True):
     message: str
 
 
+class StillClosing(Event, frozen=True, kw_only=True):
+    """Once a second while the engine drains or ends: what it waits for, and how long it lets that take."""
+
+    step: str
+    left: int
+    """How much of the step is still to do."""
+    limit_s: float
+    """The engine gives the step up by itself when there was no progress for so long."""
+
+
 AnyCommand = Configure | SignIn | SignOut | PlaceCall | SendMessage | OpenList | Snapshot | HangUp | Drain | Shutdown
 AnyReply = Done | Refused | SignedIn | CallFinished | MessageDone | ListOpened | PersonSnapshot | Drained
-AnyEvent = LegFinished | EngineHealth | EngineTrouble
+AnyEvent = LegFinished | EngineHealth | EngineTrouble | StillClosing
 
 
 class ToEngine(msgspec.Struct, frozen=True, array_like=True):

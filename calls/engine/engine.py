@@ -33,10 +33,11 @@ from calls.bridge.messages import (
     SignOut,
     Snapshot,
 )
+from calls.engine.closing import GRACE_S, SOCKETS_S, WRITE_S, StepTeller, finish_all, hang_up_limit_s
 from calls.engine.context import Context, Identity
 from calls.engine.leg import CallLeg
 from calls.engine.lists import open_list
-from calls.engine.people import GRACE_S, Person, finish_all
+from calls.engine.people import Person
 from calls.engine.probe_desk import ProbeDesk
 from calls.engine.recorder import Recorder
 from calls.engine.second_hand import SecondHand
@@ -73,6 +74,7 @@ class Engine:
         self._second_hand: asyncio.Task[None] | None = None
         self._draining = False
         self._closed = False
+        self._closing = StepTeller(tell)
         self._handlers: dict[type[AnyCommand], Callable[[Any], Awaitable[AnyReply]]] = {
             Configure: self._configure,
             SignIn: self._sign_in,
@@ -101,16 +103,23 @@ class Engine:
         if self._closed:
             return
         self._closed = self._draining = True
-        await finish_all(self._tasks(), 0.0)
-        await asyncio.gather(*(person.sign_out() for person in self._people.values()), return_exceptions=True)
+        async with self._closing.step("cutting calls off", GRACE_S, self._calls_left):
+            await finish_all(self._tasks(), 0.0)
+        leaving = [asyncio.create_task(person.sign_out()) for person in self._people.values()]
+        limit_s = self._hang_up_limit_s() + GRACE_S + SOCKETS_S
+        async with self._closing.step("signing out", limit_s, lambda: sum(not one.done() for one in leaving)):
+            await asyncio.gather(*leaving, return_exceptions=True)
         if self._second_hand is not None:
             self._second_hand.cancel()
             await asyncio.wait({self._second_hand})
         if self._configured is not None:
-            await self._configured.target.close()
-            await self._configured.media.close()
-        await self._recorder.close()
-        await self._probes.close()
+            async with self._closing.step("closing sockets", SOCKETS_S, lambda: 1):
+                await self._configured.target.close()
+                await self._configured.media.close()
+        async with self._closing.step("writing rows", WRITE_S, lambda: 1):
+            await self._recorder.close()
+        async with self._closing.step("scoring probes", self._probes.close_limit_s, lambda: 1):
+            await self._probes.close()
 
     @property
     def _context(self) -> Context:
@@ -226,14 +235,24 @@ class Engine:
         tasks = self._tasks()
         left = set(tasks)
         if left:
-            _, left = await asyncio.wait(left, timeout=command.timeout_s)
+            async with self._closing.step("letting calls end", command.timeout_s, self._calls_left):
+                _, left = await asyncio.wait(left, timeout=command.timeout_s)
         for person in self._people.values():
             person.leave("drained")
         forced = len(left)
-        patience_s = max((person.limits.confirm_s for person in self._people.values()), default=0.0)
-        await finish_all(self._tasks(), patience_s + GRACE_S)
-        await self._recorder.flush()
+        limit_s = self._hang_up_limit_s()
+        async with self._closing.step("hanging up", limit_s + GRACE_S, self._calls_left):
+            await finish_all(self._tasks(), limit_s)
+        async with self._closing.step("writing rows", WRITE_S, lambda: 1):
+            await self._recorder.flush()
         return Drained(ended=len(tasks), forced=forced)
+
+    def _hang_up_limit_s(self) -> float:
+        devices = (device for person in self._people.values() for device in person.devices())
+        return hang_up_limit_s(max((device.limits.confirm_s for device in devices), default=0.0))
+
+    def _calls_left(self) -> int:
+        return len(self._tasks())
 
     async def _shut_down(self, _command: Shutdown) -> Done:
         await self.close()

@@ -17,6 +17,7 @@ from calls.bridge.messages import PersonSpec, PlaceCall
 from calls.call_rules import ANSWERED_ELSEWHERE, CallState, Told
 from calls.engine.callee import CalleeLeg
 from calls.engine.caller import CallerLeg
+from calls.engine.closing import finish_all, hang_up_limit_s
 from calls.engine.context import Context
 from calls.engine.expectation import is_rough
 from calls.engine.leg import POOR_RTT_MS, CallLeg
@@ -183,7 +184,7 @@ class Person:
         """Leaves every call and waits for its row; what does not end by itself within its limits is cut off."""
         for leg in self.calls.values():
             leg.leave(reason)
-        await finish_all(self._tasks, self.limits.confirm_s + GRACE_S)
+        await finish_all(self._tasks, hang_up_limit_s(self.limits.confirm_s))
 
     def tasks(self) -> Iterable[asyncio.Task[LegRecord]]:
         """Returns the calls that are on, as tasks."""
@@ -268,23 +269,6 @@ class Person:
     def _report(self, task: asyncio.Task[LegRecord]) -> None:
         if not task.cancelled() and task.exception() is None and task.result().reason != ANSWERED_ELSEWHERE:
             self._on_leg_finished(task.result())
-
-
-GRACE_S = 5.0
-"""What a call may take for its media's end and its row, after its last limit."""
-
-
-async def finish_all(tasks: Iterable[asyncio.Task[LegRecord]], timeout_s: float) -> int:
-    """Waits for ``tasks``; cuts off what is left after ``timeout_s``, and returns how many that were."""
-    waiting = set(tasks)
-    if not waiting:
-        return 0
-    _, left = await asyncio.wait(waiting, timeout=timeout_s)
-    for task in left:
-        task.cancel()
-    if left:
-        await asyncio.wait(left, timeout=GRACE_S)
-    return len(left)
 
 
 def is_poor(profile: NetworkProfile | None, rtt_ms: float | None) -> bool:

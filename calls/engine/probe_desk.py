@@ -45,6 +45,11 @@ class ProbeDesk:
         self._broken = False
 
     @property
+    def close_limit_s(self) -> float:
+        """How long ``close`` may take."""
+        return self._last_scores_s + 3 * LAST_WORDS_S
+
+    @property
     def pid(self) -> int | None:
         """Of the judge; None before there is one."""
         return self._child.pid if self._child is not None else None

@@ -11,6 +11,7 @@ import contextlib
 import os
 import selectors
 import signal
+import subprocess
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -23,12 +24,14 @@ from ringfence.orchestration.progress import Progress
 from ringfence.orchestration.run_folder import RunFolder
 from ringfence.orchestration.screen import Screen
 from ringfence.orchestration.swarm import SwarmProcesses, start_swarm
+from ringfence.orchestration.swarm_end import SwarmEnd
 from ringfence.orchestration.target import Target, start_target
 from ringfence.plan import Plan
 
 TICK_S = 0.5
-SWARM_DRAIN_S = 90.0
-"""Longest talk (60 s), its set-up, and the workers' last reports."""
+WORKER_ALONE_S = 90.0
+"""A worker whose master is dead tells nobody how far it is. Its engine's steps add up to 50 s on the slowest link, and
+its last report, which nobody acknowledges, takes 15 s."""
 MATRIX_OK_EXITS = frozenset({0, 1})
 """pytest: all passed, some failed. Cells judge themselves; these are no fault of the harness."""
 
@@ -50,7 +53,7 @@ class Conductor:
     selector: selectors.BaseSelector = field(default_factory=selectors.DefaultSelector)
     _watched: dict[int, ChildProcess] = field(default_factory=dict)
     _matrix_done: bool = False
-    _swarm_told_to_end_at_s: float | None = None
+    _swarm_end: SwarmEnd | None = None
     _stop_reason: str = ""
 
     def __post_init__(self) -> None:
@@ -149,13 +152,20 @@ class Conductor:
     def _end_swarm_in_time(self) -> None:
         assert self.swarm is not None
         matrix_over = self.plan.written.matrix is None or self._matrix_done
-        now_s = self.clock.monotonic_s()
-        if matrix_over and self._swarm_told_to_end_at_s is None and self._swarm_is_in_its_open_stage():
+        section = self.plan.written.swarm
+        if matrix_over and self._swarm_end is None and section is not None and self._swarm_is_in_its_open_stage():
             self.screen.say("nothing else is running: the swarm hangs up")
             self.swarm.master.signal(signal.SIGUSR1)
-            self._swarm_told_to_end_at_s = now_s
-        elif self._swarm_told_to_end_at_s is not None and now_s - self._swarm_told_to_end_at_s > SWARM_DRAIN_S:
-            self._stop("swarm_drain", f"the swarm did not end within {SWARM_DRAIN_S:.0f} s of being told", "invalid")
+            self._swarm_end = SwarmEnd(self.clock, section.effective_drain_s)
+        elif self._swarm_end is not None:
+            self._hear_of_the_end(self._swarm_end)
+            if self._swarm_end.is_overdue:
+                detail = f"the swarm was told to end and makes no progress: {self._swarm_end.in_words()}"
+                self._stop("swarm_drain", detail, "invalid")
+
+    def _hear_of_the_end(self, end: SwarmEnd) -> None:
+        for line in self.progress.take_closing():
+            end.hear(line)
 
     def _swarm_is_in_its_open_stage(self) -> bool:
         section = self.plan.written.swarm
@@ -204,14 +214,32 @@ class Conductor:
         if self.matrix is not None:
             self.matrix.stop()
         if self.swarm is not None:
-            self.swarm.master.stop(timeout_s=20)
-            for worker in self.swarm.workers:
-                worker.stop(timeout_s=10)
+            self._end_swarm(self.swarm)
         if self.target is not None and self.target.process is not None:
             self.target.process.stop(timeout_s=10)
         for descriptor in self._watched:
             os.close(descriptor)
         self._watched.clear()
+
+    def _end_swarm(self, swarm: SwarmProcesses) -> None:
+        """Has the master end its workers, for as long as they make progress; then the workers that it left."""
+        if swarm.master.is_running():
+            end = SwarmEnd(self.clock, 0.0)
+            swarm.master.signal(signal.SIGTERM)
+            while not end.is_overdue:
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    swarm.master.popen.wait(TICK_S)
+                    break
+                self.progress.read()
+                self._hear_of_the_end(end)
+        swarm.master.stop(timeout_s=0)
+        deadline_s = self.clock.monotonic_s() + WORKER_ALONE_S
+        for worker in swarm.workers:
+            worker.signal(signal.SIGTERM)
+        for worker in swarm.workers:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                worker.popen.wait(max(0.0, deadline_s - self.clock.monotonic_s()))
+            worker.stop(timeout_s=0)
 
 
 @contextlib.contextmanager

@@ -35,6 +35,7 @@ class Progress:
     cells: dict[str, CellProgress] = field(default_factory=dict)
     peak_concurrent: int = 0
     swarm_ended: bool = False
+    _closing: list[dict[str, Any]] = field(default_factory=list)
     _news: list[str] = field(default_factory=list)
     _swarm: LiveReader = field(init=False)
     _matrix: LiveReader = field(init=False)
@@ -57,6 +58,8 @@ class Progress:
             elif line.get("event") == "judged":
                 reason = f": {line['reason']}" if line.get("reason") else ""
                 self._news.append(f"stage {line.get('stage')}: {line.get('verdict')}{reason}")
+            elif line.get("event") == "closing":
+                self._closing.append(line)
             elif line.get("event") == "end":
                 self.swarm_ended = True
         for line in self._matrix.read_new():
@@ -66,6 +69,11 @@ class Progress:
         """Returns what was said since the last call: how the steps of a load were judged."""
         news, self._news = self._news, []
         return news
+
+    def take_closing(self) -> list[dict[str, Any]]:
+        """Returns what workers said since the last call of how far they are with their end."""
+        closing, self._closing = self._closing, []
+        return closing
 
     def _take_matrix(self, line: dict[str, Any]) -> None:
         event = line.get("event")

@@ -10,7 +10,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +17,7 @@ from typing import Any
 
 import duckdb
 import psutil
+from waiting import HANG_LIMIT_S, eventually
 
 PROJECT = Path(__file__).parent.parent.parent
 PLAN = """
@@ -124,22 +124,23 @@ class Swarm:
         live = self.run / "live" / "swarm.jsonl"
         return [json.loads(line) for line in live.read_text().splitlines()] if live.exists() else []
 
-    def wait_for(
-        self, condition: Callable[[dict[str, Any]], bool], timeout_s: float = 90, *, after: int = 0
-    ) -> dict[str, Any]:
+    def wait_for(self, condition: Callable[[dict[str, Any]], bool], *, after: int = 0) -> dict[str, Any]:
         """Returns the first second of the live file, from line ``after`` on, for which ``condition`` holds."""
-        deadline_s = time.monotonic() + timeout_s
-        while time.monotonic() < deadline_s:
-            for second in self.seconds()[after:]:
-                if condition(second):
-                    return second
-            if self.master.poll() is not None:
-                break
-            time.sleep(0.1)
-        raise AssertionError(f"never seen in the live file; last: {self.seconds()[-1:]}\n{self.log()[-3000:]}")
+        found: list[dict[str, Any]] = []
 
-    def wait(self, timeout_s: float = 90) -> int:
-        return self.master.wait(timeout_s)
+        def seen() -> bool:
+            is_over = self.master.poll() is not None  # asked first: what was written before the end is still read
+            found.extend(second for second in self.seconds()[after:] if condition(second))
+            return bool(found) or is_over
+
+        eventually(seen)
+        if not found:
+            raise AssertionError(f"never seen in the live file; last: {self.seconds()[-1:]}\n{self.log()[-3000:]}")
+        return found[0]
+
+    def wait(self) -> int:
+        """Returns how the master ended."""
+        return self.master.wait(HANG_LIMIT_S)
 
     def faults(self) -> list[dict[str, Any]]:
         file = self.run / "faults.jsonl"
@@ -182,4 +183,4 @@ def swarm_in(folder: Path) -> Iterator[Swarm]:
         for process in swarm.processes:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
-            process.wait(10)
+            process.wait(HANG_LIMIT_S)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from waiting import HANG_LIMIT_S
 
 from calls.record import Blame, HealthRow, LegRecord, MessageRow, Outcome, Side, Stage, Tier
 from calls.segments import SegmentWriter
@@ -241,7 +242,7 @@ def test_the_judge_is_a_program(run: Run) -> None:
     here = run.judge()
     said = subprocess.run(
         [sys.executable, "-m", "loadtests.shapes.judging"], input=msgspec.json.encode(run.order(10, 30)),
-        stdout=subprocess.PIPE, check=True, timeout=50, cwd=Path(__file__).parent.parent.parent,
+        stdout=subprocess.PIPE, check=True, timeout=HANG_LIMIT_S, cwd=Path(__file__).parent.parent.parent,
     ).stdout  # fmt: skip
     assert msgspec.json.decode(said, type=Judgement) == here
 

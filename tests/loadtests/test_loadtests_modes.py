@@ -20,7 +20,7 @@ def test_forked_processes_write_locusts_own_files(tmp_path: Path) -> None:
             "--plan", str(write_plan(tmp_path, people=24, calls=4, hold_s=5)), "--run-folder", str(swarm.run),
             "--html", str(tmp_path / "locust.html"), "--csv", str(tmp_path / "locust"),
         )  # fmt: skip
-        assert swarm.wait(90) == 0
+        assert swarm.wait() == 0
         assert set(swarm.seconds()[-1]["started_by_worker"]) == {"0", "1"}
         rows = swarm.statistics(tmp_path / "locust", "CALL")
         assert int(rows["setup (packets)"]["Request Count"]) == swarm.seconds()[-1]["completed"] > 0
@@ -40,7 +40,7 @@ def test_a_service_that_dies_mid_run_is_the_runs_failure(tmp_path: Path) -> None
         service.kill()
         swarm.wait_for(lambda second: second["failed"] > 0)
         swarm.master.send_signal(signal.SIGUSR1)
-        assert swarm.wait(90) == 1
+        assert swarm.wait() == 1
         (fault,) = swarm.faults()
         assert (fault["what"], fault["severity"]) == ("service_lost", "fail")
         failed = [leg for leg in swarm.legs() if leg["outcome"] == "failed" and leg["side"] == "caller"]

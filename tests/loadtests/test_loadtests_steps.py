@@ -18,12 +18,16 @@ pytestmark = [pytest.mark.patient, pytest.mark.integration]
 TOKEN = "steps"
 SLO = """
 [limits]
-setup_limit_s = 2.0
-[validity]   # of a machine that runs other tests beside this one
+setup_limit_s = 20.0
+[validity]   # bounds that no machine breaks, however slow: what is judged is the service
+send_late_p99_ms_max = 100000
 send_late_seconds_ratio_max = 1.0
 send_late_legs_ratio_max = 1.0
+datagrams_dropped_max = 1000000
+health_gap_s_max = 100000
+lost_halves_ratio_max = 1.0
 busy_seconds_ratio_max = 1.0
-starts_dropped_ratio_max = 0.5
+starts_dropped_ratio_max = 1.0
 [[rule]]
 name = "calls complete"
 metric = "completion_ratio"
@@ -45,7 +49,10 @@ messages_per_person_per_min = 0
 """
 STEPS = "rise_s = 0.3\nsettle_s = 0.2\nhold_s = 3\nmax_hold_s = 9\n"
 KNEE = PLAN + f'shape = "knee"\n[swarm.knee]\nstart_calls = 3\nmax_calls = 12\ngrowth = 4\nrefine = 0\n{STEPS}'
-ROLLOUT = PLAN + f'shape = "rollout"\n[swarm.rollout]\npeak_calls = 12\nshadow = 0\nshares = [0.4, 0.8, 1.0]\n{STEPS}'
+ROLLOUT = (
+    PLAN.replace("people = 120", "people = 170")
+    + f'shape = "rollout"\n[swarm.rollout]\npeak_calls = 16\nshadow = 0\nshares = [0.2, 0.8, 1.0]\n{STEPS}'
+)
 RATE_LIMIT_PER_S = 6.0
 
 
@@ -57,7 +64,7 @@ def start(swarm: Swarm, plan: str) -> None:
 
 
 def wait_for_stage(swarm: Swarm, stage: str) -> None:
-    swarm.wait_for(lambda line: line["event"] == "second" and line["stage"] == stage, timeout_s=80)
+    swarm.wait_for(lambda line: line["event"] == "second" and line["stage"] == stage)
 
 
 def switch(swarm: Swarm, **fault: Any) -> None:
@@ -72,7 +79,7 @@ def test_a_knee_search_finds_the_rate_that_the_service_is_limited_to(tmp_path: P
         start(swarm, KNEE)
         wait_for_stage(swarm, "3 calls")
         switch(swarm, rate_limit_per_s=RATE_LIMIT_PER_S)
-        assert swarm.wait(120) == 0, swarm.log()[-3000:]
+        assert swarm.wait() == 0, swarm.log()[-3000:]
         knee = msgspec.json.decode((swarm.run / "knee.json").read_bytes(), type=KneeResult)
         assert (knee.ended, knee.verdict, knee.low_calls, knee.high_calls) == ("broke", "PASS", 3, 12)
         assert knee.low_setups_per_s is not None
@@ -90,15 +97,16 @@ def test_a_knee_search_finds_the_rate_that_the_service_is_limited_to(tmp_path: P
         assert not summary.rules[1].required, "the SLO of the whole run was broken on purpose"
 
 
-def test_a_rollout_stops_at_the_stage_in_which_the_service_became_slow(tmp_path: Path) -> None:
+def test_a_rollout_stops_at_the_stage_that_the_service_cannot_carry(tmp_path: Path) -> None:
+    """3.2 calls ask for some 4 invitations a second, 12.8 for some 16: whenever the limit comes, the first passes."""
     with swarm_in(tmp_path) as swarm:
         start(swarm, ROLLOUT)
-        wait_for_stage(swarm, "80 %")
-        switch(swarm, answer_delay_ms=7000)
-        assert swarm.wait(120) == 1, swarm.log()[-3000:]
+        wait_for_stage(swarm, "20 %")
+        switch(swarm, rate_limit_per_s=RATE_LIMIT_PER_S)
+        assert swarm.wait() == 1, swarm.log()[-3000:]
         rollout = msgspec.json.decode((swarm.run / "rollout.json").read_bytes(), type=RolloutResult)
-        assert (rollout.verdict, rollout.ended, rollout.stages) == ("FAIL", "failed", ["40 %", "80 %", "100 %"])
-        assert [(step.name, step.judgement.verdict) for step in rollout.steps] == [("40 %", "PASS"), ("80 %", "FAIL")]
+        assert (rollout.verdict, rollout.ended, rollout.stages) == ("FAIL", "failed", ["20 %", "80 %", "100 %"])
+        assert [(step.name, step.judgement.verdict) for step in rollout.steps] == [("20 %", "PASS"), ("80 %", "FAIL")]
         assert rollout.sentence.startswith("the rollout stopped at stage '80 %': calls complete: completion_ratio")
         summary = summarize(swarm.run, load_slo(tmp_path / "slo.toml"))
         assert summary.verdict == "FAIL"

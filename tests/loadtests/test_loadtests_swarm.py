@@ -8,8 +8,10 @@ import socket
 import sqlite3
 from pathlib import Path
 
+import psutil
 import pytest
 from swarm_process import Swarm, free_port, swarm_in, write_plan
+from waiting import HANG_LIMIT_S, eventually
 
 pytestmark = [pytest.mark.patient, pytest.mark.integration]
 
@@ -29,7 +31,7 @@ def test_a_drain_keeps_every_record_of_two_workers(tmp_path: Path) -> None:
         swarm.wait_for(lambda second: second["stage"] == "hold" and second["completed"] >= 4)
         swarm.master.send_signal(signal.SIGUSR1)
         assert swarm.wait() == 0
-        assert [worker.wait(10) for worker in swarm.processes[1:]] == [0, 0]
+        assert [worker.wait(HANG_LIMIT_S) for worker in swarm.processes[1:]] == [0, 0]
         end = swarm.seconds()[-1]
         assert end["event"] == "end"
         assert end["interrupted"] is False
@@ -49,12 +51,12 @@ def test_a_drain_keeps_every_record_of_two_workers(tmp_path: Path) -> None:
 def test_killed_workers_and_engines_are_counted_and_the_rest_carries_on(tmp_path: Path) -> None:
     with swarm_in(tmp_path) as swarm:
         swarm.start_distributed(write_plan(tmp_path, calls=9, people=60, probes=1), workers=3)
-        swarm.wait_for(lambda second: second["stage"] == "hold" and second["completed"] >= 2)
+        swarm.wait_for(lambda one: one["stage"] == "hold" and one["completed"] >= 2 and one["calls_active"] >= 6)
         engine_of_killed = swarm.engine_of(swarm.processes[1])
         swarm.processes[1].kill()
         swarm.engine_of(swarm.processes[2]).kill()
         lost = swarm.wait_for(lambda second: second["workers_lost"] == 1 and second["starts_dropped"] > 0)
-        engine_of_killed.wait(5)
+        engine_of_killed.wait(HANG_LIMIT_S)
         swarm.wait_for(lambda second: second["started"] > lost["started"])
         swarm.master.send_signal(signal.SIGINT)
         assert swarm.wait() == 130
@@ -68,12 +70,16 @@ def test_killed_workers_and_engines_are_counted_and_the_rest_carries_on(tmp_path
         assert any(leg["outcome"] == "completed" for leg in swarm.legs())
 
 
-def test_one_process_alone_runs_a_plan_to_its_end(tmp_path: Path) -> None:
+def test_one_process_alone_runs_a_plan_and_shows_its_people_their_lists(tmp_path: Path) -> None:
     with swarm_in(tmp_path) as swarm:
-        plan = write_plan(tmp_path, people=24, calls=4, hold_s=6, visits=12, pasts=(1000, 10_000))
+        plan = write_plan(tmp_path, people=24, calls=4, visits=12, pasts=(1000, 10_000))
         files = "--run-folder", str(swarm.run), "--csv", str(tmp_path / "locust")
         swarm.start("--headless", "--only-summary", "--plan", str(plan), *files)
-        assert swarm.wait(90) == 0
+        kinds = {"threads", "thread", "calls"}
+        swarm.wait_for(lambda one: one["stage"] == "hold" and one["completed"] > 0 and one["lists_ok"] >= 24)
+        assert eventually(lambda: {page["look_at"] for page in swarm.records("lists") if page["heavy_past"]} == kinds)
+        swarm.master.send_signal(signal.SIGUSR1)
+        assert swarm.wait() == 0
         end = swarm.seconds()[-1]
         assert end["completed"] > 0
         assert len([leg for leg in swarm.legs() if leg["side"] == "caller"]) == end["started"]
@@ -86,7 +92,7 @@ def test_one_process_alone_runs_a_plan_to_its_end(tmp_path: Path) -> None:
         kept = swarm.records("lists")
         assert len(kept) == end["lists_ok"]
         assert all(page["ok"] and page["took_ms"] > 0 for page in kept)
-        assert {page["look_at"] for page in kept if page["heavy_past"]} == {"threads", "thread", "calls"}
+        assert {page["look_at"] for page in kept if page["heavy_past"]} == kinds
         heavy = {name: row for name, row in lists.items() if name.endswith(" (heavy past)")}
         assert set(heavy) == {"threads (heavy past)", "open thread (heavy past)", "missed calls (heavy past)"}
         assert float(heavy["threads (heavy past)"]["Average Content Size"]) > 10_000, "whole pages of a hundred threads"
@@ -122,18 +128,15 @@ def test_what_cannot_start_says_why(
 
 
 def test_the_ports_are_bound_to_loopback_only(tmp_path: Path) -> None:
-    import psutil
-
     with swarm_in(tmp_path) as swarm:
         web, bridge = free_port(), free_port()
         swarm.start("--master", "--web-port", str(web), "--master-bind-port", str(bridge))
         worker = swarm.start("--worker", "--master-port", str(bridge))
-        listening: set[tuple[str, int]] = set()
-        for _ in range(200):
+
+        def listening() -> set[tuple[str, int]]:
             connections = psutil.Process(swarm.master.pid).net_connections()
-            listening = {one.laddr for one in connections if one.status == psutil.CONN_LISTEN}
-            if len(listening) == 2:
-                break
-            with pytest.raises(psutil.TimeoutExpired):
-                psutil.Process(worker.pid).wait(0.1)
-        assert listening == {("127.0.0.1", web), ("127.0.0.1", bridge)}
+            return {one.laddr for one in connections if one.status == psutil.CONN_LISTEN}
+
+        assert eventually(lambda: len(listening()) == 2)
+        assert worker.poll() is None
+        assert listening() == {("127.0.0.1", web), ("127.0.0.1", bridge)}

@@ -116,7 +116,7 @@ class Line:
     """Both ends of shipping, joined by a line that loses what it is told to lose."""
 
     def __init__(self, worker: Path, master: Path) -> None:
-        self.receiver = Receiver(master, HandClock())
+        self.receiver = Receiver(master)
         self.pieces = 0
         self.largest = 0
         self.lose: set[int] = set()
@@ -176,7 +176,7 @@ def test_what_does_not_arrive_stays_and_is_told(folders: tuple[Path, Path]) -> N
 @pytest.mark.parametrize("name", ["../../etc/cron.d/x.parquet", "calls/../x.parquet", "manifest.json", "calls/.x.log"])
 def test_a_file_with_no_place_in_a_run_folder_is_refused(tmp_path: Path, name: str) -> None:
     piece = {"slot": 0, "file": name, "offset": 0, "data": b"x", "last": True, "sum": zlib.crc32(b"x")}
-    assert Receiver(tmp_path, HandClock()).take(piece) is None
+    assert Receiver(tmp_path).take(piece) is None
     assert not list(tmp_path.rglob("*"))
 
 

@@ -10,6 +10,8 @@ import subprocess
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from waiting import HANG_LIMIT_S
+
 NET = "10.214.77"
 MACHINES = 3
 
@@ -78,4 +80,4 @@ def end(holder: subprocess.Popen[bytes]) -> None:
     for pipe in (holder.stdin, holder.stdout):
         if pipe is not None:
             pipe.close()
-    holder.wait(10)
+    holder.wait(HANG_LIMIT_S)

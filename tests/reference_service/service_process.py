@@ -13,11 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+from waiting import HANG_LIMIT_S, eventually_awaited
 
 REPOSITORY = Path(__file__).parents[2]
 TOKEN = "admin-token-of-the-tests"
-PATIENCE_S = 5.0
-START_S = 20.0
 SDP = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\n"
 
 
@@ -32,16 +31,23 @@ class Client:
     async def say(self, kind: str, **fields: Any) -> None:
         await self.socket.send_str(json.dumps({"type": kind, **fields}))
 
-    async def hear(self, timeout_s: float = PATIENCE_S) -> dict[str, Any]:
-        async with asyncio.timeout(timeout_s):
+    async def hear(self) -> dict[str, Any]:
+        async with asyncio.timeout(HANG_LIMIT_S):
             frame = await self.socket.receive()
         assert frame.type is aiohttp.WSMsgType.TEXT, f"{self.name} got {frame}"
         heard: dict[str, Any] = json.loads(frame.data)
         return heard
 
-    async def expect(self, kind: str, timeout_s: float = PATIENCE_S, **fields: Any) -> dict[str, Any]:
-        heard = await self.hear(timeout_s)
+    async def expect(self, kind: str, **fields: Any) -> dict[str, Any]:
+        heard = await self.hear()
         assert heard["type"] == kind, f"{self.name} expected {kind}, heard {heard}"
+        assert {key: heard.get(key) for key in fields} == fields
+        return heard
+
+    async def hear_until(self, kind: str, **fields: Any) -> dict[str, Any]:
+        """The next message of that kind, whatever comes before it."""
+        while (heard := await self.hear())["type"] != kind:
+            pass
         assert {key: heard.get(key) for key in fields} == fields
         return heard
 
@@ -56,7 +62,7 @@ class Client:
         await self.expect("pong", n=4711)
 
     async def expect_close(self) -> int:
-        async with asyncio.timeout(PATIENCE_S):
+        async with asyncio.timeout(HANG_LIMIT_S):
             while (frame := await self.socket.receive()).type is aiohttp.WSMsgType.TEXT:
                 pass
         assert frame.type in (aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.CLOSED), frame
@@ -148,22 +154,26 @@ class RunningService:
 
     async def wait_for_event(self, call_id: str, event: str) -> None:
         """Waits until the log of the call holds ``event``."""
-        async with asyncio.timeout(PATIENCE_S):
-            while event not in [entry["event"] for entry in (await self.logged(call_id))["events"]]:  # noqa: ASYNC110 - another process
-                await asyncio.sleep(0.02)
+
+        async def is_logged() -> bool:
+            return event in [entry["event"] for entry in (await self.logged(call_id))["events"]]
+
+        assert await eventually_awaited(is_logged), f"no {event} in the log of {call_id}"
 
     async def wait_offline(self, name: str) -> None:
         """Waits until the service has noticed that ``name`` has no socket any more."""
         watcher = await self.connect("bob")
-        async with asyncio.timeout(PATIENCE_S):
-            while name in await watcher.who_is_online():  # noqa: ASYNC110 - another process
-                await asyncio.sleep(0.02)
+
+        async def is_offline() -> bool:
+            return name not in await watcher.who_is_online()
+
+        assert await eventually_awaited(is_offline), f"{name} never went offline"
 
     async def stop(self) -> int:
         """Asks the service to end; returns its exit code."""
         if self.process.returncode is None:
             self.process.terminate()
-        return await asyncio.wait_for(self.process.wait(), PATIENCE_S)
+        return await asyncio.wait_for(self.process.wait(), HANG_LIMIT_S)
 
     async def kill(self) -> None:
         self.process.kill()
@@ -191,7 +201,7 @@ async def adopt(process: asyncio.subprocess.Process) -> AsyncIterator[RunningSer
     assert process.stdout is not None
     assert process.stderr is not None
     try:
-        line = await asyncio.wait_for(process.stdout.readline(), START_S)
+        line = await asyncio.wait_for(process.stdout.readline(), HANG_LIMIT_S)
         if not line:
             raise AssertionError((await process.stderr.read()).decode())
         async with aiohttp.ClientSession() as http:

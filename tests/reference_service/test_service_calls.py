@@ -80,14 +80,17 @@ async def test_nobody_answers_in_time(start: Start) -> None:
     await service.seed("ann", "bob")
     ann, bob = await service.connect("ann"), await service.connect("bob")
     assert ann.welcome["policy"]["no_answer_s"] == 0.3
-    call_id = await service.ring(ann, bob)
+    call_id = service.new_call_id()
+    await ann.say("call.invite", call_id=call_id, to="bob", media="audio", sdp=SDP)
+    await ann.expect("call.trying", call_id=call_id)
+    await bob.expect("call.incoming", call_id=call_id)
     await service.hear_end(call_id, "no_answer", None, ann, bob)
     await bob.say("call.answer", call_id=call_id, media="audio", sdp=SDP)
     await service.hear_end(call_id, "no_answer", None, bob)
 
 
 async def test_answered_call_outlives_the_no_answer_limit(start: Start) -> None:
-    service = await start("--no-answer-s", "0.3")
+    service = await start("--no-answer-s", "3")
     await service.seed("ann", "bob", "cat", "dan")
     ann, bob = await service.connect("ann"), await service.connect("bob")
     cat, dan = await service.connect("cat"), await service.connect("dan")

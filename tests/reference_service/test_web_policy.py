@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from waiting import HANG_LIMIT_S
 
 WEB = Path(__file__).parents[2] / "reference_service" / "web"
 
@@ -89,7 +90,12 @@ const result = await (async () => {{ {body} }})();
 process.stdout.write(JSON.stringify(result ?? null));
 """
     done = subprocess.run(
-        ["node", "--input-type=module"], input=program, capture_output=True, text=True, timeout=20, check=False
+        ["node", "--input-type=module"],
+        input=program,
+        capture_output=True,
+        text=True,
+        timeout=HANG_LIMIT_S,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)

@@ -10,6 +10,7 @@ from typing import Literal
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 from synthetic_run_folder import healthy
+from waiting import HANG_LIMIT_S
 
 from reports.build import summarize, write_all
 from reports.slo import load_slo
@@ -82,6 +83,6 @@ def test_a_chart_tells_its_figures_under_the_pointer(browser: Browser, report: P
     # A scroll hides the tooltip, and its event comes with the next frame.
     page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
     column.hover()
-    page.wait_for_selector("#tip.on", timeout=5000)
+    page.wait_for_selector("#tip.on", timeout=HANG_LIMIT_S * 1000)
     assert "with media both ways" in page.locator("#tip").inner_text()
     page.close()

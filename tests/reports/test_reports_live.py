@@ -4,6 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from waiting import HANG_LIMIT_S
+
 from reports.live import LiveReader, LiveWriter
 
 
@@ -42,7 +44,7 @@ def test_lines_of_several_processes_never_mix(tmp_path: Path) -> None:
         "for number in range(200): writer.emit('start', cell=sys.argv[2] * 300, number=number)"
     )
     processes = [subprocess.Popen([sys.executable, "-c", program, str(path), letter]) for letter in "abc"]
-    assert [process.wait(30) for process in processes] == [0, 0, 0]
+    assert [process.wait(HANG_LIMIT_S) for process in processes] == [0, 0, 0]
     events = LiveReader(path).read_new()
     assert len(events) == 600
     for letter in "abc":

@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,12 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+from waiting import HANG_LIMIT_S, eventually
 
 PLAN = """
 name = "small"
 seed = 3
-slo = "smoke"
-max_duration_s = 120
+slo = "SLO"
+max_duration_s = 3600
 [swarm]
 workers = 2
 people = 24
@@ -53,12 +53,9 @@ class SmallRun:
     def wait_for_calls(self, at_least: int = 2) -> None:
         self.wait_until(lambda: self.last_second().get("calls_active", 0) >= at_least, f"{at_least} calls")
 
-    def wait_until(self, holds: Callable[[], bool], what: str, within_s: float = 60) -> None:
-        deadline_s = time.monotonic() + within_s
-        while not holds():
-            assert self.popen.poll() is None, f"the run ended while waiting for {what}:\n{self.popen.communicate()[0]}"
-            assert time.monotonic() < deadline_s, f"no {what} within {within_s} s: {self.last_second()}"
-            time.sleep(0.2)
+    def wait_until(self, holds: Callable[[], bool], what: str) -> None:
+        assert eventually(lambda: holds() or self.popen.poll() is not None), f"no {what}: {self.last_second()}"
+        assert holds(), f"the run ended while waiting for {what}:\n{self.popen.communicate()[0]}"
 
     def children(self, *words: str) -> list[psutil.Process]:
         """The processes of this run whose command line holds every word."""
@@ -72,34 +69,32 @@ class SmallRun:
                 found.append(process)
         return found
 
-    def ended(self, within_s: float = 100) -> tuple[int, dict[str, Any]]:
+    def ended(self) -> tuple[int, dict[str, Any]]:
         """Exit code and summary.json, once the run is over."""
-        output, _ = self.popen.communicate(timeout=within_s)
+        output, _ = self.popen.communicate(timeout=HANG_LIMIT_S)
         summary = self.folder / "summary.json"
         assert summary.exists(), output
         return self.popen.returncode, json.loads(summary.read_text())
 
 
 @contextmanager
-def small_run(tmp_path: Path, *overrides: str, peak_s: int = 12) -> Iterator[SmallRun]:
-    """Starts the run and, at the end, makes sure that nothing of it is left."""
+def small_run(tmp_path: Path, *overrides: str, peak_s: int = 12, slo: str = "smoke") -> Iterator[SmallRun]:
+    """Starts the run, judged by ``slo`` (a name or a path); makes sure at the end that nothing of it is left."""
     plan = tmp_path / "small.toml"
-    plan.write_text(PLAN.replace("PEAK", str(peak_s)))
+    plan.write_text(PLAN.replace("PEAK", str(peak_s)).replace("SLO", slo))
     argv = [sys.executable, "-m", "ringfence", "swarm", "--plan", str(plan), "--runs", str(tmp_path / "runs")]
     for override in overrides:
         argv += ["--set", override]
     popen = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True)
     run = SmallRun(popen, tmp_path / "runs")
     try:
-        deadline_s = time.monotonic() + 30
-        while not (run.runs / "latest").exists() and popen.poll() is None and time.monotonic() < deadline_s:
-            time.sleep(0.1)
+        eventually(lambda: (run.runs / "latest").exists() or popen.poll() is not None)
         yield run
     finally:
         if popen.poll() is None:
             popen.send_signal(signal.SIGINT)
             try:
-                popen.communicate(timeout=40)
+                popen.communicate(timeout=HANG_LIMIT_S)
             except subprocess.TimeoutExpired:
                 popen.kill()
         if popen.stdout is not None:
@@ -117,11 +112,6 @@ def processes_of(folder: Path) -> list[str]:
     return found
 
 
-def nothing_left(folder: Path, within_s: float = 15) -> bool:
-    """Whether every process of the run is gone soon."""
-    deadline_s = time.monotonic() + within_s
-    while processes_of(folder):
-        if time.monotonic() > deadline_s:
-            return False
-        time.sleep(0.2)
-    return True
+def nothing_left(folder: Path) -> bool:
+    """Whether every process of the run is gone in the end."""
+    return eventually(lambda: not processes_of(folder))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 from collections.abc import Iterator
 
@@ -25,8 +24,8 @@ def handlers() -> Iterator[None]:
 def test_the_second_sigterm_of_a_group_changes_nothing() -> None:
     signal.signal(signal.SIGTERM, end_at_once)
     with pytest.raises(KeyboardInterrupt):
-        os.kill(os.getpid(), signal.SIGTERM)
-    os.kill(os.getpid(), signal.SIGTERM)
+        signal.raise_signal(signal.SIGTERM)
+    signal.raise_signal(signal.SIGTERM)
 
 
 def test_nothing_breaks_off_the_end_of_a_run_and_afterwards_all_is_as_before() -> None:
@@ -34,7 +33,7 @@ def test_nothing_breaks_off_the_end_of_a_run_and_afterwards_all_is_as_before() -
     signal.signal(signal.SIGINT, signal.default_int_handler)
     with undisturbed():
         for number in SIGNALS:
-            os.kill(os.getpid(), number)
+            signal.raise_signal(number)
     for number in SIGNALS:
         with pytest.raises(KeyboardInterrupt):
-            os.kill(os.getpid(), number)
+            signal.raise_signal(number)

@@ -21,6 +21,26 @@ CONTRACT = {
 PROBES = "swarm.probe_calls=1"
 """Scoring them takes processes of its own, which must be gone like all others."""
 
+ANY_MACHINE = """
+[limits]
+setup_limit_s = 20.0
+[validity]   # bounds that no machine breaks, however slow: what is judged is the service
+send_late_p99_ms_max = 100000
+send_late_seconds_ratio_max = 1.0
+send_late_legs_ratio_max = 1.0
+datagrams_dropped_max = 1000000
+health_gap_s_max = 100000
+lost_halves_ratio_max = 1.0
+starts_dropped_ratio_max = 1.0
+busy_seconds_ratio_max = 1.0
+[[rule]]
+name = "calls complete"
+metric = "completion_ratio"
+where = { source = "swarm" }
+objective = ">= 0.95"
+min_n = 5
+"""
+
 
 def test_a_run_leaves_every_report_and_every_leg(tmp_path: Path) -> None:
     with small_run(tmp_path, PROBES) as run:
@@ -100,8 +120,13 @@ def test_the_command_line_killed_leaves_no_process(tmp_path: Path) -> None:
 
 
 def test_answers_that_get_lost_fail_the_product_and_not_the_harness(tmp_path: Path) -> None:
-    with small_run(tmp_path, "service.lose_every_nth_answer=2") as run:
-        _code, summary = run.ended()
+    slo = tmp_path / "any-machine.toml"
+    slo.write_text(ANY_MACHINE)
+    with small_run(tmp_path, "service.lose_every_nth_answer=2", slo=str(slo), peak_s=30) as run:
+        code, summary = run.ended()
 
+    assert (code, summary["verdict"]) == (ExitCode.FAIL, "FAIL"), summary["reasons"]
+    assert any(reason.startswith("calls complete") for reason in summary["reasons"]), summary["reasons"]
     assert summary["swarm"]["failed"] > 0
     assert "target" in {group["blame"] for group in summary["swarm"]["failures"]}
+    assert json.loads((run.folder / "manifest.json").read_text())["faults"] == []
