@@ -21,6 +21,8 @@ from typing import Any
 import gevent
 from gevent.event import Event
 
+from bedrock.scratch import keep
+
 logger = logging.getLogger(__name__)
 
 PIECE = "ringfence_piece"
@@ -57,7 +59,9 @@ class Shipper:
         self._greenlet.join(timeout_s)
         self._greenlet.kill()
         left = [*self._segments(), *self._logs()]
-        if not left:
+        if left:
+            keep(self.folder)
+        else:
             shutil.rmtree(self.folder, ignore_errors=True)
         return left
 

@@ -13,7 +13,6 @@ import logging
 import os
 import queue
 import sys
-import tempfile
 import threading
 import time
 from collections import deque
@@ -30,6 +29,7 @@ import zmq
 from bedrock.child_process import ChildProcess
 from bedrock.child_process import spawn as spawn_process
 from bedrock.errors import EnvironmentLacks
+from bedrock.scratch import ScratchFolder
 from calls.bridge.messages import (
     PROTOCOL,
     AnyCommand,
@@ -59,13 +59,16 @@ OnEvent = Callable[[AnyEvent], None]
 class EngineClient:
     """One engine process. Every public method may be called from any thread or greenlet."""
 
-    def __init__(self, child: ChildProcess, ipc: str, zmq_module: ModuleType, on_event: OnEvent | None) -> None:
+    def __init__(
+        self, child: ChildProcess, folder: ScratchFolder, zmq_module: ModuleType, on_event: OnEvent | None
+    ) -> None:
         self.child = child
         self.events: queue.Queue[AnyEvent] = queue.Queue()
         """What the engine told unasked, when no ``on_event`` was given: the newest 20,000."""
         self.failure: BridgeError | None = None
         """Why the engine is gone; None while it is there."""
-        self._ipc = ipc
+        self._folder = folder
+        self._ipc = _ipc(folder)
         self._zmq = zmq_module
         self._on_event = on_event
         self._ids = itertools.count(1)
@@ -97,9 +100,8 @@ class EngineClient:
         ``role`` is ``engine`` or ``matrix_engine``. ``on_event`` runs on the client's own thread: it must not wait.
         The engine dies with the thread that calls this. Raises EnvironmentLacks when it does not get ready.
         """
-        folder = Path(tempfile.mkdtemp(prefix="ringfence-"))
-        ipc = f"ipc://{folder}/engine.sock"
-        argv = [sys.executable, "-m", "calls.engine", "--ipc", ipc, "--run-folder", str(run_folder)]
+        folder = ScratchFolder()
+        argv = [sys.executable, "-m", "calls.engine", "--ipc", _ipc(folder), "--run-folder", str(run_folder)]
         argv += ["--run-id", run_id, "--writer", writer, "--role", role]
         log_path = log_path or run_folder / "logs" / f"engine-{writer}.log"
         child = spawn_process(f"engine {writer}", argv, log_path=log_path, pipe_stdout=True)
@@ -107,10 +109,10 @@ class EngineClient:
             ready = child.wait_ready(READY_S)
             if ready.get("protocol") != PROTOCOL:
                 raise EnvironmentLacks(f"engine {writer} speaks protocol {ready.get('protocol')}, not {PROTOCOL}")
-            return cls(child, ipc, zmq_module, on_event)
+            return cls(child, folder, zmq_module, on_event)
         except BaseException:
             child.stop(timeout_s=1.0)
-            _remove(folder)
+            folder.remove()
             raise
 
     @property
@@ -166,7 +168,7 @@ class EngineClient:
         self.child.stop(timeout_s)
         if not closed:
             os.close(self._wake)
-            _remove(Path(self._ipc.removeprefix("ipc://")).parent)
+            self._folder.remove()
 
     def _serve(self) -> None:
         context = self._zmq.Context()
@@ -257,8 +259,5 @@ class EngineClient:
                 future.set_exception(self.failure)
 
 
-def _remove(folder: Path) -> None:
-    for path in folder.glob("*"):
-        path.unlink(missing_ok=True)
-    with contextlib.suppress(OSError):
-        folder.rmdir()
+def _ipc(folder: ScratchFolder) -> str:
+    return f"ipc://{folder.path}/engine.sock"
