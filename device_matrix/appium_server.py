@@ -128,6 +128,8 @@ class AppiumServer:
                 if not self._stopping.is_set():
                     self.restarts += 1
                     self._tell(self._child.popen.returncode)
+        except (OSError, EnvironmentLacks) as error:
+            self._failure = self._failure or EnvironmentLacks(f"the Appium server cannot be started: {error}")
         finally:
             if self._child is not None:
                 self._child.stop(timeout_s=2.0)
@@ -169,7 +171,7 @@ class AppiumServer:
         if os.access(HOME, os.W_OK):
             return HOME
         home = self._log_path.with_name("appium_home")
-        home.mkdir(exist_ok=True)
+        home.mkdir(parents=True, exist_ok=True)
         for name in ("package.json", "node_modules"):
             if not (home / name).is_symlink():
                 (home / name).symlink_to(HOME / name)

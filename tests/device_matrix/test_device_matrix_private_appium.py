@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from typing import Any
 import psutil
 import pytest
 import session_attacker
+from ordinary_machine import NOBODY, as_nobody, ordinary_scene
 
 from bedrock.clock import SystemClock
 from bedrock.scratch import scratch_folder
@@ -27,7 +29,7 @@ from device_matrix.devices import catalogue
 from device_matrix.drivers.appium_connection import AppiumAddress
 from device_matrix.execution import Attempt
 from device_matrix.worker import RunSettings, Worker
-from network_profiles import lacks, load_catalogue, private_network
+from network_profiles import lacks, load_catalogue, private_network, rootless
 from reports.cells import CellStatus
 
 pytestmark = [
@@ -35,8 +37,32 @@ pytestmark = [
     pytest.mark.skipif(bool(appium_server.lacks()), reason="no Appium server on this machine"),
 ]
 needs_links = pytest.mark.skipif(bool(lacks() or cpu_limit.lacks()), reason="no links or CPU groups on this machine")
+needs_user_namespaces = pytest.mark.skipif(
+    bool(lacks() or [one for one in rootless.lacks() if "/dev/net/tun" not in one]), reason="no user namespaces here"
+)
 CELL = Cell("redmi-go", "lte_good", "audio_call", DriverName.APPIUM)
 PROGRAMS = ("node", "chromedriver", "chromium", "chrome")
+BECOME_ROOT_OF_A_USER_NAMESPACE = """
+import sys
+from network_profiles.rootless import enter_if_needed
+enter_if_needed([sys.executable, "-c", sys.argv[1], sys.argv[2]])
+"""
+START_A_SERVER = """
+import json, os, socket, sys
+from pathlib import Path
+from device_matrix.appium_server import AppiumServer
+server = AppiumServer(Path(sys.argv[1]))
+address = server.start()
+try:
+    outside = "reached"
+    try:
+        socket.create_connection(("127.0.0.1", address.port), 5).close()
+    except OSError as error:
+        outside = type(error).__name__
+    print(json.dumps({"uid": os.getuid(), "ready": address.is_ready(), "outside": outside}))
+finally:
+    server.stop()
+"""
 ATTACKER = Path(session_attacker.__file__)
 
 
@@ -204,8 +230,14 @@ def test_a_session_that_names_a_foreign_program_is_refused(server: AppiumServer,
             status, message = ask_for_session(server.address, {**good, "goog:chromeOptions": browser, **changed})
             assert (status, "refused by ringfence" in message) == (400, True), (changed, message)
             assert sentence in message
-        # What we would ask for ourselves is let through, to a chromedriver that ends at once.
-        status, message = ask_for_session(server.address, {**good, "goog:chromeOptions": browser})
-        assert status == 500
-        assert "refused by ringfence" not in message
     assert evil.runs() == []
+
+
+@needs_user_namespaces
+def test_an_ordinary_user_has_a_private_server_in_the_user_namespace() -> None:
+    with tempfile.TemporaryDirectory() as folder, ordinary_scene() as scene:
+        os.chown(folder, NOBODY, NOBODY)
+        log = str(Path(folder, "logs", "appium.log"))
+        done = as_nobody(scene, "-c", BECOME_ROOT_OF_A_USER_NAMESPACE, START_A_SERVER, log, home=folder, cwd=folder)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert json.loads(done.stdout) == {"uid": 0, "ready": True, "outside": "ConnectionRefusedError"}
