@@ -46,12 +46,12 @@ def passed_over() -> str:
 
 def why_not(place: Path) -> str:
     """Returns what is wrong with ``place``, empty for nothing."""
-    if not place.is_absolute():
-        return "it is not an absolute path"
-    if not place.is_dir():
-        return "it is not a folder"
+    if not place.is_absolute() or not place.is_dir():
+        return "it is not a folder with an absolute path"
     if not os.access(place, os.W_OK | os.X_OK):
         return "it may not be written"
+    if place.stat().st_mode & (stat.S_IWOTH | stat.S_ISVTX) == stat.S_IWOTH:
+        return "everybody may write it and it is not sticky, so anybody could put a folder of theirs in place of ours"
     if os.statvfs(place).f_flag & os.ST_NOEXEC:
         return "its file system is mounted noexec, and browsers are started by a script in there"
     longest = longest_place_bytes()

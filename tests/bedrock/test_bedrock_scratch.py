@@ -89,6 +89,15 @@ def test_a_path_too_long_for_sockets_is_passed_over(tmp_path: Path, monkeypatch:
         assert len(os.fsencode(inside)) <= user_folder.LONGEST_SOCKET_PATH_BYTES
 
 
+def test_a_place_where_anybody_may_rename_our_folder_is_passed_over(place: Path) -> None:
+    place.chmod(0o777)
+    assert "not sticky" in passed_over()
+    place.chmod(0o1777)
+    assert passed_over() == ""
+    place.chmod(0o700)
+    assert passed_over() == ""
+
+
 @needs_root
 def test_a_place_where_no_program_may_run_is_passed_over(place: Path) -> None:
     script = 'mount -t tmpfs -o noexec none "$0" && exec "$1" -c "$2"'
@@ -108,8 +117,8 @@ def test_no_place_at_all_is_said_with_every_reason(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(user_folder, "_places", lambda: [Path("/proc/nowhere"), Path("relative")])
     with pytest.raises(user_folder.EnvironmentLacks) as refused:
         user_folder.user_folder()
-    assert "/proc/nowhere: it is not a folder" in refused.value.hint
-    assert "relative: it is not an absolute path" in refused.value.hint
+    assert "/proc/nowhere: it is not a folder with an absolute path" in refused.value.hint
+    assert "relative: it is not a folder" in refused.value.hint
     assert why_not(Path("/tmp")) == ""
 
 

@@ -162,6 +162,13 @@ def test_nobody_has_a_program_run_by_any_listener_while_a_device_calls(
                 for connection in child.net_connections("tcp")
                 if connection.status == psutil.CONN_LISTEN
             } & set(session_attacker.listeners())
+            seen["browser"] = [
+                connection.laddr
+                for child in running
+                if child.name().startswith(("chromium", "chrome")) and child.name() != "chromedriver"
+                for connection in child.net_connections("tcp")
+                if connection.status == psutil.CONN_LISTEN
+            ]
             seen.update(attack(evil, [child.pid for child in running]))
 
     attempt.steps.begin = begin_and_attack  # type: ignore[method-assign]
@@ -176,6 +183,7 @@ def test_nobody_has_a_program_run_by_any_listener_while_a_device_calls(
     assert any(str(evil.path).encode() in request for request in heard), "the attacker reaches who can be reached"
     assert str(port) in seen["answers"]
     assert seen["ports"] == set(), "Appium, chromedriver and the browser listen where nobody is"
+    assert seen["browser"] == [], "no debugging port, not even inside the link"
     assert str(server.address.port) not in seen["answers"]
     assert not [answer for answers in seen["answers"].values() for answer in answers if answer.startswith("200")]
     assert all(seen["entered"].values()), "the kernel lets nobody into their networks"
