@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import pwd
+import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -28,6 +29,8 @@ PASSED_ON = frozenset(
 OWN_PREFIX = "RINGFENCE_"
 SECRETS = frozenset({"RINGFENCE_ADMIN_TOKEN"})
 """Given only to the child that needs it, by whoever starts it."""
+_CHANGING = threading.Lock()
+"""Another thread may start a child while our own environment is being cleaned; before and after, it reads the same."""
 _FIXED = {"LANG": "C.UTF-8", "LC_ALL": "C.UTF-8", "PYTHONUTF8": "1", "PYTHONSAFEPATH": "1"}
 
 
@@ -35,7 +38,7 @@ def child_environment(
     added: Mapping[str, str] | None = None, *, caller: Mapping[str, str] | None = None
 ) -> dict[str, str]:
     """Returns the environment for a child, ``added`` last. ``caller`` is whose environment is cleaned: ours."""
-    theirs = os.environ if caller is None else caller
+    theirs = _own() if caller is None else caller
     kept = {name: value for name, value in theirs.items() if _is_passed_on(name)}
     name = user_name()
     kept.update(_FIXED, USER=name, LOGNAME=name)
@@ -49,12 +52,12 @@ def child_environment(
     return {**kept, **(added or {})}
 
 
-def home_folder(caller: Mapping[str, str] = os.environ) -> Path:
+def home_folder(caller: Mapping[str, str] | None = None) -> Path:
     """Returns the user's home; a folder of ours where there is none that the user may enter.
 
     A made-up user id of a container has none, and who became another user may still have the first one's.
     """
-    named = caller.get("HOME", "")
+    named = (os.environ if caller is None else caller).get("HOME", "")
     if not named:
         with contextlib.suppress(KeyError):
             named = pwd.getpwuid(os.geteuid()).pw_dir
@@ -76,18 +79,24 @@ def user_name() -> str:
 @contextlib.contextmanager
 def own_environment_cleaned() -> Iterator[None]:
     """Cleans our own environment for a library that starts a program and lets nobody say with what environment."""
-    before = dict(os.environ)
-    _become(child_environment())
+    before = _own()
+    _become(child_environment(caller=before))
     try:
         yield
     finally:
         _become(before)
 
 
+def _own() -> dict[str, str]:
+    with _CHANGING:
+        return dict(os.environ)
+
+
 def _become(wanted: Mapping[str, str]) -> None:
-    for name in [name for name in os.environ if name not in wanted]:
-        del os.environ[name]
-    os.environ.update(wanted)
+    with _CHANGING:
+        for name in [name for name in os.environ if name not in wanted]:
+            del os.environ[name]
+        os.environ.update(wanted)
 
 
 def _is_passed_on(name: str) -> bool:
