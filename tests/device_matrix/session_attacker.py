@@ -1,7 +1,8 @@
 """A user without rights who asks every TCP listener of the machine for a session that runs a program.
 
-``python session_attacker.py PROGRAM PID …`` becomes uid 65534, posts to each port of loopback that listens in its own
-network, and tries to enter the networks of the processes named. It prints one JSON object of what came of that.
+``python session_attacker.py ORDER`` becomes uid 65534, posts to each port of loopback that listens in its own network
+but those that ORDER spares, and tries to enter the networks of its ``pids``.
+It prints one JSON object of what came of that.
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ def post(port: int, path: str, body: object) -> str:
         connection.close()
 
 
-def enter(pid: str) -> str:
+def enter(pid: int) -> str:
     """Returns what the kernel says to our entering the network of ``pid``; empty when it lets us."""
     libc = ctypes.CDLL(None, use_errno=True)
     try:
@@ -70,17 +71,18 @@ def enter(pid: str) -> str:
 
 def main() -> None:
     """Attacks, as nobody."""
-    program, *pids = sys.argv[1:]
+    order = json.loads(sys.argv[1])
+    program, spared = order["program"], set(order["spared"])
     os.setgroups([])
     os.setresgid(NOBODY, NOBODY, NOBODY)
     os.setresuid(NOBODY, NOBODY, NOBODY)
-    asked = [(port, path, body) for port in listeners() for path, body in sessions(program)]
+    asked = [(port, path, body) for port in listeners() if port not in spared for path, body in sessions(program)]
     with ThreadPoolExecutor(16) as attackers:
         said = list(attackers.map(lambda order: post(*order), asked))
     answers: dict[int, list[str]] = {}
     for (port, _path, _body), answer in zip(asked, said, strict=True):
         answers.setdefault(port, []).append(answer)
-    entered = {pid: enter(pid) for pid in pids}
+    entered = {pid: enter(pid) for pid in order["pids"]}
     print(json.dumps({"uid": os.getuid(), "answers": answers, "entered": entered}))
 
 
