@@ -6,6 +6,7 @@ import ast
 import os
 import pwd
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -98,7 +99,15 @@ def test_a_child_finds_our_packages_and_not_those_of_its_working_directory(
     assert not [name for name in FOREIGN if said["env"].get(name) == FOREIGN[name]]
 
 
-def test_who_has_no_home_gets_one(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def place(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A TMPDIR as short as one has to be, with our folder in it."""
+    with tempfile.TemporaryDirectory(prefix="rf", dir="/tmp") as folder:
+        monkeypatch.setenv("TMPDIR", folder)
+        yield Path(folder)
+
+
+def test_who_has_no_home_gets_one(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def no_such_user(_uid: int) -> pwd.struct_passwd:
         raise KeyError
 
@@ -109,6 +118,7 @@ def test_who_has_no_home_gets_one(monkeypatch: pytest.MonkeyPatch) -> None:
         else:
             monkeypatch.setenv("HOME", home)
         monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+        assert place in home_folder().parents
         assert home_folder() == user_folder() / "home"
         assert cache_folder() == user_folder() / "home" / ".cache" / "ringfence"
         env = child_environment()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -35,7 +36,10 @@ def test_no_place_for_temporary_files_blocks_every_tier_that_needs_one(monkeypat
 
 def test_a_missing_home_is_said_and_what_stands_in(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", "/nonexistent/at/all")
-    assert "HOME is /nonexistent/at/all, which this user cannot enter" in checks.check_home().detail
+    with tempfile.TemporaryDirectory(prefix="rf", dir="/tmp") as folder:
+        monkeypatch.setenv("TMPDIR", folder)
+        detail = checks.check_home().detail
+        assert detail == f"HOME is /nonexistent/at/all, which this user cannot enter: {user_folder()}/home stands in"
     monkeypatch.setenv("HOME", "/")
     assert checks.check_home().detail == "/"
 
