@@ -18,6 +18,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
+from bedrock.child_environment import child_environment
 from bedrock.errors import EnvironmentLacks
 
 _IF_PARENT_LIVES = '[ "$PPID" = "$0" ] || exit 1; exec "$@"'
@@ -114,8 +115,8 @@ def spawn(
     """Starts ``argv`` in a group of its own; it gets ``death_signal`` when the calling thread dies.
 
     stderr, and stdout unless ``pipe_stdout``, go to ``log_path``, or are dropped. stdin is a pipe that we hold open: a
-    child may read it to learn of our end. ``env`` is added to our own environment. Raises EnvironmentLacks when the
-    program does not exist.
+    child may read it to learn of our end. ``env`` is added to the clean environment that every child gets. Raises
+    EnvironmentLacks when the program does not exist.
     """
     log: IO[bytes] | int = subprocess.DEVNULL
     with contextlib.ExitStack() as stack:
@@ -128,7 +129,7 @@ def spawn(
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE if pipe_stdout else log,
                 stderr=log,
-                env={**os.environ, **(env or {})},
+                env=child_environment(env),
                 cwd=cwd,
                 start_new_session=True,
             )

@@ -19,6 +19,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from bedrock.child_environment import child_environment
 from bedrock.compiled_finder import SUFFIX, serve_from
 from bedrock.user_cache import cache_folder
 
@@ -92,7 +93,7 @@ class CompiledSet:
         script.write_text(_SETUP.format(arguments=arguments, target=str(scratch / "c"), name=f"ringfence-{self.name}"))
         command = [sys.executable, str(script), "-q", "build_ext"]
         command += ["--build-lib", str(built), "--build-temp", str(scratch / "objects")]
-        environment = {**os.environ, "PYTHONPATH": str(self.root), "MYPY_CACHE_DIR": str(scratch / "cache")}
+        environment = child_environment({"PYTHONPATH": str(self.root), "MYPY_CACHE_DIR": str(scratch / "cache")})
         done = subprocess.run(command, cwd=self.root, env=environment, capture_output=True, text=True, check=False)
         if done.returncode:
             print((done.stdout + done.stderr)[-2000:], file=sys.stderr)

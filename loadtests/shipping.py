@@ -22,6 +22,8 @@ from typing import Any
 import gevent
 from gevent.event import Event
 
+from bedrock.scratch import keep
+
 logger = logging.getLogger(__name__)
 
 PIECE = "ringfence_piece"
@@ -69,7 +71,9 @@ class Shipper:
             waited_s += look_s
         self._greenlet.kill()
         files = [*self._segments(), *self._logs()]
-        if not files:
+        if files:
+            keep(self.folder)
+        else:
             shutil.rmtree(self.folder, ignore_errors=True)
         return files
 

@@ -31,7 +31,6 @@ from network_profiles.shaped_link import BackendName
 
 READY_TIMEOUT_S = 20.0
 ANSWER_TIMEOUT_S = 20.0
-_PACKAGE_ROOT = Path(__file__).resolve().parent.parent
 
 
 def missing_for_daemon() -> list[str]:
@@ -65,7 +64,7 @@ def start_daemon(module: str, claim: Claim, profile: NetworkProfile, *, seed: in
     }
     # -S: the daemon needs nothing of site-packages, whose .pth files cost start-up time and memory.
     argv = [sys.executable, "-S", "-m", module, json.dumps(settings), name]
-    child = spawn(f"link {name}", argv, pipe_stdout=True, env={"PYTHONPATH": str(_PACKAGE_ROOT)})
+    child = spawn(f"link {name}", argv, pipe_stdout=True)
     try:
         said = child.wait_ready(READY_TIMEOUT_S)
     except EnvironmentLacks as error:

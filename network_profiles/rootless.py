@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import ctypes
 import os
-import pwd
 import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from bedrock.child_environment import child_environment, user_name
 from network_profiles.addresses import claims_folder
 from network_profiles.errors import LinkCannotBeBuilt
 from network_profiles.interfaces import bring_loopback_up
@@ -40,9 +40,9 @@ def enter_if_needed(command: Sequence[str]) -> None:
         sentence = "without root, links cannot be built here: " + "; ".join(missing)
         raise LinkCannotBeBuilt(sentence, hint="run it with sudo", missing=missing)
     path = os.pathsep.join([str(_PACKAGE_ROOT), os.environ.get("PYTHONPATH", "")])
-    inner = [*_UNSHARE, sys.executable, "-m", "network_profiles.rootless", *command]
+    inner = [*_UNSHARE, sys.executable, "-P", "-m", "network_profiles.rootless", *command]
     # Programs name files after their user, and 'root', whom we become, has some that are not ours.
-    os.execvpe(inner[0], inner, {**os.environ, "PYTHONPATH": path, "LOGNAME": _user_name()})
+    os.execvpe(inner[0], inner, {**os.environ, "PYTHONPATH": path, "LOGNAME": user_name()})
 
 
 def inside() -> bool:
@@ -63,7 +63,9 @@ def lacks() -> list[str]:
     """Returns what keeps a user who is not root from having links, a sentence each; empty when nothing."""
     missing = []
     try:
-        tried = subprocess.run([*_UNSHARE, "true"], capture_output=True, text=True, check=False)
+        tried = subprocess.run(
+            [*_UNSHARE, "true"], capture_output=True, text=True, check=False, env=child_environment()
+        )
     except FileNotFoundError:
         missing.append("'unshare' is not on this machine (apt-get install util-linux)")
     else:
@@ -80,13 +82,6 @@ def lacks() -> list[str]:
     return missing
 
 
-def _user_name() -> str:
-    try:
-        return pwd.getpwuid(os.geteuid()).pw_name
-    except KeyError:
-        return str(os.geteuid())
-
-
 def main() -> None:
     """Prepares the namespace that we are the first in, and becomes the command named."""
     bring_loopback_up()
@@ -100,7 +95,7 @@ def main() -> None:
 def _hide_claims_of_others() -> None:
     """Our addresses are in nobody else's way: their claims and ours must not meet in one folder."""
     try:
-        folder = claims_folder()  # of the machine, where anybody may be allowed to write
+        folder = claims_folder()
     except LinkCannotBeBuilt as error:
         raise SystemExit(f"{error.message} ({error.hint})") from None
     if _LIBC.mount(b"ringfence", os.fsencode(folder), b"tmpfs", 0, b"mode=700") != 0:

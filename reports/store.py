@@ -8,7 +8,6 @@ into its leg. The database lives in a temporary file, so a million legs cost dis
 from __future__ import annotations
 
 import enum
-import tempfile
 import types
 import typing
 from collections.abc import Sequence
@@ -21,6 +20,7 @@ import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from bedrock.scratch import ScratchFolder
 from calls.record import RECORD_FORMAT, HealthRow, LegRecord, ListRow, MessageRow, ProbeRow, SampleRow, WindowRow
 from reports.cells import Cell, read_cells
 from reports.errors import NewerFormat
@@ -71,8 +71,8 @@ class RunStore:
         """Reads every segment and every cell. Raises NewerFormat when a record is of a newer version."""
         self.folder = folder
         self.segments = Segments()
-        self._temporary = tempfile.TemporaryDirectory(prefix="ringfence-store-")
-        self._database = duckdb.connect(str(Path(self._temporary.name) / "run.duckdb"))
+        self._temporary = ScratchFolder()
+        self._database = duckdb.connect(str(self._temporary.path / "run.duckdb"))
         try:
             self._load()
         except BaseException:
@@ -88,7 +88,7 @@ class RunStore:
     def close(self) -> None:
         """Drops the temporary database. The run folder itself is never written to."""
         self._database.close()
-        self._temporary.cleanup()
+        self._temporary.remove()
 
     def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """Returns every row of a query."""

@@ -12,15 +12,16 @@ import select
 import shutil
 import socket
 import subprocess
-import tempfile
 import time
 from pathlib import Path
 
 import msgspec
 import psutil
 
+from bedrock.child_environment import child_environment
 from bedrock.child_process import ChildProcess, spawn
 from bedrock.errors import EnvironmentLacks
+from bedrock.scratch import scratch_folder
 
 HINT = "apt-get install sip-tester"
 _ADDRESS = "127.0.0.1"
@@ -60,8 +61,7 @@ def run_sipp(calls: int, at_once: int, *, caller_core: int, callee_core: int) ->
     """
     if not is_there():
         raise EnvironmentLacks("SIPp is not on this machine", hint=HINT)
-    with tempfile.TemporaryDirectory(prefix="ringfence-sipp-") as name:
-        folder = Path(name)
+    with scratch_folder() as folder:
         port = _free_port()
         common = ["-i", _ADDRESS, "-nostdin", "-max_retrans", "2"]
         callee = _sipp(folder, "uas", callee_core, ["-sn", "uas", "-p", str(port), *common])
@@ -155,5 +155,5 @@ def version() -> str:
     """Returns SIPp's own name for itself, e.g. ``SIPp v3.6.1``; empty when it is missing."""
     if not is_there():
         return ""
-    said = subprocess.run(["sipp", "-v"], capture_output=True, text=True, check=False).stdout
+    said = subprocess.run(["sipp", "-v"], capture_output=True, text=True, check=False, env=child_environment()).stdout
     return next((line.strip().rstrip(".") for line in said.splitlines() if "SIPp v" in line), "")

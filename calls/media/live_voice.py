@@ -18,6 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from bedrock.child_environment import child_environment
 from calls.media.opus import SAMPLE_RATE
 from calls.media.speech import LOOP_S, speech_pcm
 
@@ -92,4 +93,6 @@ def _at_48_khz(samples: Sound, rate: int) -> Sound:
 
 
 def _run(argv: Sequence[str]) -> bytes:
-    return subprocess.run(argv, check=True, capture_output=True, timeout=_TIMEOUT_S, stdin=subprocess.DEVNULL).stdout
+    return subprocess.run(
+        argv, check=True, capture_output=True, timeout=_TIMEOUT_S, stdin=subprocess.DEVNULL, env=child_environment()
+    ).stdout

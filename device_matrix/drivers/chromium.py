@@ -9,6 +9,7 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
+from bedrock.child_environment import child_environment, own_environment_cleaned
 from bedrock.errors import EnvironmentLacks
 
 BROWSER_NAMES = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
@@ -55,8 +56,9 @@ def browser_version(path: str) -> str:
     """Returns the version that the browser reports, e.g. ``156.0.8078.79``. Raises EnvironmentLacks."""
     try:
         printed = subprocess.run(
-            [path, "--version"], capture_output=True, text=True, timeout=VERSION_TIMEOUT_S, check=True
-        ).stdout
+            [path, "--version"], capture_output=True, text=True, timeout=VERSION_TIMEOUT_S, check=True,
+            env=child_environment(),
+        ).stdout  # fmt: skip
     except (OSError, subprocess.SubprocessError) as error:
         raise EnvironmentLacks(f"{path} does not start: {error}", hint="apt-get install --reinstall chromium") from None
     version = re.search(r"\d+(\.\d+){1,3}", printed)
@@ -102,6 +104,6 @@ def browser_arguments(secure_origins: Sequence[str], *, over_loopback: bool = Fa
 def _bundled_browser() -> str | None:
     from playwright.sync_api import sync_playwright
 
-    with sync_playwright() as playwright:
+    with own_environment_cleaned(), sync_playwright() as playwright:
         path = playwright.chromium.executable_path
     return path if Path(path).exists() else None

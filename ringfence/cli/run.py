@@ -168,7 +168,7 @@ def conduct(
     console = Console(stderr=json)
     if not force and (advice := require_capacity(plan)):
         console.print(f"[dim]ringfence:[/] {advice}", highlight=False)
-    require(plan)
+    require(plan, drivers=(matrix_filters or {}).get("drivers", ""))
     for warning in link_choice.warnings(matrix.backend) if matrix is not None else ():
         console.print(f"[dim]ringfence:[/] {warning}", highlight=False)
     for leftover in sweep_leftovers():

@@ -11,6 +11,8 @@ from typing import Any
 
 import psutil
 
+from bedrock.child_environment import child_environment
+
 PACKAGES = (
     "ringfence",
     "locust",
@@ -62,8 +64,9 @@ def git_state() -> dict[str, str]:
 def _git(*arguments: str) -> str:
     try:
         done = subprocess.run(
-            ["git", *arguments], cwd=Path(__file__).parent, capture_output=True, text=True, timeout=10, check=False
-        )
+            ["git", *arguments], cwd=Path(__file__).parent, capture_output=True, text=True, timeout=10, check=False,
+            env=child_environment(),
+        )  # fmt: skip
     except (OSError, subprocess.TimeoutExpired):
         return ""
     return done.stdout.strip() if done.returncode == 0 else ""
