@@ -3,6 +3,7 @@
 RingfenceError              what a user may see: one sentence, a hint, an exit code
 |-- InputError              something a person wrote is wrong: every problem at once      (exit 2)
 |-- EnvironmentLacks        the machine lacks a piece, a right or a free port             (exit 5)
+|   `-- ChildCrashed        a program of ours crashed or was killed before it was ready   (exit 70)
 `-- TargetUnreachable       the calling service does not answer at its address            (exit 5)
 """
 
@@ -17,7 +18,8 @@ from bedrock.exit_codes import ExitCode
 class RingfenceError(Exception):
     """An error with a sentence for the user, a hint for what to do next, and an exit code."""
 
-    exit_code: ExitCode = ExitCode.FAIL
+    exit_code: ExitCode = ExitCode.CRASHED
+    """Never FAIL: that is said of the product, by its rules. A class that names no code is not meant for users."""
 
     def __init__(self, message: str, *, hint: str = "") -> None:
         super().__init__(message)
@@ -61,6 +63,12 @@ class EnvironmentLacks(RingfenceError):
     """The machine lacks something that was asked for."""
 
     exit_code = ExitCode.ENVIRONMENT
+
+
+class ChildCrashed(EnvironmentLacks):
+    """A program that we started crashed, or was killed. Wherever one that does not come up is dealt with, so is this."""
+
+    exit_code = ExitCode.CRASHED
 
 
 class TargetUnreachable(EnvironmentLacks):

@@ -21,6 +21,7 @@ import sys
 import time
 from typing import Any
 
+from bedrock import crash
 from network_profiles import interfaces, plain_profile
 from network_profiles.daemon import INNER_DEVICE, SIDES, Orders, serve
 from network_profiles.netem.arrangement import PATHS, Fifo, build_commands, fifo_commands
@@ -146,4 +147,5 @@ def _run(argv: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(serve(lambda: Keeper(json.loads(sys.argv[1]))))
+    with crash.told("network_profiles.netem.keeper"):
+        sys.exit(serve(lambda: Keeper(json.loads(sys.argv[1]))))

@@ -18,6 +18,7 @@ import sys
 import time
 from typing import Any
 
+from bedrock import crash
 from network_profiles.probe.plan import HEADERS_BYTES
 
 _SO_TIMESTAMPNS = 35
@@ -98,4 +99,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    with crash.told("network_profiles.probe.end"):
+        sys.exit(main())

@@ -1,0 +1,117 @@
+"""A crash of our own: exit code 70, one sentence on stderr, the traceback in a file. Never a verdict.
+
+Python ends with 1 after an uncaught exception, which is our code for "the product failed". Every program of ours
+therefore runs inside ``told``. Only the standard library is imported: link daemons use this too.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from bedrock.exit_codes import ExitCode
+from bedrock.user_cache import cache_folder
+
+RUN_FOLDER = "RINGFENCE_CRASH_FOLDER"
+"""Environment variable: the folder of the run that a process belongs to. Children inherit it."""
+_LONGEST_REASON = 300
+
+
+@contextlib.contextmanager
+def told(program: str) -> Iterator[None]:
+    """Turns an uncaught exception into a report and exit code 70. What ends a program on purpose passes through."""
+    try:
+        yield
+    except Exception as error:
+        report(program, error)
+        raise SystemExit(int(ExitCode.CRASHED)) from None
+
+
+def keep_in(run_folder: Path | None) -> None:
+    """Sets where this process, and every child that it starts from now on, leaves tracebacks. None: no run any more."""
+    if run_folder is None:
+        os.environ.pop(RUN_FOLDER, None)
+    else:
+        os.environ[RUN_FOLDER] = str(run_folder.absolute())
+
+
+def report(program: str, error: BaseException) -> str:
+    """Writes the traceback to a file and says so on stderr, in one sentence, which it returns. Never raises."""
+    import traceback  # here: dozens of link daemons of a matrix would pay for it and never need it
+
+    run_folder = _run_folder()
+    file = _write(program, "".join(traceback.format_exception(error)), run_folder)
+    sentence = f"{program} crashed, which is a fault of ringfence and says nothing of the service: {reason(error)}"
+    sentence += f"; traceback in {file}" if file is not None else ""
+    sentence += f"; run folder {run_folder}" if run_folder is not None else ""
+    with contextlib.suppress(Exception):
+        if file is None:
+            traceback.print_exception(error)
+        print(sentence, file=sys.stderr, flush=True)
+    return sentence
+
+
+def reason(error: BaseException) -> str:
+    """Returns the exception in one line that any terminal can show."""
+    with contextlib.suppress(Exception):
+        text = " ".join(f"{type(error).__name__}: {error}".split())
+        return "".join(sign if sign.isprintable() else "?" for sign in text)[:_LONGEST_REASON].rstrip(": ")
+    return type(error).__name__
+
+
+def left_by(pid: int) -> Path | None:
+    """Returns the traceback that process ``pid``, a child of ours, left; None when it left none."""
+    for folder in _folders(_run_folder()):
+        with contextlib.suppress(OSError):
+            for file in sorted(folder.glob(f"crash-*-{pid}.txt"), reverse=True):
+                return file
+    return None
+
+
+def ending(exit_code: int, pid: int) -> str:
+    """Returns how a child of ours ended, for a sentence: with its exit code, a signal, or a crash and its traceback."""
+    if exit_code < 0:
+        return f"was killed by signal {-exit_code}"
+    if exit_code != ExitCode.CRASHED:
+        return f"ended with exit code {exit_code}"
+    file = left_by(pid)
+    return "crashed, which is a fault of ringfence" + (f" (traceback in {file})" if file is not None else "")
+
+
+def ended_by_crash(exit_code: int) -> bool:
+    """Whether a child of ours ended by a crash: by its own report, or by a signal that nobody of us has sent."""
+    return exit_code == ExitCode.CRASHED or exit_code < 0
+
+
+def _run_folder() -> Path | None:
+    named = os.environ.get(RUN_FOLDER, "")
+    with contextlib.suppress(OSError, ValueError):
+        if named and Path(named).is_dir():
+            return Path(named)
+    return None
+
+
+def _write(program: str, text: str, run_folder: Path | None) -> Path | None:
+    plain = "".join(sign if sign.isascii() and sign.isalnum() else "_" for sign in program)
+    name = f"crash-{plain}-{time.strftime('%Y-%m-%dT%H%M%S')}-{os.getpid()}.txt"
+    for folder in _folders(run_folder):
+        with contextlib.suppress(OSError):
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            file = folder / name
+            with file.open("a", encoding="utf-8", errors="backslashreplace") as written:
+                written.write(text)
+            return file
+    return None
+
+
+def _folders(run_folder: Path | None) -> Iterator[Path]:
+    """Where a traceback may go, best first."""
+    if run_folder is not None:
+        yield run_folder / "logs"
+    with contextlib.suppress(RuntimeError):  # a user without a home
+        yield cache_folder() / "crashes"
+    yield Path(os.environ.get("TMPDIR") or "/tmp") / f"ringfence-crashes-{os.getuid()}"
