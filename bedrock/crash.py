@@ -65,7 +65,9 @@ def reason(error: BaseException) -> str:
 
 def left_by(pid: int) -> Path | None:
     """Returns the traceback that process ``pid``, a child of ours, left; None when it left none."""
-    for folder in _folders(_run_folder()):
+    run_folder = _run_folder()
+    beside_database = [run_folder / "service"] if run_folder is not None else []
+    for folder in [*_folders(run_folder), *beside_database]:
         with contextlib.suppress(OSError):
             for file in sorted(folder.glob(f"crash-*-{pid}.txt"), reverse=True):
                 return file

@@ -66,7 +66,7 @@ class EnvironmentLacks(RingfenceError):
 
 
 class ChildCrashed(EnvironmentLacks):
-    """A program that we started crashed, or was killed. Wherever one that does not come up is dealt with, so is this."""
+    """A program that we started crashed, or was killed. Dealt with as one that does not come up, but for its code."""
 
     exit_code = ExitCode.CRASHED
 

@@ -11,10 +11,13 @@ from pathlib import Path
 # Locust runs this file by its path, from any folder: the packages beside it must be found.
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from loadtests.life_cycle import install
-from loadtests.shape import WholeSwarm
-from loadtests.users import Person, Probe
+from bedrock import crash
+
+with crash.told("locust"):
+    from loadtests.life_cycle import install
+    from loadtests.shape import WholeSwarm
+    from loadtests.users import Person, Probe
+
+    install()
 
 __all__ = ["Person", "Probe", "WholeSwarm"]
-
-install()

@@ -155,9 +155,8 @@ def _fail(sentence: str) -> int:
 
 
 def _crashed(error: Exception, database: Path) -> int:
-    file = database.absolute().with_name(
-        f"crash-reference_service-{time.strftime('%Y-%m-%dT%H%M%S')}-{os.getpid()}.txt"
-    )
+    at = time.strftime("%Y-%m-%dT%H%M%S")
+    file = database.absolute().with_name(f"crash-reference_service-{at}-{os.getpid()}.txt")
     try:
         file.write_text("".join(traceback.format_exception(error)), encoding="utf-8", errors="backslashreplace")
         where = f"traceback in {file}"

@@ -15,7 +15,7 @@ import gevent
 import msgspec
 
 from bedrock import crash
-from bedrock.child_process import ChildProcess, spawn
+from bedrock.child_process import spawn
 from bedrock.clock import Clock
 from loadtests.errors import StepNotJudged
 from loadtests.shapes.order import Order
@@ -108,15 +108,11 @@ class StepDriver:
         except subprocess.TimeoutExpired:
             raise StepNotJudged(f"stage '{self.stage}' was not judged within {JUDGING_S:.0f} s") from None
         except msgspec.DecodeError:
-            raise StepNotJudged(
-                f"stage '{self.stage}' could not be judged: {self._ended(child)}", hint=child.last_words(1)
-            ) from None
+            why = f"{child.name} {crash.ending(child.popen.wait(JUDGING_S), child.pid)}"
+            sentence = f"stage '{self.stage}' could not be judged: {why}"
+            raise StepNotJudged(sentence, hint=child.last_words(1)) from None
         finally:
             child.stop()
-
-    @staticmethod
-    def _ended(child: ChildProcess) -> str:
-        return f"{child.name} {crash.ending(child.popen.wait(JUDGING_S), child.pid)}"
 
     def _tell(self, step: Step) -> None:
         judged = step.judgement

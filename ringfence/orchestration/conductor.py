@@ -30,8 +30,8 @@ from ringfence.plan import Plan
 TICK_S = 0.5
 SWARM_DRAIN_S = 90.0
 """Longest talk (60 s), its set-up, and the workers' last reports."""
-MATRIX_OK_EXITS = frozenset({0, 1})
-"""pytest: all passed, some failed. Cells judge themselves; these are no fault of the harness."""
+MATRIX_OK_EXITS = frozenset({ExitCode.PASS, ExitCode.FAIL, ExitCode.INVALID})
+"""All passed, some failed, some came to no judgement. Cells judge themselves: these are no fault of the harness."""
 
 
 @dataclass(slots=True)
