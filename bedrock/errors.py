@@ -42,7 +42,8 @@ class Problem:
 
     def __str__(self) -> str:
         where = f"{self.file}: {self.key}" if self.key else self.file
-        return f"{where}: {self.message}" + (f" ({self.hint})" if self.hint else "")
+        text = f"{where}: {self.message}" + (f" ({self.hint})" if self.hint else "")
+        return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in text)
 
 
 class InputError(RingfenceError):

@@ -15,12 +15,14 @@ from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
+from bedrock.input_file import FileUnreadable, name_problem, open_regular
 from network_profiles.traces.generate import STEP_S, RateStretch
 
 OPPORTUNITY_BYTES = 1504
 GAP_S = 1.0
 """A trace without an opportunity for this long counts as an outage where it is sampled, drawn or counted."""
 MAX_LENGTH_MS = 86_400_000
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 MAX_FILE_BYTES = 200_000_000
 
 
@@ -63,13 +65,15 @@ def read_trace(path: Path) -> MahimahiTrace:
 
     Raises TraceUnreadable, with the line, when it is not one.
     """
+    if problem := name_problem(str(path)):
+        raise TraceUnreadable(problem)
     try:
         facts = os.stat(path)
-        if facts.st_size > MAX_FILE_BYTES:
-            raise TraceUnreadable(f"is larger than {MAX_FILE_BYTES // 1_000_000} MB")
         return _read(str(path), facts.st_mtime_ns, facts.st_size)
     except TraceUnreadable:
         raise
+    except FileUnreadable as error:
+        raise TraceUnreadable(str(error)) from None
     except FileNotFoundError:
         raise TraceUnreadable("no such file") from None
     except OSError as error:
@@ -78,7 +82,7 @@ def read_trace(path: Path) -> MahimahiTrace:
 
 @lru_cache(maxsize=32)
 def _read(path: str, _changed_at_ns: int, _size_bytes: int) -> MahimahiTrace:
-    with open(path, "rb") as lines:
+    with open_regular(Path(path), MAX_FILE_BYTES) as lines:
         return MahimahiTrace(parse(lines))
 
 
@@ -87,7 +91,7 @@ def parse(lines: Iterable[bytes]) -> array[int]:
     at_ms = array("q")
     before = 0
     for number, line in enumerate(lines, 1):
-        text = line.strip()
+        text = line.removeprefix(_BYTE_ORDER_MARK).strip() if number == 1 else line.strip()
         if not text:
             continue
         if not text.isdigit() or len(text) > len(str(MAX_LENGTH_MS)):
