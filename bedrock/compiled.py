@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bedrock.compiled_finder import SUFFIX, serve_from
+from bedrock.environment_input import COMPILED, switch
 from bedrock.user_cache import cache_folder
 
 _ROOT = Path(__file__).parent.parent
@@ -54,7 +55,7 @@ class CompiledSet:
 
     def find(self) -> Path | None:
         """Returns the folder of the copy of exactly this source; None without one, or where none is wanted."""
-        if os.environ.get("RINGFENCE_COMPILED") == "0":
+        if not switch(COMPILED, default=True):
             return None
         folder = self._folder()
         return folder if (folder / _WHOLE).exists() else None

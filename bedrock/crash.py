@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from bedrock.errors import RingfenceError
 from bedrock.exit_codes import ExitCode
 from bedrock.user_cache import cache_folder
 
@@ -23,9 +24,12 @@ _LONGEST_REASON = 300
 
 @contextlib.contextmanager
 def told(program: str) -> Iterator[None]:
-    """Turns an uncaught exception into a report and exit code 70. What ends a program on purpose passes through."""
+    """Turns an uncaught exception into a report and exit code 70; an error of ours has a code and a sentence itself."""
     try:
         yield
+    except RingfenceError as error:
+        print(f"{program}: {error}" + (f" ({error.hint})" if error.hint else ""), file=sys.stderr, flush=True)
+        raise SystemExit(int(error.exit_code)) from None
     except Exception as error:
         report(program, error)
         raise SystemExit(int(ExitCode.CRASHED)) from None

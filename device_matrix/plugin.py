@@ -17,6 +17,7 @@ import pytest
 from bedrock import crash
 from bedrock.clock import SystemClock
 from bedrock.end_signals import end_signals
+from bedrock.environment_input import check_environment
 from bedrock.errors import InputError, RingfenceError
 from bedrock.exit_codes import ExitCode
 from device_matrix.artifacts import next_attempt
@@ -97,6 +98,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if hasattr(config.option, "maxschedchunk") and config.option.maxschedchunk is None:
         config.option.maxschedchunk = 1
     try:
+        check_environment()
         options = read_options(config)
         _go_where_links_are(config, options)
         controller = config.stash[CONTROLLER] = Controller(options)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -40,6 +41,7 @@ class CrashGuard:
 def leave(error: Exception) -> None:
     """Ends a Locust process that could not be set up: with the error's own code, or with 70 after a crash."""
     if isinstance(error, RingfenceError):
+        print(f"ringfence: {error}" + (f" ({error.hint})" if error.hint else ""), file=sys.stderr)
         raise SystemExit(int(error.exit_code)) from None
     crash.report("locust", error)
     raise SystemExit(int(ExitCode.CRASHED)) from None

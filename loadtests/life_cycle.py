@@ -14,6 +14,7 @@ from locust.runners import LocalRunner, MasterRunner, WorkerRunner
 
 from bedrock.clock import SystemClock
 from bedrock.end_signals import end_signals
+from bedrock.environment_input import check_environment
 from bedrock.errors import RingfenceError
 from loadtests.arguments import StartForm
 from loadtests.crash_guard import CrashGuard, leave
@@ -40,6 +41,7 @@ def install() -> None:
 
 def _on_init(environment: Environment, form: StartForm) -> None:
     """Sets up the master's side, the worker's side, or both in a process that is its own worker."""
+    check_environment()
     clock = SystemClock()
     if signal.SIGHUP in end_signals():
         # A terminal that was closed. Whoever handles SIGTERM by then, we or Locust, handles this.

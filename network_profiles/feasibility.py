@@ -110,7 +110,7 @@ class Feasibility:
     fits: tuple[Fit, ...]
     """In the order of ``FORMATS``: the least demanding first."""
     round_trips_ratio: float
-    """Share of round trips that random loss lets through, both ways, outages apart. Each that is lost is tried again."""
+    """Share of round trips that random loss lets through, outages apart. Each that is lost is tried again."""
     outage_ratio: float
     """Share of the time in which nothing passes, in the direction that has more of it."""
 

@@ -22,6 +22,7 @@ def run_command(arguments: list[str]) -> int:
     from cyclopts import CycloptsError
     from rich.console import Console
 
+    from bedrock.environment_input import check_environment
     from bedrock.errors import InputError, RingfenceError
     from bedrock.exit_codes import ExitCode
     from ringfence.cli.app import app
@@ -29,6 +30,7 @@ def run_command(arguments: list[str]) -> int:
     errors = Console(stderr=True, highlight=False, soft_wrap=True)
     crash.keep_in(None)
     try:
+        check_environment()
         returned = app(arguments, exit_on_error=False, print_error=True, result_action="return_value")
         return int(returned or 0)
     except CycloptsError:

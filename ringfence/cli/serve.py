@@ -9,7 +9,7 @@ from cyclopts import Parameter, validators
 from rich.console import Console
 
 from bedrock import crash
-from bedrock.errors import ChildCrashed
+from bedrock.errors import ChildCrashed, EnvironmentLacks
 from bedrock.exit_codes import ExitCode
 from calls.targets.admin_api import AdminApi
 from loadtests.plan import ServiceTable
@@ -30,6 +30,8 @@ def serve(
 ) -> int:
     """Start the reference calling service on loopback, with three people who follow each other, until Ctrl-C.
 
+    Exits with 130 after Ctrl-C, 5 when it cannot be started here, 70 when it crashed.
+
     Parameters
     ----------
     port
@@ -41,7 +43,10 @@ def serve(
     """
     handle_ends()
     console = Console(highlight=False)
-    database.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        database.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise EnvironmentLacks(f"the folder of {database} cannot be made: {error.strerror}") from None
     plan = PlanFile(name="serve", service=ServiceTable(degradation=degradation))
     log = database.with_suffix(".log")
     target = start_target(plan, database=database, log_path=log, port=port)

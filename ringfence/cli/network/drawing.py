@@ -140,7 +140,9 @@ def needs(feasibility: Feasibility) -> Table:
     )
     for fit in feasibility.fits:
         most = f"≤{fit.format.loss_max_ratio:.0%}"
-        table.add_row(fit.format.title, f"{fit.format.wire_kbit:.0f}", most, _share(fit.down_ratio), _share(fit.up_ratio))
+        table.add_row(
+            fit.format.title, f"{fit.format.wire_kbit:.0f}", most, _share(fit.down_ratio), _share(fit.up_ratio)
+        )
     return table
 
 
