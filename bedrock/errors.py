@@ -14,6 +14,8 @@ from dataclasses import dataclass
 
 from bedrock.exit_codes import ExitCode
 
+_LONGEST_MESSAGE = 1000
+
 
 class RingfenceError(Exception):
     """An error with a sentence for the user, a hint for what to do next, and an exit code."""
@@ -42,7 +44,8 @@ class Problem:
 
     def __str__(self) -> str:
         where = f"{self.file}: {self.key}" if self.key else self.file
-        text = f"{where}: {self.message}" + (f" ({self.hint})" if self.hint else "")
+        message = self.message if len(self.message) <= _LONGEST_MESSAGE else f"{self.message[:_LONGEST_MESSAGE]}…"
+        text = f"{where}: {message}" + (f" ({self.hint})" if self.hint else "")
         return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in text)
 
 

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from bedrock.errors import InputError, Problem
 from bedrock.input_file import FileUnreadable, is_file, name_problem, read_text
-from bedrock.model_problems import dotted, problems_of
+from bedrock.model_problems import LONGEST_SHOWN, dotted, problems_of
 from bedrock.nearest_name import nearest
 from bedrock.plain_values import NotToml, parse, wrong_values
 
@@ -75,4 +75,5 @@ def find_file(name_or_path: str, built_in: Mapping[str, Path], what: str, *, opt
 
 def unknown_name(file: str, key: str, what: str, name: str, known: Iterable[str]) -> Problem:
     """The problem of naming a device, a network, a metric … that does not exist."""
-    return Problem(file, key, f"unknown {what} '{name}'", nearest(name, known))
+    shown = name if len(name) <= LONGEST_SHOWN else f"{name[: LONGEST_SHOWN - 1]}…"
+    return Problem(file, key, f"unknown {what} '{shown}'", nearest(name, known))

@@ -310,7 +310,7 @@ def find_plan(name_or_path: str) -> Path:
 def slo_reference(plan: LoadPlan, plan_file: Path) -> str:
     """Returns what to hand to ``load_slo``: a file beside the plan where there is one of that name, else a name."""
     beside = str(plan_file.parent / plan.slo)
-    return str(Path(beside).resolve()) if plan.slo.endswith(".toml") and is_file(beside) else plan.slo
+    return str(Path(beside).absolute()) if plan.slo.endswith(".toml") and is_file(beside) else plan.slo
 
 
 def limits_of(plan: LoadPlan, plan_file: Path) -> Limits:

@@ -159,7 +159,7 @@ def _section(tables: dict[str, Any], name: str) -> dict[str, Any] | None:
 
 def _slo_reference(reference: str, plan_file: Path) -> str:
     beside = str(plan_file.parent / reference)
-    return str(Path(beside).resolve()) if reference.endswith(".toml") and is_file(beside) else reference
+    return str(Path(beside).absolute()) if reference.endswith(".toml") and is_file(beside) else reference
 
 
 def _apply(tables: dict[str, Any], override: str) -> list[Problem]:

@@ -7,6 +7,7 @@ fits one opportunity. (Described in Netravali et al., "Mahimahi: accurate record
 
 from __future__ import annotations
 
+import itertools
 import math
 import os
 from array import array
@@ -24,6 +25,8 @@ GAP_S = 1.0
 MAX_LENGTH_MS = 86_400_000
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 MAX_FILE_BYTES = 200_000_000
+_LONGEST_LINE = 64
+_MOST_LINES = MAX_FILE_BYTES // 2
 
 
 class TraceUnreadable(OSError):
@@ -83,7 +86,8 @@ def read_trace(path: Path) -> MahimahiTrace:
 @lru_cache(maxsize=32)
 def _read(path: str, _changed_at_ns: int, _size_bytes: int) -> MahimahiTrace:
     with open_regular(Path(path), MAX_FILE_BYTES) as lines:
-        return MahimahiTrace(parse(lines))
+        # Bounded, since a file of /proc says that it is empty and may have no end and no line ends.
+        return MahimahiTrace(parse(itertools.islice(iter(lambda: lines.readline(_LONGEST_LINE), b""), _MOST_LINES)))
 
 
 def parse(lines: Iterable[bytes]) -> array[int]:
@@ -95,7 +99,7 @@ def parse(lines: Iterable[bytes]) -> array[int]:
         if not text:
             continue
         if not text.isdigit() or len(text) > len(str(MAX_LENGTH_MS)):
-            shown = text[:20].decode("ascii", "backslashreplace")
+            shown = ascii(text[:20].decode("latin-1"))[1:-1]
             raise TraceUnreadable(
                 f"line {number}: must be whole milliseconds from 0 to {MAX_LENGTH_MS} (got '{shown}')"
             )
