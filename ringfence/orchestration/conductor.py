@@ -175,7 +175,7 @@ class Conductor:
         if self.target is not None and child is self.target.process:
             # Its death is the product's; an exception of our own reference service, which ends with 70, is ours.
             crashed = code == ExitCode.CRASHED
-            detail = f"the calling service {crash.ending(code, child.pid)}"
+            detail = f"the calling service ended by itself: it {crash.ending(code, child.pid)}"
             self._stop("target_crashed" if crashed else "target_died", detail, "invalid" if crashed else "fail")
             return
         if self.swarm is not None and child is self.swarm.master:

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,11 +81,13 @@ class SmallRun:
 
 
 @contextmanager
-def small_run(tmp_path: Path, *overrides: str, peak_s: int = 12) -> Iterator[SmallRun]:
-    """Starts the run and, at the end, makes sure that nothing of it is left."""
+def small_run(
+    tmp_path: Path, *overrides: str, peak_s: int = 12, program: Sequence[str] = ("-m", "ringfence")
+) -> Iterator[SmallRun]:
+    """Starts the run and, at the end, makes sure that nothing of it is left. ``program`` is what Python runs."""
     plan = tmp_path / "small.toml"
     plan.write_text(PLAN.replace("PEAK", str(peak_s)))
-    argv = [sys.executable, "-m", "ringfence", "swarm", "--plan", str(plan), "--runs", str(tmp_path / "runs")]
+    argv = [sys.executable, *program, "swarm", "--plan", str(plan), "--runs", str(tmp_path / "runs")]
     for override in overrides:
         argv += ["--set", override]
     popen = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True)
