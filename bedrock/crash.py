@@ -47,24 +47,33 @@ def report(program: str, error: BaseException) -> str:
     """Writes the traceback to a file and says so on stderr, in one sentence, which it returns. Never raises."""
     import traceback  # here: dozens of link daemons of a matrix would pay for it and never need it
 
+    return report_text(program, "".join(traceback.format_exception(error)), why=reason(error))
+
+
+def report_text(program: str, text: str, *, why: str = "") -> str:
+    """Does the same with a traceback that is text already; its last line says ``why`` when nothing else does."""
     run_folder = _run_folder()
-    file = _write(program, "".join(traceback.format_exception(error)), run_folder)
-    sentence = f"{program} crashed, which is a fault of ringfence and says nothing of the service: {reason(error)}"
+    file = _write(program, text, run_folder)
+    why = why or one_line(text.strip().rpartition("\n")[2])
+    sentence = f"{program} crashed, which is a fault of ringfence and says nothing of the service: {why}"
     sentence += f"; traceback in {file}" if file is not None else ""
     sentence += f"; run folder {run_folder}" if run_folder is not None else ""
     with contextlib.suppress(Exception):
-        if file is None:
-            traceback.print_exception(error)
-        print(sentence, file=sys.stderr, flush=True)
+        print(sentence if file is not None else f"{text.rstrip()}\n{sentence}", file=sys.stderr, flush=True)
     return sentence
 
 
 def reason(error: BaseException) -> str:
     """Returns the exception in one line that any terminal can show."""
     with contextlib.suppress(Exception):
-        text = " ".join(f"{type(error).__name__}: {error}".split())
-        return "".join(sign if sign.isprintable() else "?" for sign in text)[:_LONGEST_REASON].rstrip(": ")
+        return one_line(f"{type(error).__name__}: {error}")
     return type(error).__name__
+
+
+def one_line(text: str) -> str:
+    """Returns text in one line of bounded length, without what a terminal would obey."""
+    shown = "".join(sign if sign.isprintable() else "?" for sign in " ".join(text.split()))
+    return shown[:_LONGEST_REASON].rstrip(": ")
 
 
 def left_by(pid: int) -> Path | None:

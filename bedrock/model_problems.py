@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, Union
 
 import annotated_types
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from bedrock.errors import Problem
@@ -180,7 +181,10 @@ def _members(annotation: Any) -> list[Any]:
 
 def _unwrapped(annotation: Any) -> tuple[Any, Sequence[Any]]:
     if typing.get_origin(annotation) is Annotated:
-        return annotation.__origin__, annotation.__metadata__
+        inner = [
+            more for one in annotation.__metadata__ for more in (one.metadata if isinstance(one, FieldInfo) else [one])
+        ]
+        return annotation.__origin__, inner
     return annotation, ()
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from bedrock import crash
 from bedrock.exit_codes import ExitCode
 from reports.cells import CellStatus
 
@@ -44,6 +45,7 @@ class Outcomes:
             self.unjudged += 1
         else:
             self.crashed += 1
+            crash.report_text("pytest device_matrix", str(report.longrepr))
 
     @property
     def meaning(self) -> ExitCode:

@@ -88,7 +88,7 @@ def test_soak_has_parts_to_hold_against_each_other(tmp_path: Path) -> None:
         ('scenarios = { talk = 9, declin = 1 }\nshape = "steady"\n[swarm.steady]\ncalls = 4\nhold_s = 5',
          "swarm.scenarios.declin: unknown scenario 'declin' (did you mean 'decline'?)"),
         ('scenarios = { talk = -1 }\nshape = "steady"\n[swarm.steady]\ncalls = 4\nhold_s = 5',
-         "weights must not be negative"),
+         "must be a number, at least 0 and at most 1000000"),
         ('patience_s = { median = 2 }\nshape = "steady"\n[swarm.steady]\ncalls = 4\nhold_s = 5',
          "swarm.patience_s: must keep min <= median <= max"),
     ],

@@ -106,7 +106,9 @@ PROCESSES = {
     "network_profiles.rootless": ("network_profiles.interfaces", "bring_loopback_up", ["true"]),
     "loadtests.shapes.judging": ("reports.run_folder", "find_run", []),
     "calls.bench.arm": ("calls.compiled", "use", ["--arm", "engine", "--core", "0"]),
-    "calls.bench.signaling_arm": ("calls.targets", "open_target", ["--url", "http://127.0.0.1:9", "--pairs", "1", "--core", "0"]),
+    "calls.bench.signaling_arm": (
+        "calls.targets", "open_target", ["--url", "http://127.0.0.1:9", "--pairs", "1", "--core", "0"],
+    ),
     "calls.media.probe_scorer": (
         "calls.segments", "SegmentWriter", ["--run-folder", "FOLDER", "--run-id", "r", "--writer", "w"],
     ),
