@@ -58,7 +58,8 @@ class CompiledSet:
         if not switch(COMPILED, default=True):
             return None
         folder = self._folder()
-        return folder if (folder / _WHOLE).exists() else None
+        # os.path: a cache that may not be looked into is one without a copy, and no error.
+        return folder if os.path.exists(folder / _WHOLE) else None
 
     def build(self) -> Path | None:
         """Returns the folder of the copy, building it first (some 30 s); None when that is not possible."""

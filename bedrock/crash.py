@@ -80,9 +80,9 @@ def left_by(pid: int) -> Path | None:
     """Returns the traceback that process ``pid``, a child of ours, left; None when it left none."""
     run_folder = _run_folder()
     beside_database = [run_folder / "service"] if run_folder is not None else []
-    for folder in [*_folders(run_folder), *beside_database]:
+    for folder in [*_folders(run_folder), *beside_database, _temporary_folder()]:
         with contextlib.suppress(OSError):
-            for file in sorted(folder.glob(f"crash-*-{pid}.txt"), reverse=True):
+            for file in sorted(folder.glob(f"*crash-*-{pid}.txt"), reverse=True):
                 return file
     return None
 
@@ -120,7 +120,19 @@ def _write(program: str, text: str, run_folder: Path | None) -> Path | None:
             with file.open("a", encoding="utf-8", errors="backslashreplace") as written:
                 written.write(text)
             return file
+    with contextlib.suppress(OSError):
+        import tempfile
+
+        # Everybody may write there: a name that nobody can guess and have ready.
+        descriptor, path = tempfile.mkstemp(prefix="ringfence-", suffix=f"-{name}", dir=_temporary_folder())
+        with open(descriptor, "w", encoding="utf-8", errors="backslashreplace") as written:
+            written.write(text)
+        return Path(path)
     return None
+
+
+def _temporary_folder() -> Path:
+    return Path(os.environ.get("TMPDIR") or "/tmp")
 
 
 def _folders(run_folder: Path | None) -> Iterator[Path]:
@@ -129,4 +141,3 @@ def _folders(run_folder: Path | None) -> Iterator[Path]:
         yield run_folder / "logs"
     with contextlib.suppress(RuntimeError):  # a user without a home
         yield cache_folder() / "crashes"
-    yield Path(os.environ.get("TMPDIR") or "/tmp") / f"ringfence-crashes-{os.getuid()}"
