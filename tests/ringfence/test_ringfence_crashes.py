@@ -14,7 +14,7 @@ import pytest
 from small_run import nothing_left, small_run
 
 from bedrock import crash
-from bedrock.errors import EnvironmentLacks
+from bedrock.errors import ChildCrashed, EnvironmentLacks
 from bedrock.exit_codes import ExitCode
 from ringfence.__main__ import run_command
 
@@ -187,6 +187,19 @@ def test_a_crash_in_the_middle_of_a_run_names_the_folder_which_is_invalid(
     assert ("ringfence_crashed", "invalid") in {(fault["what"], fault["severity"]) for fault in faults}
     assert run_command(["gate", str(run), "--json"]) == ExitCode.INVALID
     assert nothing_left(run)
+
+
+@pytest.mark.integration
+def test_a_part_that_crashes_before_it_is_ready_makes_the_run_invalid(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def crashed(*_: object, **__: object) -> Any:
+        raise ChildCrashed("the reference service crashed", hint="its last words")
+
+    monkeypatch.setattr("ringfence.orchestration.conductor.start_target", crashed)
+    assert run_command(["swarm", "--runs", str(tmp_path / "runs"), "--force"]) == ExitCode.INVALID
+    summary = json.loads((tmp_path / "runs" / "latest" / "summary.json").read_text())
+    assert "the reference service crashed its last words" in " ".join(summary["reasons"])
 
 
 SWARM_PLANT = """
