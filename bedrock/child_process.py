@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import IO, Any
 
 from bedrock.child_environment import child_environment
-from bedrock.errors import EnvironmentLacks
+from bedrock.crash import ended_by_crash, ending
+from bedrock.errors import ChildCrashed, EnvironmentLacks
 
 _IF_PARENT_LIVES = '[ "$PPID" = "$0" ] || exit 1; exec "$@"'
 """A parent that died before its child had asked for the signal would never be noticed: look once, then go."""
@@ -43,7 +44,7 @@ class ChildProcess:
     def wait_ready(self, timeout_s: float) -> dict[str, Any]:
         """Returns the first JSON object that the child prints on stdout.
 
-        Raises EnvironmentLacks when the child ends or stays silent for ``timeout_s``.
+        Raises EnvironmentLacks when the child ends or stays silent for ``timeout_s``, ChildCrashed when it crashed.
         """
         stdout = self.popen.stdout
         if stdout is None:
@@ -66,7 +67,9 @@ class ChildProcess:
                         if isinstance(ready, dict):
                             return ready
         code = self._ended_by(deadline_s)
-        ended = f"ended with exit code {code}" if code is not None else f"was not ready within {timeout_s:.0f} s"
+        ended = ending(code, self.pid) if code is not None else f"was not ready within {timeout_s:.0f} s"
+        if code is not None and ended_by_crash(code):
+            raise ChildCrashed(f"{self.name} {ended}", hint=self.last_words())
         raise EnvironmentLacks(f"{self.name} {ended}", hint=self.last_words())
 
     def _ended_by(self, deadline_s: float) -> int | None:

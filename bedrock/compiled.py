@@ -21,6 +21,7 @@ from pathlib import Path
 
 from bedrock.child_environment import child_environment
 from bedrock.compiled_finder import SUFFIX, serve_from
+from bedrock.environment_input import COMPILED, switch
 from bedrock.user_cache import cache_folder
 
 _ROOT = Path(__file__).parent.parent
@@ -55,10 +56,10 @@ class CompiledSet:
 
     def find(self) -> Path | None:
         """Returns the folder of the copy of exactly this source; None without one, or where none is wanted."""
-        if os.environ.get("RINGFENCE_COMPILED") == "0":
+        if not switch(COMPILED, default=True):
             return None
         folder = self._folder()
-        # os.path: a folder that this user may not look into holds no copy for him, and is no error.
+        # os.path: a cache that may not be looked into is one without a copy, and no error.
         return folder if os.path.exists(folder / _WHOLE) else None
 
     def build(self) -> Path | None:

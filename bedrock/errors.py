@@ -3,6 +3,7 @@
 RingfenceError              what a user may see: one sentence, a hint, an exit code
 |-- InputError              something a person wrote is wrong: every problem at once      (exit 2)
 |-- EnvironmentLacks        the machine lacks a piece, a right or a free port             (exit 5)
+|   `-- ChildCrashed        a program of ours crashed or was killed before it was ready   (exit 70)
 `-- TargetUnreachable       the calling service does not answer at its address            (exit 5)
 """
 
@@ -13,11 +14,14 @@ from dataclasses import dataclass
 
 from bedrock.exit_codes import ExitCode
 
+_LONGEST_MESSAGE = 1000
+
 
 class RingfenceError(Exception):
     """An error with a sentence for the user, a hint for what to do next, and an exit code."""
 
-    exit_code: ExitCode = ExitCode.FAIL
+    exit_code: ExitCode = ExitCode.CRASHED
+    """Never FAIL: that is said of the product, by its rules. A class that names no code is not meant for users."""
 
     def __init__(self, message: str, *, hint: str = "") -> None:
         super().__init__(message)
@@ -40,7 +44,9 @@ class Problem:
 
     def __str__(self) -> str:
         where = f"{self.file}: {self.key}" if self.key else self.file
-        return f"{where}: {self.message}" + (f" ({self.hint})" if self.hint else "")
+        message = self.message if len(self.message) <= _LONGEST_MESSAGE else f"{self.message[:_LONGEST_MESSAGE]}…"
+        text = f"{where}: {message}" + (f" ({self.hint})" if self.hint else "")
+        return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in text)
 
 
 class InputError(RingfenceError):
@@ -61,6 +67,12 @@ class EnvironmentLacks(RingfenceError):
     """The machine lacks something that was asked for."""
 
     exit_code = ExitCode.ENVIRONMENT
+
+
+class ChildCrashed(EnvironmentLacks):
+    """A program that we started crashed, or was killed. Dealt with as one that does not come up, but for its code."""
+
+    exit_code = ExitCode.CRASHED
 
 
 class TargetUnreachable(EnvironmentLacks):

@@ -16,6 +16,7 @@ import device_matrix.cpu_limit
 import network_profiles.lab
 from bedrock.child_process import ChildProcess
 from bedrock.clock import SystemClock
+from bedrock.environment_input import secret
 from bedrock.errors import EnvironmentLacks, RingfenceError, TargetUnreachable
 from bedrock.scratch import sweep_scratch
 from calls.record import Blame, Tier
@@ -117,7 +118,7 @@ class Controller:
             sustain_s=options.plan.matrix.sustain_s,
             retries_environment=options.plan.matrix.retries_environment,
             target_url=url,
-            admin_token=os.environ.get(TOKEN_VARIABLE, ""),
+            admin_token=secret(TOKEN_VARIABLE),
             appium_url=appium_url,
             appium_network=appium_network,
             backend=link_choice.backend_of_cells(options.plan.matrix.backend),

@@ -16,10 +16,11 @@ from collections.abc import Iterator
 from types import FrameType
 from typing import Protocol
 
+from bedrock.end_signals import end_signals
+
 PR_SET_PDEATHSIG = 1
 """prctl(2)."""
 ORDERLY_END_S = 12.0
-STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Killable(Protocol):
@@ -52,8 +53,9 @@ class StopWish:
 
     @contextlib.contextmanager
     def listening(self) -> Iterator[None]:
-        """While inside, SIGINT and SIGTERM set the wish."""
-        previous = [(number, signal.signal(number, self._on_signal)) for number in STOP_SIGNALS]
+        """While inside, Ctrl-C, SIGTERM and a closed terminal set the wish."""
+        numbers = (signal.SIGINT, *end_signals())
+        previous = [(number, signal.signal(number, self._on_signal)) for number in numbers]
         try:
             yield
         finally:

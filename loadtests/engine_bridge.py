@@ -16,6 +16,7 @@ import zmq.green
 
 from calls.bridge.client import EngineClient
 from calls.bridge.messages import (
+    PROBE_SCORER_DIED,
     AnswerHabit,
     AnyEvent,
     CallFinished,
@@ -292,7 +293,8 @@ class EngineBridge:
         if isinstance(event, EngineHealth):
             self._tally.engine_second(event.row)
         elif isinstance(event, EngineTrouble):
-            self._on_trouble(f"engine_{event.code}", event.message, "note")
+            severity = "invalid" if event.code == PROBE_SCORER_DIED else "note"
+            self._on_trouble(f"engine_{event.code}", event.message, severity)
         elif isinstance(event, StillClosing):
             self._on_closing(event.step, event.left, event.limit_s)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
 from typing import Any, cast
 
@@ -12,8 +13,11 @@ from locust.env import Environment
 from locust.runners import LocalRunner, MasterRunner, WorkerRunner
 
 from bedrock.clock import SystemClock
+from bedrock.end_signals import end_signals
+from bedrock.environment_input import check_environment
 from bedrock.errors import RingfenceError
 from loadtests.arguments import StartForm
+from loadtests.crash_guard import CrashGuard, leave
 from loadtests.master import SwarmMaster
 from loadtests.shape import WholeSwarm
 from loadtests.users import Member
@@ -30,21 +34,28 @@ def install() -> None:
     """Adds our listeners. Called once, when the locustfile is imported."""
     events: Any = locust.events
     form = StartForm()
-    events.init_command_line_parser.add_listener(form.add_arguments)
-    events.init.add_listener(lambda environment, **_kw: _on_init(environment, form))
+    set_up = CrashGuard(leave)
+    events.init_command_line_parser.add_listener(set_up.guarded(form.add_arguments))
+    events.init.add_listener(set_up.guarded(lambda environment, **_kw: _on_init(environment, form)))
 
 
 def _on_init(environment: Environment, form: StartForm) -> None:
     """Sets up the master's side, the worker's side, or both in a process that is its own worker."""
+    check_environment()
     clock = SystemClock()
+    if signal.SIGHUP in end_signals():
+        # A terminal that was closed. Whoever handles SIGTERM by then, we or Locust, handles this.
+        gevent.signal_handler(signal.SIGHUP, os.kill, os.getpid(), signal.SIGTERM)
     runner, events = environment.runner, cast("Any", environment.events)
     if isinstance(runner, (WorkerRunner, LocalRunner)):
         worker = SwarmWorker(environment, clock)
         Member.worker = worker
-        events.test_start.add_listener(lambda **_kw: worker.start_run())
-        events.test_stop.add_listener(lambda **_kw: worker.end_now())
+        of_worker = CrashGuard(worker.crashed).guarded
+        events.test_start.add_listener(of_worker(lambda **_kw: worker.start_run()))
+        events.test_stop.add_listener(of_worker(lambda **_kw: worker.end_now()))
         # Fired in reverse order of registration: before Locust's own listener tells the master that we quit.
-        events.quitting.add_listener(lambda **_kw: worker.end_now())
+        events.quitting.add_listener(of_worker(lambda **_kw: worker.end_now()))
+        events.user_error.add_listener(lambda exception, **_kw: worker.user_crashed(exception))
     if isinstance(runner, (MasterRunner, LocalRunner)):
         master = SwarmMaster(environment, clock)
         try:
@@ -54,14 +65,15 @@ def _on_init(environment: Environment, form: StartForm) -> None:
             raise SystemExit(int(error.exit_code)) from None
         if isinstance(environment.shape_class, WholeSwarm):
             environment.shape_class.master = master
-        events.spawning_complete.add_listener(lambda **_kw: master.on_spawning_complete())
-        events.test_stopping.add_listener(lambda **_kw: master.on_test_stopping())
-        events.test_stop.add_listener(lambda **_kw: master.on_test_stop())
+        of_master = CrashGuard(master.crashed).guarded
+        events.spawning_complete.add_listener(of_master(lambda **_kw: master.on_spawning_complete()))
+        events.test_stopping.add_listener(of_master(lambda **_kw: master.on_test_stopping()))
+        events.test_stop.add_listener(of_master(lambda **_kw: master.on_test_stop()))
         # After the worker's own, so before it: in one process, the master asks its worker to end, and hears of it.
-        events.quitting.add_listener(lambda **_kw: master.on_test_stopping())
-        events.quit.add_listener(lambda **_kw: master.close())
+        events.quitting.add_listener(of_master(lambda **_kw: master.on_test_stopping()))
+        events.quit.add_listener(of_master(lambda **_kw: master.close()))
         Member.host = getattr(environment.parsed_options, "target", "") or EMBEDDED
-        gevent.signal_handler(signal.SIGUSR1, master.end)
+        gevent.signal_handler(signal.SIGUSR1, of_master(master.end))
         if master.is_headless:
             # Locust's own handler comes only after a headless run has ended; until then SIGTERM would just kill us.
             gevent.signal_handler(signal.SIGTERM, master.terminate)

@@ -14,10 +14,13 @@ _HERE = Path(__file__).parent
 _OTHERS = [entry for entry in sys.path if Path(entry).absolute() not in (Path.cwd(), _HERE, _HERE.parent)]
 sys.path[:] = [str(_HERE), str(_HERE.parent), *_OTHERS]
 
-from loadtests.life_cycle import install  # noqa: E402
-from loadtests.shape import WholeSwarm  # noqa: E402
-from loadtests.users import Person, Probe  # noqa: E402
+from bedrock import crash  # noqa: E402
+
+with crash.told("locust"):
+    from loadtests.life_cycle import install
+    from loadtests.shape import WholeSwarm
+    from loadtests.users import Person, Probe
+
+    install()
 
 __all__ = ["Person", "Probe", "WholeSwarm"]
-
-install()

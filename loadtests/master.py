@@ -16,12 +16,14 @@ import gevent
 from gevent.lock import RLock
 from locust.env import Environment
 
+from bedrock import crash
 from bedrock.clock import Clock
 from bedrock.errors import RingfenceError
 from bedrock.exit_codes import ExitCode
 from loadtests import handshake, shipping
 from loadtests.aggregate import SwarmView
 from loadtests.changes import Changes
+from loadtests.crash_guard import CrashGuard
 from loadtests.crew import Crew
 from loadtests.job import LOCAL, OPTION, SwarmJob
 from loadtests.live_view import LiveView, Severity
@@ -71,6 +73,7 @@ class SwarmMaster:
         self._loading_since_s = 0.0
         self._greenlets: list[gevent.Greenlet] = []
         self._crew: Crew | None = None
+        self._guard = CrashGuard(self.crashed)
         for message, listener in (
             (handshake.SECOND, self._on_second),
             (handshake.PRESENCE, self._on_presence),
@@ -81,7 +84,7 @@ class SwarmMaster:
             (handshake.TIME, self._on_time),
             (shipping.PIECE, self._on_piece),
         ):
-            self._runner.register_message(message, listener)
+            self._runner.register_message(message, self._guard.guarded(listener))
 
     @property
     def _runner(self) -> Any:
@@ -103,6 +106,7 @@ class SwarmMaster:
         if ready.target.is_ours:
             self._target = ready.target
         self.problem = ""
+        crash.keep_in(ready.folder.path)
         self._folder, self._job, plan = ready.folder, ready.job, ready.job.plan
         self._crew = Crew(self._runner, ready.job.slots, ready.folder.path, self._clock, self._fault, self._closing)
         self._live, self._driver = LiveView(ready.folder.path, self._crew.view), None
@@ -112,7 +116,7 @@ class SwarmMaster:
         logger.info("Run folder %s, target %s", ready.folder.path, ready.target.url)
         self.plan = f"{ready.plan_name}: {plan.in_words()}"
         logger.info("Plan %s", self.plan)
-        self._greenlets = [gevent.spawn(self._every_second)]
+        self._greenlets = [self._guard.spawn(self._every_second)]
         return plan.people + plan.probe_calls, plan.spawn_rate_per_s, plan.probe_calls
 
     @property
@@ -148,6 +152,17 @@ class SwarmMaster:
         self.exit_with(error.exit_code)
         logger.error("%s", self.problem)
 
+    def crashed(self, error: Exception) -> None:
+        """Tells of a crash of ours, and ends the run: nobody knows any more what it is worth."""
+        foreseen = isinstance(error, RingfenceError)
+        self.problem = str(error) if foreseen else crash.report("the Locust master", error)
+        self._fault("swarm_master_crashed", f"the Locust master could not go on: {crash.reason(error)}", "invalid")
+        self.exit_with(error.exit_code if isinstance(error, RingfenceError) else ExitCode.CRASHED)
+        if self.phase in (Phase.READY, Phase.LOADING):
+            self._guard.spawn(self.end, 0, interrupted=True)
+        elif self.phase is Phase.ENDING:  # it was the end that crashed
+            self.phase = Phase.ENDED
+
     def exit_with(self, code: ExitCode) -> None:
         """Sets the exit code of a headless run; the first that is not PASS stays. The web UI outlives its runs."""
         if self.is_headless and self.environment.process_exit_code in (None, int(ExitCode.PASS)):
@@ -158,7 +173,7 @@ class SwarmMaster:
     def on_spawning_complete(self) -> None:
         """All users are started: the load begins as soon as their people are online."""
         if self.phase is Phase.READY:
-            self._greenlets.append(gevent.spawn(self._begin))
+            self._greenlets.append(self._guard.spawn(self._begin))
 
     def end(self, drain_s: float | None = None, *, interrupted: bool = False) -> None:
         """Ends the load and waits until every worker's data are safe. Safe to call from several greenlets at once.
@@ -224,7 +239,7 @@ class SwarmMaster:
         if msg.data["what"] == ENGINE_NOT_STARTED:
             self.problem = msg.data["detail"]
             self.exit_with(ExitCode.ENVIRONMENT)
-            gevent.spawn(self.end, 0, interrupted=True)
+            self._guard.spawn(self.end, 0, interrupted=True)
 
     def _on_drained(self, environment: Environment, msg: Any, **_kwargs: Any) -> None:
         if self._crew is not None:
@@ -254,7 +269,7 @@ class SwarmMaster:
             logger.info("%d people are online: the load begins", self.view.total("signed_in"))
             self._runner.send_message(handshake.GO, {})
             if job.plan.is_stepwise:
-                self._greenlets.append(gevent.spawn(self._walk, job))
+                self._greenlets.append(self._guard.spawn(self._walk, job))
 
     def _walk(self, job: SwarmJob) -> None:
         """Takes the steps of a load that decides each by the one before, and ends the run after the last."""
@@ -283,7 +298,7 @@ class SwarmMaster:
                 self._live.second(self._clock.unix_s(), self.stage, self.wanted_calls)
             length_s = self._job.plan.length_s() if self._job else None
             if self.phase is Phase.LOADING and length_s is not None and self.elapsed_s >= length_s:
-                gevent.spawn(self.end)
+                self._guard.spawn(self.end)
             if self._target is not None and not self._target.is_running() and self.phase is Phase.LOADING:
                 self._fault("service_lost", "the reference service ended while it was under load", "fail")
                 self._target = None

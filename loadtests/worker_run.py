@@ -21,6 +21,7 @@ from loadtests import handshake
 from loadtests.aggregate import Tally
 from loadtests.arrivals import Arrival
 from loadtests.clock_offset import ClockOffset
+from loadtests.crash_guard import CrashGuard
 from loadtests.dispatch import Dispatch
 from loadtests.engine_bridge import CallOrder, EngineBridge
 from loadtests.errors import EngineLost, NobodyLeft
@@ -48,7 +49,9 @@ LAST_LEGS_S = 5.0
 class WorkerRun:
     """One run on one worker."""
 
-    def __init__(self, environment: Environment, clock: Clock, job: SwarmJob, slot: int, place: Place) -> None:
+    def __init__(
+        self, environment: Environment, clock: Clock, job: SwarmJob, slot: int, place: Place, guard: CrashGuard
+    ) -> None:
         self.environment = environment
         self.clock = clock
         self.job = job
@@ -58,10 +61,11 @@ class WorkerRun:
         self.clock_offset = ClockOffset()
         self.shipper = Shipper(place.records, slot, self._send) if place.is_remote else None
         self._place = place
+        self._guard = guard
         self.population: Population = job.population()
         self._dispatch = Dispatch(job, slot, self.population, self.tally, lambda: self.bridge, clock)
         self.presence = self._dispatch.presence
-        self._visits = Visits(self.population, gevent.spawn)
+        self._visits = Visits(self.population, guard.spawn)
         self._bridge: EngineBridge | None = None
         self._people = self.population.of_slot(slot)
         self._probes = self.population.probes_of_slot(slot)
@@ -100,7 +104,7 @@ class WorkerRun:
         except RingfenceError as error:
             hint = f" ({error.hint})" if error.hint else ""
             self._say_fault("engine_not_started", f"worker {self.slot}: {error}{hint}", "invalid")
-        self._greenlets = [gevent.spawn(self._every_second), gevent.spawn(self._say_presence)]
+        self._greenlets = [self._guard.spawn(self._every_second), self._guard.spawn(self._say_presence)]
 
     @property
     def bridge(self) -> EngineBridge:
@@ -192,7 +196,7 @@ class WorkerRun:
     def go(self) -> None:
         """Starts the clock of the load. The master says it once to all workers."""
         if self._dispatch.start_clock():
-            self._greenlets.append(gevent.spawn(self._dispatch.call_openly, self._ending))
+            self._greenlets.append(self._guard.spawn(self._dispatch.call_openly, self._ending))
 
     def hear_others(self, online: bytes, engaged: bytes) -> None:
         """Takes in who is online and busy elsewhere."""

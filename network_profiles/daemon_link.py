@@ -18,8 +18,9 @@ import time
 from pathlib import Path
 from typing import Any
 
+from bedrock import crash
 from bedrock.child_process import ChildProcess, spawn
-from bedrock.errors import EnvironmentLacks
+from bedrock.errors import ChildCrashed, EnvironmentLacks
 from network_profiles import inhabitants
 from network_profiles.addresses import Claim
 from network_profiles.compiled import LINKS
@@ -67,6 +68,9 @@ def start_daemon(module: str, claim: Claim, profile: NetworkProfile, *, seed: in
     child = spawn(f"link {name}", argv, pipe_stdout=True)
     try:
         said = child.wait_ready(READY_TIMEOUT_S)
+    except ChildCrashed:
+        child.stop()
+        raise
     except EnvironmentLacks as error:
         child.stop()
         raise LinkCannotBeBuilt(error.message, hint=error.hint) from None
@@ -141,8 +145,10 @@ class DaemonLink:
                 answer = json.loads(self._read_line(stdout.fileno()))
                 if isinstance(answer, dict):
                     return answer
+        code = self._child.popen.poll()
+        died = "does not answer" if code is None else crash.ending(code, self.pid)
         raise LinkLost(
-            f"the daemon of link {self.device} {'does not answer' if self._child.is_running() else 'is dead'}",
+            f"the daemon of link {self.device} {died}",
             hint="what was measured over this link does not count; run it again",
         )
 

@@ -15,8 +15,11 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
+from bedrock import crash
 from bedrock.child_environment import child_environment, user_name
+from bedrock.exit_codes import ExitCode
 from network_profiles.addresses import claims_folder
 from network_profiles.errors import LinkCannotBeBuilt
 from network_profiles.interfaces import bring_loopback_up
@@ -97,11 +100,17 @@ def _hide_claims_of_others() -> None:
     try:
         folder = claims_folder()
     except LinkCannotBeBuilt as error:
-        raise SystemExit(f"{error.message} ({error.hint})") from None
+        _leave(f"{error.message} ({error.hint})")
     if _LIBC.mount(b"ringfence", os.fsencode(folder), b"tmpfs", 0, b"mode=700") != 0:
         number = ctypes.get_errno()
-        raise SystemExit(f"nothing can be mounted on {folder}: {os.strerror(number)}")
+        _leave(f"nothing can be mounted on {folder}: {os.strerror(number)}")
+
+
+def _leave(sentence: str) -> NoReturn:
+    print(sentence, file=sys.stderr)
+    raise SystemExit(int(ExitCode.ENVIRONMENT))
 
 
 if __name__ == "__main__":
-    main()
+    with crash.told("network_profiles.rootless"):
+        main()

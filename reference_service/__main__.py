@@ -1,6 +1,7 @@
 """``python -m reference_service``: reads the command line, starts the service, stops it on SIGTERM or SIGINT.
 
-Exit codes: 0 stopped as asked; 2 the command line is wrong; 5 the port is taken or the database cannot be used.
+Exit codes: 0 stopped as asked; 2 the command line is wrong; 5 the port is taken or the database cannot be used;
+70 the service crashed: one sentence on stderr, the traceback in a file beside the database.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ import os
 import signal
 import sys
 import threading
+import time
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -26,6 +29,7 @@ from reference_service.store import StoreUnusable
 
 EXIT_USAGE = 2
 EXIT_ENVIRONMENT = 5
+EXIT_CRASHED = 70
 WEB_ROOT = Path(__file__).parent / "web"
 
 
@@ -150,9 +154,27 @@ def _fail(sentence: str) -> int:
     return EXIT_ENVIRONMENT
 
 
+def _crashed(error: Exception, database: Path) -> int:
+    at = time.strftime("%Y-%m-%dT%H%M%S")
+    file = database.absolute().with_name(f"crash-reference_service-{at}-{os.getpid()}.txt")
+    try:
+        file.write_text("".join(traceback.format_exception(error)), encoding="utf-8", errors="backslashreplace")
+        where = f"traceback in {file}"
+    except OSError:
+        traceback.print_exception(error)
+        where = "traceback above"
+    reason = " ".join(f"{type(error).__name__}: {error}".split()).encode("ascii", "backslashreplace").decode()
+    print(f"reference_service crashed: {reason[:300]}; {where}", file=sys.stderr, flush=True)
+    return EXIT_CRASHED
+
+
 def main() -> None:
     """The program."""
-    code = uvloop.run(run(parse()))
+    settings = parse()
+    try:
+        code = uvloop.run(run(settings))
+    except Exception as error:
+        code = _crashed(error, settings.database)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)  # everything is on disk: a second order to stop must not spoil the code
     sys.exit(code)

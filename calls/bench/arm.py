@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
+from bedrock import crash
 from calls import compiled
 from calls.bench.orders import serve_orders
 from calls.bench.step import Media, SetUps, Step
@@ -183,4 +184,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with crash.told("calls.bench.arm"):
+        main()

@@ -291,6 +291,10 @@ class EngineHealth(Event, frozen=True, kw_only=True):
     row: HealthRow
 
 
+PROBE_SCORER_DIED = "probe_scorer_died"
+"""Code of an EngineTrouble that spoils the run: probes were placed to be scored, and are not."""
+
+
 class EngineTrouble(Event, frozen=True, kw_only=True):
     """The engine goes on, and the run should know: a segment that cannot be written, a fault of our own."""
 

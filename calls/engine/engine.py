@@ -9,6 +9,7 @@ from typing import Any
 from bedrock.clock import Clock
 from bedrock.errors import RingfenceError
 from calls.bridge.messages import (
+    PROBE_SCORER_DIED,
     AnyCommand,
     AnyEvent,
     AnyReply,
@@ -73,7 +74,7 @@ class Engine:
         self._signing_in: set[str] = set()
         self._second_hand: asyncio.Task[None] | None = None
         self._draining = False
-        self._closed = False
+        self._closed = self._death_told = False
         self._closing = StepTeller(tell)
         self._handlers: dict[type[AnyCommand], Callable[[Any], Awaitable[AnyReply]]] = {
             Configure: self._configure,
@@ -120,6 +121,13 @@ class Engine:
             await self._recorder.close()
         async with self._closing.step("scoring probes", self._probes.close_limit_s, lambda: 1):
             await self._probes.close()
+        self._tell_of_probes()
+
+    def _tell_of_probes(self) -> None:
+        """Says once that the judge of the probes is dead: what it had not scored would look as if nobody had spoken."""
+        if (death := self._probes.death()) and not self._death_told:
+            self._death_told = True
+            self._tell(EngineTrouble(code=PROBE_SCORER_DIED, message=death))
 
     @property
     def _context(self) -> Context:
@@ -231,6 +239,7 @@ class Engine:
 
     async def _drain(self, command: Drain) -> Drained:
         self._draining = True
+        self._tell_of_probes()
         self._probes.load_is_over()
         tasks = self._tasks()
         left = set(tasks)

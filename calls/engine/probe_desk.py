@@ -14,6 +14,7 @@ from pathlib import Path
 
 import msgspec
 
+from bedrock import crash
 from bedrock.child_process import ChildProcess, spawn
 from bedrock.errors import RingfenceError
 from calls.media.probe_scorer import LOAD_IS_OVER, Job
@@ -42,7 +43,7 @@ class ProbeDesk:
         # One thread that lives as long as the child: the kernel ties a child's life to the thread that started it.
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="probes")
         self._child: ChildProcess | None = None
-        self._broken = False
+        self._broken = self._killed = False
 
     @property
     def close_limit_s(self) -> float:
@@ -67,6 +68,14 @@ class ProbeDesk:
         )
         self._thread.submit(self._send, job)
 
+    def death(self) -> str:
+        """Returns how the judge ended by itself, in a sentence; empty while nobody has to be told."""
+        code = self._child.popen.poll() if self._child is not None and not self._killed else None
+        if self._child is None or code is None or not crash.ended_by_crash(code):
+            return ""
+        lost = "what its engine's probes heard is not scored"
+        return f"the probe scorer {self._writer} {crash.ending(code, self._child.pid)}: {lost}"
+
     def load_is_over(self) -> None:
         """Nobody is in the judge's way any more: it need not rest, nor yield to who else is on the machine."""
         self._thread.submit(self._hurry)
@@ -76,6 +85,7 @@ class ProbeDesk:
         finished = asyncio.get_running_loop().run_in_executor(self._thread, self._finish)
         if not (await asyncio.wait({finished}, timeout=self._last_scores_s + 2 * LAST_WORDS_S))[0] and self._child:
             # It takes nothing any more, and our thread waits in the middle of a job for it.
+            self._killed = True
             self._child.signal(signal.SIGKILL)
         await finished
         self._thread.shutdown()
@@ -122,4 +132,5 @@ class ProbeDesk:
                 child.popen.stdin.close()
         with contextlib.suppress(subprocess.TimeoutExpired):
             child.popen.wait(self._last_scores_s)
+        self._killed = self._killed or child.is_running()
         child.stop(LAST_WORDS_S)

@@ -22,6 +22,7 @@ from typing import BinaryIO
 import msgspec
 import numpy as np
 
+from bedrock import crash
 from calls.errors import SegmentNotWritten
 from calls.media.live_voice import LiveVoice, live_voice
 from calls.media.opus import SAMPLE_RATE
@@ -124,6 +125,7 @@ class Scorer:
         self._last = threading.Event()
         """The load is over: there is nobody left to be in the way of."""
         self._gave_up = self._at_work = False
+        self._failure: Exception | None = None
 
     def give_up(self) -> None:
         """What is not scored yet never will be. Raises GaveUp out of the score under way: for a signal's handler."""
@@ -133,14 +135,17 @@ class Scorer:
             raise GaveUp
 
     def read(self, stream: BinaryIO) -> None:
-        """Takes jobs until the stream ends."""
-        while len(head := stream.read(4)) == 4:
-            if head == LOAD_IS_OVER:
-                self._last.set()
-                continue
-            body = stream.read(int.from_bytes(head))
-            with contextlib.suppress(msgspec.DecodeError):  # a torn last job of an engine that was killed
-                self._waiting.put(msgspec.msgpack.decode(body, type=Job))
+        """Takes jobs until the stream ends. What goes wrong in this thread is raised by ``work``."""
+        try:
+            while len(head := stream.read(4)) == 4:
+                if head == LOAD_IS_OVER:
+                    self._last.set()
+                    continue
+                body = stream.read(int.from_bytes(head))
+                with contextlib.suppress(msgspec.DecodeError):  # a torn last job of an engine that was killed
+                    self._waiting.put(msgspec.msgpack.decode(body, type=Job))
+        except Exception as error:
+            self._failure = error
         self._last.set()
         self._waiting.put(None)
 
@@ -160,6 +165,8 @@ class Scorer:
                 waited_s = time.monotonic() - began_s - worked_s
                 self._last.wait(max(0.0, worked_s * self._rest - waited_s))
         self._flush()
+        if self._failure is not None:
+            raise self._failure
 
     def _score(self, job: Job) -> None:
         self._at_work = True
@@ -198,4 +205,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with crash.told("calls.media.probe_scorer"):
+        main()

@@ -14,10 +14,11 @@ import threading
 from typing import Any
 from urllib.parse import urlsplit
 
+from bedrock.environment_input import ADMIN_TOKEN
 from bedrock.errors import TargetUnreachable
 from calls.errors import TargetRefused
 
-TOKEN_VARIABLE = "RINGFENCE_ADMIN_TOKEN"
+TOKEN_VARIABLE = ADMIN_TOKEN
 """Environment variable that holds the service's admin token."""
 HEALTH_S = 5.0
 ANSWER_S = 30.0

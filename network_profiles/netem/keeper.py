@@ -21,6 +21,7 @@ import sys
 import time
 from typing import Any
 
+from bedrock import crash
 from bedrock.child_environment import child_environment
 from network_profiles import interfaces, plain_profile
 from network_profiles.daemon import INNER_DEVICE, SIDES, Orders, serve
@@ -148,4 +149,5 @@ def _run(argv: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(serve(lambda: Keeper(json.loads(sys.argv[1]))))
+    with crash.told("network_profiles.netem.keeper"):
+        sys.exit(serve(lambda: Keeper(json.loads(sys.argv[1]))))

@@ -6,7 +6,7 @@ import json as json_format
 
 from cyclopts import App
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from bedrock.errors import InputError
 from bedrock.exit_codes import ExitCode
@@ -34,7 +34,9 @@ def list_devices(*, json: bool = False) -> int:
             json_format.dumps([device.model_dump(mode="json", by_alias=True) for device in devices.values()], indent=1)
         )
         return ExitCode.PASS
-    table = Table("id", "class", "os", "CSS pixels", "DPR", "RAM MB", "CPU cores", box=None, header_style="dim")
+    whole_id = Column("id", no_wrap=True, min_width=max(map(len, devices)))  # an id is typed in elsewhere
+    columns = ("class", "os", "CSS pixels", "DPR", "RAM MB", "CPU cores")
+    table = Table(whole_id, *columns, box=None, header_style="dim")
     for device in devices.values():
         table.add_row(
             device.id,

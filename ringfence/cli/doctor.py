@@ -11,6 +11,9 @@ from bedrock.exit_codes import ExitCode
 from calls.record import Tier
 from ringfence.doctor.checks import examine, runnable_tiers
 
+NEEDED_TIERS = frozenset({Tier.PACKETS, Tier.MEDIA, Tier.BROWSER})
+"""Of the smoke plan. The others take emulators or phones, which few machines have."""
+
 
 def doctor(*, json: bool = False) -> int:
     """Tell what this machine has, which tiers it can run, and how to get each missing piece.
@@ -24,7 +27,7 @@ def doctor(*, json: bool = False) -> int:
     """
     findings = examine()
     tiers = runnable_tiers(findings)
-    code = ExitCode.PASS if {Tier.PACKETS, Tier.MEDIA, Tier.BROWSER} <= set(tiers) else ExitCode.ENVIRONMENT
+    code = ExitCode.PASS if set(tiers) >= NEEDED_TIERS else ExitCode.ENVIRONMENT
     if json:
         listed = [
             {"name": each.name, "ok": each.ok, "detail": each.detail, "fix": each.fix, "tiers": sorted(each.tiers)}
@@ -34,7 +37,9 @@ def doctor(*, json: bool = False) -> int:
         return code
     table = Table(box=None, show_header=False, padding=(0, 2))
     for each in findings:
-        mark = "[green]✔[/]" if each.ok else ("[red]✘[/]" if each.tiers else "[yellow]·[/]")
+        # Emulators and phones are extras: to be without them is no fault of the machine.
+        needed = bool(each.tiers & NEEDED_TIERS)
+        mark = "[green]✔[/]" if each.ok else ("[red]✘[/]" if needed else "[dim]·[/]")
         table.add_row(mark, each.name, each.detail, f"[bold]{each.fix}[/]" if each.fix else "")
     console = Console(highlight=False)
     console.print(table)

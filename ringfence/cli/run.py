@@ -11,8 +11,10 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 from rich.console import Console
 
+from bedrock import crash
 from bedrock.clock import SystemClock
-from bedrock.errors import InputError, Problem
+from bedrock.end_signals import end_signals
+from bedrock.errors import ChildCrashed, InputError, Problem, RingfenceError
 from bedrock.exit_codes import ExitCode
 from device_matrix import link_choice
 from device_matrix.devices import catalogue
@@ -47,6 +49,9 @@ def run(
 ) -> int:
     """Run a whole plan: start the service, load it, place calls from every device, report, and judge.
 
+    Exit codes: 0 PASS, 1 FAIL, 2 usage or configuration, 3 INCONCLUSIVE, 4 INVALID, 5 a prerequisite is missing,
+    70 ringfence itself crashed (no verdict), 130 interrupted.
+
     Parameters
     ----------
     plan
@@ -78,6 +83,9 @@ def swarm(
     json: bool = False,
 ) -> int:
     """Run only the [swarm] section of a plan: the load, without the devices.
+
+    Exit codes: 0 PASS, 1 FAIL, 2 usage or configuration, 3 INCONCLUSIVE, 4 INVALID, 5 a prerequisite is missing,
+    70 ringfence itself crashed (no verdict), 130 interrupted.
 
     Parameters
     ----------
@@ -113,12 +121,15 @@ def matrix(
 ) -> int:
     """Run only the [matrix] section of a plan: real calls from device profiles over shaped links.
 
+    Exit codes: 0 PASS, 1 FAIL, 2 usage or configuration, 3 INCONCLUSIVE, 4 INVALID, 5 a prerequisite is missing,
+    70 ringfence itself crashed (no verdict), 130 interrupted.
+
     Parameters
     ----------
     plan
         A built-in plan's name (smoke), or a TOML file.
     cell
-        Only this cell, e.g. moto_e13--gprs_2g--video_fallback: how a report's replay command reads.
+        Only this cell, e.g. moto-e13--gprs_2g--video_fallback: how a report's replay command reads.
     devices
         Only these devices (comma-separated ids).
     networks
@@ -162,6 +173,7 @@ def conduct(
 
     ``force`` starts a load that is beyond what this machine was last measured to carry.
     """
+    handle_ends()
     matrix = plan.written.matrix
     if matrix is not None and is_way_to_links(matrix.backend, plan.written.target.url):
         enter_if_needed(sys.orig_argv)
@@ -175,7 +187,7 @@ def conduct(
         console.print(f"[dim]ringfence:[/] removed what an earlier run left: {leftover}", highlight=False)
     clock = SystemClock()
     folder = create_run_folder(runs, plan, clock)
-    signal.signal(signal.SIGTERM, end_at_once)
+    crash.keep_in(folder.path)
     interrupted = False
     with Screen(console, f"ringfence {plan.written.name}", plan.written.estimated_duration_s) as screen:
         screen.say(f"run folder {folder.path}")
@@ -184,7 +196,13 @@ def conduct(
             conductor.run()
         except KeyboardInterrupt:
             interrupted = True
-            signal.signal(signal.SIGTERM, end_at_once)
+            handle_ends()
+        except ChildCrashed as error:
+            folder.record_fault("child_crashed", f"{error.message} {error.hint}".strip(), "invalid")
+        except Exception as error:
+            if not isinstance(error, RingfenceError):
+                folder.record_fault("ringfence_crashed", f"ringfence crashed: {crash.reason(error)}", "invalid")
+            raise
         screen.say("reading the records and judging")
     code = judge(folder.path, plan.slo, json=json)
     return ExitCode.INTERRUPTED if interrupted else code
@@ -199,7 +217,14 @@ def _check_filters(plan: Plan, filters: dict[str, str]) -> None:
     narrow(cells, Filters(names["cell"], names["devices"], names["networks"], names["scenarios"], names["drivers"]))
 
 
+def handle_ends() -> None:
+    """Has SIGTERM, and SIGHUP unless nohup(1) has it ignored, do what Ctrl-C does."""
+    for number in end_signals():
+        signal.signal(number, end_at_once)
+
+
 def end_at_once(_number: int, _frame: FrameType | None) -> None:
-    """Handles SIGTERM as Ctrl-C, once: whoever ends a group of processes, as timeout(1) does, signals us twice."""
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    """Ends the run as Ctrl-C does, once: a closed terminal and timeout(1) both signal us more than once."""
+    for number in end_signals():
+        signal.signal(number, signal.SIG_IGN)
     raise KeyboardInterrupt

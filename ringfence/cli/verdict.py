@@ -17,6 +17,8 @@ from reports.terminal import render
 def gate(run: Path = Path("runs/latest"), *, slo: str = "", json: bool = False) -> int:
     """Judge a run against an SLO. The exit code is the verdict: 0 PASS, 1 FAIL, 3 INCONCLUSIVE, 4 INVALID.
 
+    2 is wrong usage, 5 a missing prerequisite, 70 a crash of ringfence itself: none of them is a verdict.
+
     Parameters
     ----------
     run

@@ -15,6 +15,7 @@ import subprocess
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+from bedrock import crash
 from bedrock.child_process import ChildProcess
 from bedrock.clock import Clock
 from bedrock.exit_codes import ExitCode
@@ -32,8 +33,8 @@ TICK_S = 0.5
 WORKER_ALONE_S = 90.0
 """A worker whose master is dead tells nobody how far it is. Its engine's steps add up to 50 s on the slowest link, and
 its last report, which nobody acknowledges, takes 15 s."""
-MATRIX_OK_EXITS = frozenset({0, 1})
-"""pytest: all passed, some failed. Cells judge themselves; these are no fault of the harness."""
+MATRIX_OK_EXITS = frozenset({ExitCode.PASS, ExitCode.FAIL, ExitCode.INVALID})
+"""All passed, some failed, some came to no judgement. Cells judge themselves: these are no fault of the harness."""
 
 
 @dataclass(slots=True)
@@ -178,22 +179,25 @@ class Conductor:
             self._matrix_done = True
             if code not in MATRIX_OK_EXITS:
                 self.folder.record_fault(
-                    "matrix_died", f"pytest ended with exit code {code}: {child.last_words(3)}", "invalid"
+                    "matrix_died", f"pytest {crash.ending(code, child.pid)}: {child.last_words(3)}", "invalid"
                 )
             return
         if self.target is not None and child is self.target.process:
-            self._stop("target_died", f"the calling service ended by itself with exit code {code}", "fail")
+            # Its death is the product's; an exception of our own reference service, which ends with 70, is ours.
+            crashed = code == ExitCode.CRASHED
+            detail = f"the calling service ended by itself: it {crash.ending(code, child.pid)}"
+            self._stop("target_crashed" if crashed else "target_died", detail, "invalid" if crashed else "fail")
             return
         if self.swarm is not None and child is self.swarm.master:
             if code not in (0, self._code_of_steps()):
                 self.folder.record_fault(
-                    "swarm_master_died", f"the Locust master ended with exit code {code}", "invalid"
+                    "swarm_master_died", f"the Locust master {crash.ending(code, child.pid)}", "invalid"
                 )
             return
         self.progress.read()
         ending = self.progress.swarm_ended or self.progress.swarm_stage == "drain"
         if code != 0 or not ending:
-            self.folder.record_fault("swarm_worker_died", f"{child.name} ended with exit code {code}", "invalid")
+            self.folder.record_fault("swarm_worker_died", f"{child.name} {crash.ending(code, child.pid)}", "invalid")
 
     def _code_of_steps(self) -> int:
         """Returns how the master ends when the steps of its load came to what they did: no fault of its own."""
@@ -245,7 +249,8 @@ class Conductor:
 @contextlib.contextmanager
 def undisturbed() -> Iterator[None]:
     """Lets no impatient second Ctrl-C or SIGTERM break off the end of a run: it is bounded in time by itself."""
-    previous = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    previous = {number: signal.signal(number, signal.SIG_IGN) for number in numbers}
     try:
         yield
     finally:

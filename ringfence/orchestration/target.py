@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from bedrock.child_process import ChildProcess
+from bedrock.environment_input import secret
 from bedrock.errors import EnvironmentLacks, TargetUnreachable
 from calls.targets.admin_api import TOKEN_VARIABLE, AdminApi
 from calls.targets.own_service import ServiceSettings, start_own_service
@@ -29,7 +29,7 @@ def start_target(plan: PlanFile, *, database: Path, log_path: Path, host: str = 
     Raises TargetUnreachable when a named service does not answer, EnvironmentLacks when our own does not start.
     """
     if plan.target.url:
-        token = os.environ.get(TOKEN_VARIABLE, "")
+        token = secret(TOKEN_VARIABLE)
         if not token:
             raise EnvironmentLacks(
                 f"the plan names a target, {plan.target.url}, and {TOKEN_VARIABLE} is not set",

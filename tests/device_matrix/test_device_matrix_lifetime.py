@@ -78,19 +78,20 @@ def test_a_watchdog_bites_by_the_real_clock_too() -> None:
     assert watchdog.fired
 
 
-def test_a_signal_is_a_wish_that_the_next_step_obeys(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_is_a_wish_that_the_next_step_obeys(monkeypatch: pytest.MonkeyPatch, number: signal.Signals) -> None:
     monkeypatch.setattr(lifetime.threading, "Timer", lambda *_arguments: threading.Thread(target=bool))
     stop = StopWish()
     steps = StepLog(SystemClock(), stop.check)
-    before = signal.getsignal(signal.SIGTERM)
+    before = signal.getsignal(number)
     with stop.listening():
         steps.begin("open_link")
-        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), number)
         assert stop.requested
         with pytest.raises(KeyboardInterrupt):
             steps.begin("launch")
         os.kill(os.getpid(), signal.SIGINT)
-    assert signal.getsignal(signal.SIGTERM) is before
+    assert signal.getsignal(number) is before
     assert steps.current == "open_link"
 
 

@@ -75,7 +75,7 @@ def test_every_wrong_name_of_a_plan_is_told_at_once_and_nothing_is_started(
         ("slo", "smoke"),
         ("sede", "seed"),
         ("swarm.mix", "emerging_smoke"),
-        ("swarm.stages[0].concurrent_calls", "greater than or equal to 0"),
+        ("swarm.stages[0].concurrent_calls", "at least 0 and at most 100000"),
         ("matrix.devices[0]", "nokia-1"),
         ("matrix.rules[0].scenario", "audio_call"),
         ("matrix.rules[0].networks[0]", "gprs_2g"),

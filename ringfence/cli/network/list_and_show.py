@@ -83,9 +83,11 @@ def show(profile: str, *, seed: int = 1, json: bool = False) -> int:
     console.print("")
     console.print(needs(feasibility))
     console.print(Text(feasibility.sentence, style=verdict_style(feasibility)))
+    passing = feasibility.round_trips_ratio
     console.print(
         f"round trip of the empty link {feasibility.rtt_ms:.0f} ms: "
         f"no media within {feasibility.setup_floor_ms:.0f} ms of the answer (ICE and DTLS take three)"
+        + (f"; loss lets {passing:.1%} of round trips through" if passing < 1 else "")
     )
     console.print("")
     console.print(_sources(chosen))
