@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from bedrock.errors import EnvironmentLacks
+from bedrock.foreign_text import LONGEST_TEXT, clean
 
 _IF_PARENT_LIVES = '[ "$PPID" = "$0" ] || exit 1; exec "$@"'
 """A parent that died before its child had asked for the signal would never be noticed: look once, then go."""
@@ -78,7 +79,13 @@ class ChildProcess:
         """Returns the tail of the child's log, for an error message."""
         if self.log_path is None or not self.log_path.exists():
             return ""
-        return "\n".join(self.log_path.read_text(errors="replace").splitlines()[-lines:])
+        try:
+            with self.log_path.open("rb") as log:
+                log.seek(max(0, log.seek(0, os.SEEK_END) - LONGEST_TEXT * lines))
+                tail = log.read().decode("utf-8", errors="replace")
+        except OSError:
+            return ""
+        return "\n".join(clean(line, LONGEST_TEXT // lines) for line in tail.splitlines()[-lines:])
 
     def signal(self, number: signal.Signals) -> None:
         """Sends ``number`` to the child alone."""

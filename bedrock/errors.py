@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bedrock.exit_codes import ExitCode
+from bedrock.foreign_text import clean
 
 
 class RingfenceError(Exception):
@@ -20,9 +21,10 @@ class RingfenceError(Exception):
     exit_code: ExitCode = ExitCode.FAIL
 
     def __init__(self, message: str, *, hint: str = "") -> None:
-        super().__init__(message)
-        self.message = message
-        self.hint = hint
+        # Names of files and what other processes said stand in both: a terminal must not obey them.
+        self.message = clean(message)
+        self.hint = clean(hint)
+        super().__init__(self.message)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +42,7 @@ class Problem:
 
     def __str__(self) -> str:
         where = f"{self.file}: {self.key}" if self.key else self.file
-        return f"{where}: {self.message}" + (f" ({self.hint})" if self.hint else "")
+        return clean(f"{where}: {self.message}" + (f" ({self.hint})" if self.hint else ""))
 
 
 class InputError(RingfenceError):
