@@ -70,20 +70,23 @@ def json_text(content: Any, *, indent: int | None = None) -> str:
 def _clean_all(value: Any, depth: int) -> Any:
     if type(value) is str:  # an enum of text is no foreign text
         return clean(value)
-    if isinstance(value, dict | list | tuple | msgspec.Struct) and depth >= DEEPEST:
+    if not isinstance(value, dict | list | tuple | msgspec.Struct):
+        return value
+    if depth >= DEEPEST:
         return "…"
     if isinstance(value, dict):
         return {_clean_all(key, depth + 1): _clean_all(item, depth + 1) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_clean_all(item, depth + 1) for item in value]
-    if type(value) is tuple:
-        return tuple(_clean_all(item, depth + 1) for item in value)
     if isinstance(value, msgspec.Struct):
-        fields = {name: getattr(value, name) for name in value.__struct_fields__}
-        cleaned = {name: _clean_all(item, depth + 1) for name, item in fields.items()}
-        changed = {name: item for name, item in cleaned.items() if item is not fields[name] and item != fields[name]}
-        return msgspec.structs.replace(value, **changed) if changed else value
-    return value
+        return _clean_struct(value, depth)
+    items = [_clean_all(item, depth + 1) for item in value]
+    return items if isinstance(value, list) else tuple(items)
+
+
+def _clean_struct(value: msgspec.Struct, depth: int) -> msgspec.Struct:
+    fields = {name: getattr(value, name) for name in value.__struct_fields__}
+    cleaned = {name: _clean_all(item, depth + 1) for name, item in fields.items()}
+    changed = {name: item for name, item in cleaned.items() if item is not fields[name] and item != fields[name]}
+    return msgspec.structs.replace(value, **changed) if changed else value
 
 
 def _finite(value: Any) -> Any:

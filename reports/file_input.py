@@ -1,4 +1,4 @@
-"""Reads one file of a run folder, which may be anything: a pipe that nobody writes to, a device, ten terabytes of zeros.
+"""Reads one file of a run folder, which may be anything: a pipe that nobody writes to, a device, a terabyte of zeros.
 
 Only regular files of a bounded size are read, without ever waiting. What cannot be read is told in a few words that
 follow the file's name.
