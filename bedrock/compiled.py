@@ -92,7 +92,15 @@ class CompiledSet:
         command = [sys.executable, str(script), "-q", "build_ext"]
         command += ["--build-lib", str(built), "--build-temp", str(scratch / "objects")]
         environment = {**os.environ, "PYTHONPATH": str(self.root), "MYPY_CACHE_DIR": str(scratch / "cache")}
-        done = subprocess.run(command, cwd=self.root, env=environment, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            command,
+            cwd=self.root,
+            env=environment,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            check=False,
+        )
         if done.returncode:
             print((done.stdout + done.stderr)[-2000:], file=sys.stderr)
         return done.returncode == 0

@@ -48,7 +48,7 @@ def enter_if_needed(command: Sequence[str]) -> None:
 def inside() -> bool:
     """Whether our root, if we are root, is only that of a user namespace, as it is in a rootless container."""
     try:
-        whole_machine = _UID_MAP.read_text().split() == ["0", "0", "4294967295"]
+        whole_machine = _UID_MAP.read_text(encoding="utf-8").split() == ["0", "0", "4294967295"]
     except OSError:  # a kernel without user namespaces
         return False
     return not whole_machine
@@ -63,7 +63,9 @@ def lacks() -> list[str]:
     """Returns what keeps a user who is not root from having links, a sentence each; empty when nothing."""
     missing = []
     try:
-        tried = subprocess.run([*_UNSHARE, "true"], capture_output=True, text=True, check=False)
+        tried = subprocess.run(
+            [*_UNSHARE, "true"], capture_output=True, encoding="utf-8", errors="replace", check=False
+        )
     except FileNotFoundError:
         missing.append("'unshare' is not on this machine (apt-get install util-linux)")
     else:

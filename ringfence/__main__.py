@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 
 from cyclopts import CycloptsError
@@ -14,7 +15,15 @@ from ringfence.cli.app import app
 
 def main() -> None:
     """Entry point of the ``ringfence`` script."""
+    print_on_any_terminal()
     sys.exit(run_command(sys.argv[1:]))
+
+
+def print_on_any_terminal() -> None:
+    """Prints a question mark for what the terminal's encoding lacks: a verdict must not hang on how it is shown."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
 
 
 def run_command(arguments: list[str]) -> int:

@@ -133,7 +133,7 @@ def _readable(descriptor: int, timeout_s: float) -> bool:
 
 def _read(statistics: Path, seconds: float, cpu_s: float, callee_cpu_s: float) -> SippRun:
     try:
-        with statistics.open(newline="") as file:
+        with statistics.open(encoding="utf-8", newline="") as file:
             last = list(csv.DictReader(file, delimiter=";"))[-1]
         done, failed = int(last["SuccessfulCall(C)"]), int(last["FailedCall(C)"])
         again = int(last.get("Retransmissions(C)") or 0)
@@ -155,5 +155,5 @@ def version() -> str:
     """Returns SIPp's own name for itself, e.g. ``SIPp v3.6.1``; empty when it is missing."""
     if not is_there():
         return ""
-    said = subprocess.run(["sipp", "-v"], capture_output=True, text=True, check=False).stdout
+    said = subprocess.run(["sipp", "-v"], capture_output=True, encoding="utf-8", errors="replace", check=False).stdout
     return next((line.strip().rstrip(".") for line in said.splitlines() if "SIPp v" in line), "")

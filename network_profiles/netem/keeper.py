@@ -139,7 +139,7 @@ def _mac(device: str, end: int) -> str:
 
 
 def _run(argv: list[str]) -> None:
-    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    done = subprocess.run(argv, capture_output=True, encoding="utf-8", errors="replace", check=False)
     if done.returncode != 0:
         number = errno.EBUSY if "File exists" in done.stderr else errno.EIO
         raise OSError(number, done.stderr.strip(), " ".join(argv[:4]))

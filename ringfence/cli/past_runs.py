@@ -66,8 +66,9 @@ def compare(before: Path, after: Path = Path("runs/latest"), *, json: bool = Fal
     if json:
         print(json_text({"before": old.verdict.value, "after": new.verdict.value, "rules": rows}, indent=1))
         return ExitCode.PASS
-    columns = [Text(name) for name in ("rule", old_name, new_name, "change")]
-    table = Table(*columns, box=None, header_style="dim")
+    table = Table(box=None, header_style="dim")
+    for name in ("rule", old_name, new_name, "change"):
+        table.add_column(Text(name))
     table.add_row(Text("verdict", "bold"), _styled(old.verdict), _styled(new.verdict), "")
     for row in rows:
         table.add_row(Text(row["name"]), _cell(row["before"]), _cell(row["after"]), row["change"])

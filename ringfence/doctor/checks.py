@@ -106,7 +106,9 @@ def check_phones() -> list[Finding]:
     if shutil.which("adb") is None:
         tiers = frozenset({Tier.EMULATOR, Tier.DEVICE})
         return [Finding("Android devices", False, "adb is not on this machine", "apt-get install adb", tiers)]
-    listed = subprocess.run(["adb", "devices"], capture_output=True, text=True, timeout=20, check=False).stdout
+    listed = subprocess.run(
+        ["adb", "devices"], capture_output=True, encoding="utf-8", errors="replace", timeout=20, check=False
+    ).stdout
     serials = [line.split("\t")[0] for line in listed.splitlines() if line.endswith("\tdevice")]
     emulators = [serial for serial in serials if serial.startswith("emulator-")]
     phones = [serial for serial in serials if serial not in emulators]
