@@ -18,7 +18,7 @@ APART = "\N{ZERO WIDTH SPACE}"
 _PUNCTUATION = re.compile(r"[\\`*\[\]|~$]|(?<![^\W_])_|_(?![^\W_])")
 _REFERENCE = re.compile(r"([@#!%&^~$])(?=\w)")
 _ADDRESS = re.compile(r"(?i)\b(https?|ftp|mailto|xmpp|www|data|javascript|vbscript|file)(?=[:.])")
-_LINE_START = re.compile(r"^(\s*\d*)([#+=.)-])")
+_LINE_START = re.compile(r"^(\d*)([#+=.)-])")
 SIGNS = {Verdict.PASS: "✅", Verdict.FAIL: "❌", Verdict.INCONCLUSIVE: "❔", Verdict.INVALID: "⚠️"}
 CELLS_SHOWN = 10
 REASONS_SHOWN = 10
@@ -57,7 +57,7 @@ def _rules(rules: list[RuleResult]) -> str:
         interval = "" if rule.confidence is None or rule.value is None else bounds(rule.low, rule.high, rule.unit)
         scope = "" if rule.scope in {"", "all"} else f" <sub>{_escape(rule.scope)}</sub>"
         cells = (
-            SIGNS[rule.verdict], _escape(rule.name) + scope, figure(rule.value, rule.unit), interval,
+            SIGNS[rule.verdict], _escape(rule.name) + scope, _escape(figure(rule.value, rule.unit)), _escape(interval),
             _escape(rule.objective), grouped(rule.n),
         )  # fmt: skip
         lines.append("| " + " | ".join(cells) + " |")
@@ -89,7 +89,7 @@ def _failures(summary: Summary) -> str:
 
 def _escape(text: str) -> str:
     """Text that is shown as it is, on one line, in a sentence or in a cell of a table."""
-    text = " ".join(text.split("\n"))
+    text = " ".join(text.split())
     text = _ADDRESS.sub(rf"\1{APART}", _REFERENCE.sub(rf"\1{APART}", text))
     text = _LINE_START.sub(r"\1\\\2", _PUNCTUATION.sub(r"\\\g<0>", text))
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

@@ -86,6 +86,7 @@ class RunStore:
         self.folder = folder
         self.segments = Segments()
         self._files: dict[str, list[Path]] = {}
+        self._names: dict[Path, str] = {}
         self._temporary = tempfile.TemporaryDirectory(prefix="ringfence-store-")
         self._database = duckdb.connect(str(Path(self._temporary.name) / "run.duckdb"))
         try:
@@ -169,7 +170,8 @@ class RunStore:
                 continue
             try:
                 require_regular(file)
-                rows = pq.read_metadata(file).num_rows
+                with file.open("rb") as opened:
+                    rows = pq.read_metadata(opened).num_rows
                 if rows > MOST_ROWS:
                     raise Unreadable(f"claims {rows} rows")
             except FileNotFoundError:
@@ -181,8 +183,20 @@ class RunStore:
         self.segments.read += len(readable)
         return readable
 
+    def _plain_name(self, file: Path) -> str:
+        """A name of the segment that the database takes as it is, whatever folders and files are called.
+
+        A bracket in a path would be a pattern, and a name that is not text in the locale's encoding no path at all.
+        """
+        if file not in self._names:
+            link = Path(self._temporary.name) / f"{len(self._names)}.parquet"
+            link.symlink_to(file)
+            self._names[file] = str(link)
+        return self._names[file]
+
     def _skip(self, file: Path, error: Exception) -> None:
         why = (str(error).splitlines() or [type(error).__name__])[0]
+        why = clean_all(why.replace(self._names.get(file, "\0"), file.name))
         if file.is_file() and file.stat().st_size == 0:
             why = "the file is empty"
         self.segments.unreadable.append(f"{file.relative_to(self.folder.path)}: {why}")
@@ -243,7 +257,7 @@ class RunStore:
 
     def _select(self, files: list[Path], columns: list[Column]) -> tuple[str, list[Any]]:
         """A query of ``columns`` in order; one that no file has, or that is null where it may not be, is defaulted."""
-        names = [str(file) for file in files]
+        names = [self._plain_name(file) for file in files]
         described = self.rows("DESCRIBE SELECT * FROM read_parquet(?, union_by_name = true)", [names])
         present = {row[0] for row in described}
         parts, parameters = [], []
@@ -259,7 +273,7 @@ class RunStore:
     def _view_samples(self, files: list[Path], columns: list[Column]) -> None:
         if not files:
             return
-        names = [str(file) for file in files]
+        names = [self._plain_name(file) for file in files]
         described = self.rows("DESCRIBE SELECT * FROM read_parquet(?, union_by_name = true)", [names])
         present = {row[0] for row in described}
         kept = ", ".join(column.quoted for column in columns if column.name in present) or "NULL AS nothing"
