@@ -6,8 +6,10 @@ import json as json_format
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from bedrock.exit_codes import ExitCode
+from bedrock.foreign_text import clean
 from calls.record import Tier
 from ringfence.doctor.checks import examine, runnable_tiers
 
@@ -35,7 +37,7 @@ def doctor(*, json: bool = False) -> int:
     table = Table(box=None, show_header=False, padding=(0, 2))
     for each in findings:
         mark = "[green]✔[/]" if each.ok else ("[red]✘[/]" if each.tiers else "[yellow]·[/]")
-        table.add_row(mark, each.name, each.detail, f"[bold]{each.fix}[/]" if each.fix else "")
+        table.add_row(mark, each.name, Text(clean(each.detail)), Text(clean(each.fix), "bold"))
     console = Console(highlight=False)
     console.print(table)
     for tier in Tier:

@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bedrock.exit_codes import ExitCode
+from bedrock.foreign_text import clean
 from network_profiles import NetworkProfile, RegionMix, load_catalogue, load_mixes
 from network_profiles.course import Course, course
 from network_profiles.feasibility import FORMATS, Feasibility, describe
@@ -74,7 +75,7 @@ def show(profile: str, *, seed: int = 1, json: bool = False) -> int:
         print(json_format.dumps(shown, indent=1))
         return ExitCode.PASS
     console = Console(highlight=False)
-    console.print(f"[bold]{chosen.id}[/]  {chosen.title} ({chosen.generation})")
+    console.print(Text.assemble((chosen.id, "bold"), f"  {clean(chosen.title)} ({chosen.generation})"))
     console.print(directions(chosen))
     if chosen.changes_with_time:
         console.print("")
@@ -161,7 +162,7 @@ def _sources(profile: NetworkProfile) -> Table:
     table.add_column(style="dim")
     for name, source in profile.source.model_dump().items():
         if source:
-            table.add_row(f"{name}{_CHOSEN if name in profile.synthetic else ''}", source)
+            table.add_row(f"{name}{_CHOSEN if name in profile.synthetic else ''}", Text(clean(source)))
     for one in FORMATS:
         table.add_row(one.name, one.source)
     if profile.synthetic:
