@@ -40,7 +40,10 @@ class LiveReader:
 
     def read_new(self) -> list[dict[str, Any]]:
         """Returns the events appended since the last call; a line that is not a JSON object is passed over."""
-        whole, newline, _half = self._new_bytes().rpartition(b"\n")
+        chunk = self._new_bytes()
+        whole, newline, _half = chunk.rpartition(b"\n")
+        if len(chunk) == LONGEST_BYTES and not newline:
+            self.problem = f"has a line of more than {LONGEST_BYTES // 2**20} MB"
         self._offset += len(whole) + len(newline)
         events = []
         for line in whole.split(b"\n"):
