@@ -320,7 +320,7 @@ def _impossible(column: Column, low_s: float, high_s: float) -> str:
     if column.kind in {"DOUBLE", "BIGINT"}:
         moment = column.name == "at_s" or column.name.endswith("_at_s")
         low, high = (low_s, high_s) if moment else (-LARGEST_NUMBER, LARGEST_NUMBER)
-        # Asked for by itself: the database keeps no NaN in the range of a block, and would pass over the block.
+        # Asked for by itself: a Parquet file's statistics know no NaN, and the reader passes over a file by them.
         finite = f"isfinite({column.quoted}) AND " if column.kind == "DOUBLE" else ""
         wrong.append(f"NOT coalesce({finite}{column.quoted} BETWEEN {low!r} AND {high!r}, true)")
     return "(" + (" OR ".join(wrong) or "false") + ")"
