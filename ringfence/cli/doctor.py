@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json as json_format
-
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from bedrock.exit_codes import ExitCode
-from bedrock.foreign_text import clean
+from bedrock.foreign_text import clean, json_text
 from calls.record import Tier
 from ringfence.doctor.checks import examine, runnable_tiers
 
@@ -32,7 +30,7 @@ def doctor(*, json: bool = False) -> int:
             {"name": each.name, "ok": each.ok, "detail": each.detail, "fix": each.fix, "tiers": sorted(each.tiers)}
             for each in findings
         ]
-        print(json_format.dumps({"tiers": tiers, "findings": listed}, indent=1))
+        print(json_text({"tiers": tiers, "findings": listed}, indent=1))
         return code
     table = Table(box=None, show_header=False, padding=(0, 2))
     for each in findings:
