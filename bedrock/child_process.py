@@ -21,6 +21,7 @@ from typing import IO, Any
 from bedrock.child_environment import child_environment
 from bedrock.crash import ended_by_crash, ending
 from bedrock.errors import ChildCrashed, EnvironmentLacks
+from bedrock.foreign_text import LONGEST_TEXT, clean
 
 _IF_PARENT_LIVES = '[ "$PPID" = "$0" ] || exit 1; exec "$@"'
 """A parent that died before its child had asked for the signal would never be noticed: look once, then go."""
@@ -82,7 +83,13 @@ class ChildProcess:
         """Returns the tail of the child's log, for an error message."""
         if self.log_path is None or not self.log_path.exists():
             return ""
-        return "\n".join(self.log_path.read_text(errors="replace").splitlines()[-lines:])
+        try:
+            with self.log_path.open("rb") as log:
+                log.seek(max(0, log.seek(0, os.SEEK_END) - LONGEST_TEXT * lines))
+                tail = log.read().decode("utf-8", errors="replace")
+        except OSError:
+            return ""
+        return "\n".join(clean(line, LONGEST_TEXT // lines) for line in tail.splitlines()[-lines:])
 
     def signal(self, number: signal.Signals) -> None:
         """Sends ``number`` to the child alone."""

@@ -12,16 +12,15 @@ import hashlib
 import importlib.metadata
 import os
 import shutil
-import subprocess
 import sys
 import sysconfig
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from bedrock.child_environment import child_environment
 from bedrock.compiled_finder import SUFFIX, serve_from
 from bedrock.environment_input import COMPILED, switch
+from bedrock.short_command import run_and_read
 from bedrock.user_cache import cache_folder
 
 _ROOT = Path(__file__).parent.parent
@@ -94,8 +93,8 @@ class CompiledSet:
         script.write_text(_SETUP.format(arguments=arguments, target=str(scratch / "c"), name=f"ringfence-{self.name}"))
         command = [sys.executable, str(script), "-q", "build_ext"]
         command += ["--build-lib", str(built), "--build-temp", str(scratch / "objects")]
-        environment = child_environment({"PYTHONPATH": str(self.root), "MYPY_CACHE_DIR": str(scratch / "cache")})
-        done = subprocess.run(command, cwd=self.root, env=environment, capture_output=True, text=True, check=False)
+        environment = {"PYTHONPATH": str(self.root), "MYPY_CACHE_DIR": str(scratch / "cache")}
+        done = run_and_read(command, cwd=self.root, environment=environment)
         if done.returncode:
             print((done.stdout + done.stderr)[-2000:], file=sys.stderr)
         return done.returncode == 0

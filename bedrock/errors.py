@@ -13,8 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bedrock.exit_codes import ExitCode
-
-_LONGEST_MESSAGE = 1000
+from bedrock.foreign_text import clean
 
 
 class RingfenceError(Exception):
@@ -24,9 +23,10 @@ class RingfenceError(Exception):
     """Never FAIL: that is said of the product, by its rules. A class that names no code is not meant for users."""
 
     def __init__(self, message: str, *, hint: str = "") -> None:
-        super().__init__(message)
-        self.message = message
-        self.hint = hint
+        # Names of files and what other processes said stand in both: a terminal must not obey them.
+        self.message = clean(message)
+        self.hint = clean(hint)
+        super().__init__(self.message)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +44,7 @@ class Problem:
 
     def __str__(self) -> str:
         where = f"{self.file}: {self.key}" if self.key else self.file
-        message = self.message if len(self.message) <= _LONGEST_MESSAGE else f"{self.message[:_LONGEST_MESSAGE]}…"
-        text = f"{where}: {message}" + (f" ({self.hint})" if self.hint else "")
-        return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in text)
+        return clean(f"{where}: {self.message}" + (f" ({self.hint})" if self.hint else ""))
 
 
 class InputError(RingfenceError):

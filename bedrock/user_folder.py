@@ -85,7 +85,7 @@ def user_id() -> int:
     """Returns our user id as the machine knows it, also from inside a user namespace whose root we are."""
     inside = os.geteuid()
     with contextlib.suppress(OSError, ValueError):
-        for line in _UID_MAP.read_text().splitlines():
+        for line in _UID_MAP.read_text(encoding="utf-8").splitlines():
             first_inside, first_outside, count = (int(word) for word in line.split())
             if first_inside <= inside < first_inside + count:
                 return first_outside + inside - first_inside

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import math
 from pathlib import Path
 from typing import Any, Literal
 
+from bedrock.foreign_text import clean, json_text
 from loadtests.aggregate import SwarmView
 from loadtests.history import History
 from loadtests.probe_scores import ProbeScores
@@ -54,8 +54,9 @@ class LiveView:
 
     def fault(self, at_s: float, what: str, detail: str, severity: Severity) -> None:
         """Writes down something that the report must not pass over, and logs it."""
+        what, detail = clean(what), clean(detail)
         logger.log(logging.INFO if severity == "note" else logging.ERROR, "%s: %s", what, detail)
         fault = {"at_s": at_s, "what": what, "detail": detail, "severity": severity}
         self.faults.append(fault)
         with self._faults.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(fault) + "\n")
+            file.write(json_text(fault) + "\n")

@@ -19,12 +19,12 @@ _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 def machine_id() -> str:
     """Returns what two processes have in common when each can see the other's process number."""
-    return f"{_BOOT_ID.read_text().strip()} {os.readlink('/proc/self/ns/pid')}"
+    return f"{_BOOT_ID.read_text(encoding='utf-8').strip()} {os.readlink('/proc/self/ns/pid')}"
 
 
 def network_id() -> str:
     """Returns what two processes have in common when a loopback address means the same to both."""
-    return f"{_BOOT_ID.read_text().strip()} {os.readlink('/proc/self/ns/net')}"
+    return f"{_BOOT_ID.read_text(encoding='utf-8').strip()} {os.readlink('/proc/self/ns/net')}"
 
 
 def whereabouts() -> dict[str, Any]:

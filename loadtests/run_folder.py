@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from bedrock.errors import EnvironmentLacks
+from bedrock.foreign_text import json_text
 from loadtests.plan import LoadPlan
 
 MANIFEST_FORMAT = 1
@@ -105,5 +106,5 @@ def _environment() -> dict[str, Any]:
 
 def _save(path: Path, manifest: dict[str, Any]) -> None:
     partial = path / ".manifest.json.partial"
-    partial.write_text(json.dumps(manifest, indent=1), encoding="utf-8")
+    partial.write_text(json_text(manifest, indent=1), encoding="utf-8")
     partial.replace(path / "manifest.json")

@@ -121,7 +121,7 @@ def _try_claim(path: Path, index: int, *, create: bool = True) -> Claim | None:
 
 def _facts(path: Path) -> dict[str, Any]:
     with contextlib.suppress(OSError, ValueError):
-        facts = json.loads(path.read_text())
+        facts = json.loads(path.read_text(encoding="utf-8"))
         if isinstance(facts, dict):
             return facts
     return {}

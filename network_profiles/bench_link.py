@@ -167,15 +167,15 @@ def _errors_ms(direction: Direction, sent: list[list[float]], arrivals: dict[int
 
 def _cpu_s(links: Sequence[ShapedLink]) -> float:
     """CPU seconds of the links' processes so far, to the nanosecond, system time included (Linux ``schedstat``)."""
-    return sum(int(Path(f"/proc/{link.pid}/schedstat").read_text().split()[0]) for link in links) / 1e9
+    return sum(int(Path(f"/proc/{link.pid}/schedstat").read_text(encoding="utf-8").split()[0]) for link in links) / 1e9
 
 
 def _runs_compiled(pid: int) -> bool:
-    return "/network_profiles.link." in Path(f"/proc/{pid}/maps").read_text()
+    return "/network_profiles.link." in Path(f"/proc/{pid}/maps").read_text(encoding="utf-8")
 
 
 def _proportional_mb(pid: int) -> float:
-    for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+    for line in Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="utf-8").splitlines():
         if line.startswith("Pss:"):
             return int(line.split()[1]) / 1000.0
     return 0.0

@@ -11,15 +11,15 @@ from __future__ import annotations
 
 import ctypes
 import os
-import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
 from bedrock import crash
-from bedrock.child_environment import child_environment, user_name
+from bedrock.child_environment import user_name
 from bedrock.exit_codes import ExitCode
+from bedrock.short_command import run_and_read
 from network_profiles.addresses import claims_folder
 from network_profiles.errors import LinkCannotBeBuilt
 from network_profiles.interfaces import bring_loopback_up
@@ -51,7 +51,7 @@ def enter_if_needed(command: Sequence[str]) -> None:
 def inside() -> bool:
     """Whether our root, if we are root, is only that of a user namespace, as it is in a rootless container."""
     try:
-        whole_machine = _UID_MAP.read_text().split() == ["0", "0", "4294967295"]
+        whole_machine = _UID_MAP.read_text(encoding="utf-8").split() == ["0", "0", "4294967295"]
     except OSError:  # a kernel without user namespaces
         return False
     return not whole_machine
@@ -66,9 +66,7 @@ def lacks() -> list[str]:
     """Returns what keeps a user who is not root from having links, a sentence each; empty when nothing."""
     missing = []
     try:
-        tried = subprocess.run(
-            [*_UNSHARE, "true"], capture_output=True, text=True, check=False, env=child_environment()
-        )
+        tried = run_and_read([*_UNSHARE, "true"])
     except FileNotFoundError:
         missing.append("'unshare' is not on this machine (apt-get install util-linux)")
     else:

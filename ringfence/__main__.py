@@ -41,7 +41,7 @@ def run_command(arguments: list[str]) -> int:
             errors.print(f"  {problem}", markup=False)
         return error.exit_code
     except RingfenceError as error:
-        errors.print(f"[bold red]{type(error).__name__}:[/]", end=" ")
+        errors.print("[bold red]error:[/]", end=" ")
         errors.print(error.message, markup=False)
         if error.hint:
             errors.print(f"  {error.hint}", markup=False)

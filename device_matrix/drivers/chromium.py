@@ -9,8 +9,9 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-from bedrock.child_environment import child_environment, own_environment_cleaned
+from bedrock.child_environment import own_environment_cleaned
 from bedrock.errors import EnvironmentLacks
+from bedrock.short_command import run_and_read
 
 BROWSER_NAMES = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
 CHROMEDRIVER_PATHS = ("/usr/lib/chromium/chromedriver", "/usr/lib/chromium-browser/chromedriver")
@@ -55,15 +56,13 @@ def find_chromedriver() -> str:
 def browser_version(path: str) -> str:
     """Returns the version that the browser reports, e.g. ``156.0.8078.79``. Raises EnvironmentLacks."""
     try:
-        printed = subprocess.run(
-            [path, "--version"], capture_output=True, text=True, timeout=VERSION_TIMEOUT_S, check=True,
-            env=child_environment(),
-        ).stdout  # fmt: skip
+        asked = run_and_read([path, "--version"], timeout_s=VERSION_TIMEOUT_S)
+        asked.check_returncode()
     except (OSError, subprocess.SubprocessError) as error:
         raise EnvironmentLacks(f"{path} does not start: {error}", hint="apt-get install --reinstall chromium") from None
-    version = re.search(r"\d+(\.\d+){1,3}", printed)
+    version = re.search(r"\d+(\.\d+){1,3}", asked.stdout)
     if version is None:
-        raise EnvironmentLacks(f"{path} does not say its version, but '{printed.strip()}'")
+        raise EnvironmentLacks(f"{path} does not say its version, but '{asked.stdout.strip()}'")
     return version[0]
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json as json_format
-
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from bedrock.exit_codes import ExitCode
+from bedrock.foreign_text import clean, json_text
 from calls.record import Tier
 from ringfence.doctor.checks import examine, runnable_tiers
 
@@ -33,14 +33,14 @@ def doctor(*, json: bool = False) -> int:
             {"name": each.name, "ok": each.ok, "detail": each.detail, "fix": each.fix, "tiers": sorted(each.tiers)}
             for each in findings
         ]
-        print(json_format.dumps({"tiers": tiers, "findings": listed}, indent=1))
+        print(json_text({"tiers": tiers, "findings": listed}, indent=1))
         return code
     table = Table(box=None, show_header=False, padding=(0, 2))
     for each in findings:
         # Emulators and phones are extras: to be without them is no fault of the machine.
         needed = bool(each.tiers & NEEDED_TIERS)
         mark = "[green]✔[/]" if each.ok else ("[red]✘[/]" if needed else "[dim]·[/]")
-        table.add_row(mark, each.name, each.detail, f"[bold]{each.fix}[/]" if each.fix else "")
+        table.add_row(mark, each.name, Text(clean(each.detail)), Text(clean(each.fix), "bold"))
     console = Console(highlight=False)
     console.print(table)
     for tier in Tier:

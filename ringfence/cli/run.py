@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 from rich.console import Console
+from rich.markup import escape
 
 from bedrock import crash
 from bedrock.clock import SystemClock
@@ -179,18 +180,20 @@ def conduct(
         enter_if_needed(sys.orig_argv)
     console = Console(stderr=json)
     if not force and (advice := require_capacity(plan)):
-        console.print(f"[dim]ringfence:[/] {advice}", highlight=False)
+        console.print(f"[dim]ringfence:[/] {escape(advice)}", highlight=False)
     require(plan, drivers=(matrix_filters or {}).get("drivers", ""))
     for warning in link_choice.warnings(matrix.backend) if matrix is not None else ():
-        console.print(f"[dim]ringfence:[/] {warning}", highlight=False)
+        console.print(f"[dim]ringfence:[/] {escape(warning)}", highlight=False)
     for leftover in sweep_leftovers():
-        console.print(f"[dim]ringfence:[/] removed what an earlier run left: {leftover}", highlight=False)
+        console.print(f"[dim]ringfence:[/] removed what an earlier run left: {escape(leftover)}", highlight=False)
     clock = SystemClock()
     folder = create_run_folder(runs, plan, clock)
     crash.keep_in(folder.path)
     interrupted = False
     with Screen(console, f"ringfence {plan.written.name}", plan.written.estimated_duration_s) as screen:
         screen.say(f"run folder {folder.path}")
+        if folder.advice:
+            screen.warn(folder.advice)
         conductor = Conductor(plan, folder, clock, screen, matrix_filters=matrix_filters or {})
         try:
             conductor.run()

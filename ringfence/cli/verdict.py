@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from rich.console import Console
+from rich.text import Text
 
 from bedrock.exit_codes import ExitCode
+from bedrock.foreign_text import clean
 from reports.build import summarize, write_all
 from reports.run_folder import find_run
 from reports.slo import SloFile, load_slo
@@ -55,7 +57,8 @@ def judge(run: Path, slo: SloFile, *, json: bool) -> int:
     write_all(run, summary)
     _show(summary, json=json)
     if not json:
-        Console().print(f"[dim]report:[/] {run / 'report.html'}", highlight=False, soft_wrap=True)
+        path = clean(str(run / "report.html"))
+        Console().print(Text.assemble(("report:", "dim"), f" {path}"), soft_wrap=True)
     return int(summary.exit_code)
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import resource
 import shutil
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from bedrock.child_environment import child_environment, home_folder
+from bedrock.child_environment import home_folder
 from bedrock.errors import EnvironmentLacks
+from bedrock.short_command import run_and_read
 from bedrock.user_folder import passed_over, user_folder
 from calls.record import Tier
 from device_matrix import cpu_limit
@@ -158,9 +158,7 @@ def check_phones() -> list[Finding]:
     if shutil.which("adb") is None:
         tiers = frozenset({Tier.EMULATOR, Tier.DEVICE})
         return [Finding("Android devices", False, "adb is not on this machine", "apt-get install adb", tiers)]
-    listed = subprocess.run(
-        ["adb", "devices"], capture_output=True, text=True, timeout=20, check=False, env=child_environment()
-    ).stdout
+    listed = run_and_read(["adb", "devices"], timeout_s=20).stdout
     serials = [line.split("\t")[0] for line in listed.splitlines() if line.endswith("\tdevice")]
     emulators = [serial for serial in serials if serial.startswith("emulator-")]
     phones = [serial for serial in serials if serial not in emulators]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import secrets
@@ -14,6 +15,7 @@ import tomli_w
 
 from bedrock.clock import Clock
 from bedrock.errors import EnvironmentLacks
+from bedrock.foreign_text import clean, json_text
 from device_matrix.link_choice import chosen_backend
 from network_profiles.rootless import lab
 from ringfence.orchestration.environment import capture_environment, git_state, package_versions
@@ -31,6 +33,8 @@ class RunFolder:
     path: Path
     clock: Clock
     manifest: dict[str, Any] = field(default_factory=dict)
+    advice: str = ""
+    """What a person should know of the folder, one sentence; mostly empty."""
 
     @property
     def run_id(self) -> str:
@@ -45,7 +49,7 @@ class RunFolder:
     def record_fault(self, what: str, detail: str, severity: Severity) -> None:
         """Notes something that went wrong. ``invalid`` and ``fail`` each decide the verdict; ``note`` does not."""
         self.manifest["faults"].append(
-            {"at_s": self.clock.unix_s(), "what": what, "detail": detail, "severity": severity}
+            {"at_s": self.clock.unix_s(), "what": clean(what), "detail": clean(detail), "severity": severity}
         )
         self.save()
 
@@ -55,12 +59,12 @@ class RunFolder:
         if not notes.exists():
             return
         known = {(fault["what"], fault["at_s"]) for fault in self.manifest["faults"]}
-        for line in notes.read_text(errors="replace").splitlines():
+        for line in notes.read_text(encoding="utf-8", errors="replace").splitlines():
             try:
                 fault = json.loads(line)
-            except ValueError:
+            except (ValueError, RecursionError):
                 continue
-            if (fault.get("what"), fault.get("at_s")) not in known:
+            if isinstance(fault, dict) and (fault.get("what"), fault.get("at_s")) not in known:
                 self.manifest["faults"].append(fault)
         self.save()
 
@@ -75,7 +79,7 @@ class RunFolder:
     def save(self) -> None:
         """Writes ``manifest.json`` whole and renames it into place."""
         partial = self.path / ".manifest.json.partial"
-        partial.write_text(json.dumps(self.manifest, indent=1, default=str))
+        partial.write_text(json_text(self.manifest, indent=1), encoding="utf-8")
         partial.replace(self.path / "manifest.json")
 
 
@@ -118,13 +122,28 @@ def create_run_folder(runs: Path, plan: Plan, clock: Clock) -> RunFolder:
     }
     folder.plan_file.write_bytes(tomli_w.dumps(plan.tables).encode())
     folder.save()
-    point_latest_at(path)
+    folder.advice = point_latest_at(path)
     return folder
 
 
-def point_latest_at(run: Path) -> None:
-    """Makes ``runs/latest`` a link to ``run``, in one step."""
-    link = run.parent / f".latest-{os.getpid()}"
-    link.unlink(missing_ok=True)
-    link.symlink_to(run.name)
-    link.replace(run.parent / "latest")
+def point_latest_at(run: Path) -> str:
+    """Makes ``runs/latest`` lead to ``run``: a link, or a file with its name where the file system has no links.
+
+    Returns one sentence when it cannot, empty otherwise: a run is no worse for a missing short name.
+    """
+    latest = run.parent / "latest"
+    if latest.is_dir() and not latest.is_symlink():
+        return f"{latest} is a folder, so it keeps its content and does not lead to this run; name {run} instead"
+    fresh = run.parent / f".latest-{os.getpid()}"
+    try:
+        fresh.unlink(missing_ok=True)
+        try:
+            fresh.symlink_to(run.name)
+        except OSError:
+            fresh.write_text(f"{run.name}\n", encoding="utf-8")
+        fresh.replace(latest)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            fresh.unlink(missing_ok=True)
+        return f"{latest} cannot be made to lead to this run ({error.strerror or error}); name {run} instead"
+    return ""
