@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
 import sqlite3
 from typing import Annotated
 
 import msgspec
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.typedefs import Middleware
+from aiohttp.web_protocol import RequestPayloadError
 
 from reference_service.accounts import NOBODYS_PASSWORD, check_password, make_token
 from reference_service.admin import SILENCE_S, Admin, Handler, json_response, problem, read_body
@@ -41,8 +44,9 @@ def build(service: Service) -> tuple[web.AppRunner, Listeners]:
     app = web.Application(client_max_size=MAX_BODY_BYTES, middlewares=[_bounded(door)])
     app[SILENCE_S] = service.settings.silence_s
     runner = web.AppRunner(
-        app, access_log=None, shutdown_timeout=SHUTDOWN_S, handle_signals=False, lingering_time=LINGERING_S
-    )
+        app, access_log=None, shutdown_timeout=SHUTDOWN_S, handle_signals=False, lingering_time=LINGERING_S,
+        logger=_quiet_logger(),
+    )  # fmt: skip
 
     def make_handler() -> object:
         assert runner.server is not None, "nobody comes in before the runner is set up"
@@ -80,6 +84,18 @@ def _bounded(door: Door) -> Middleware:
             door.answered(request)
 
     return handle
+
+
+def _quiet_logger() -> logging.Logger:
+    """Returns aiohttp's log without what clients do wrong: a flood of it would fill a disk, or block on a full pipe."""
+    logger = logging.getLogger("reference_service.http")
+    logger.addFilter(_is_ours)
+    return logger
+
+
+def _is_ours(record: logging.LogRecord) -> bool:
+    fault = record.exc_info[1] if record.exc_info else None
+    return not isinstance(fault, (HttpProcessingError, RequestPayloadError, ConnectionError))
 
 
 class _Api:
