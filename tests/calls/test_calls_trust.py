@@ -5,21 +5,17 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
-import datetime
 import hashlib
-import ipaddress
 import socket
-import ssl
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 from aiohttp import web
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
+from cryptography.hazmat.primitives import serialization
 from media_calls import factory, place, spec
+from tls_front import behind_tls, certificate
 from waiting import HANG_LIMIT_S
 
 from bedrock.clock import SystemClock
@@ -56,32 +52,6 @@ class Nobody:
         self.lost.set()
 
 
-def certificate(folder: Path, *, name: str = "127.0.0.1", days: int = 9) -> tuple[Path, ssl.SSLContext]:
-    """Makes a self-signed certificate; returns its PEM file and a server's context."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "own.example")])
-    now = datetime.datetime.now(datetime.UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(subject)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=20))
-        .not_valid_after(now + datetime.timedelta(days=days))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(name))]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    pem, key_file = folder / "own.pem", folder / "own.key"
-    pem.write_bytes(made.public_bytes(serialization.Encoding.PEM))
-    key_file.write_bytes(
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(pem, key_file)
-    return pem, context
-
-
 @contextlib.asynccontextmanager
 async def own_service(folder: Path, host: str = "127.0.0.1") -> AsyncIterator[OwnService]:
     log = folder / "service.log"
@@ -95,40 +65,6 @@ async def own_service(folder: Path, host: str = "127.0.0.1") -> AsyncIterator[Ow
         await asyncio.to_thread(service.process.stop)
 
 
-@contextlib.asynccontextmanager
-async def behind_tls(service: OwnService, context: ssl.SSLContext) -> AsyncIterator[str]:
-    """A front that ends TLS and hands every byte on, as a load balancer does; yields its URL."""
-    port = int(service.url.rpartition(":")[2])
-    open_tasks: set[asyncio.Task[None]] = set()
-
-    async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(ConnectionError, ssl.SSLError):
-            while data := await reader.read(65536):
-                writer.write(data)
-                await writer.drain()
-        with contextlib.suppress(ConnectionError, ssl.SSLError):
-            writer.close()
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        inner_reader, inner_writer = await asyncio.open_connection("127.0.0.1", port)
-        for task in (
-            asyncio.create_task(pump(reader, inner_writer)),
-            asyncio.create_task(pump(inner_reader, writer)),
-        ):
-            open_tasks.add(task)
-            task.add_done_callback(open_tasks.discard)
-
-    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context)
-    try:
-        yield f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    finally:
-        server.close()
-        for task in list(open_tasks):
-            task.cancel()
-        await asyncio.gather(*open_tasks, return_exceptions=True)
-        await server.wait_closed()
-
-
 @pytest.fixture(autouse=True)
 def nothing_named(monkeypatch: pytest.MonkeyPatch) -> None:
     # Set first, so that what ``trust`` puts there is gone after the test.
@@ -137,7 +73,7 @@ def nothing_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def test_a_certificate_that_is_not_trusted_is_named_with_the_way_to_trust_it(tmp_path: Path) -> None:
     _, context = certificate(tmp_path)
-    async with own_service(tmp_path) as service, behind_tls(service, context) as url:
+    async with own_service(tmp_path) as service, behind_tls(service.url, context) as url:
         with pytest.raises(TlsFailed, match=r"certificate of https://.* is not trusted: self.signed") as admin:
             await asyncio.to_thread(AdminApi(url).health)
         target = ReferenceTarget(url, SystemClock())
@@ -152,7 +88,7 @@ async def test_a_certificate_that_is_not_trusted_is_named_with_the_way_to_trust_
 async def test_a_certificate_of_one_s_own_is_trusted_by_every_client(tmp_path: Path) -> None:
     pem, context = certificate(tmp_path)
     trust(pem)
-    async with own_service(tmp_path) as service, behind_tls(service, context) as url:
+    async with own_service(tmp_path) as service, behind_tls(service.url, context) as url:
         assert (await asyncio.to_thread(AdminApi(url, service.admin_token).health))["status"] == "ok"
         target = ReferenceTarget(url, SystemClock())
         ann = await target.sign_in("ann", "ann", Nobody(), None, HANG_LIMIT_S)
@@ -178,7 +114,7 @@ async def test_another_certificate_or_name_or_one_that_has_expired_is_told_as_su
             (tmp_path / "unrelated").mkdir()
             pem, _ = certificate(tmp_path / "unrelated")
         trust(pem)
-        async with own_service(tmp_path / folder) as service, behind_tls(service, context) as url:
+        async with own_service(tmp_path / folder) as service, behind_tls(service.url, context) as url:
             with pytest.raises(TlsFailed, match=said) as raised:
                 await asyncio.to_thread(AdminApi(url).health)
             assert hint in raised.value.hint
