@@ -109,7 +109,8 @@ HEADERS = (
     b"", b"Authorization: Bearer " + TOKEN.encode(), b"Authorization: Bearer \xff\xfe", b"Content-Type: \xff",
     b"Accept-Encoding: gzip\xff", b"If-None-Match: \xc3", b"Content-Encoding: gzip", b"Content-Encoding: deflate",
     b"Transfer-Encoding: chunked", b"Expect: 100-continue", b"Upgrade: websocket\r\nConnection: Upgrade",
-    b"Expect: tea", b"Sec-WebSocket-Key: \xff\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13",
+    b"Expect: tea",
+    b"Sec-WebSocket-Key: \xff\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13",
     b"Upgrade: websocket\r\nConnection: Upgrade",
     b"Cookie: " + b"a" * 5000, b"X: " + b"y" * 9000, b"Host: \xff", b"Range: bytes=9-1", b"Content-Length: 7",
 )  # fmt: skip
