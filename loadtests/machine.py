@@ -14,6 +14,7 @@ from bedrock.errors import EnvironmentLacks
 
 AUTO = "auto"
 LOOPBACK = "127.0.0.1"
+_DISCARD_PORT = 9
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -45,13 +46,13 @@ def is_dead(one: dict[str, Any]) -> bool:
 
 
 def media_address(wanted: str, target_url: str) -> str:
-    """Returns the IPv4 address that a worker's calls send and receive on.
+    """Returns the address, IPv4 or IPv6, that a worker's calls send and receive on.
 
     ``auto`` stands for the address that the kernel would reach the target from: loopback for a target on loopback.
     Raises EnvironmentLacks when ``wanted`` is not an address of this machine, or nothing leads to the target.
     """
     if wanted != AUTO:
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        with socket.socket(socket.AF_INET6 if ":" in wanted else socket.AF_INET, socket.SOCK_DGRAM) as probe:
             try:
                 probe.bind((wanted, 0))
             except OSError:
@@ -59,13 +60,20 @@ def media_address(wanted: str, target_url: str) -> str:
                 raise EnvironmentLacks(f"--media-address {wanted} is no address of this machine", hint=hint) from None
         return wanted
     host = urlsplit(target_url).hostname or LOOPBACK
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+    problem: OSError = OSError("it has no address")
+    try:
+        found = socket.getaddrinfo(host, _DISCARD_PORT, type=socket.SOCK_DGRAM)
+    except OSError as error:
+        found, problem = [], error
+    for family, _, _, _, address in found:
         try:
-            # Sends nothing: connecting a datagram socket only asks for the route.
-            probe.connect((host, 9))
+            with socket.socket(family, socket.SOCK_DGRAM) as probe:
+                # Sends nothing: connecting a datagram socket only asks for the route.
+                probe.connect(address)
+                return str(probe.getsockname()[0])
         except OSError as error:
-            raise EnvironmentLacks(f"no way leads from this machine to {host}: {error.strerror or error}") from None
-        return str(probe.getsockname()[0])
+            problem = error
+    raise EnvironmentLacks(f"no way leads from this machine to {host}: {problem.strerror or problem}")
 
 
 def is_loopback(url: str) -> bool:

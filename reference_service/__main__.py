@@ -13,6 +13,7 @@ import ipaddress
 import json
 import os
 import signal
+import sqlite3
 import sys
 import threading
 import time
@@ -44,6 +45,18 @@ def parse(argv: Sequence[str] | None = None) -> Settings:
     parser.add_argument("--degradation", choices=("on", "off"), default="on")
     parser.add_argument("--answer-delay-ms", type=_Whole(0, 600_000), default=0, metavar="MS")
     parser.add_argument("--lose-every-nth-answer", type=_Whole(0, 1_000_000_000), default=0, metavar="N")
+    parser.add_argument(
+        "--token-lifetime-s", type=_Whole(1, 31_536_000), default=43_200, metavar="S",
+        help="a sign-in's token ends after this (default 12 h), and with a new password",
+    )  # fmt: skip
+    parser.add_argument(
+        "--max-waiting", type=_Whole(1, 100_000), default=1024, metavar="N",
+        help="connections open at once on which nobody has signed in; the longest silent one gives way (default 1024)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--silence-s", type=_seconds, default=10.0, metavar="S",
+        help="how long a client may take for its headers, its body or its hello (default 10 s)",
+    )  # fmt: skip
     parser.add_argument("--exit-on-stdin-eof", action="store_true")
     given = parser.parse_args(argv)
     if sentence := binding_problem(given.host, given.link_range):
@@ -58,6 +71,9 @@ def parse(argv: Sequence[str] | None = None) -> Settings:
         answer_delay_ms=given.answer_delay_ms,
         lose_every_nth_answer=given.lose_every_nth_answer,
         admin_token=os.environ.get("RINGFENCE_ADMIN_TOKEN", ""),
+        token_lifetime_s=float(given.token_lifetime_s),
+        max_waiting=given.max_waiting,
+        silence_s=given.silence_s,
         exit_on_stdin_eof=given.exit_on_stdin_eof,
         web_root=WEB_ROOT,
     )
@@ -106,7 +122,10 @@ async def run(settings: Settings) -> int:
     except StoreUnusable as problem:
         return _fail(str(problem))
     try:
-        await service.load()
+        try:
+            await service.load()
+        except sqlite3.Error as problem:
+            return _fail(f"cannot use the database {settings.database}: {problem}")
         runner, listeners = build(service)
         await runner.setup()
         try:

@@ -15,6 +15,7 @@ from bedrock.input_file import is_file
 from bedrock.plain_values import DEEPEST, LARGEST_SEED, NotToml, is_plain, parse
 from bedrock.target_url import url_problem
 from bedrock.toml_input import Written, check, find_file, read_toml, value_problems
+from calls.targets.trust import CA_FILE_HINT, CA_FILE_KEY, problem_of
 from device_matrix.plan import MatrixPlan
 from loadtests import reshaping
 from loadtests.plan import ServiceTable, SwarmPlan
@@ -32,6 +33,9 @@ class TargetSection(Written):
     kind: Literal["reference"] = "reference"
     url: str = Field(default="", max_length=2000)
     """Empty: ringfence starts the reference service itself."""
+    ca_file: str = ""
+    """PEM file with the target's own certificate, or that of its authority; relative to the plan file. Swarm, admin
+    client and browsers trust it besides what the system trusts."""
 
     @field_validator("url")
     @classmethod
@@ -112,6 +116,13 @@ def load_plan(name_or_path: str, overrides: list[str] | None = None) -> Plan:
         slo = load_slo(tables["slo"])
     except InputError as error:
         problems += [Problem(file, "slo", str(problem)) if not problem.key else problem for problem in error.problems]
+    if written is not None and written.target.ca_file:
+        # Absolute from here on: every process of the run reads a copy of the plan that lies elsewhere.
+        authority = (path.parent / written.target.ca_file).resolve()
+        tables["target"]["ca_file"] = str(authority)
+        written = written.model_copy(update={"target": written.target.model_copy(update={"ca_file": str(authority)})})
+        if wrong := problem_of(authority):
+            problems.append(Problem(file, CA_FILE_KEY, f"{authority} {wrong}", CA_FILE_HINT))
     swarm, matrix = _section(tables, "swarm"), _section(tables, "matrix")
     if swarm is not None:
         problems += loadtests.plan.unknown_names(swarm, file)

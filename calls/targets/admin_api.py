@@ -16,7 +16,8 @@ from urllib.parse import urlsplit
 
 from bedrock.environment_input import ADMIN_TOKEN
 from bedrock.errors import TargetUnreachable
-from calls.errors import TargetRefused
+from calls.errors import TargetRefused, TlsFailed
+from calls.targets.trust import client_context, why_untrusted
 
 TOKEN_VARIABLE = ADMIN_TOKEN
 """Environment variable that holds the service's admin token."""
@@ -46,6 +47,9 @@ class AdminApi:
             status, text = self._exchange(method, path, body, timeout_s)
         except (TimeoutError, _Late):
             raise TargetUnreachable(f"the target {self.url} does not answer within {timeout_s:g} s") from None
+        except ssl.SSLCertVerificationError as error:
+            sentence, hint = why_untrusted(self.url, error)
+            raise TlsFailed(sentence, hint=hint) from None
         except ssl.SSLError as error:
             raise TargetUnreachable(f"the target {self.url} does not speak TLS with us: {error.reason}") from None
         except OSError as error:
@@ -105,7 +109,7 @@ class AdminApi:
         if parts.scheme not in ("http", "https") or not host:
             raise TargetUnreachable(f"'{self.url}' is no address of a service", hint="write it as http://host:port")
         if parts.scheme == "https":
-            return http.client.HTTPSConnection(host, port, timeout=timeout_s)
+            return http.client.HTTPSConnection(host, port, timeout=timeout_s, context=client_context())
         return http.client.HTTPConnection(host, port, timeout=timeout_s)
 
 

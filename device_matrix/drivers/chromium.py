@@ -12,6 +12,7 @@ from pathlib import Path
 from bedrock.child_environment import own_environment_cleaned
 from bedrock.errors import EnvironmentLacks
 from bedrock.short_command import run_and_read
+from calls.targets.trust import key_digests
 
 BROWSER_NAMES = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
 CHROMEDRIVER_PATHS = ("/usr/lib/chromium/chromedriver", "/usr/lib/chromium-browser/chromedriver")
@@ -70,6 +71,7 @@ def browser_arguments(secure_origins: Sequence[str], *, over_loopback: bool = Fa
     """Returns the switches that both drivers start the browser with; ``over_loopback`` lets media travel there."""
     return [
         *(["--allow-loopback-in-peer-connection"] if over_loopback else []),
+        *([f"--ignore-certificate-errors-spki-list={','.join(trusted)}"] if (trusted := key_digests()) else []),
         "--use-fake-ui-for-media-stream",
         "--use-fake-device-for-media-stream",
         "--autoplay-policy=no-user-gesture-required",

@@ -8,8 +8,10 @@ from pathlib import Path
 from bedrock.child_process import ChildProcess
 from bedrock.environment_input import secret
 from bedrock.errors import EnvironmentLacks, TargetUnreachable
+from calls.errors import TlsFailed
 from calls.targets.admin_api import TOKEN_VARIABLE, AdminApi
 from calls.targets.own_service import ServiceSettings, start_own_service
+from calls.targets.trust import trust
 from ringfence.plan import PlanFile
 
 
@@ -35,9 +37,13 @@ def start_target(plan: PlanFile, *, database: Path, log_path: Path, host: str = 
                 f"the plan names a target, {plan.target.url}, and {TOKEN_VARIABLE} is not set",
                 hint="export the service's admin token: it seeds the people who place the calls",
             )
+        if plan.target.ca_file:
+            trust(Path(plan.target.ca_file))
         try:
             AdminApi(plan.target.url).health()
         except TargetUnreachable as error:
+            if isinstance(error, TlsFailed):
+                raise
             hint = error.hint or "start it, or leave out target.url to use the reference service"
             raise TargetUnreachable(error.message, hint=hint) from None
         return Target(plan.target.url, token, None)

@@ -110,6 +110,17 @@ def test_media_go_where_the_target_is() -> None:
     assert media_address("127.0.0.7", "http://127.0.0.1:8086") == "127.0.0.7"
     with pytest.raises(EnvironmentLacks, match=r"192\.0\.2\.7 is no address of this machine"):
         media_address("192.0.2.7", "http://127.0.0.1:8086")
+    assert media_address("127.0.0.7", "http://[::1]:8086") == "127.0.0.7"
+    with pytest.raises(EnvironmentLacks, match=r"no way leads from this machine to no\.such\.name\.invalid"):
+        media_address("auto", "http://no.such.name.invalid:8086")
+
+
+@pytest.mark.skipif(not Path("/proc/net/if_inet6").exists(), reason="this kernel has no IPv6")
+def test_media_go_over_ipv6_where_the_target_is_there() -> None:
+    assert media_address("auto", "http://[::1]:8086") == "::1"
+    assert media_address("::1", "http://[::1]:8086") == "::1"
+    with pytest.raises(EnvironmentLacks, match="2001:db8::7 is no address of this machine"):
+        media_address("2001:db8::7", "http://[::1]:8086")
 
 
 class Line:
