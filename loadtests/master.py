@@ -62,6 +62,9 @@ class SwarmMaster:
         self.plan = ""
         """What the present run or the last one is asked to do, in one line."""
         self._clock = clock
+        options: Any = environment.parsed_options
+        # Read now: Locust's start form writes into the options, and the target gets our admin token.
+        self._target_url, self._run_folder = str(options.target or ""), str(options.run_folder or "")
         self._lock = RLock()
         self._target: Target | None = None
         self._job: SwarmJob | None = None
@@ -97,7 +100,7 @@ class SwarmMaster:
         options: Any = self.environment.parsed_options
         changes = Changes.written_in(vars(options))
         ready = prepare_run(
-            options.plan, changes, options.target, options.run_folder, self._runner, self._target, self._clock
+            options.plan, changes, self._target_url, self._run_folder, self._runner, self._target, self._clock
         )
         if ready.target.is_ours:
             self._target = ready.target
