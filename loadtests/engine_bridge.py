@@ -288,7 +288,7 @@ class EngineBridge:
         if isinstance(event, EngineHealth):
             self._tally.engine_second(event.row)
         elif isinstance(event, EngineTrouble):
-            self._on_trouble(f"engine_{event.code}", event.message, "note")
+            self._on_trouble(f"engine_{event.code}", event.message, "invalid" if event.loses_data else "note")
 
     def _tell_gone(self, error: EngineGone) -> None:
         if not self._gone_told and not self._closing:

@@ -293,6 +293,8 @@ class EngineTrouble(Event, frozen=True, kw_only=True):
 
     code: str
     message: str
+    loses_data: bool = False
+    """What was measured is missing, so that the run cannot be judged by what is there."""
 
 
 AnyCommand = Configure | SignIn | SignOut | PlaceCall | SendMessage | OpenList | Snapshot | HangUp | Drain | Shutdown
