@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
 from typing import Any, cast
+from uuid import UUID, uuid4
 
 import gevent
 import locust
+import locust.runners
 from locust.env import Environment
 from locust.runners import LocalRunner, MasterRunner, WorkerRunner
 
 from bedrock.clock import SystemClock
 from bedrock.errors import RingfenceError
 from loadtests.arguments import StartForm
+from loadtests.machine import WORKER_NUMBER
 from loadtests.master import SwarmMaster
 from loadtests.shape import WholeSwarm
 from loadtests.users import Member
@@ -29,9 +33,20 @@ EMBEDDED = "a reference service of our own"
 def install() -> None:
     """Adds our listeners. Called once, when the locustfile is imported."""
     events: Any = locust.events
+    if number := os.environ.get(WORKER_NUMBER, ""):
+        number_this_worker(int(number))
     form = StartForm()
     events.init_command_line_parser.add_listener(form.add_arguments)
     events.init.add_listener(lambda environment, **_kw: _on_init(environment, form))
+
+
+def number_this_worker(number: int) -> None:
+    """Makes Locust's random id of this worker begin with its number.
+
+    Locust deals out its users in the order of these ids, and so do we number workers: without this, who started the
+    processes and who writes of "worker 1" would mean two different ones.
+    """
+    vars(locust.runners)["uuid4"] = lambda: UUID(f"{number:08x}{uuid4().hex[8:]}")
 
 
 def _on_init(environment: Environment, form: StartForm) -> None:

@@ -14,6 +14,8 @@ from bedrock.errors import EnvironmentLacks
 
 AUTO = "auto"
 LOOPBACK = "127.0.0.1"
+WORKER_NUMBER = "RINGFENCE_WORKER"
+"""Environment variable: the number of this worker among those of its run, where somebody numbered them."""
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 

@@ -9,6 +9,7 @@ in which Locust stops a test passes through ``test_stopping``, which ends the ru
 from __future__ import annotations
 
 import logging
+import os
 from enum import Enum
 from typing import Any
 
@@ -26,6 +27,7 @@ from loadtests.crew import Crew
 from loadtests.job import LOCAL, OPTION, SwarmJob
 from loadtests.live_view import LiveView, Severity
 from loadtests.load_line import planned_calls
+from loadtests.other_runs import other_runs, processes, warning_of
 from loadtests.plan import LoadPlan, load_plan
 from loadtests.preparation import prepare_run
 from loadtests.run_folder import SwarmFolder
@@ -112,6 +114,8 @@ class SwarmMaster:
         self.environment.host = ready.target.url
         self.phase = Phase.READY
         logger.info("Run folder %s, target %s", ready.folder.path, ready.target.url)
+        for other in other_runs(processes(), os.getpid()):
+            logger.warning("%s", warning_of(other))
         self.plan = f"{ready.plan_name}: {plan.in_words()}"
         logger.info("Plan %s", self.plan)
         self._greenlets = [gevent.spawn(self._every_second)]

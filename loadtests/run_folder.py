@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import os
 import platform
+from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from bedrock.errors import EnvironmentLacks
+from loadtests.other_runs import other_runs, processes
 from loadtests.plan import LoadPlan
 
 MANIFEST_FORMAT = 1
@@ -100,6 +102,7 @@ def _environment() -> dict[str, Any]:
         "kernel": platform.release(),
         "cores": os.cpu_count(),
         "load_1min": os.getloadavg()[0],
+        "other_runs": [asdict(run) for run in other_runs(processes(), os.getpid())],
     }
 
 

@@ -193,7 +193,7 @@ def _generator_row(slot: int, second: dict[str, Any], is_lost: bool) -> dict[str
         )
     own = f"worker {worker['cpu']:.0%}, lags {worker['loop_lag_p99_ms']:.1f} ms" if worker else ""
     note = f"clock {clock['offset_ms']:+.1f} ms, known to {clock['uncertainty_ms']:.1f} ms" if clock else ""
-    return _row(f"Generator {slot}", load, own, f"p99 of the last second; {note}" if note else "p99 of the last second")
+    return _row(f"Worker {slot}", load, own, f"p99 of the last second; {note}" if note else "p99 of the last second")
 
 
 def _row(figure: str, load: str, probes: str, note: str) -> dict[str, str]:

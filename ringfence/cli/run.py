@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 from rich.console import Console
+from rich.markup import escape
 
 from bedrock.clock import SystemClock
 from bedrock.errors import InputError, Problem
@@ -18,6 +20,7 @@ from device_matrix import link_choice
 from device_matrix.devices import catalogue
 from device_matrix.planner import Filters, narrow, plan_cells
 from device_matrix.user_namespace import is_way_to_links
+from loadtests.other_runs import Neighbours, warning_of
 from network_profiles import load_catalogue
 from network_profiles.rootless import enter_if_needed
 from network_profiles.shaped_link import BackendName
@@ -174,12 +177,15 @@ def conduct(
     for leftover in sweep_leftovers():
         console.print(f"[dim]ringfence:[/] removed what an earlier run left: {leftover}", highlight=False)
     clock = SystemClock()
-    folder = create_run_folder(runs, plan, clock)
+    neighbours = Neighbours(clock, os.getpid())
+    for other in neighbours.look(now=True):
+        console.print(f"[bold yellow]ringfence:[/] {escape(warning_of(other))}", highlight=False)
+    folder = create_run_folder(runs, plan, clock, neighbours.to_json())
     signal.signal(signal.SIGTERM, end_at_once)
     interrupted = False
     with Screen(console, f"ringfence {plan.written.name}", plan.written.estimated_duration_s) as screen:
         screen.say(f"run folder {folder.path}")
-        conductor = Conductor(plan, folder, clock, screen, matrix_filters=matrix_filters or {})
+        conductor = Conductor(plan, folder, clock, screen, neighbours, matrix_filters=matrix_filters or {})
         try:
             conductor.run()
         except KeyboardInterrupt:

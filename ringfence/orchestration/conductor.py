@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from bedrock.child_process import ChildProcess
 from bedrock.clock import Clock
 from bedrock.exit_codes import ExitCode
+from loadtests.other_runs import Neighbours, warning_of
 from reports.staged import read_knee, read_rollout
 from ringfence.orchestration.matrix import start_matrix
 from ringfence.orchestration.progress import Progress
@@ -41,6 +42,7 @@ class Conductor:
     folder: RunFolder
     clock: Clock
     screen: Screen
+    neighbours: Neighbours
     matrix_filters: Mapping[str, str] = field(default_factory=dict)
 
     target: Target | None = None
@@ -71,7 +73,8 @@ class Conductor:
         finally:
             with undisturbed():
                 self._end_everything()
-                self.folder.finish(interrupted=interrupted)
+                self.neighbours.look(now=True)
+                self.folder.finish(interrupted=interrupted, other_runs=self.neighbours.to_json())
             self.selector.close()
 
     def _start_target(self) -> None:
@@ -119,6 +122,8 @@ class Conductor:
                 self._child_ended(self._watched.pop(descriptor))
             elapsed_s = self.clock.monotonic_s() - started_at_s
             self._advance(elapsed_s)
+            for other in self.neighbours.look():
+                self.screen.warn(warning_of(other))
             self.progress.read()
             for sentence in self.progress.take_news():
                 self.screen.say(sentence)

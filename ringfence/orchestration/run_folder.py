@@ -64,12 +64,12 @@ class RunFolder:
                 self.manifest["faults"].append(fault)
         self.save()
 
-    def finish(self, *, interrupted: bool) -> None:
-        """Writes the end of the run into the manifest."""
+    def finish(self, *, interrupted: bool, other_runs: list[dict[str, Any]]) -> None:
+        """Writes the end of the run into the manifest, and which other runs were on the machine meanwhile."""
         self.absorb_faults()
         self.manifest["ended_at_s"] = self.clock.unix_s()
         self.manifest["interrupted"] = interrupted
-        self.manifest["environment_after"] = capture_environment()
+        self.manifest["environment_after"] = {**capture_environment(), "other_runs": other_runs}
         self.save()
 
     def save(self) -> None:
@@ -79,7 +79,7 @@ class RunFolder:
         partial.replace(self.path / "manifest.json")
 
 
-def create_run_folder(runs: Path, plan: Plan, clock: Clock) -> RunFolder:
+def create_run_folder(runs: Path, plan: Plan, clock: Clock, other_runs: list[dict[str, Any]]) -> RunFolder:
     """Makes ``runs/<UTC time>-<plan name>/`` and points ``runs/latest`` at it.
 
     Raises EnvironmentLacks when the folder cannot be made.
@@ -107,7 +107,7 @@ def create_run_folder(runs: Path, plan: Plan, clock: Clock) -> RunFolder:
         "seeds": {"plan": plan.written.seed},
         "versions": package_versions(),
         "git": git_state(),
-        "environment_before": capture_environment(),
+        "environment_before": {**capture_environment(), "other_runs": other_runs},
         "environment_after": None,
         "tiers": [],
         "link_backend": None if plan.written.matrix is None else chosen_backend(plan.written.matrix.backend),

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from bedrock.child_process import ChildProcess, spawn
 from calls.targets.admin_api import TOKEN_VARIABLE
+from loadtests.machine import WORKER_NUMBER
 from ringfence.orchestration.run_folder import RunFolder
 from ringfence.orchestration.target import Target
 
@@ -33,7 +34,7 @@ def start_swarm(workers: int, target: Target, folder: RunFolder) -> SwarmProcess
     env = {TOKEN_VARIABLE: target.admin_token}
     logs = folder.path / "logs"
     master = spawn(
-        "locust_master",
+        "the Locust master",
         [*_locust(), "--master", "--headless", "--expect-workers", str(workers),
          "--master-bind-host", "127.0.0.1", "--master-bind-port", port, *shared],
         log_path=logs / "locust-master.log", env=env, death_signal="TERM",
@@ -42,9 +43,9 @@ def start_swarm(workers: int, target: Target, folder: RunFolder) -> SwarmProcess
     for index in range(workers):
         swarm.workers.append(
             spawn(
-                f"locust_worker_{index}",
+                f"worker {index}",
                 [*_locust(), "--worker", "--master-host", "127.0.0.1", "--master-port", port, *shared],
-                log_path=logs / f"locust-worker-{index}.log", env=env, death_signal="TERM",
+                log_path=logs / f"worker-{index}.log", env={WORKER_NUMBER: str(index)}, death_signal="TERM",
             )
         )  # fmt: skip
     return swarm
