@@ -110,12 +110,13 @@ def spawn(
     cwd: Path | None = None,
     pipe_stdout: bool = False,
     death_signal: str = "KILL",
+    pass_fds: Sequence[int] = (),
 ) -> ChildProcess:
     """Starts ``argv`` in a group of its own; it gets ``death_signal`` when the calling thread dies.
 
     stderr, and stdout unless ``pipe_stdout``, go to ``log_path``, or are dropped. stdin is a pipe that we hold open: a
-    child may read it to learn of our end. ``env`` is added to our own environment. Raises EnvironmentLacks when the
-    program does not exist.
+    child may read it to learn of our end. ``env`` is added to our own environment, and the child keeps the descriptors
+    ``pass_fds``. Raises EnvironmentLacks when the program does not exist.
     """
     log: IO[bytes] | int = subprocess.DEVNULL
     with contextlib.ExitStack() as stack:
@@ -131,6 +132,7 @@ def spawn(
                 env={**os.environ, **(env or {})},
                 cwd=cwd,
                 start_new_session=True,
+                pass_fds=pass_fds,
             )
         except FileNotFoundError:
             raise EnvironmentLacks("'setpriv' is not on this machine", hint="apt-get install util-linux") from None

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from bedrock.clock import Clock
 from loadtests import handshake
@@ -18,11 +18,16 @@ from loadtests.switchboard import Switchboard
 STILL_SENDING_S = 5.0
 LONGEST_SHIPPING_S = 180.0
 """A worker whose records are still coming in at the end is waited for, but not for ever."""
-TellFault = Callable[[str, str, Severity], None]
+
+
+class TellFault(Protocol):
+    """Takes what happened, the details, how bad it is, and whether the load has to end."""
+
+    def __call__(self, what: str, detail: str, severity: Severity, *, ends_load: bool = False) -> None: ...
 
 
 class Crew:
-    """Of one run. ``tell_fault`` takes what happened, the details and how bad it is."""
+    """Of one run."""
 
     def __init__(
         self, runner: Any, slots: Mapping[str, int], run_folder: Path, clock: Clock, tell_fault: TellFault
@@ -37,6 +42,7 @@ class Crew:
         self._receiver = Receiver(run_folder, clock)
         self._drained = RollCall(())
         self._final = RollCall(())
+        self._told_disk = False
         self._reported: set[int] = set()
         """Workers whose final report is here."""
 
@@ -55,7 +61,11 @@ class Crew:
 
     def hear_piece(self, said: dict[str, Any]) -> dict[str, Any] | None:
         """Keeps a piece of a remote worker's records. Returns the answer, None for no answer."""
-        return self._receiver.take(said)
+        answer = self._receiver.take(said)
+        if self._receiver.problem and not self._told_disk:
+            self._told_disk = True
+            self._tell_fault("records_not_kept", self._receiver.problem, "invalid", ends_load=True)
+        return answer
 
     def hear_drained(self, slot: int) -> None:
         """Notes that a worker's calls are over."""

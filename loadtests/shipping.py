@@ -62,6 +62,14 @@ class Shipper:
         return left
 
     def _run(self) -> None:
+        try:
+            self._ship_all()
+        except _Refused:
+            logger.error("the master's disk takes no more records: they stay in %s", self.folder)
+        except OSError as error:
+            logger.error("records cannot be read to be sent: %s", error)
+
+    def _ship_all(self) -> None:
         while True:
             stopping = self._stopping.is_set()
             for path in self._segments():
@@ -95,7 +103,14 @@ class Shipper:
             if not self._answered.wait(ANSWER_S) or self._answer is None or self._answer[0] != name:
                 continue
             offset = self._answer[1]
+            if offset < 0:
+                self._stopping.set()
+                raise _Refused
             if offset >= len(data) and last:
                 path.unlink(missing_ok=True)
                 self.files_sent += 1
                 return
+
+
+class _Refused(Exception):
+    """The master cannot keep what we send."""

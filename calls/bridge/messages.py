@@ -295,6 +295,8 @@ class EngineTrouble(Event, frozen=True, kw_only=True):
     message: str
     loses_data: bool = False
     """What was measured is missing, so that the run cannot be judged by what is there."""
+    ends_load: bool = False
+    """Nothing more can be measured: to go on would be load for nothing."""
 
 
 AnyCommand = Configure | SignIn | SignOut | PlaceCall | SendMessage | OpenList | Snapshot | HangUp | Drain | Shutdown

@@ -60,7 +60,9 @@ class Engine:
         self._recorder = Recorder(
             identity.run_folder,
             identity.writer,
-            lambda code, message: tell(EngineTrouble(code=code, message=message)),
+            lambda code, message, is_over: tell(
+                EngineTrouble(code=code, message=message, loses_data=is_over, ends_load=is_over)
+            ),
         )
         loop = asyncio.get_running_loop()
         self._probes = ProbeDesk(

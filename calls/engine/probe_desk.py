@@ -205,7 +205,11 @@ class ProbeDesk:
 
         left = dict(self._owed)
         for path in (self._run_folder / "probes").glob(f"{self._writer}-*.parquet"):
-            table = parquet.read_table(path, columns=["call_id", "side"], partitioning=None)
+            try:
+                table = parquet.read_table(path, columns=["call_id", "side"], partitioning=None)
+            except (OSError, ValueError) as error:
+                logger.error("%s cannot be read: %s", path.name, error)
+                continue
             for call_id, side in zip(table["call_id"].to_pylist(), table["side"].to_pylist(), strict=True):
                 left.pop((call_id, Side(side)), None)
         return list(left.values())

@@ -186,6 +186,11 @@ class Scorer:
     def _unscored(self, job: Job, why: str) -> None:
         self._segments.append(unscored(job, self._voice, self._run_id, self._segments.writer, why))
 
+    @property
+    def rows_left(self) -> int:
+        """How many rows the disk refused."""
+        return self._segments.waiting() + self._segments.rows_given_up
+
     def _flush(self) -> None:
         try:
             self._segments.flush()
@@ -211,6 +216,8 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda _number, _frame: scorer.give_up())
     threading.Thread(target=scorer.read, args=(stdin,), daemon=True).start()
     scorer.work()
+    if scorer.rows_left:
+        sys.exit(1)  # the engine tells that scores are missing
 
 
 if __name__ == "__main__":

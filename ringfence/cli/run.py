@@ -193,6 +193,11 @@ def conduct(
             signal.signal(signal.SIGTERM, end_at_once)
         screen.say("reading the records and judging")
     code = judge(folder.path, plan.slo, json=json)
+    if folder.problem:
+        # The verdict above was made of an older manifest: what it could not know is said here.
+        faults = "".join(f"\n  {fault['what']}: {fault['detail']}" for fault in folder.manifest["faults"])
+        console.print(f"ringfence: INVALID: {folder.problem}{faults}", style="bold yellow", markup=False)
+        code = ExitCode.INVALID
     return ExitCode.INTERRUPTED if interrupted else code
 
 

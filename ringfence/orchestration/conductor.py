@@ -8,6 +8,7 @@ tick. Whatever happens, ``finish`` ends every process and leaves a readable fold
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import selectors
 import signal
@@ -21,7 +22,7 @@ from loadtests.other_runs import Neighbours, warning_of
 from reports.staged import read_knee, read_rollout
 from ringfence.orchestration.matrix import start_matrix
 from ringfence.orchestration.progress import Progress
-from ringfence.orchestration.run_folder import RunFolder
+from ringfence.orchestration.run_folder import FOR_RECORDS, RESERVES, RunFolder
 from ringfence.orchestration.screen import Screen
 from ringfence.orchestration.swarm import SwarmProcesses, start_swarm
 from ringfence.orchestration.target import Target, start_target
@@ -32,6 +33,10 @@ SWARM_DRAIN_S = 90.0
 """Longest talk (60 s), its set-up, and the workers' last reports."""
 MATRIX_OK_EXITS = frozenset({0, 1})
 """pytest: all passed, some failed. Cells judge themselves; these are no fault of the harness."""
+MACHINE_IS_FULL = frozenset(
+    {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN}
+)
+"""What ends a run as INVALID and is no fault of our code."""
 
 
 @dataclass(slots=True)
@@ -54,6 +59,8 @@ class Conductor:
     _matrix_done: bool = False
     _swarm_told_to_end_at_s: float | None = None
     _stop_reason: str = ""
+    _no_more_load: bool = False
+    """What is measured cannot be kept any more: the load ends by itself or is ended, and nothing new begins."""
 
     def __post_init__(self) -> None:
         self.progress = Progress(self.folder.path / "live")
@@ -70,9 +77,15 @@ class Conductor:
         except KeyboardInterrupt:
             interrupted = True
             raise
+        except OSError as error:
+            if error.errno not in MACHINE_IS_FULL:
+                raise
+            self._stop("machine_full", f"this machine has no room left for the run: {error}", "invalid")
         finally:
             with undisturbed():
                 self._end_everything()
+                for reserve in RESERVES:
+                    self.folder.spend_reserve(reserve)
                 self.neighbours.look(now=True)
                 self.folder.finish(interrupted=interrupted, other_runs=self.neighbours.to_json())
             self.selector.close()
@@ -98,6 +111,7 @@ class Conductor:
         self.swarm = start_swarm(section.workers, self.target, self.folder)
         for child in self.swarm.all():
             self._watch_child(child)
+        self.selector.register(self.swarm.faults.reading_end, selectors.EVENT_READ)
 
     def _start_matrix(self) -> None:
         section = self.plan.written.matrix
@@ -117,6 +131,9 @@ class Conductor:
         while not self._is_over():
             for key, _ in self.selector.select(TICK_S):
                 descriptor = key.fd
+                if descriptor not in self._watched:
+                    self._hear_faults()
+                    continue
                 self.selector.unregister(descriptor)
                 os.close(descriptor)
                 self._child_ended(self._watched.pop(descriptor))
@@ -133,12 +150,16 @@ class Conductor:
         if self._stop_reason:
             return True
         swarm_over = self.swarm is None or not self.swarm.master.is_running()
-        matrix_over = self.plan.written.matrix is None or self._matrix_done
+        matrix_over = self.plan.written.matrix is None or self._matrix_done or (self._no_more_load and not self.matrix)
         return swarm_over and matrix_over
 
     def _advance(self, elapsed_s: float) -> None:
         matrix = self.plan.written.matrix
-        if self.matrix is None and matrix is not None:
+        if not self._no_more_load and (self.folder.problem or self.folder.is_full()):
+            problem = self.folder.problem or f"the disk of {self.folder.path} is full"
+            self.folder.record_fault("disk_refuses", problem, "invalid")
+            self._end_load(problem)
+        if self.matrix is None and matrix is not None and not self._no_more_load:
             swarm_gone = self.swarm is None or not self.swarm.master.is_running()
             if elapsed_s >= matrix.start_after_s or swarm_gone:
                 self._start_matrix()
@@ -162,6 +183,35 @@ class Conductor:
         elif self._swarm_told_to_end_at_s is not None and now_s - self._swarm_told_to_end_at_s > SWARM_DRAIN_S:
             self._stop("swarm_drain", f"the swarm did not end within {SWARM_DRAIN_S:.0f} s of being told", "invalid")
 
+    def _hear_faults(self) -> None:
+        """Takes in what the master tells of the swarm's faults."""
+        assert self.swarm is not None
+        faults = self.swarm.faults.read()
+        if faults is None:
+            self.selector.unregister(self.swarm.faults.reading_end)
+        for fault in faults or ():
+            self.folder.take_fault(fault)
+            if fault.get("ends_load") and not self._no_more_load:
+                self._end_load(str(fault.get("detail", "")))
+
+    def _hear_last_faults(self) -> None:
+        assert self.swarm is not None
+        while faults := self.swarm.faults.read():
+            for fault in faults:
+                self.folder.take_fault(fault)
+        self.swarm.faults.close()
+
+    def _end_load(self, why: str) -> None:
+        """Has swarm and matrix end now, each with what it has; whoever does not is ended a little later."""
+        self._no_more_load = True
+        self.folder.spend_reserve(FOR_RECORDS)
+        self.screen.warn(f"the load ends: {why}")
+        if self.swarm is not None and self.swarm.master.is_running():
+            self.swarm.master.signal(signal.SIGTERM)
+            self._swarm_told_to_end_at_s = self.clock.monotonic_s()
+        if self.matrix is not None:
+            self.matrix.signal(signal.SIGINT)
+
     def _swarm_is_in_its_open_stage(self) -> bool:
         section = self.plan.written.swarm
         stages = section.timeline if section is not None else ()
@@ -171,23 +221,25 @@ class Conductor:
         code = child.popen.wait()
         if child is self.matrix:
             self._matrix_done = True
-            if code not in MATRIX_OK_EXITS:
+            if code not in MATRIX_OK_EXITS and not self._no_more_load:
                 self.folder.record_fault(
                     "matrix_died", f"pytest ended with exit code {code}: {child.last_words(3)}", "invalid"
                 )
             return
         if self.target is not None and child is self.target.process:
-            self._stop("target_died", f"the calling service ended by itself with exit code {code}", "fail")
+            # A service that shares a disk that is full is no witness of its own quality.
+            severity = "invalid" if self._no_more_load or self.folder.is_full() else "fail"
+            self._stop("target_died", f"the calling service ended by itself with exit code {code}", severity)
             return
         if self.swarm is not None and child is self.swarm.master:
-            if code not in (0, self._code_of_steps()):
+            if code not in (0, self._code_of_steps()) and not self._no_more_load:
                 self.folder.record_fault(
                     "swarm_master_died", f"the Locust master ended with exit code {code}", "invalid"
                 )
             return
         self.progress.read()
         ending = self.progress.swarm_ended or self.progress.swarm_stage == "drain"
-        if code != 0 or not ending:
+        if (code != 0 or not ending) and not self._no_more_load:
             self.folder.record_fault("swarm_worker_died", f"{child.name} ended with exit code {code}", "invalid")
 
     def _code_of_steps(self) -> int:
@@ -212,6 +264,7 @@ class Conductor:
             self.swarm.master.stop(timeout_s=20)
             for worker in self.swarm.workers:
                 worker.stop(timeout_s=10)
+            self._hear_last_faults()
         if self.target is not None and self.target.process is not None:
             self.target.process.stop(timeout_s=10)
         for descriptor in self._watched:
