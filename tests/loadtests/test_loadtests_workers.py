@@ -32,6 +32,9 @@ def hub() -> Iterator[None]:
     gevent.get_hub().destroy(destroy_loop=True)
 
 
+PROJECT = Path(__file__).parent.parent.parent
+
+
 class HandClock:
     def __init__(self) -> None:
         self.now_s = 1000.0
@@ -205,6 +208,16 @@ def test_the_masters_full_disk_is_answered_and_not_asked_again(tmp_path: Path) -
     assert len(asked) == 1
     assert receiver.problem.endswith("cannot be written: No space left on device")
     assert receiver.take(asked[0]) == {"file": f"calls/{file.name}", "offset": REFUSED}
+
+
+def test_locust_deals_out_its_users_in_the_order_of_the_numbers_that_workers_were_started_with() -> None:
+    code = (
+        "from loadtests.life_cycle import number_this_worker; from locust import runners; ids = []\n"
+        "for number in (10, 2, 0): number_this_worker(number); ids.append(runners.uuid4().hex)\n"
+        "print([ids.index(one) for one in sorted(ids)], len(set(ids)))"
+    )
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=PROJECT).stdout
+    assert told == "[2, 1, 0] 3\n"
 
 
 def test_a_worker_knows_its_masters_disk_by_a_mark(tmp_path: Path) -> None:

@@ -89,6 +89,12 @@ class SmallDisk:
             except OSError:
                 return
 
+    def turn_read_only(self) -> None:
+        """Lays a read-only view over the run's folder: a file system with open files is not remounted."""
+        run = self.disk / "runs" / os.readlink(self.inside / "runs" / "latest")
+        command = f"mount --bind {run} {run} && mount -o remount,bind,ro {run}"
+        subprocess.run(["nsenter", "--mount", "--target", str(self.popen.pid), "sh", "-c", command], check=True)
+
     def ended(self) -> tuple[int, str]:
         output, _ = self.popen.communicate(timeout=HANG_LIMIT_S)
         return self.popen.returncode, output
@@ -146,10 +152,7 @@ def test_a_disk_that_fills_up_ends_the_load_and_the_verdict_says_why(small_disk:
 @pytest.mark.integration
 def test_a_disk_that_turns_read_only_ends_the_load_and_the_verdict_is_on_the_terminal(small_disk: SmallDisk) -> None:
     small_disk.wait_for_calls()
-    mount = ["mount", "-o", "remount,ro", str(small_disk.disk)]
-    # Files that are open for writing keep a remount away: it is tried between two of them.
-    enter = ["nsenter", "--mount", "--target", str(small_disk.popen.pid)]
-    assert eventually(lambda: subprocess.run([*enter, *mount], capture_output=True, check=False).returncode == 0)
+    small_disk.turn_read_only()
     code, output = small_disk.ended()
 
     assert code == ExitCode.INVALID, output
