@@ -17,7 +17,7 @@ from locust.runners import LocalRunner, MasterRunner, WorkerRunner
 from bedrock.clock import SystemClock
 from bedrock.errors import RingfenceError
 from loadtests.arguments import StartForm
-from loadtests.machine import WORKER_NUMBER
+from loadtests.machine import WORKER_NUMBER, require_free_port
 from loadtests.master import SwarmMaster
 from loadtests.shape import WholeSwarm
 from loadtests.users import Member
@@ -64,8 +64,11 @@ def _on_init(environment: Environment, form: StartForm) -> None:
         master = SwarmMaster(environment, clock)
         try:
             form.show(master.check_options())
+            if environment.web_ui is not None:
+                require_free_port(environment.web_ui.host, environment.web_ui.port)
+                CallsTab(environment, master).install()
         except RingfenceError as error:
-            logger.error("%s", error)
+            logger.error("%s%s", error, f" ({error.hint})" if error.hint else "")
             raise SystemExit(int(error.exit_code)) from None
         if isinstance(environment.shape_class, WholeSwarm):
             environment.shape_class.master = master
@@ -80,5 +83,3 @@ def _on_init(environment: Environment, form: StartForm) -> None:
         if master.is_headless:
             # Locust's own handler comes only after a headless run has ended; until then SIGTERM would just kill us.
             gevent.signal_handler(signal.SIGTERM, master.terminate)
-        if environment.web_ui is not None:
-            CallsTab(environment, master).install()

@@ -70,6 +70,20 @@ def media_address(wanted: str, target_url: str) -> str:
         return str(probe.getsockname()[0])
 
 
+def require_free_port(host: str, port: int) -> None:
+    """Raises EnvironmentLacks when nobody can listen at ``host`` and ``port`` now."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise EnvironmentLacks(
+                f"the web UI cannot listen at {host or 'every address'}, port {port}: {error.strerror or error}",
+                hint="name another port with --web-port, or end the program that has it",
+            ) from None
+
+
 def is_loopback(url: str) -> bool:
     """Whether a URL names the machine that reads it."""
     host = urlsplit(url).hostname or ""

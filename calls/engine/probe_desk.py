@@ -43,6 +43,8 @@ _ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
 DIED, NOT_STARTED = "scorer_died", "scorer_not_started"
 """Why a probe has no score; also what is told."""
+NO_TIME = "no_time"
+"""Why a probe has no score whose judge we ended ourselves, being late: no death, and no trouble."""
 OnTrouble = Callable[[str, str], None]
 
 
@@ -72,7 +74,7 @@ class ProbeDesk:
         """Why nothing is scored any more."""
         self._owed: dict[tuple[str, Side], ProbeRow] = {}
         """A row without a score for everything that was handed over."""
-        self._closing = self._stuck = False
+        self._closing = self._ended_by_us = False
 
     @property
     def pid(self) -> int | None:
@@ -102,7 +104,7 @@ class ProbeDesk:
         finished = asyncio.get_running_loop().run_in_executor(self._thread, self._finish)
         if not (await asyncio.wait({finished}, timeout=self._last_scores_s + 2 * LAST_WORDS_S))[0] and self._child:
             # It takes nothing any more, and our thread waits in the middle of a job for it.
-            self._stuck = True
+            self._ended_by_us = True
             self._child.signal(signal.SIGKILL)
         await finished
         self._thread.shutdown()
@@ -171,9 +173,11 @@ class ProbeDesk:
             self._say_death(child.popen.returncode)
 
     def _say_death(self, code: int) -> None:
+        if self._ended_by_us:
+            self._broken = self._broken or NO_TIME
+            return
         how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
-        what = "took nothing any more and was killed" if self._stuck else f"ended before its work was done ({how})"
-        self._give_up(DIED, f"the process that scores probes {what}")
+        self._give_up(DIED, f"the process that scores probes ended before its work was done ({how})")
 
     def _finish(self) -> None:
         self._look_for_death()
@@ -183,8 +187,10 @@ class ProbeDesk:
             if child.popen.stdin is not None:
                 with contextlib.suppress(OSError):
                     child.popen.stdin.close()
-            with contextlib.suppress(subprocess.TimeoutExpired):
+            try:
                 child.popen.wait(self._last_scores_s)
+            except subprocess.TimeoutExpired:
+                self._ended_by_us = True
             code = child.stop(LAST_WORDS_S)
             if code:
                 self._say_death(code)

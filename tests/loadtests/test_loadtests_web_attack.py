@@ -202,3 +202,19 @@ def test_target_and_folder_are_no_fields_and_the_host_is_there_to_be_read(tmp_pa
         by_path = {path: headers for path, headers in named.seen}
         assert "authorization" not in by_path["/health"]
         assert by_path["/admin/seed"]["authorization"] == f"Bearer {TOKEN}"
+
+
+def test_a_port_that_is_taken_is_one_sentence_and_so_is_a_host_that_is_none(tmp_path: Path) -> None:
+    with swarm_in(tmp_path) as swarm, listening() as other:
+        port = str(other.server_address[1])
+        for number, (arguments, code, sentence) in enumerate(
+            (
+                (("--web-port", port), 5, f"port {port}: Address already in use (name another port with --web-port"),
+                (("--web-allowed-host", "http://x"), 2, "--web-allowed-host: must be hosts such as"),
+            )
+        ):
+            process = swarm.start(*arguments, "--plan", str(write_plan(tmp_path)), "--run-folder", str(swarm.run))
+            assert process.wait(HANG_LIMIT_S) == code
+            assert sentence in swarm.log(number)
+            assert "Traceback" not in swarm.log(number)
+        assert not swarm.run.exists()
