@@ -145,6 +145,15 @@ class Conductor:
             for sentence in self.progress.take_news():
                 self.screen.say(sentence)
             self.screen.draw(self.progress, elapsed_s)
+        self._notice_the_last_ends()
+
+    def _notice_the_last_ends(self) -> None:
+        """Takes in the ends that came between the last look at the descriptors and the look at the processes."""
+        for descriptor, child in list(self._watched.items()):
+            if not child.is_running():
+                self.selector.unregister(descriptor)
+                os.close(descriptor)
+                self._child_ended(self._watched.pop(descriptor))
 
     def _is_over(self) -> bool:
         if self._stop_reason:
