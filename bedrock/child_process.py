@@ -121,6 +121,7 @@ def spawn(
     cwd: Path | None = None,
     pipe_stdout: bool = False,
     death_signal: str = "KILL",
+    pass_fds: Sequence[int] = (),
 ) -> ChildProcess:
     """Starts ``argv`` in a group of its own; it gets ``death_signal`` when the calling thread dies.
 
@@ -142,6 +143,7 @@ def spawn(
                 env=child_environment(env),
                 cwd=cwd,
                 start_new_session=True,
+                pass_fds=pass_fds,
             )
         except FileNotFoundError:
             raise EnvironmentLacks("'setpriv' is not on this machine", hint="apt-get install util-linux") from None

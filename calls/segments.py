@@ -7,6 +7,7 @@ sees whole files only; a crash loses what was not flushed yet and nothing else.
 from __future__ import annotations
 
 import contextlib
+import errno
 import math
 import os
 import threading
@@ -24,6 +25,9 @@ from calls.errors import SegmentNotWritten
 
 MAX_KEPT_ROWS = 200_000
 """Rows kept for a retry while the disk refuses them; beyond that the oldest are given up and counted."""
+
+FINAL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE, errno.ENFILE, errno.EACCES, errno.EPERM})
+"""What does not pass by itself."""
 
 RowT = TypeVar("RowT", bound=msgspec.Struct)
 
@@ -66,7 +70,8 @@ class SegmentWriter(Generic[RowT]):
                 self._keep(rows)
                 raise SegmentNotWritten(
                     f"{path} cannot be written: {error.strerror or error}",
-                    hint=f"{len(self._rows)} rows are kept for the next try; is the disk full?",
+                    hint=f"{len(self._rows)} rows are kept for the next try",
+                    is_final=error.errno in FINAL,
                 ) from error
             self._next += 1
             return path

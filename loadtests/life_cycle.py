@@ -6,9 +6,11 @@ import logging
 import os
 import signal
 from typing import Any, cast
+from uuid import UUID, uuid4
 
 import gevent
 import locust
+import locust.runners
 from locust.env import Environment
 from locust.runners import LocalRunner, MasterRunner, WorkerRunner
 
@@ -18,6 +20,7 @@ from bedrock.environment_input import check_environment
 from bedrock.errors import RingfenceError
 from loadtests.arguments import StartForm
 from loadtests.crash_guard import CrashGuard, leave
+from loadtests.machine import WORKER_NUMBER, require_free_port
 from loadtests.master import SwarmMaster
 from loadtests.shape import WholeSwarm
 from loadtests.users import Member
@@ -33,10 +36,21 @@ EMBEDDED = "a reference service of our own"
 def install() -> None:
     """Adds our listeners. Called once, when the locustfile is imported."""
     events: Any = locust.events
+    if number := os.environ.get(WORKER_NUMBER, ""):
+        number_this_worker(int(number))
     form = StartForm()
     set_up = CrashGuard(leave)
     events.init_command_line_parser.add_listener(set_up.guarded(form.add_arguments))
     events.init.add_listener(set_up.guarded(lambda environment, **_kw: _on_init(environment, form)))
+
+
+def number_this_worker(number: int) -> None:
+    """Makes Locust's random id of this worker begin with its number.
+
+    Locust deals out its users in the order of these ids, and so do we number workers: without this, who started the
+    processes and who writes of "worker 1" would mean two different ones.
+    """
+    vars(locust.runners)["uuid4"] = lambda: UUID(f"{number:08x}{uuid4().hex[8:]}")
 
 
 def _on_init(environment: Environment, form: StartForm) -> None:
@@ -60,8 +74,11 @@ def _on_init(environment: Environment, form: StartForm) -> None:
         master = SwarmMaster(environment, clock)
         try:
             form.show(master.check_options())
+            if environment.web_ui is not None:
+                require_free_port(environment.web_ui.host, environment.web_ui.port)
+                CallsTab(environment, master).install()
         except RingfenceError as error:
-            logger.error("%s", error)
+            logger.error("%s%s", error, f" ({error.hint})" if error.hint else "")
             raise SystemExit(int(error.exit_code)) from None
         if isinstance(environment.shape_class, WholeSwarm):
             environment.shape_class.master = master
@@ -77,5 +94,3 @@ def _on_init(environment: Environment, form: StartForm) -> None:
         if master.is_headless:
             # Locust's own handler comes only after a headless run has ended; until then SIGTERM would just kill us.
             gevent.signal_handler(signal.SIGTERM, master.terminate)
-        if environment.web_ui is not None:
-            CallsTab(environment, master).install()

@@ -15,6 +15,8 @@ from bedrock.errors import EnvironmentLacks
 AUTO = "auto"
 LOOPBACK = "127.0.0.1"
 _DISCARD_PORT = 9
+WORKER_NUMBER = "RINGFENCE_WORKER"
+"""Environment variable: the number of this worker among those of its run, where somebody numbered them."""
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -74,6 +76,20 @@ def media_address(wanted: str, target_url: str) -> str:
         except OSError as error:
             problem = error
     raise EnvironmentLacks(f"no way leads from this machine to {host}: {problem.strerror or problem}")
+
+
+def require_free_port(host: str, port: int) -> None:
+    """Raises EnvironmentLacks when nobody can listen at ``host`` and ``port`` now."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise EnvironmentLacks(
+                f"the web UI cannot listen at {host or 'every address'}, port {port}: {error.strerror or error}",
+                hint="name another port with --web-port, or end the program that has it",
+            ) from None
 
 
 def is_loopback(url: str) -> bool:

@@ -9,6 +9,7 @@ in which Locust stops a test passes through ``test_stopping``, which ends the ru
 from __future__ import annotations
 
 import logging
+import os
 from enum import Enum
 from typing import Any
 
@@ -25,9 +26,11 @@ from loadtests.aggregate import SwarmView
 from loadtests.changes import Changes
 from loadtests.crash_guard import CrashGuard
 from loadtests.crew import Crew
+from loadtests.faults import pipe_of
 from loadtests.job import LOCAL, OPTION, SwarmJob
 from loadtests.live_view import LiveView, Severity
 from loadtests.load_line import planned_calls
+from loadtests.other_runs import other_runs, processes, warning_of
 from loadtests.plan import LoadPlan, load_plan
 from loadtests.preparation import prepare_run
 from loadtests.run_folder import SwarmFolder
@@ -64,6 +67,10 @@ class SwarmMaster:
         self.plan = ""
         """What the present run or the last one is asked to do, in one line."""
         self._clock = clock
+        options: Any = environment.parsed_options
+        # Read now: Locust's start form writes into the options, and the target gets our admin token.
+        self._target_url, self._run_folder = str(options.target or ""), str(options.run_folder or "")
+        self._fault_pipe = pipe_of(os.environ)
         self._lock = RLock()
         self._target: Target | None = None
         self._job: SwarmJob | None = None
@@ -101,7 +108,7 @@ class SwarmMaster:
         options: Any = self.environment.parsed_options
         changes = Changes.written_in(vars(options))
         ready = prepare_run(
-            options.plan, changes, options.target, options.run_folder, self._runner, self._target, self._clock
+            options.plan, changes, self._target_url, self._run_folder, self._runner, self._target, self._clock
         )
         if ready.target.is_ours:
             self._target = ready.target
@@ -109,11 +116,13 @@ class SwarmMaster:
         crash.keep_in(ready.folder.path)
         self._folder, self._job, plan = ready.folder, ready.job, ready.job.plan
         self._crew = Crew(self._runner, ready.job.slots, ready.folder.path, self._clock, self._fault, self._closing)
-        self._live, self._driver = LiveView(ready.folder.path, self._crew.view), None
+        self._live, self._driver = LiveView(ready.folder.path, self._crew.view, self._fault_pipe), None
         vars(options)[OPTION] = ready.job.to_wire()
         self.environment.host = ready.target.url
         self.phase = Phase.READY
         logger.info("Run folder %s, target %s", ready.folder.path, ready.target.url)
+        for other in other_runs(processes(), os.getpid()):
+            logger.warning("%s", warning_of(other))
         self.plan = f"{ready.plan_name}: {plan.in_words()}"
         logger.info("Plan %s", self.plan)
         self._greenlets = [self._guard.spawn(self._every_second)]
@@ -235,7 +244,9 @@ class SwarmMaster:
         self._runner.send_message(message, data, None if msg.node_id == LOCAL else msg.node_id)
 
     def _on_fault(self, environment: Environment, msg: Any, **_kwargs: Any) -> None:
-        self._fault(msg.data["what"], msg.data["detail"], msg.data["severity"])
+        self._fault(
+            msg.data["what"], msg.data["detail"], msg.data["severity"], ends_load=msg.data.get("ends_load", False)
+        )
         if msg.data["what"] == ENGINE_NOT_STARTED:
             self.problem = msg.data["detail"]
             self.exit_with(ExitCode.ENVIRONMENT)
@@ -284,6 +295,9 @@ class SwarmMaster:
         except RingfenceError as error:
             self._fault("step_not_judged", f"{error} {error.hint}".strip(), "invalid")
             self.exit_with(error.exit_code)
+        except OSError as error:
+            self._fault("step_not_judged", f"the step cannot be judged or written: {error}", "invalid")
+            self.exit_with(ExitCode.INVALID)
         else:
             logger.info("%s", result.sentence)
             self.exit_with(ExitCode[result.verdict])
@@ -296,6 +310,8 @@ class SwarmMaster:
                 self._crew.watch()
             if self._live is not None:
                 self._live.second(self._clock.unix_s(), self.stage, self.wanted_calls)
+                if self._live.problem and self.phase in (Phase.READY, Phase.LOADING):
+                    self._fault("live_not_written", self._live.problem, "invalid", ends_load=True)
             length_s = self._job.plan.length_s() if self._job else None
             if self.phase is Phase.LOADING and length_s is not None and self.elapsed_s >= length_s:
                 self._guard.spawn(self.end)
@@ -343,8 +359,10 @@ class SwarmMaster:
             self._driver.close()
         if self._live is not None:
             self._live.end(now_s, interrupted=interrupted)
-        if self._folder is not None:
-            self._folder.close(now_s, interrupted=interrupted)
+        if self._folder is not None and self._live is not None:
+            problem = self._folder.close(now_s, interrupted=interrupted, faults=self._live.faults)
+            if problem:
+                self._fault("manifest_not_written", problem, "invalid")
         self._settle_exit_code()
         gevent.killall([one for one in self._greenlets if one is not gevent.getcurrent()], block=False)
 
@@ -362,6 +380,10 @@ class SwarmMaster:
         if self._live is not None:
             self._live.closing(self._clock.unix_s(), slot, step, left, limit_s)
 
-    def _fault(self, what: str, detail: str, severity: Severity) -> None:
+    def _fault(self, what: str, detail: str, severity: Severity, *, ends_load: bool = False) -> None:
         if self._live is not None:
-            self._live.fault(self._clock.unix_s(), what, detail, severity)
+            self._live.fault(self._clock.unix_s(), what, detail, severity, ends_load=ends_load)
+        if ends_load and self.phase in (Phase.READY, Phase.LOADING):
+            logger.error("The load ends now: what it measures cannot be kept any more")
+            self.exit_with(ExitCode.INVALID)
+            self._guard.spawn(self.end, 0)

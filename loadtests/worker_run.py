@@ -15,6 +15,7 @@ from locust.runners import WorkerRunner
 from bedrock.clock import Clock
 from bedrock.errors import RingfenceError
 from calls.bridge.messages import ListOpened, OpenList
+from calls.errors import SegmentNotWritten
 from calls.record import Tier
 from calls.targets.lists import LookAt
 from loadtests import handshake
@@ -75,7 +76,7 @@ class WorkerRun:
         self._closed = False
         self._lock = RLock()
         self._silent_rounds = 0
-        self._told_clock = False
+        self._told_clock = self._told_unwritten = False
         self._whereabouts = whereabouts()
         self._health = WorkerHealth(place.records, job.run_id, slot, clock)
         self._greenlets: list[gevent.Greenlet] = []
@@ -104,6 +105,8 @@ class WorkerRun:
         except RingfenceError as error:
             hint = f" ({error.hint})" if error.hint else ""
             self._say_fault("engine_not_started", f"worker {self.slot}: {error}{hint}", "invalid")
+        except OSError as error:
+            self._say_fault("engine_not_started", f"worker {self.slot}: {error}", "invalid")
         self._greenlets = [self._guard.spawn(self._every_second), self._guard.spawn(self._say_presence)]
 
     @property
@@ -230,7 +233,7 @@ class WorkerRun:
             except EngineLost as error:
                 if self.tally.engine:
                     self._say_fault("engine_not_closed", f"worker {self.slot}: {error}", "invalid")
-            self._health.close(self.tally)
+            self._close_health()
             self._closed = True
             self._ship_the_rest()
             self._say_statistics()
@@ -241,6 +244,12 @@ class WorkerRun:
             if not said:
                 logger.warning("The master has not acknowledged this worker's final report")
             gevent.killall([one for one in self._greenlets if one is not gevent.getcurrent()], block=False)
+
+    def _close_health(self) -> None:
+        try:
+            self._health.close(self.tally)
+        except (OSError, SegmentNotWritten) as error:
+            logger.error("the last seconds of this worker's health are not written: %s", error)
 
     def _say_statistics(self) -> None:
         """Sends Locust's own last statistics ahead of our final report: at the end of a run it waits for neither."""
@@ -275,7 +284,7 @@ class WorkerRun:
     def _every_second(self) -> None:
         while not self._closed:
             gevent.sleep(1.0)
-            self._health.second(self.tally)
+            self._write_health()
             if self._bridge is not None:
                 self._bridge.check_alive()
             self._say_second()
@@ -287,6 +296,17 @@ class WorkerRun:
                 self.acknowledged.set()
                 self.close()
                 self._runner.quit()
+
+    def _write_health(self) -> None:
+        """A disk or a table of descriptors that is full must not silence this worker: it has to say so."""
+        try:
+            self._health.second(self.tally)
+        except (OSError, SegmentNotWritten) as error:
+            if isinstance(error, SegmentNotWritten) and not error.is_final:
+                logger.error("%s", error)
+            elif not self._told_unwritten:
+                self._told_unwritten = True
+                self._on_trouble("health_not_written", str(error), "invalid", ends_load=True)
 
     def _say_second(self) -> None:
         second = self.tally.take_second()
@@ -310,12 +330,12 @@ class WorkerRun:
                 self._send(handshake.PRESENCE, {"slot": self.slot, "online": known[0], "engaged": known[1]})
             gevent.sleep(PRESENCE_S)
 
-    def _on_trouble(self, what: str, detail: str, severity: str) -> None:
+    def _on_trouble(self, what: str, detail: str, severity: str, ends_load: bool) -> None:
         if what == "engine_lost":
             self.tally.signed_in = 0
             self.tally.engine = {}
             self.presence.sign_out_all()
-        self._say_fault(what, f"worker {self.slot}: {detail}", severity)
+        self._say_fault(what, f"worker {self.slot}: {detail}", severity, ends_load)
 
     def _say_closing(self, step: str, left: int, limit_s: float) -> None:
         self._send(handshake.CLOSING, {"slot": self.slot, "step": step, "left": left, "limit_s": limit_s})
@@ -323,9 +343,10 @@ class WorkerRun:
     def _say_shipping(self, left: int) -> None:
         self._say_closing("shipping records", left, handshake.SHIP_S)
 
-    def _say_fault(self, what: str, detail: str, severity: str) -> None:
+    def _say_fault(self, what: str, detail: str, severity: str, ends_load: bool = False) -> None:
         logger.error("%s: %s", what, detail)
-        self._send(handshake.FAULT, {"slot": self.slot, "what": what, "detail": detail, "severity": severity})
+        fault = {"slot": self.slot, "what": what, "detail": detail, "severity": severity, "ends_load": ends_load}
+        self._send(handshake.FAULT, fault)
 
     def _send(self, message: str, data: dict[str, Any]) -> None:
         self._runner.send_message(message, data)

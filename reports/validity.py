@@ -14,6 +14,7 @@ from typing import Any
 from reports.cells import DEATHS, CellStatus
 from reports.live import LiveReader
 from reports.machine import busy_cpu, file_descriptors, local_ports, loop_lag, moment, on_host, steal
+from reports.neighbours import neighbours_in_words
 from reports.slo import ValidityBounds
 from reports.staged import damaged_results
 from reports.store import RunStore
@@ -33,14 +34,16 @@ MIN_ACTIVE_SECONDS = 20
 def judge_validity(store: RunStore, bounds: ValidityBounds) -> list[RuleResult]:
     """Returns every validity rule, judged: PASS or INVALID. Needs the table ``calls``."""
     results = []
+    neighbours = neighbours_in_words(store.folder.manifest)
     for name, kind, judge in _RULES:
         check = judge(store, bounds)
+        reason = f"{check.reason}; {neighbours}" if check.reason and neighbours and name in _SPOILT else check.reason
         results.append(
             RuleResult(
                 name=name, verdict=Verdict.INVALID if check.reason else Verdict.PASS, kind=kind, value=check.value,
                 low=check.value, high=check.value, n=check.n, limit=check.limit, unit=check.unit, metric=name,
                 objective=f"<= {check.limit:g}" if check.unit != "ratio" else f"<= {percent(check.limit)} %",
-                reason=check.reason,
+                reason=reason,
             )
         )  # fmt: skip
     return results
@@ -317,3 +320,7 @@ _RULES: tuple[tuple[str, RuleKind, Callable[[RunStore, ValidityBounds], Check]],
     ("matrix_deaths", RuleKind.EVIDENCE, _matrix_deaths),
     ("starts_dropped", RuleKind.EVIDENCE, _starts_dropped),
 )
+_SPOILT = frozenset({"send_late_seconds", "send_late_legs", "datagrams_dropped", "cpu", "loop_lag"}) | frozenset(
+    {"engine_health_gap", "starts_dropped"}
+)
+"""What another run on the same machine can bring about by taking processor time from this one."""

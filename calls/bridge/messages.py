@@ -291,15 +291,15 @@ class EngineHealth(Event, frozen=True, kw_only=True):
     row: HealthRow
 
 
-PROBE_SCORER_DIED = "probe_scorer_died"
-"""Code of an EngineTrouble that spoils the run: probes were placed to be scored, and are not."""
-
-
 class EngineTrouble(Event, frozen=True, kw_only=True):
     """The engine goes on, and the run should know: a segment that cannot be written, a fault of our own."""
 
     code: str
     message: str
+    loses_data: bool = False
+    """What was measured is missing, so that the run cannot be judged by what is there."""
+    ends_load: bool = False
+    """Nothing more can be measured: to go on would be load for nothing."""
 
 
 class StillClosing(Event, frozen=True, kw_only=True):

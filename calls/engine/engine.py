@@ -9,7 +9,6 @@ from typing import Any
 from bedrock.clock import Clock
 from bedrock.errors import RingfenceError
 from calls.bridge.messages import (
-    PROBE_SCORER_DIED,
     AnyCommand,
     AnyEvent,
     AnyReply,
@@ -66,15 +65,23 @@ class Engine:
         self._recorder = Recorder(
             identity.run_folder,
             identity.writer,
-            lambda code, message: tell(EngineTrouble(code=code, message=message)),
+            lambda code, message, is_over: tell(
+                EngineTrouble(code=code, message=message, loses_data=is_over, ends_load=is_over)
+            ),
         )
-        self._probes = ProbeDesk(identity.run_folder, identity.run_id, identity.writer)
+        loop = asyncio.get_running_loop()
+        self._probes = ProbeDesk(
+            identity.run_folder,
+            identity.run_id,
+            identity.writer,
+            lambda code, message: self._say_from_elsewhere(loop, code, message),
+        )
         self._configured: Context | None = None
         self._people: dict[str, Person] = {}
         self._signing_in: set[str] = set()
         self._second_hand: asyncio.Task[None] | None = None
         self._draining = False
-        self._closed = self._death_told = False
+        self._closed = False
         self._closing = StepTeller(tell)
         self._handlers: dict[type[AnyCommand], Callable[[Any], Awaitable[AnyReply]]] = {
             Configure: self._configure,
@@ -121,13 +128,6 @@ class Engine:
             await self._recorder.close()
         async with self._closing.step("scoring probes", self._probes.close_limit_s, lambda: 1):
             await self._probes.close()
-        self._tell_of_probes()
-
-    def _tell_of_probes(self) -> None:
-        """Says once that the judge of the probes is dead: what it had not scored would look as if nobody had spoken."""
-        if (death := self._probes.death()) and not self._death_told:
-            self._death_told = True
-            self._tell(EngineTrouble(code=PROBE_SCORER_DIED, message=death))
 
     @property
     def _context(self) -> Context:
@@ -239,7 +239,6 @@ class Engine:
 
     async def _drain(self, command: Drain) -> Drained:
         self._draining = True
-        self._tell_of_probes()
         self._probes.load_is_over()
         tasks = self._tasks()
         left = set(tasks)
@@ -270,6 +269,10 @@ class Engine:
 
     async def _snapshot(self, command: Snapshot) -> PersonSnapshot:
         return snapshot_of(self._person(command.name))
+
+    def _say_from_elsewhere(self, loop: asyncio.AbstractEventLoop, code: str, message: str) -> None:
+        trouble = EngineTrouble(code=code, message=message, loses_data=True)
+        loop.call_soon_threadsafe(self._tell, trouble)
 
     def _leg_finished(self, record: LegRecord) -> None:
         self._tell(LegFinished(leg=record))

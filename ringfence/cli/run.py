@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from pathlib import Path
@@ -21,6 +22,7 @@ from device_matrix import link_choice
 from device_matrix.devices import catalogue
 from device_matrix.planner import Filters, narrow, plan_cells
 from device_matrix.user_namespace import is_way_to_links
+from loadtests.other_runs import Neighbours, warning_of
 from network_profiles import load_catalogue
 from network_profiles.rootless import enter_if_needed
 from network_profiles.shaped_link import BackendName
@@ -187,14 +189,17 @@ def conduct(
     for leftover in sweep_leftovers():
         console.print(f"[dim]ringfence:[/] removed what an earlier run left: {escape(leftover)}", highlight=False)
     clock = SystemClock()
-    folder = create_run_folder(runs, plan, clock)
+    neighbours = Neighbours(clock, os.getpid())
+    for other in neighbours.look(now=True):
+        console.print(f"[bold yellow]ringfence:[/] {escape(warning_of(other))}", highlight=False)
+    folder = create_run_folder(runs, plan, clock, neighbours.to_json())
     crash.keep_in(folder.path)
     interrupted = False
     with Screen(console, f"ringfence {plan.written.name}", plan.written.estimated_duration_s) as screen:
         screen.say(f"run folder {folder.path}")
         if folder.advice:
             screen.warn(folder.advice)
-        conductor = Conductor(plan, folder, clock, screen, matrix_filters=matrix_filters or {})
+        conductor = Conductor(plan, folder, clock, screen, neighbours, matrix_filters=matrix_filters or {})
         try:
             conductor.run()
         except KeyboardInterrupt:
@@ -208,6 +213,11 @@ def conduct(
             raise
         screen.say("reading the records and judging")
     code = judge(folder.path, plan.slo, json=json)
+    if folder.problem:
+        # The verdict above was made of an older manifest: what it could not know is said here.
+        faults = "".join(f"\n  {fault['what']}: {fault['detail']}" for fault in folder.manifest["faults"])
+        console.print(f"ringfence: INVALID: {folder.problem}{faults}", style="bold yellow", markup=False)
+        code = ExitCode.INVALID
     return ExitCode.INTERRUPTED if interrupted else code
 
 

@@ -52,10 +52,20 @@ def report(run: Path = Path("runs/latest"), *, slo: str = "", json: bool = False
 
 
 def judge(run: Path, slo: SloFile, *, json: bool) -> int:
-    """Summarises a run, writes every report into its folder, shows it, and returns the verdict's exit code."""
+    """Summarises a run, writes every report into its folder, shows it, and returns the verdict's exit code.
+
+    A folder that takes no reports costs the reports, and never the verdict on the terminal.
+    """
     summary = summarize(run, slo)
-    write_all(run, summary)
+    unwritten = ""
+    try:
+        write_all(run, summary)
+    except OSError as error:
+        unwritten = f"the reports cannot be written into {run}: {error.strerror or error}"
     _show(summary, json=json)
+    if unwritten:
+        Console(stderr=True, soft_wrap=True).print(f"ringfence: {unwritten}", style="bold yellow", markup=False)
+        return int(ExitCode.INVALID) if summary.exit_code == ExitCode.PASS else int(summary.exit_code)
     if not json:
         path = clean(str(run / "report.html"))
         Console().print(Text.assemble(("report:", "dim"), f" {path}"), soft_wrap=True)
