@@ -112,10 +112,13 @@ class HeldLoop(asyncio.SelectorEventLoop):
         return self._held_s
 
     def run_in_executor(self, *given: Any) -> Any:
+        return self.wait_for(super().run_in_executor(*given))
+
+    def wait_for(self, work: asyncio.Future[Any]) -> asyncio.Future[Any]:
+        """Lets no time go on before ``work``, which a thread does, is done; returns it."""
         self._at_work += 1
-        future = super().run_in_executor(*given)
-        future.add_done_callback(self._worked)
-        return future
+        work.add_done_callback(self._worked)
+        return work
 
     def _worked(self, _future: object) -> None:
         self._at_work -= 1
