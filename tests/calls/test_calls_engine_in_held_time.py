@@ -16,11 +16,13 @@ from calls.bridge.messages import (
     Drain,
     Drained,
     MessageDone,
+    PersonSnapshot,
     PersonSpec,
     Refused,
     SendMessage,
     SignIn,
     SignOut,
+    Snapshot,
 )
 from calls.record import LegRecord, Outcome
 
@@ -50,6 +52,20 @@ async def test_a_call_takes_the_time_that_its_people_and_its_service_take(tmp_pa
         assert 3.9 < leg.mos_lq <= 4.5
         assert leg.send_late_p99_ms is not None
         assert leg.send_late_p99_ms < 1
+
+
+async def test_a_snapshot_says_how_old_the_last_packet_is(tmp_path: Path) -> None:
+    async with World(tmp_path, way_s=0.05) as world:
+        await world.sign_in("ana", "ben", answer_after_s=0.1)
+        call = world.place("ana", "ben")
+        await asyncio.sleep(1.5)
+        for name in ("ana", "ben"):
+            now = await world.engine.carry_out(Snapshot(name=name))
+            assert isinstance(now, PersonSnapshot)
+            assert now.state == "talking"
+            assert now.last_packet_age_ms is not None
+            assert 0 <= now.last_packet_age_ms <= 21, "one comes every 20 ms"
+        await call
 
 
 async def test_an_impatient_caller_cancels_when_its_patience_is_over(tmp_path: Path) -> None:
