@@ -8,6 +8,7 @@ import pytest
 from calls_world import Driver, Service
 from held_world import World, after_ms
 
+from calls.bridge.messages import PersonSnapshot, Snapshot
 from calls.media.video_clip import FRAME_RATE
 from calls.record import LegRecord, Outcome
 from network_profiles.catalogue import resolve
@@ -140,16 +141,31 @@ async def test_what_degradation_saves_on_gprs_to_the_number(tmp_path: Path) -> N
 
 @pytest.mark.held_time
 async def test_a_call_with_video_steps_down_where_no_machine_is_slow(tmp_path: Path) -> None:
+    slow_since_s: list[float] = []
+
+    async def watch(world: World) -> None:
+        while True:
+            for name in ("eve", "fin"):
+                now = await world.engine.carry_out(Snapshot(name=name))
+                assert isinstance(now, PersonSnapshot)
+                if now.state == "talking" and (now.rtt_ms or 0.0) > 500:
+                    slow_since_s.append(world.clock.unix_s())
+            await asyncio.sleep(0.05)
+
     async with World(tmp_path, way_s=0.001) as world:
         await world.sign_in_behind("eve", "umts_r99")
         await world.sign_in_behind("fin", "")
+        watching = asyncio.create_task(watch(world))
         eve_leg = (await world.place("eve", "fin", talk_s=VIDEO_TALK_S, media="video")).leg
         await asyncio.sleep(10.0)
+        watching.cancel()
         fin_leg = world.callee_legs[eve_leg.call_id]
     check_step_down(eve_leg, fin_leg)
+    decided_at_s = min(leg.fell_back_at_s for leg in (eve_leg, fin_leg) if leg.fell_back_at_s is not None)
+    # Looked at every second: the second slow look in a row decides.
+    assert 0.9 <= decided_at_s - slow_since_s[0] < 2.1
     for leg in (eve_leg, fin_leg):
-        # RTCP tells of the queue in two to seven seconds, as its random intervals fall; two slow seconds decide.
-        assert after_ms(leg.fell_back_at_s, leg.first_audio_at_s) < 10_000
+        assert after_ms(leg.fell_back_at_s, leg.first_audio_at_s) < 10_000, "RTCP tells of the queue every 2.5 s"
 
 
 @pytest.mark.held_time
