@@ -155,6 +155,17 @@ async def test_a_sign_in_that_fails_says_why(
 
 
 @pytest.mark.held_time
+async def test_a_sign_in_waits_for_a_silent_service_as_long_as_it_was_told(engine: Start) -> None:
+    loop = asyncio.get_running_loop()
+    async with silent_port() as url, RogueService(greeting=None) as mute:
+        for target in (url, mute.url):
+            driver = await engine(target, sign_in_limit_s=3.0)
+            began_s = loop.time()
+            await refusal(driver)
+            assert loop.time() - began_s == pytest.approx(3.0, abs=0.05)
+
+
+@pytest.mark.held_time
 async def test_plain_and_safe_connections_do_not_mix(engine: Start, tmp_path: Path) -> None:
     async with RogueService(tls=self_signed(tmp_path)) as safe, RogueService() as plain:
         spoken_plainly = await refusal(await engine(safe.url.replace("https", "http")))
