@@ -397,6 +397,20 @@ async def test_a_service_that_comes_back_is_found_within_a_quarter_of_a_second(
     await signed_in[1].close()
 
 
+@pytest.mark.parametrize("turns", range(12))
+async def test_a_closing_that_comes_together_with_a_message_ends_at_once(
+    turns: int, service: Service, target: ReferenceTarget
+) -> None:
+    """Whatever the session is at when its task is told to end: so many turns of the loop after the message left."""
+    session = await target.sign_in("ann", "x", Person(), None, 5.0)
+    await service.say("pong", n=99)
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    began_s = asyncio.get_running_loop().time()
+    await session.close()
+    assert asyncio.get_running_loop().time() - began_s < 0.1
+
+
 async def test_what_a_service_does_not_take_holds_up_a_closing_for_half_a_second(
     service: Service, target: ReferenceTarget
 ) -> None:
