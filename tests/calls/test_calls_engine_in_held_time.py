@@ -167,7 +167,12 @@ async def both_legs(folder: Path, scenario: str, network: str, talk_s: float = 4
 async def test_what_a_scenario_silences_is_no_gap(
     tmp_path: Path, scenario: str, network: str, longest_gap_ms: float
 ) -> None:
-    for leg in await both_legs(tmp_path, scenario, network):
+    legs = await both_legs(tmp_path, scenario, network)
+    if scenario in {"hold", "ice_restart"}:
+        # Its last act is begun before the planned end and takes a round trip or two; on EDGE one is 0.55 s and more.
+        assert (legs[0].talked_s > 4.02) == bool(network)
+        assert legs[0].talked_s < 7.0
+    for leg in legs:
         assert (leg.outcome, leg.as_expected, leg.findings) == (Outcome.COMPLETED, True, "")
         assert leg.max_gap_ms is not None
         assert leg.max_gap_ms < longest_gap_ms

@@ -113,7 +113,7 @@ def test_a_slow_network_makes_a_scenario_longer_and_not_another(world: World, na
     """The far side's row is among those that the test above judges."""
     leg = world.slow[name]
     assert (leg.outcome, leg.as_expected, leg.expected_outcome) == (Outcome.COMPLETED, True, "completed")
-    assert leg.talked_s > TALK_S + 0.2
+    assert leg.talked_s > TALK_S  # by how much: test_calls_engine_in_held_time.py
     assert (leg.move_gap_ms is not None) == (name == "ice_restart")
     assert leg.move_gap_ms is None or leg.move_gap_ms > 1500, "two round trips at least"
 
