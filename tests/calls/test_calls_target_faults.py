@@ -275,7 +275,7 @@ async def test_a_service_that_falls_silent_in_a_call_ends_it_by_name(tmp_path: P
         service.seed("ann", "bob", "cid", "dan")
         # The limits that are to be over begin when the service is silent already, so no slow machine can pass them.
         patient = await engine(service.url, **{**PATIENT, "confirm_limit_s": 1.5})
-        hasty = await engine(service.url, **{**PATIENT, "setup_limit_s": 1.5})
+        hasty = await engine(service.url, **{**PATIENT, "setup_limit_s": 1.5, "confirm_limit_s": 1.5})
         for driver, name in ((patient, "ann"), (patient, "bob"), (hasty, "cid"), (patient, "dan")):
             await driver.sign_in(name)
         on = asyncio.create_task(patient.call("ann", "bob", talk_s=HANG_LIMIT_S))
