@@ -11,13 +11,13 @@ import logging
 import os
 import resource
 import sys
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
 from bedrock import crash
+from bedrock.clock import Clock, SystemClock
 from calls import compiled
 from calls.bench.orders import serve_orders
 from calls.bench.step import Media, SetUps, Step
@@ -75,15 +75,15 @@ class Arm(Protocol):
         """Ends every call."""
 
 
-async def measure(arm: Arm, order: Order, core: int) -> Step:
+async def measure(arm: Arm, order: Order, core: int, clock: Clock) -> Step:
     """Holds the level and returns what it cost."""
     await arm.hold(order.calls, order.media)
     await asyncio.sleep(SETTLE_S)
     arm.lateness.clear()
     before, stolen_s = await arm.counts(), core_stolen_s(core)
-    cpu_s, wall_s = process_cpu_s(), time.monotonic()
+    cpu_s, wall_s = process_cpu_s(), clock.monotonic_s()
     await asyncio.sleep(order.seconds)
-    cpu_s, wall_s = process_cpu_s() - cpu_s, time.monotonic() - wall_s
+    cpu_s, wall_s = process_cpu_s() - cpu_s, clock.monotonic_s() - wall_s
     late = [arm.lateness.quantile_ms(q) or 0.0 for q in (0.5, 0.99)]
     after = await arm.counts()
     sent = after.sent - before.sent
@@ -129,7 +129,7 @@ def core_stolen_s(core: int) -> float:
 async def _reply(arm: Arm, core: int, order: Order) -> Reply:
     try:
         if order.calls:
-            return Reply(step=await measure(arm, order, core))
+            return Reply(step=await measure(arm, order, core, SystemClock()))
         await arm.hold(0, "audio")
         return Reply(set_ups=await arm.set_up_and_end(order.seconds))
     except TimeoutError:
@@ -141,7 +141,7 @@ async def _run(name: str, core: int, is_compiled: bool) -> None:
     if name == "engine":
         from calls.bench.engine_arm import EngineArm
 
-        arm = EngineArm(asyncio.get_running_loop())
+        arm = EngineArm(asyncio.get_running_loop(), SystemClock())
     else:
         from calls.bench.aiortc_arm import AiortcArm
 

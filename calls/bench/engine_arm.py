@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import time
 from typing import cast
 
-from bedrock.clock import SystemClock
+from bedrock.clock import Clock
 from calls.bench.arm import Counts, process_cpu_s
 from calls.bench.step import Media, SetUps
+from calls.media.alarm import Alarm, MakeAlarm
 from calls.media.factory import MediaFactory
 from calls.media.interface import LegSpec, MediaEvent
 from calls.media.leg import Leg
@@ -68,8 +68,9 @@ class EngineArm:
 
     name = "engine"
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._factory = MediaFactory(loop, SystemClock())
+    def __init__(self, loop: asyncio.AbstractEventLoop, clock: Clock, make_alarm: MakeAlarm = Alarm) -> None:
+        self._clock = clock
+        self._factory = MediaFactory(loop, clock, make_alarm=make_alarm)
         self._calls: list[_Call] = []
         self._media: Media = "audio"
         self._seeds = itertools.count()
@@ -110,20 +111,20 @@ class EngineArm:
 
         async def again_and_again() -> None:
             nonlocal failed
-            while time.monotonic() < end_s:
-                began_s = time.monotonic()
+            while self._clock.monotonic_s() < end_s:
+                began_s = self._clock.monotonic_s()
                 call = self._new_call()
                 try:
                     await call.open()
-                    took_ms.append((time.monotonic() - began_s) * 1000)
+                    took_ms.append((self._clock.monotonic_s() - began_s) * 1000)
                 except TimeoutError:
                     failed += 1
                 await call.close()
 
-        cpu_s, wall_s = process_cpu_s(), time.monotonic()
+        cpu_s, wall_s = process_cpu_s(), self._clock.monotonic_s()
         end_s = wall_s + seconds
         await asyncio.gather(*(again_and_again() for _ in range(_AT_ONCE_FOR_RATE)))
-        cpu_s, wall_s = process_cpu_s() - cpu_s, time.monotonic() - wall_s
+        cpu_s, wall_s = process_cpu_s() - cpu_s, self._clock.monotonic_s() - wall_s
         return SetUps.of(self.name, took_ms, seconds=wall_s, cpu_s=cpu_s, failed=failed)
 
     async def close(self) -> None:

@@ -85,7 +85,9 @@ class ReferenceSocket:
         writer, alongside = asyncio.create_task(self._write(socket)), asyncio.create_task(beside)
         try:
             while True:
-                frame = await asyncio.wait_for(socket.receive(), SILENT_S)
+                # Not wait_for: Python 3.11's forgets a cancel that comes together with a frame.
+                async with asyncio.timeout(SILENT_S):
+                    frame = await socket.receive()
                 if frame.type is aiohttp.WSMsgType.ERROR:
                     gave_up(f"the connection was given up: {frame.data}")
                 if frame.type not in (aiohttp.WSMsgType.TEXT, aiohttp.WSMsgType.BINARY):
@@ -110,7 +112,8 @@ class ReferenceSocket:
         socket, self._socket = self._socket, None
         if socket is not None:
             with contextlib.suppress(TimeoutError, aiohttp.ClientError, OSError):
-                await asyncio.wait_for(socket.close(), _CLOSE_S)
+                async with asyncio.timeout(_CLOSE_S):
+                    await socket.close()
 
     async def _write(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         try:

@@ -54,8 +54,11 @@ class HeldTicker(Ticker):
 class _JumpingSelector(selectors.DefaultSelector):  # type: ignore[misc, valid-type]
     """Never sleeps: where a selector would, the loop's time jumps to the next timer instead."""
 
-    def __init__(self, may_jump: Callable[[], bool], jump: Callable[[float], None]) -> None:
+    def __init__(
+        self, has_work: Callable[[], bool], may_jump: Callable[[], bool], jump: Callable[[float], None]
+    ) -> None:
         super().__init__()
+        self._has_work = has_work
         self._may_jump = may_jump
         self._jump = jump
         self._last = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -64,7 +67,7 @@ class _JumpingSelector(selectors.DefaultSelector):  # type: ignore[misc, valid-t
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         ready = super().select(0)
-        if ready or (timeout is not None and timeout <= 0):
+        if ready or self._has_work():
             return ready
         if timeout is None or not self._may_jump():
             return super().select(None)
@@ -97,8 +100,8 @@ class HeldLoop(asyncio.SelectorEventLoop):
         # One core, one queue of the kernel for all that is sent.
         self._cores = os.sched_getaffinity(0)
         os.sched_setaffinity(0, {sorted(self._cores)[os.getpid() % len(self._cores)]})
-        super().__init__(_JumpingSelector(lambda: not self._at_work, self._jump))
-        self._clock_resolution = 1e-9
+        super().__init__(_JumpingSelector(self._has_work, lambda: not self._at_work, self._jump))
+        self._clock_resolution = 0.0  # no timer runs before its moment
 
     def close(self) -> None:
         if not self.is_closed():
@@ -109,16 +112,28 @@ class HeldLoop(asyncio.SelectorEventLoop):
         return self._held_s
 
     def run_in_executor(self, *given: Any) -> Any:
+        return self.wait_for(super().run_in_executor(*given))
+
+    def wait_for(self, work: asyncio.Future[Any]) -> asyncio.Future[Any]:
+        """Lets no time go on before ``work``, which a thread does, is done; returns it."""
         self._at_work += 1
-        future = super().run_in_executor(*given)
-        future.add_done_callback(self._worked)
-        return future
+        work.add_done_callback(self._worked)
+        return work
 
     def _worked(self, _future: object) -> None:
         self._at_work -= 1
 
-    def _jump(self, seconds: float) -> None:
+    def stall(self, seconds: float) -> None:
+        """What work that blocks the loop for so long does to it: nothing runs, and the time is gone."""
         self._held_s += seconds
+
+    def _has_work(self) -> bool:
+        return bool(self._ready) or self._stopping
+
+    def _jump(self, seconds: float) -> None:
+        # A nanosecond past the timer: who compares its deadline in other units (the ticker counts milliseconds) finds
+        # it passed, and does not ask for the same moment again, at which a held time would stand still for ever.
+        self._held_s += seconds + 1e-9
 
 
 class HeldAlarm(Alarm):

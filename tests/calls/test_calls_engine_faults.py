@@ -141,22 +141,6 @@ def test_people_come_back_online_when_the_service_does(tmp_path: Path) -> None:
         service.process.stop()
 
 
-def test_a_lost_answer_is_the_service_s_fault(tmp_path: Path) -> None:
-    service = Service(tmp_path, "--lose-every-nth-answer", "1")
-    engine = Driver(tmp_path, "swarm-0", service.url, setup_limit_s=5.0)
-    try:
-        service.seed("ann", "bob")
-        engine.sign_in("ann")
-        engine.sign_in("bob")
-        caller = engine.call("ann", "bob")
-        assert (caller.outcome, caller.reason, caller.blame) == (Outcome.FAILED, "answer_lost", Blame.TARGET)
-        callee = engine.callee_leg(caller.call_id)
-        assert (callee.outcome, callee.reason) == (Outcome.FAILED, "ice_timeout")
-    finally:
-        engine.close()
-        service.process.stop()
-
-
 def test_a_term_signal_writes_down_the_calls_that_it_cuts_off(tmp_path: Path) -> None:
     service = Service(tmp_path)
     here, there = Driver(tmp_path, "swarm-0", service.url), Driver(tmp_path, "swarm-1", service.url)

@@ -7,70 +7,26 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import Any
 
 import pytest
-from held_time import HeldAlarm, LoopClock
+from held_world import World, after_ms
 
 from calls.bridge.messages import (
     AnswerHabit,
-    AnyEvent,
-    Configure,
     Drain,
     Drained,
-    LegFinished,
     MessageDone,
+    PersonSnapshot,
     PersonSpec,
-    PlaceCall,
     Refused,
     SendMessage,
     SignIn,
     SignOut,
-    TargetSpec,
+    Snapshot,
 )
-from calls.engine.context import Identity
-from calls.engine.engine import Engine
-from calls.record import LegRecord, Outcome, Tier
+from calls.record import LegRecord, Outcome
 
 pytestmark = pytest.mark.held_time
-
-
-class World:
-    """An engine of the running loop, and what it told of the called."""
-
-    def __init__(self, folder: Path, *, way_s: float = 0.0, **configure: Any) -> None:
-        self.callee_legs: dict[str, LegRecord] = {}
-        self.clock = LoopClock(asyncio.get_running_loop())
-        self.engine = Engine(Identity(folder, "run-1", "swarm-0", "engine"), self.clock, self._on_event, HeldAlarm)
-        target = TargetSpec(kind="held_service:HeldTarget", url=f"held://service#{way_s}")
-        self._configure = Configure(target=target, seed=7, **configure)
-
-    async def __aenter__(self) -> World:
-        await self.engine.carry_out(self._configure)
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.engine.close()
-
-    async def sign_in(self, *names: str, tier: Tier = Tier.PACKETS, **habit: float) -> None:
-        for name in names:
-            person = PersonSpec(name=name, password="x", tier=tier, answers=AnswerHabit(ring_jitter=0.0, **habit))
-            await self.engine.carry_out(SignIn(person=person))
-
-    def place(self, caller: str, callee: str, *, ahead_s: float = 0.0, **order: Any) -> asyncio.Task[Any]:
-        order = {"talk_s": 2.0, **order}
-        command = PlaceCall(caller=caller, callee=callee, intended_at_s=self.clock.unix_s() + ahead_s, **order)
-        return asyncio.create_task(self.engine.carry_out(command))
-
-    def _on_event(self, event: AnyEvent) -> None:
-        if isinstance(event, LegFinished):
-            self.callee_legs[event.leg.call_id] = event.leg
-
-
-def after_ms(later_s: float | None, earlier_s: float | None) -> float:
-    assert later_s is not None
-    assert earlier_s is not None
-    return (later_s - earlier_s) * 1000
 
 
 async def test_a_call_takes_the_time_that_its_people_and_its_service_take(tmp_path: Path) -> None:
@@ -96,6 +52,20 @@ async def test_a_call_takes_the_time_that_its_people_and_its_service_take(tmp_pa
         assert 3.9 < leg.mos_lq <= 4.5
         assert leg.send_late_p99_ms is not None
         assert leg.send_late_p99_ms < 1
+
+
+async def test_a_snapshot_says_how_old_the_last_packet_is(tmp_path: Path) -> None:
+    async with World(tmp_path, way_s=0.05) as world:
+        await world.sign_in("ana", "ben", answer_after_s=0.1)
+        call = world.place("ana", "ben")
+        await asyncio.sleep(1.5)
+        for name in ("ana", "ben"):
+            now = await world.engine.carry_out(Snapshot(name=name))
+            assert isinstance(now, PersonSnapshot)
+            assert now.state == "talking"
+            assert now.last_packet_age_ms is not None
+            assert 0 <= now.last_packet_age_ms <= 21, "one comes every 20 ms"
+        await call
 
 
 async def test_an_impatient_caller_cancels_when_its_patience_is_over(tmp_path: Path) -> None:
@@ -197,7 +167,12 @@ async def both_legs(folder: Path, scenario: str, network: str, talk_s: float = 4
 async def test_what_a_scenario_silences_is_no_gap(
     tmp_path: Path, scenario: str, network: str, longest_gap_ms: float
 ) -> None:
-    for leg in await both_legs(tmp_path, scenario, network):
+    legs = await both_legs(tmp_path, scenario, network)
+    if scenario in {"hold", "ice_restart"}:
+        # Its last act is begun before the planned end and takes a round trip or two; on EDGE one is 0.55 s and more.
+        assert (legs[0].talked_s > 4.02) == bool(network)
+        assert legs[0].talked_s < 7.0
+    for leg in legs:
         assert (leg.outcome, leg.as_expected, leg.findings) == (Outcome.COMPLETED, True, "")
         assert leg.max_gap_ms is not None
         assert leg.max_gap_ms < longest_gap_ms

@@ -1,15 +1,17 @@
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from calls_world import Driver, Service
-from waiting import HANG_LIMIT_S
+from held_world import World, after_ms
 
-from calls.bridge.messages import SignOut
+from calls.bridge.messages import PersonSnapshot, Snapshot
 from calls.media.video_clip import FRAME_RATE
 from calls.record import LegRecord, Outcome
+from network_profiles.catalogue import resolve
 
 VIDEO_TALK_S = 12.0
 
@@ -72,14 +74,8 @@ def test_on_gprs_degradation_is_what_makes_a_call_bearable(service: Service, eng
     assert cid_leg.link_queue_dropped > 50
     assert dan_leg.owd_p95_ms is not None
     assert dan_leg.owd_p95_ms > 1500
-    assert bob_leg.owd_p95_ms is not None
-    assert bob_leg.owd_p95_ms < 0.6 * dan_leg.owd_p95_ms
-    assert bob_leg.effective_loss_ratio is not None
-    assert dan_leg.effective_loss_ratio is not None
-    assert bob_leg.effective_loss_ratio < 0.6 * dan_leg.effective_loss_ratio
     assert dan_leg.mos_lq is not None
-    assert bob_leg.mos_lq is not None
-    assert dan_leg.mos_lq < min(2.0, bob_leg.mos_lq - 0.3)
+    assert dan_leg.mos_lq < 2.0
 
 
 def check_step_down(caller: LegRecord, callee: LegRecord) -> None:
@@ -95,25 +91,89 @@ def check_step_down(caller: LegRecord, callee: LegRecord) -> None:
     assert caller.video_frames_sent < 0.95 * VIDEO_TALK_S * FRAME_RATE
 
 
-def least_rtt_ms(engine: Driver, name: str, network: str) -> float:
-    """The least of three sign-ins, each on a fresh link: what a busy machine adds is rarely there three times.
+@pytest.mark.held_time
+async def test_what_degradation_saves_on_gprs_to_the_number(tmp_path: Path) -> None:
+    """The same calls in a time that no machine stretches: what is late or lost here, the link made late or lost.
 
-    One alone was 340 ms too long twice in sixty with sixteen programs waiting for two cores; the least of three never
-    was by more than 7 ms.
+    Twelve runs gave the degraded call 452-457 ms one way at the 95th percentile, 8-10 % lost or late and a MOS of
+    2.6-2.8, and the other one 2382-2429 ms, 45-64 % and 1.3-1.7; thirty other seeds no more than 461 ms and 12 %.
     """
-    trips = []
-    for _ in range(3):
-        trips.append(engine.sign_in(name, network=network).rtt_ms)
-        engine.client.request(SignOut(name=name), HANG_LIMIT_S)
-    return min(trip for trip in trips if trip is not None)
+    (gprs,) = resolve(["gprs_2g"])
+    way_ms, queue_ms = gprs.up.owd_ms, gprs.up.queue_ms
+    assert queue_ms is not None
+    slowest_way_ms = way_ms + 4 * gprs.up.jitter_ms
+    async with World(tmp_path, way_s=0.001) as world:
+        ann = await world.sign_in_behind("ann", "gprs_2g")
+        await world.sign_in_behind("bob", "")
+        world.service.degradation = False
+        cid = await world.sign_in_behind("cid", "gprs_2g")
+        await world.sign_in_behind("dan", "")
+        calls = world.place("ann", "bob", talk_s=9.0), world.place("cid", "dan", talk_s=9.0)
+        ann_leg, cid_leg = [(await call).leg for call in calls]
+        await asyncio.sleep(30.0)
+        bob_leg, dan_leg = (world.callee_legs[leg.call_id] for leg in (ann_leg, cid_leg))
+    assert (ann.degradation, ann.low_audio, cid.degradation, cid.low_audio) == (True, True, False, False)
+    for person in (ann, cid):
+        assert person.rtt_ms is not None
+        assert 2 * way_ms <= person.rtt_ms < 2 * slowest_way_ms
+
+    assert (ann_leg.outcome, bob_leg.outcome) == (Outcome.COMPLETED, Outcome.COMPLETED)
+    assert ann_leg.link_queue_dropped == 0
+    for leg in (ann_leg, bob_leg):
+        assert way_ms < leg.owd_p95_ms < slowest_way_ms  # type: ignore[operator]
+        assert 2 * way_ms - 100 < leg.rtt_ms < 2 * slowest_way_ms  # type: ignore[operator]
+        assert leg.effective_loss_ratio < 0.15  # type: ignore[operator]
+        assert leg.ptime_ms == 60.0
+    assert ann_leg.packets_lost + bob_leg.packets_lost <= ann_leg.link_lost, "only the link loses"
+    # Six ways there and back: the call and its ringing, the answer, ICE, two for DTLS, the first packet.
+    assert 5 * 2 * way_ms < after_ms(ann_leg.first_audio_at_s, ann_leg.started_at_s) < 6.5 * 2 * way_ms
+
+    # 44 kbit/s of packets of 20 ms for a link of 30 kbit/s: its queue stays full and a third finds no room.
+    assert cid_leg.ptime_ms == dan_leg.ptime_ms == 20.0
+    assert cid_leg.link_queue_dropped > 50
+    assert dan_leg.owd_p95_ms > queue_ms + way_ms - 4 * gprs.up.jitter_ms  # type: ignore[operator]
+    assert dan_leg.effective_loss_ratio > 1 / 3  # type: ignore[operator]
+    assert dan_leg.packets_lost <= cid_leg.link_lost + cid_leg.link_queue_dropped
+    assert dan_leg.mos_lq is not None
+    assert bob_leg.mos_lq is not None
+    assert dan_leg.mos_lq < min(2.0, bob_leg.mos_lq - 0.3)
 
 
-def test_the_same_seed_gives_the_same_link(service: Service, engine: Driver, tmp_path: Path) -> None:
-    again = Driver(tmp_path / "again", "swarm-1", service.url)
-    try:
-        service.seed("eve")
-        first_ms, second_ms = least_rtt_ms(engine, "eve", "umts_r99"), least_rtt_ms(again, "eve", "umts_r99")
-        assert first_ms == pytest.approx(second_ms, abs=30.0)
-        assert first_ms > 190
-    finally:
-        again.close()
+@pytest.mark.held_time
+async def test_a_call_with_video_steps_down_where_no_machine_is_slow(tmp_path: Path) -> None:
+    slow_since_s: list[float] = []
+
+    async def watch(world: World) -> None:
+        while True:
+            for name in ("eve", "fin"):
+                now = await world.engine.carry_out(Snapshot(name=name))
+                assert isinstance(now, PersonSnapshot)
+                if now.state == "talking" and (now.rtt_ms or 0.0) > 500:
+                    slow_since_s.append(world.clock.unix_s())
+            await asyncio.sleep(0.05)
+
+    async with World(tmp_path, way_s=0.001) as world:
+        await world.sign_in_behind("eve", "umts_r99")
+        await world.sign_in_behind("fin", "")
+        watching = asyncio.create_task(watch(world))
+        eve_leg = (await world.place("eve", "fin", talk_s=VIDEO_TALK_S, media="video")).leg
+        await asyncio.sleep(10.0)
+        watching.cancel()
+        fin_leg = world.callee_legs[eve_leg.call_id]
+    check_step_down(eve_leg, fin_leg)
+    decided_at_s = min(leg.fell_back_at_s for leg in (eve_leg, fin_leg) if leg.fell_back_at_s is not None)
+    # Looked at every second: the second slow look in a row decides.
+    assert 0.9 <= decided_at_s - slow_since_s[0] < 2.1
+    for leg in (eve_leg, fin_leg):
+        assert after_ms(leg.fell_back_at_s, leg.first_audio_at_s) < 10_000, "RTCP tells of the queue every 2.5 s"
+
+
+@pytest.mark.held_time
+async def test_the_same_seed_gives_the_same_link(tmp_path: Path) -> None:
+    async def trips_ms(seed: int, writer: str) -> list[float | None]:
+        async with World(tmp_path / f"{writer}-{seed}", writer=writer, seed=seed) as world:
+            return [(await world.sign_in_behind(name, "umts_r99")).rtt_ms for name in ("ann", "bob", "cid")]
+
+    first, second, other = await asyncio.gather(trips_ms(7, "swarm-0"), trips_ms(7, "swarm-1"), trips_ms(8, "swarm-0"))
+    assert first == second
+    assert set(first).isdisjoint(other)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from calls_world import rows
-from test_calls_engine_in_held_time import World
+from held_world import World
 from waiting import eventually
 
 from calls.media.talk_spurts import COMFORT_S, Conversation

@@ -381,6 +381,53 @@ async def test_closing_says_the_last_word_first(service: Service, target: Refere
     session.ring("c")
 
 
+async def test_a_service_that_comes_back_is_found_within_a_quarter_of_a_second(
+    service: Service, signed_in: tuple[Person, ReferenceSession]
+) -> None:
+    port = int(service.url.rsplit(":", 1)[1])
+    loop = asyncio.get_running_loop()
+    await service.stop()
+    for away_s in (1.1, 1.35):
+        await asyncio.sleep(away_s)
+        await service.start(port)
+        back_s = loop.time()
+        await service.heard("hello")
+        assert loop.time() - back_s <= 0.25 + 0.01
+        await service.stop()
+    await signed_in[1].close()
+
+
+@pytest.mark.parametrize("turns", range(12))
+async def test_a_closing_that_comes_together_with_a_message_ends_at_once(
+    turns: int, service: Service, target: ReferenceTarget
+) -> None:
+    """Whatever the session is at when its task is told to end: so many turns of the loop after the message left."""
+    session = await target.sign_in("ann", "x", Person(), None, 5.0)
+    await service.say("pong", n=99)
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    began_s = asyncio.get_running_loop().time()
+    await session.close()
+    assert asyncio.get_running_loop().time() - began_s < 0.1
+
+
+async def test_what_a_service_does_not_take_holds_up_a_closing_for_half_a_second(
+    service: Service, target: ReferenceTarget
+) -> None:
+    session = await target.sign_in("ann", "x", Person(), None, 5.0)
+    assert service.socket is not None
+    transport = service.socket._req.transport  # type: ignore[union-attr]
+    assert transport is not None
+    transport.pause_reading()  # type: ignore[attr-defined]
+    for _ in range(20):
+        session.invite("c", "bob", "audio", "x" * 1_000_000)
+    await asyncio.sleep(0.1)
+    began_s = asyncio.get_running_loop().time()
+    await session.close()
+    assert asyncio.get_running_loop().time() - began_s == pytest.approx(0.5, abs=0.1)
+    service.cut()
+
+
 class OwnTarget:
     """What a team would write."""
 

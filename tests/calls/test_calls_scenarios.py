@@ -113,7 +113,7 @@ def test_a_slow_network_makes_a_scenario_longer_and_not_another(world: World, na
     """The far side's row is among those that the test above judges."""
     leg = world.slow[name]
     assert (leg.outcome, leg.as_expected, leg.expected_outcome) == (Outcome.COMPLETED, True, "completed")
-    assert leg.talked_s > TALK_S + 0.2
+    assert leg.talked_s > TALK_S  # by how much: test_calls_engine_in_held_time.py
     assert (leg.move_gap_ms is not None) == (name == "ice_restart")
     assert leg.move_gap_ms is None or leg.move_gap_ms > 1500, "two round trips at least"
 
@@ -126,7 +126,7 @@ def callee(world: World, name: str) -> LegRecord:
 def test_hold_is_told_from_silence(world: World) -> None:
     for leg in (world.callers["hold"], callee(world, "hold")):
         # How long, and that it is no gap: test_calls_engine_in_held_time.py.
-        assert 0.3 * TALK_S < leg.held_s < leg.talked_s
+        assert 0 < leg.held_s < leg.talked_s
     events = world.service_log[world.callers["hold"].call_id]["events"]
     assert isinstance(events, list)
     assert [event["event"] for event in events].count("reanswered") == 4
@@ -134,7 +134,7 @@ def test_hold_is_told_from_silence(world: World) -> None:
 
 def test_the_muted_send_silence_and_fail_nothing(world: World) -> None:
     for leg in (world.callers["mute"], callee(world, "mute")):
-        assert 0.3 * TALK_S < leg.muted_s < leg.talked_s
+        assert 0 < leg.muted_s < leg.talked_s  # how long: test_calls_engine_in_held_time.py
         assert leg.packets_received > 0
 
 
@@ -195,7 +195,7 @@ def test_patience_does_not_spoil_a_call_that_nobody_answers(world: World) -> Non
     leg = world.callers["no_answer"]
     assert leg.outcome is Outcome.NO_ANSWER
     assert leg.ringing_at_s is not None
-    assert leg.ended_at_s - leg.ringing_at_s > 2.5
+    assert leg.ended_at_s - leg.started_at_s > 2.99, "the service counts its 3 s from the invitation"
 
 
 def test_a_mark_says_the_scenario_and_nothing_else_does() -> None:

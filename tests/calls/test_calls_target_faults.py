@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 from calls_world import PASSWORD, PATIENT, Service
+from held_reference import held_reference
 from held_time import time_of
 from rogue_service import RogueService, Said, closed_port, self_signed, silent_port
 from waiting import HANG_LIMIT_S
@@ -154,6 +155,17 @@ async def test_a_sign_in_that_fails_says_why(
 
 
 @pytest.mark.held_time
+async def test_a_sign_in_waits_for_a_silent_service_as_long_as_it_was_told(engine: Start) -> None:
+    loop = asyncio.get_running_loop()
+    async with silent_port() as url, RogueService(greeting=None) as mute:
+        for target in (url, mute.url):
+            driver = await engine(target, sign_in_limit_s=3.0)
+            began_s = loop.time()
+            await refusal(driver)
+            assert loop.time() - began_s == pytest.approx(3.0, abs=0.05)
+
+
+@pytest.mark.held_time
 async def test_plain_and_safe_connections_do_not_mix(engine: Start, tmp_path: Path) -> None:
     async with RogueService(tls=self_signed(tmp_path)) as safe, RogueService() as plain:
         spoken_plainly = await refusal(await engine(safe.url.replace("https", "http")))
@@ -261,60 +273,101 @@ async def test_a_service_that_falls_silent_in_a_call_ends_it_by_name(tmp_path: P
     service = Service(tmp_path)
     try:
         service.seed("ann", "bob", "cid", "dan")
-        driver = await engine(service.url, **{**PATIENT, "setup_limit_s": 6.0, "confirm_limit_s": 1.5})
-        for name in ("ann", "bob", "cid", "dan"):
+        # The limits that are to be over begin when the service is silent already, so no slow machine can pass them.
+        patient = await engine(service.url, **{**PATIENT, "confirm_limit_s": 1.5})
+        hasty = await engine(service.url, **{**PATIENT, "setup_limit_s": 1.5, "confirm_limit_s": 1.5})
+        for driver, name in ((patient, "ann"), (patient, "bob"), (hasty, "cid"), (patient, "dan")):
             await driver.sign_in(name)
-        on = asyncio.create_task(driver.call("ann", "bob", talk_s=HANG_LIMIT_S))
-        await driver.until("bob", lambda bob: bob.state == "talking")
+        on = asyncio.create_task(patient.call("ann", "bob", talk_s=HANG_LIMIT_S))
+        await patient.until("bob", lambda bob: bob.state == "talking")
         service.process.signal(signal.SIGSTOP)
         try:
-            late = await driver.call("cid", "dan")
+            late = await hasty.call("cid", "dan")
             assert (late.outcome, late.reason, late.blame) == (Outcome.FAILED, "invite_timeout", Blame.TARGET)
-            await driver.say(HangUp(name="ann"))
+            await patient.say(HangUp(name="ann"))
             leg = await on
             assert (leg.outcome, leg.reason, leg.blame) == (Outcome.FAILED, "hangup_unconfirmed", Blame.TARGET)
         finally:
             service.process.signal(signal.SIGCONT)
         # What the callee hears late is still a hang-up.
-        assert (await driver.callee_leg(leg.call_id)).outcome is Outcome.COMPLETED
+        assert (await patient.callee_leg(leg.call_id)).outcome is Outcome.COMPLETED
     finally:
         service.process.stop()
 
 
+@pytest.mark.held_time
+async def test_a_call_waits_for_a_silent_service_as_long_as_it_was_told(tmp_path: Path, engine: Start) -> None:
+    async with held_reference(tmp_path) as service:
+        await service.seed("ann", "bob", "cid", "dan")
+        driver = await engine(service.url, setup_limit_s=6.0, confirm_limit_s=1.5, gap_limit_ms=30_000.0)
+        for name in ("ann", "bob", "cid", "dan"):
+            await driver.sign_in(name)
+        on = asyncio.create_task(driver.call("ann", "bob", talk_s=60.0))
+        await driver.until("bob", lambda bob: bob.state == "talking")
+        service.faults(slow_ms=9_000)
+        late = await driver.call("cid", "dan")
+        assert (late.outcome, late.reason, late.blame) == (Outcome.FAILED, "invite_timeout", Blame.TARGET)
+        assert late.ended_at_s - late.started_at_s == pytest.approx(6.0 + 1.5, abs=0.1), "and the goodbye"
+        loop = asyncio.get_running_loop()
+        began_s = loop.time()
+        await driver.say(HangUp(name="ann"))
+        leg = await on
+        assert loop.time() - began_s == pytest.approx(1.5, abs=0.1)
+        assert (leg.outcome, leg.reason, leg.blame) == (Outcome.FAILED, "hangup_unconfirmed", Blame.TARGET)
+        assert (await driver.callee_leg(leg.call_id)).outcome is Outcome.COMPLETED
+        await asyncio.sleep(10.0)  # the service has its last words to say
+
+
+@pytest.mark.held_time
+async def test_a_lost_answer_is_the_service_s_fault(tmp_path: Path, engine: Start) -> None:
+    async with held_reference(tmp_path, lose_every_nth_answer=1) as service:
+        await service.seed("ann", "bob")
+        driver = await engine(service.url, setup_limit_s=5.0)
+        await driver.sign_in("ann")
+        await driver.sign_in("bob")
+        caller = await driver.call("ann", "bob")
+        assert (caller.outcome, caller.reason, caller.blame) == (Outcome.FAILED, "answer_lost", Blame.TARGET)
+        callee = await driver.callee_leg(caller.call_id)
+    assert (callee.outcome, callee.reason) == (Outcome.FAILED, "ice_timeout")
+    assert callee.answered_at_s is not None
+    assert callee.ended_at_s - callee.answered_at_s == pytest.approx(5.0, abs=0.1)
+
+
+@pytest.mark.held_time
 async def test_faults_of_the_real_service_are_told_apart(tmp_path: Path, engine: Start) -> None:
-    service = Service(tmp_path)
-    try:
-        service.seed("ann", "bob")
+    async with held_reference(tmp_path) as service:
+        await service.seed("ann", "bob")
         limits = {"setup_limit_s": 4.0, "ring_limit_s": 4.0, "confirm_limit_s": 4.0}
-        driver = await engine(service.url, **{**PATIENT, **limits})
+        driver = await engine(service.url, **limits)
         await driver.sign_in("ann")
         await driver.sign_in("bob")
 
         async def call_under(**faults: float) -> LegRecord:
-            await asyncio.to_thread(service.admin, "/admin/faults", faults)
+            service.faults(**faults)
             return await driver.call("ann", "bob", talk_s=0.3)
 
         limited = await call_under(rate_limit_per_s=1.0)
         assert limited.outcome is Outcome.COMPLETED
         refused = await driver.call("ann", "bob", talk_s=0.2)
-        if refused.outcome is not Outcome.COMPLETED:  # a slow machine may leave the service time to forgive
-            assert (refused.reason, refused.blame) == ("error_rate_limited", Blame.TARGET)
+        assert (refused.reason, refused.blame) == ("error_rate_limited", Blame.TARGET)
+        await asyncio.sleep(1.0)
         assert (await driver.call("ann", "bob", talk_s=0.2)).outcome is Outcome.COMPLETED
 
         slow = await call_under(rate_limit_per_s=0, slow_ms=150)
         assert slow.outcome is Outcome.COMPLETED
         assert slow.answered_at_s is not None
-        assert slow.answered_at_s - slow.started_at_s > 0.4
+        # The invitation, the ringing and the answer wait in turn, and the callee takes 100 ms.
+        assert 0.4 < slow.answered_at_s - slow.started_at_s < 0.6
         crawling = await call_under(slow_ms=5000)
         assert (crawling.outcome, crawling.reason, crawling.blame) == (Outcome.FAILED, "invite_timeout", Blame.TARGET)
-        await asyncio.to_thread(service.admin, "/admin/faults", {"slow_ms": 0})
+        assert crawling.ended_at_s - crawling.started_at_s == pytest.approx(4.0 + 4.0, abs=0.1), "and the goodbye"
+        service.faults(slow_ms=0)
         await driver.until("bob", lambda bob: not bob.in_call)
 
         garbled = await call_under(garbage_every_nth=2)
         assert (garbled.outcome, garbled.blame) == (Outcome.FAILED, Blame.TARGET)
         assert "garbage" in garbled.findings or garbled.reason in {"invite_timeout", "hangup_unconfirmed"}
-    finally:
-        service.process.stop()
+        service.faults(garbage_every_nth=0)
 
 
 STEP_S = 100 * HANG_LIMIT_S

@@ -141,8 +141,11 @@ async def test_a_peer_that_never_answers_fails_in_bounded_time() -> None:
         answer = (await other.create_offer()).replace("setup:actpass", "setup:active")
         await leg.create_offer()
         await other.close()
+        loop = asyncio.get_running_loop()
+        began_s = loop.time()
         await leg.accept_answer(answer)
         await ear.wait(MediaEvent.FAILED)
+        assert loop.time() - began_s == pytest.approx(IMPATIENT.ice_s, abs=0.05)
         assert leg.failure == "ice_timeout"
         stats = await leg.close()
         assert stats.failure == "ice_timeout"

@@ -40,9 +40,15 @@ def half_of_each_core(share: float = SHARE) -> Iterator[Path]:
         group.mkdir()
         (group / "cpu.cfs_period_us").write_text(str(PERIOD_US))
         (group / "cpu.cfs_quota_us").write_text(str(quota_us))
-        if (group / "cpu.rt_runtime_us").exists():
-            (group / "cpu.rt_period_us").write_text(str(PERIOD_US))
-            (group / "cpu.rt_runtime_us").write_text(str(int(PERIOD_US * share)))
+        try:
+            if (group / "cpu.rt_runtime_us").exists():
+                (group / "cpu.rt_period_us").write_text(str(PERIOD_US))
+                (group / "cpu.rt_runtime_us").write_text(str(int(PERIOD_US * share)))
+        except OSError:
+            group.rmdir()
+            raise NoControlGroup(
+                f"the real-time share of {share:.0%} is taken: another run at half speed has it; wait for its end"
+            ) from None
     else:
         root = next((root for root in V2_ROOTS if _offers_cpu(root)), None)
         if root is None:
