@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from bedrock.exit_codes import ExitCode
 from bedrock.foreign_text import clean
 
+_LONGEST_MESSAGE = 1000
+
 
 class RingfenceError(Exception):
     """An error with a sentence for the user, a hint for what to do next, and an exit code."""
@@ -44,7 +46,8 @@ class Problem:
 
     def __str__(self) -> str:
         where = f"{self.file}: {self.key}" if self.key else self.file
-        return clean(f"{where}: {self.message}" + (f" ({self.hint})" if self.hint else ""))
+        message = clean(self.message, _LONGEST_MESSAGE)
+        return clean(f"{where}: {message}" + (f" ({self.hint})" if self.hint else ""))
 
 
 class InputError(RingfenceError):

@@ -17,6 +17,7 @@ from rogue_service import RogueService
 from waiting import HANG_LIMIT_S, eventually, eventually_async
 
 from bedrock.child_process import spawn
+from bedrock.scratch import ScratchFolder
 from calls.bridge.client import EngineClient
 from calls.bridge.closing import ENGINE_MARGIN_S, ClosingWatch
 from calls.bridge.messages import AnyEvent, Drained, StillClosing
@@ -116,12 +117,12 @@ class SlowEngine:
 
 @contextmanager
 def slow_engine(folder: Path) -> Iterator[SlowEngine]:
-    ipc = f"ipc://{folder}/engine.sock"
-    argv = [sys.executable, "-c", SLOW_ENGINE, ipc]
+    scratch = ScratchFolder()
+    argv = [sys.executable, "-c", SLOW_ENGINE, f"ipc://{scratch.path}/engine.sock"]
     child = spawn("slow engine", argv, log_path=folder / "engine.log", pipe_stdout=True)
     child.wait_ready(HANG_LIMIT_S)
     clock, heard = HandClock(), list[AnyEvent]()
-    client = EngineClient(child, ipc, zmq, heard.append, clock)
+    client = EngineClient(child, scratch, zmq, heard.append, clock=clock)
     try:
         yield SlowEngine(client, clock, heard)
     finally:
@@ -224,20 +225,24 @@ class Listener(Driver):
         super()._on_event(event)
 
 
-def test_a_service_that_sends_garbage_is_blamed_itself_when_the_engine_drains(tmp_path: Path) -> None:
+async def test_a_service_that_sends_garbage_is_blamed_itself_when_the_engine_drains(tmp_path: Path) -> None:
     """It confirms no goodbye: the engine waits out its own limit, says so, and its driver waits for the engine."""
-    with RogueService(reply=mad) as service:
-        engine = Listener(tmp_path, "swarm-0", service.url, confirm_limit_s=1.0)
-        try:
-            engine.sign_in("ann")
-            leg = engine.start_call("ann", "bob", talk_s=60.0)
-            assert eventually(lambda: any(said["type"] == "call.invite" for said in service.said))
-            drained = engine.client.drain(0.0)
-            assert (drained.ended, drained.forced) == (1, 1)
-            ended = leg()
-            assert (ended.outcome, ended.blame) == (Outcome.FAILED, Blame.TARGET)
-            assert ended.reason != "engine_stopped"
-            (limit_s,) = {told.limit_s for told in engine.closing if told.step == "hanging up"}
-            assert limit_s >= hang_up_limit_s(1.0) + GRACE_S, "what it tells is what it does"
-        finally:
-            engine.close()
+    async with RogueService(reply=mad) as service:
+        await asyncio.to_thread(drain_amid_garbage, tmp_path, service)
+
+
+def drain_amid_garbage(folder: Path, service: RogueService) -> None:
+    engine = Listener(folder, "swarm-0", service.url, confirm_limit_s=1.0)
+    try:
+        engine.sign_in("ann")
+        leg = engine.start_call("ann", "bob", talk_s=60.0)
+        assert eventually(lambda: any(said["type"] == "call.invite" for said in service.said))
+        drained = engine.client.drain(0.0)
+        assert (drained.ended, drained.forced) == (1, 1)
+        ended = leg()
+        assert (ended.outcome, ended.blame) == (Outcome.FAILED, Blame.TARGET)
+        assert ended.reason != "engine_stopped"
+        (limit_s,) = {told.limit_s for told in engine.closing if told.step == "hanging up"}
+        assert limit_s >= hang_up_limit_s(1.0) + GRACE_S, "what it tells is what it does"
+    finally:
+        engine.close()

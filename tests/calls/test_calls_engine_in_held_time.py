@@ -111,7 +111,8 @@ async def test_draining_waits_for_calls_as_long_as_it_was_told_and_no_longer(tmp
         short, long, ringing = [(await call).leg for call in calls]
         assert (short.outcome, short.reason) == (Outcome.COMPLETED, "")
         assert (long.outcome, long.reason, long.hung_up_cleanly) == (Outcome.COMPLETED, "drained", True)
-        assert ringing.outcome is Outcome.CANCELED
+        # Both sides leave in one moment: whether the cancel or the refusal comes first is a tie.
+        assert ringing.outcome in (Outcome.CANCELED, Outcome.DECLINED)
         refused = await world.place("ann", "bob")
         assert isinstance(refused, Refused)
         assert refused.code == "draining"

@@ -203,7 +203,7 @@ def test_the_masters_full_disk_is_answered_and_not_asked_again(tmp_path: Path) -
     file.write_bytes(b"rows" * 1000)
     (master / "calls").mkdir()
     (master / "calls" / f".{file.name}.part").symlink_to("/dev/full")
-    receiver = Receiver(master, HandClock())
+    receiver = Receiver(master)
     asked: list[dict[str, Any]] = []
 
     def send(_message: str, data: dict[str, Any]) -> None:

@@ -87,7 +87,7 @@ def test_the_commands_refuse_before_they_make_anything(
 def test_force_goes_past_the_refusal(
     command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def next_check(plan: object) -> None:
+    def next_check(plan: object, **_options: object) -> None:
         raise EnvironmentLacks("what comes after the capacity")
 
     monkeypatch.setattr("ringfence.cli.run.require", next_check)

@@ -66,7 +66,7 @@ def test_a_crash_of_a_command_is_70_with_one_sentence_and_a_file(
     target, words = COMMANDS[name]
     module, _, function = target.rpartition(".")
     monkeypatch.setattr(importlib.import_module(module), function, boom)
-    (tmp_path / "runs" / "one").mkdir(parents=True)
+    (tmp_path / "runs" / "one" / "calls").mkdir(parents=True)
     places = {"DATABASE": str(tmp_path / "service.sqlite"), "FOLDER": str(tmp_path / "runs")}
     assert run_command([places.get(word, word) for word in words]) == ExitCode.CRASHED
     (sentence,) = capsys.readouterr().err.splitlines()
