@@ -44,13 +44,6 @@ class Client:
         assert {key: heard.get(key) for key in fields} == fields
         return heard
 
-    async def hear_until(self, kind: str, **fields: Any) -> dict[str, Any]:
-        """The next message of that kind, whatever comes before it."""
-        while (heard := await self.hear())["type"] != kind:
-            pass
-        assert {key: heard.get(key) for key in fields} == fields
-        return heard
-
     async def who_is_online(self) -> set[str]:
         await self.say("contacts.list", ref=1)
         contacts = (await self.expect("contacts", ref=1))["contacts"]
@@ -75,11 +68,10 @@ class Client:
         writer.transport.abort()
 
 
-class RunningService:
-    """The process, its URL, and the clients that tests open."""
+class AnyService:
+    """A service at its URL, and the clients that tests open of it."""
 
-    def __init__(self, process: asyncio.subprocess.Process, url: str, http: aiohttp.ClientSession) -> None:
-        self.process = process
+    def __init__(self, url: str, http: aiohttp.ClientSession) -> None:
         self.url = url
         self.http = http
         self._sockets: list[aiohttp.ClientWebSocketResponse] = []
@@ -168,6 +160,14 @@ class RunningService:
             return name not in await watcher.who_is_online()
 
         assert await eventually_awaited(is_offline), f"{name} never went offline"
+
+
+class RunningService(AnyService):
+    """A service that is a process of its own."""
+
+    def __init__(self, process: asyncio.subprocess.Process, url: str, http: aiohttp.ClientSession) -> None:
+        super().__init__(url, http)
+        self.process = process
 
     async def stop(self) -> int:
         """Asks the service to end; returns its exit code."""
