@@ -23,7 +23,9 @@ CHROMIUM = "/usr/bin/chromium"
 @pytest.fixture
 def page() -> Iterator[Page]:
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        browser = playwright.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox"], timeout=HANG_LIMIT_S * 1000
+        )
         page = browser.new_context(viewport={"width": 1300, "height": 1250}).new_page()
         page.set_default_timeout(HANG_LIMIT_S * 1000)
         yield page

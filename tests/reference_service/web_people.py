@@ -190,7 +190,7 @@ class People:
 async def people_of(service: RunningService) -> AsyncIterator[People]:
     """A browser for the people of ``service``; at the end no page may have complained."""
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS, timeout=PATIENCE_MS)
         try:
             people = People(browser, service)
             yield people
