@@ -18,7 +18,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
-from bedrock.errors import EnvironmentLacks
+from bedrock.child_environment import child_environment
+from bedrock.crash import ended_by_crash, ending
+from bedrock.errors import ChildCrashed, EnvironmentLacks
+from bedrock.foreign_text import LONGEST_TEXT, clean
 
 _IF_PARENT_LIVES = '[ "$PPID" = "$0" ] || exit 1; exec "$@"'
 """A parent that died before its child had asked for the signal would never be noticed: look once, then go."""
@@ -42,7 +45,7 @@ class ChildProcess:
     def wait_ready(self, timeout_s: float) -> dict[str, Any]:
         """Returns the first JSON object that the child prints on stdout.
 
-        Raises EnvironmentLacks when the child ends or stays silent for ``timeout_s``.
+        Raises EnvironmentLacks when the child ends or stays silent for ``timeout_s``, ChildCrashed when it crashed.
         """
         stdout = self.popen.stdout
         if stdout is None:
@@ -65,7 +68,9 @@ class ChildProcess:
                         if isinstance(ready, dict):
                             return ready
         code = self._ended_by(deadline_s)
-        ended = f"ended with exit code {code}" if code is not None else f"was not ready within {timeout_s:.0f} s"
+        ended = ending(code, self.pid) if code is not None else f"was not ready within {timeout_s:.0f} s"
+        if code is not None and ended_by_crash(code):
+            raise ChildCrashed(f"{self.name} {ended}", hint=self.last_words())
         raise EnvironmentLacks(f"{self.name} {ended}", hint=self.last_words())
 
     def _ended_by(self, deadline_s: float) -> int | None:
@@ -78,7 +83,13 @@ class ChildProcess:
         """Returns the tail of the child's log, for an error message."""
         if self.log_path is None or not self.log_path.exists():
             return ""
-        return "\n".join(self.log_path.read_text(errors="replace").splitlines()[-lines:])
+        try:
+            with self.log_path.open("rb") as log:
+                log.seek(max(0, log.seek(0, os.SEEK_END) - LONGEST_TEXT * lines))
+                tail = log.read().decode("utf-8", errors="replace")
+        except OSError:
+            return ""
+        return "\n".join(clean(line, LONGEST_TEXT // lines) for line in tail.splitlines()[-lines:])
 
     def signal(self, number: signal.Signals) -> None:
         """Sends ``number`` to the child alone."""
@@ -110,12 +121,13 @@ def spawn(
     cwd: Path | None = None,
     pipe_stdout: bool = False,
     death_signal: str = "KILL",
+    pass_fds: Sequence[int] = (),
 ) -> ChildProcess:
     """Starts ``argv`` in a group of its own; it gets ``death_signal`` when the calling thread dies.
 
     stderr, and stdout unless ``pipe_stdout``, go to ``log_path``, or are dropped. stdin is a pipe that we hold open: a
-    child may read it to learn of our end. ``env`` is added to our own environment. Raises EnvironmentLacks when the
-    program does not exist.
+    child may read it to learn of our end. ``env`` is added to the clean environment that every child gets. Raises
+    EnvironmentLacks when the program does not exist.
     """
     log: IO[bytes] | int = subprocess.DEVNULL
     with contextlib.ExitStack() as stack:
@@ -128,9 +140,10 @@ def spawn(
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE if pipe_stdout else log,
                 stderr=log,
-                env={**os.environ, **(env or {})},
+                env=child_environment(env),
                 cwd=cwd,
                 start_new_session=True,
+                pass_fds=pass_fds,
             )
         except FileNotFoundError:
             raise EnvironmentLacks("'setpriv' is not on this machine", hint="apt-get install util-linux") from None

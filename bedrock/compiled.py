@@ -12,7 +12,6 @@ import hashlib
 import importlib.metadata
 import os
 import shutil
-import subprocess
 import sys
 import sysconfig
 import tempfile
@@ -20,6 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bedrock.compiled_finder import SUFFIX, serve_from
+from bedrock.environment_input import COMPILED, switch
+from bedrock.short_command import run_and_read
 from bedrock.user_cache import cache_folder
 
 _ROOT = Path(__file__).parent.parent
@@ -54,10 +55,10 @@ class CompiledSet:
 
     def find(self) -> Path | None:
         """Returns the folder of the copy of exactly this source; None without one, or where none is wanted."""
-        if os.environ.get("RINGFENCE_COMPILED") == "0":
+        if not switch(COMPILED, default=True):
             return None
         folder = self._folder()
-        # os.path: a folder that this user may not look into holds no copy for him, and is no error.
+        # os.path: a cache that may not be looked into is one without a copy, and no error.
         return folder if os.path.exists(folder / _WHOLE) else None
 
     def build(self) -> Path | None:
@@ -92,8 +93,8 @@ class CompiledSet:
         script.write_text(_SETUP.format(arguments=arguments, target=str(scratch / "c"), name=f"ringfence-{self.name}"))
         command = [sys.executable, str(script), "-q", "build_ext"]
         command += ["--build-lib", str(built), "--build-temp", str(scratch / "objects")]
-        environment = {**os.environ, "PYTHONPATH": str(self.root), "MYPY_CACHE_DIR": str(scratch / "cache")}
-        done = subprocess.run(command, cwd=self.root, env=environment, capture_output=True, text=True, check=False)
+        environment = {"PYTHONPATH": str(self.root), "MYPY_CACHE_DIR": str(scratch / "cache")}
+        done = run_and_read(command, cwd=self.root, environment=environment)
         if done.returncode:
             print((done.stdout + done.stderr)[-2000:], file=sys.stderr)
         return done.returncode == 0

@@ -3,6 +3,7 @@
 RingfenceError              what a user may see: one sentence, a hint, an exit code
 |-- InputError              something a person wrote is wrong: every problem at once      (exit 2)
 |-- EnvironmentLacks        the machine lacks a piece, a right or a free port             (exit 5)
+|   `-- ChildCrashed        a program of ours crashed or was killed before it was ready   (exit 70)
 `-- TargetUnreachable       the calling service does not answer at its address            (exit 5)
 """
 
@@ -12,17 +13,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bedrock.exit_codes import ExitCode
+from bedrock.foreign_text import clean
 
 
 class RingfenceError(Exception):
     """An error with a sentence for the user, a hint for what to do next, and an exit code."""
 
-    exit_code: ExitCode = ExitCode.FAIL
+    exit_code: ExitCode = ExitCode.CRASHED
+    """Never FAIL: that is said of the product, by its rules. A class that names no code is not meant for users."""
 
     def __init__(self, message: str, *, hint: str = "") -> None:
-        super().__init__(message)
-        self.message = message
-        self.hint = hint
+        # Names of files and what other processes said stand in both: a terminal must not obey them.
+        self.message = clean(message)
+        self.hint = clean(hint)
+        super().__init__(self.message)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +44,7 @@ class Problem:
 
     def __str__(self) -> str:
         where = f"{self.file}: {self.key}" if self.key else self.file
-        return f"{where}: {self.message}" + (f" ({self.hint})" if self.hint else "")
+        return clean(f"{where}: {self.message}" + (f" ({self.hint})" if self.hint else ""))
 
 
 class InputError(RingfenceError):
@@ -61,6 +65,12 @@ class EnvironmentLacks(RingfenceError):
     """The machine lacks something that was asked for."""
 
     exit_code = ExitCode.ENVIRONMENT
+
+
+class ChildCrashed(EnvironmentLacks):
+    """A program that we started crashed, or was killed. Dealt with as one that does not come up, but for its code."""
+
+    exit_code = ExitCode.CRASHED
 
 
 class TargetUnreachable(EnvironmentLacks):

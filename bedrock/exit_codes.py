@@ -20,5 +20,7 @@ class ExitCode(IntEnum):
     """The harness cannot vouch for its own figures."""
     ENVIRONMENT = 5
     """The machine lacks something. The message says what, and how to get it."""
+    CRASHED = 70
+    """ringfence itself crashed. It says nothing of the product. The message names the traceback's file."""
     INTERRUPTED = 130
-    """Ctrl-C. The run folder is kept and readable."""
+    """Ctrl-C, SIGTERM or a closed terminal. The run folder is kept and readable."""

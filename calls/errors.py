@@ -94,6 +94,11 @@ class SegmentNotWritten(CallsError):
 
     exit_code = ExitCode.ENVIRONMENT
 
+    def __init__(self, message: str, *, hint: str, is_final: bool) -> None:
+        super().__init__(message, hint=hint)
+        self.is_final = is_final
+        """No later try will work by itself: the disk is full or read-only, or the process has no descriptor left."""
+
 
 class BridgeError(CallsError):
     """The engine process could not do what was asked."""

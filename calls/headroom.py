@@ -32,8 +32,8 @@ def ports_used_ratio() -> float:
     UDP and TCP count apart, the worse one is told; TCP with what waits in TIME_WAIT, which holds its port, too.
     """
     try:
-        low, high = map(int, _PORT_RANGE.read_text().split())
-        used = sockets_used(_SOCKETS.read_text())
+        low, high = map(int, _PORT_RANGE.read_text(encoding="utf-8").split())
+        used = sockets_used(_SOCKETS.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return 0.0
     return used / max(1, high - low + 1)

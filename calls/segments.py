@@ -7,6 +7,8 @@ sees whole files only; a crash loses what was not flushed yet and nothing else.
 from __future__ import annotations
 
 import contextlib
+import errno
+import math
 import os
 import threading
 import types
@@ -18,10 +20,14 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
+from bedrock.foreign_text import clean
 from calls.errors import SegmentNotWritten
 
 MAX_KEPT_ROWS = 200_000
 """Rows kept for a retry while the disk refuses them; beyond that the oldest are given up and counted."""
+
+FINAL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE, errno.ENFILE, errno.EACCES, errno.EPERM})
+"""What does not pass by itself."""
 
 RowT = TypeVar("RowT", bound=msgspec.Struct)
 
@@ -64,7 +70,8 @@ class SegmentWriter(Generic[RowT]):
                 self._keep(rows)
                 raise SegmentNotWritten(
                     f"{path} cannot be written: {error.strerror or error}",
-                    hint=f"{len(self._rows)} rows are kept for the next try; is the disk full?",
+                    hint=f"{len(self._rows)} rows are kept for the next try",
+                    is_final=error.errno in FINAL,
                 ) from error
             self._next += 1
             return path
@@ -73,7 +80,7 @@ class SegmentWriter(Generic[RowT]):
         import pyarrow
         from pyarrow import parquet
 
-        columns = [[_plain(getattr(row, name)) for row in rows] for name in self._schema.names]
+        columns = [[_plain(getattr(row, field.name), field.nullable) for row in rows] for field in self._schema]
         table = pyarrow.table(columns, schema=self._schema)
         self.folder.mkdir(parents=True, exist_ok=True)
         temporary = path.with_name(f".{path.name}.{os.getpid()}")
@@ -120,8 +127,16 @@ def _arrow_field(name: str, hint: Any) -> Any:
     return pyarrow.field(name, column, nullable=nullable)
 
 
-def _plain(value: object) -> object:
-    return value.value if isinstance(value, Enum) else value
+def _plain(value: object, nullable: bool) -> object:
+    """A value as it goes into a column: what a target or a page said is made harmless here, for every record.
+
+    A figure that came out as no number at all was not measured, where the column knows that.
+    """
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, float) and nullable and not math.isfinite(value):
+        return None
+    return clean(value) if isinstance(value, str) else value
 
 
 def _first_free(folder: Path, writer: str) -> int:

@@ -4,6 +4,10 @@
 downloads nothing. A thread of its own starts the server, because the kernel's parent-death signal follows the thread
 that forked; the same thread starts it again, on the same port, when it dies: the cell that lost its session is an
 environment error, the cells after it are not.
+
+Neither Appium nor chromedriver asks who it is that connects, and a capability names programs that they run. So both
+live in a private network, which no other user of the machine can enter, and sessions are taken only in our own form
+(``appium_server/gate.cjs``). A secret path would not do: it stands in the process list, and chromedriver has none.
 """
 
 from __future__ import annotations
@@ -11,18 +15,20 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import socket
 import threading
 import time
-import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
 from bedrock.child_process import ChildProcess, spawn
 from bedrock.errors import EnvironmentLacks
+from device_matrix.appium_policy import POLICY_VARIABLE, policy
+from device_matrix.drivers.appium_connection import AppiumAddress
+from network_profiles import private_network
+from network_profiles.private_network import PrivateNetwork, free_port
 
 HOME = Path(__file__).with_name("appium_server")
-ENTRY = HOME / "node_modules" / "appium" / "index.js"
+ENTRY = HOME / "gate.cjs"
 READY_TIMEOUT_S = 30.0
 WATCH_INTERVAL_S = 0.5
 RESTARTS = 5
@@ -50,20 +56,16 @@ def lacks() -> list[str]:
         for name in wanted
         if name not in appium_modules()
     ]
+    if refused := private_network.lacks():
+        missing.append(
+            f"Appium would take orders from every user of this machine: {refused} (run it with sudo, or with "
+            "--set 'matrix.drivers=\"playwright\"')"
+        )
     return missing
 
 
-def server_is_ready(url: str) -> bool:
-    """Says whether an Appium server answers at ``url`` and takes sessions."""
-    try:
-        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(f"{url}/status", timeout=2) as reply:
-            return bool(json.load(reply)["value"]["ready"])
-    except (OSError, ValueError, KeyError):
-        return False
-
-
 class AppiumServer:
-    """A server on a free port of 127.0.0.1. ``start`` returns its address; ``stop`` is safe to call twice."""
+    """A server in a network of its own. ``start`` returns its address; ``stop`` is safe to call twice."""
 
     def __init__(self, log_path: Path, on_death: Callable[[str], None] | None = None) -> None:
         """``on_death`` is told, by the watching thread, of every end that nobody asked for."""
@@ -74,29 +76,32 @@ class AppiumServer:
         self._failure: EnvironmentLacks | None = None
         self._child: ChildProcess | None = None
         self._thread: threading.Thread | None = None
-        self._port = 0
+        self._network: PrivateNetwork | None = None
+        self._address = AppiumAddress("", 0)
         self.restarts = 0
 
     @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self._port}"
+    def address(self) -> AppiumAddress:
+        """Where it listens, from ``start`` on."""
+        return self._address
 
     @property
     def pid(self) -> int | None:
         return self._child.pid if self._child is not None else None
 
-    def start(self) -> str:
+    def start(self) -> AppiumAddress:
         """Starts the server and waits until it answers. Raises EnvironmentLacks when it does not."""
         if missing := lacks():
             raise EnvironmentLacks(missing[0])
-        self._port = _free_port()
+        self._network = PrivateNetwork()
+        self._address = AppiumAddress(self._network.path, free_port(self._network.path))
         self._thread = threading.Thread(target=self._keep_running, name="appium-server", daemon=True)
         self._thread.start()
         self._settled.wait()
         if self._failure is not None:
             self.stop()
             raise self._failure
-        return self.url
+        return self._address
 
     def stop(self) -> None:
         """Ends the server, its sessions and the thread that watches it."""
@@ -104,6 +109,8 @@ class AppiumServer:
         if self._thread is not None:
             self._thread.join()
             self._thread = None
+        if self._network is not None:
+            self._network.close()
 
     def _keep_running(self) -> None:
         try:
@@ -121,6 +128,8 @@ class AppiumServer:
                 if not self._stopping.is_set():
                     self.restarts += 1
                     self._tell(self._child.popen.returncode)
+        except (OSError, EnvironmentLacks) as error:
+            self._failure = self._failure or EnvironmentLacks(f"the Appium server cannot be started: {error}")
         finally:
             if self._child is not None:
                 self._child.stop(timeout_s=2.0)
@@ -131,13 +140,14 @@ class AppiumServer:
             self._on_death(f"the Appium server ended by itself with exit code {code}; it is started again")
 
     def _spawn(self) -> ChildProcess:
+        assert self._network is not None
         node = shutil.which("node") or "node"
         arguments = [
             "server",
             "--address",
             "127.0.0.1",
             "--port",
-            str(self._port),
+            str(self._address.port),
             "--log-level",
             "info",
             "--log-no-colors",
@@ -145,13 +155,13 @@ class AppiumServer:
         ]
         return spawn(
             "the Appium server",
-            [node, str(ENTRY), *arguments],
+            [*self._network.exec_prefix, node, str(ENTRY), *arguments],
             log_path=self._log_path,
             env={
                 "APPIUM_HOME": str(self._home()),
+                POLICY_VARIABLE: policy(),
                 "NODE_NO_WARNINGS": "1",
                 "NO_UPDATE_NOTIFIER": "1",
-                "HOME": os.environ.get("HOME", "/"),
             },
             cwd=HOME,
         )
@@ -161,7 +171,7 @@ class AppiumServer:
         if os.access(HOME, os.W_OK):
             return HOME
         home = self._log_path.with_name("appium_home")
-        home.mkdir(exist_ok=True)
+        home.mkdir(parents=True, exist_ok=True)
         for name in ("package.json", "node_modules"):
             if not (home / name).is_symlink():
                 (home / name).symlink_to(HOME / name)
@@ -170,15 +180,9 @@ class AppiumServer:
     def _await_ready(self, child: ChildProcess) -> None:
         deadline_s = time.monotonic() + READY_TIMEOUT_S
         while time.monotonic() < deadline_s and child.is_running() and not self._stopping.is_set():
-            if server_is_ready(self.url):
+            if self._address.is_ready():
                 return
             self._stopping.wait(0.1)
         code = child.popen.poll()
         ended = f"ended with exit code {code}" if code is not None else f"did not answer within {READY_TIMEOUT_S:.0f} s"
         raise EnvironmentLacks(f"the Appium server {ended}", hint=child.last_words())
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from bedrock.clock import Clock
+from bedrock.foreign_text import clean, json_text
 from reports.cells import attempt_folder
 
 SCREENSHOT = "screen.png"
@@ -66,10 +66,11 @@ class Artifacts:
         return self.folder / name
 
     def text(self, name: str, lines: Sequence[str]) -> None:
-        self.path(name).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+        """Writes lines, each clean: they may be a page's own words, and a person will show them on a terminal."""
+        self.path(name).write_text("".join(f"{clean(line)}\n" for line in lines), encoding="utf-8")
 
     def json(self, name: str, content: Any) -> None:
-        self.path(name).write_text(json.dumps(content, indent=1), encoding="utf-8")
+        self.path(name).write_text(json_text(content, indent=1), encoding="utf-8")
 
     def bytes(self, name: str, content: bytes) -> None:
         self.path(name).write_bytes(content)

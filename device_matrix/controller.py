@@ -16,7 +16,9 @@ import device_matrix.cpu_limit
 import network_profiles.lab
 from bedrock.child_process import ChildProcess
 from bedrock.clock import SystemClock
+from bedrock.environment_input import secret
 from bedrock.errors import EnvironmentLacks, RingfenceError, TargetUnreachable
+from bedrock.scratch import sweep_scratch
 from calls.record import Blame, Tier
 from calls.targets.admin_api import TOKEN_VARIABLE
 from calls.targets.own_service import ServiceSettings, start_own_service
@@ -28,7 +30,6 @@ from device_matrix.devices import catalogue
 from device_matrix.drivers.chromium import find_browser, find_chromedriver
 from device_matrix.faults import write_fault
 from device_matrix.options import Options
-from device_matrix.scene import sweep_scratch
 from device_matrix.target_admin import TargetAdmin
 from device_matrix.worker import RunSettings
 from network_profiles import load_catalogue
@@ -93,10 +94,11 @@ class Controller:
             TargetAdmin(url, "").health()
         except RingfenceError as error:
             raise TargetUnreachable(error.message, hint="start the service, or leave --target out") from error
-        appium_url = ""
+        appium_url = appium_network = ""
         if any(cell.driver is DriverName.APPIUM for cell in options.cells):
             self._appium = AppiumServer(logs / "appium.log", self._appium_died)
-            appium_url = self._appium.start()
+            address = self._appium.start()
+            appium_url, appium_network = address.url, address.network
         cells = [
             {
                 "cell": cell.id,
@@ -116,8 +118,9 @@ class Controller:
             sustain_s=options.plan.matrix.sustain_s,
             retries_environment=options.plan.matrix.retries_environment,
             target_url=url,
-            admin_token=os.environ.get(TOKEN_VARIABLE, ""),
+            admin_token=secret(TOKEN_VARIABLE),
             appium_url=appium_url,
+            appium_network=appium_network,
             backend=link_choice.backend_of_cells(options.plan.matrix.backend),
         )
         return Shared(settings, options.cells)

@@ -72,7 +72,21 @@ def lacks(root: Path = CGROUP_ROOT) -> list[str]:
         return [f"no control group tree with a cpu controller at {root}"]
     if not os.access(hierarchy.cpu / "cgroup.procs", os.W_OK):
         return [f"{hierarchy.cpu} is not ours to write: root is needed"]
+    if is_occupied(root):
+        return [f"{hierarchy.cpu} holds processes itself, so the kernel gives no group below it a cpu controller"]
     return []
+
+
+def is_occupied(root: Path = CGROUP_ROOT) -> bool:
+    """Whether the top of a version 2 tree would refuse (EBUSY) to hand its cpu controller down.
+
+    So it is in a container: what it sees as the top is a group like any other, which the machine's own top is not
+    (it has no ``cgroup.type``), and the container's processes are in it.
+    """
+    hierarchy = _find_hierarchy(root)
+    if hierarchy is None or hierarchy.version != 2 or not (root / "cgroup.type").exists():
+        return False
+    return not _hands_cpu_down(hierarchy) and bool(_pids(root))
 
 
 class CpuGroup:
@@ -86,8 +100,7 @@ class CpuGroup:
         self._hierarchy = hierarchy
         self.name = new_name()
         try:
-            if hierarchy.version == 2:
-                _enable_cpu_below(hierarchy.cpu)
+            _enable_cpu_below(hierarchy)
             for tree in hierarchy.trees:
                 (tree / self.name).mkdir()
             self._take_second_place()
@@ -162,9 +175,13 @@ def sweep(root: Path = CGROUP_ROOT) -> list[str]:
     return sorted({folder.name for folder in stale})
 
 
-def _enable_cpu_below(root: Path) -> None:
-    if "cpu" not in (root / "cgroup.subtree_control").read_text().split():
-        (root / "cgroup.subtree_control").write_text("+cpu")
+def _enable_cpu_below(hierarchy: _Hierarchy) -> None:
+    if hierarchy.version == 2 and not _hands_cpu_down(hierarchy):
+        (hierarchy.cpu / "cgroup.subtree_control").write_text("+cpu")
+
+
+def _hands_cpu_down(hierarchy: _Hierarchy) -> bool:
+    return "cpu" in (hierarchy.cpu / "cgroup.subtree_control").read_text().split()
 
 
 def _pids(folder: Path) -> list[int]:

@@ -15,8 +15,8 @@ from bedrock.toml_input import Written, check, nearest, read_toml
 
 DEVICES_FILE = Path(__file__).with_name("devices.toml")
 
-Identifier = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")]
-Text = Annotated[str, StringConstraints(min_length=1)]
+Identifier = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=64)]
+Text = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
 
 
 class DeviceClass(StrEnum):
@@ -48,7 +48,7 @@ class Device(Written):
     soc: Text
     cpu: Text
     cores: int = Field(ge=1, le=16)
-    ram_mb: int = Field(ge=256)
+    ram_mb: int = Field(ge=256, le=1_000_000)
     viewport: Viewport
     device_pixel_ratio: float = Field(ge=1, le=4)
     cpu_slowdown: float = Field(ge=1, le=30)

@@ -7,11 +7,11 @@ have spoiled them: a run that lost such a process cannot vouch for all of its fi
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 from typing import Literal
 
+from bedrock.foreign_text import json_text
 from reports.cells import DEATHS as DEATHS_OF_ONE_ATTEMPT
 from reports.cells import CellResult, CellStatus
 
@@ -29,7 +29,7 @@ DEATHS: dict[str, Severity] = {
 
 def write_fault(run_folder: Path, *, at_s: float, what: str, detail: str, severity: Severity = "invalid") -> None:
     """Appends one fault, which makes the run INVALID unless it is a note. One write: several processes may append."""
-    line = json.dumps({"at_s": at_s, "what": what, "detail": detail, "severity": severity}) + "\n"
+    line = json_text({"at_s": at_s, "what": what, "detail": detail, "severity": severity}) + "\n"
     descriptor = os.open(run_folder / FILE, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
     try:
         os.write(descriptor, line.encode())

@@ -18,6 +18,7 @@ from types import FrameType
 from typing import Protocol
 
 from bedrock.clock import Clock, SystemClock
+from bedrock.end_signals import end_signals
 from calls.bridge.closing import ClosingWatch
 
 PR_SET_PDEATHSIG = 1
@@ -26,7 +27,6 @@ ORDERLY_END_S = 30.0
 """For a cell to come to its end once its browser is dead: its far end may take 10 s to answer and 4 s to sign a person
 out, and link, capture and files come after. The far end's own end comes on top, for as long as it makes progress."""
 LOOK_S = 0.2
-STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Killable(Protocol):
@@ -66,8 +66,9 @@ class StopWish:
 
     @contextlib.contextmanager
     def listening(self) -> Iterator[None]:
-        """While inside, SIGINT and SIGTERM set the wish."""
-        previous = [(number, signal.signal(number, self._on_signal)) for number in STOP_SIGNALS]
+        """While inside, Ctrl-C, SIGTERM and a closed terminal set the wish."""
+        numbers = (signal.SIGINT, *end_signals())
+        previous = [(number, signal.signal(number, self._on_signal)) for number in numbers]
         try:
             yield
         finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 import uuid
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 
 from bedrock.errors import InputError, Problem
+from bedrock.target_url import url_problem
 from bedrock.toml_input import read_toml
 from device_matrix.cells import Cell
 from device_matrix.devices import catalogue
@@ -58,11 +60,12 @@ def read_options(config: pytest.Config) -> Options:
         Filters(*(_names(config, option) for option in ("cell", "devices", "networks", "scenarios", "drivers"))),
     )
     target = str(config.getoption("target"))
-    if target and not target.startswith(("http://", "https://")):
-        raise InputError([Problem("--target", "", f"'{target}' is not a URL", "e.g. http://127.0.0.1:8080")])
+    if target and (why := url_problem(target)):
+        raise InputError([Problem("--target", "", f"{why} (got '{target}')")])
     given = str(config.getoption("run_folder"))
     run_folder = Path(given) if given else RUNS_FOLDER / f"{time.strftime('%Y-%m-%dT%H%M%S')}-matrix"
     service = read_toml(path).get("service", {})
+    _check_service(service, str(path))
     return Options(
         plan=plan,
         plan_as_named=named if not path.exists() or named == path.stem else os.path.relpath(path),
@@ -76,6 +79,13 @@ def read_options(config: pytest.Config) -> Options:
 
 def _names(config: pytest.Config, option: str) -> tuple[str, ...]:
     return tuple(name for part in str(config.getoption(option)).split(",") if (name := part.strip()))
+
+
+def _check_service(service: object, file: str) -> None:
+    """Raises InputError for what the service's own command line would choke on. Ranges are that command line's."""
+    for key, value in service.items() if isinstance(service, dict) else ():
+        if not isinstance(value, bool | int | float) or not math.isfinite(value):
+            raise InputError([Problem(file, f"service.{key}", "must be true, false or a finite number")])
 
 
 def _run_id(run_folder: Path) -> str:

@@ -31,7 +31,7 @@ def owner_is_gone(name: str) -> bool:
 
 def _start_ticks(pid: int) -> int | None:
     try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")
     except OSError:
         return None
     # The second field, the command in brackets, may itself hold blanks and brackets.

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, StringConstraints
 
 from bedrock.errors import InputError, Problem
+from bedrock.plain_values import LARGEST_SEED
 from bedrock.toml_input import Written, check, find_file, read_toml, unknown_name
 from device_matrix.devices import DeviceClass, catalogue
 from device_matrix.scenarios import SCENARIO_NAMES
@@ -18,7 +19,7 @@ from network_profiles.catalogue import problem_of
 PLANS_FOLDER = Path(__file__).parent.parent / "ringfence" / "plans"
 DEFAULT_PLAN = "smoke"
 
-Name = Annotated[str, StringConstraints(min_length=1)]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=4096)]
 DeviceChoice = Literal["all"] | list[Name]
 """``"all"``, or device ids and device classes (``go``, ``low``, ``mid``, ``upper``, ``flagship``, ``ios``), mixed."""
 
@@ -27,7 +28,7 @@ class MatrixRule(Written):
     """One scenario over some networks, for the plan's devices or for some of them."""
 
     scenario: Name
-    networks: list[Name] = Field(min_length=1)
+    networks: list[Name] = Field(min_length=1, max_length=200)
     devices: DeviceChoice | None = None
     """Narrows the plan's own devices; absent = all of those."""
 
@@ -36,7 +37,7 @@ class MatrixPlan(Written):
     """What the device matrix runs."""
 
     workers: int = Field(default=4, ge=1, le=64)
-    start_after_s: float = Field(default=0, ge=0)
+    start_after_s: float = Field(default=0, ge=0, le=7 * 86_400)
     """How long after the swarm's start the first cell starts. Read by ``ringfence run``."""
     devices: DeviceChoice = "all"
     drivers: Literal["alternate", "playwright", "appium"] = "alternate"
@@ -47,7 +48,7 @@ class MatrixPlan(Written):
     ``cdp`` is no link but the browser's own emulation, which also stands in, labelled, where no link can be built."""
     sustain_s: float = Field(default=8, ge=2, le=600)
     """How long audio has to flow both ways before the device hangs up."""
-    rules: list[MatrixRule] = Field(min_length=1)
+    rules: list[MatrixRule] = Field(min_length=1, max_length=200)
 
 
 def plan_path(name_or_path: str) -> Path:
@@ -77,8 +78,9 @@ def load_matrix_plan(path: Path) -> LoadedPlan:
     except InputError as error:
         problems = [*error.problems, *problems]
     seed = tables.get("seed", 1)
-    if not isinstance(seed, int) or seed < 0:
-        problems.append(Problem(str(path), "seed", f"must be a whole number from 0 up (got {seed!r})"))
+    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed <= LARGEST_SEED:
+        sentence = f"must be a whole number, at least 0 and at most {LARGEST_SEED} (got {seed!r:.60})"
+        problems.append(Problem(str(path), "seed", sentence))
     if problems or matrix is None:
         raise InputError(problems)
     return LoadedPlan(path, seed, matrix)

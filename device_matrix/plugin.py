@@ -7,15 +7,17 @@ before pytest hears of it.
 
 from __future__ import annotations
 
-import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
 
+from bedrock import crash
 from bedrock.clock import SystemClock
+from bedrock.end_signals import end_signals
+from bedrock.environment_input import check_environment
 from bedrock.errors import InputError, RingfenceError
 from bedrock.exit_codes import ExitCode
 from device_matrix.artifacts import next_attempt
@@ -23,6 +25,7 @@ from device_matrix.cells import Cell
 from device_matrix.controller import Controller, Shared
 from device_matrix.devices import catalogue
 from device_matrix.execution import Attempt
+from device_matrix.exit_status import Outcomes, end_wrong_options_with_ours, ours
 from device_matrix.faults import note_fault
 from device_matrix.lifetime import die_with_parent, interrupt_on
 from device_matrix.options import Options, add_options, read_options
@@ -61,6 +64,31 @@ class OnInterrupt:
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Adds --plan, --run-folder, --target, --cell and the filters."""
     add_options(parser)
+    end_wrong_options_with_ours(parser)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> Generator[None, Any, Any]:
+    """Ends the whole with one of our exit codes: pytest's own mean other things."""
+    if hasattr(config, "workerinput"):
+        return (yield)
+    outcomes = Outcomes()
+    config.pluginmanager.register(outcomes, "device-matrix-outcomes")
+    try:
+        code = yield
+    except pytest.UsageError as error:
+        for sentence in error.args:
+            print(f"ERROR: {sentence}", file=sys.stderr)
+        return int(ExitCode.USAGE)
+    except Exception as error:
+        crash.report("pytest device_matrix", error)
+        return int(ExitCode.CRASHED)
+    return None if code is None else ours(code, outcomes)
+
+
+def pytest_internalerror(excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+    """Says that we crashed, and where the traceback is."""
+    crash.report("pytest device_matrix", excinfo.value)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -77,6 +105,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if hasattr(config.option, "maxschedchunk") and config.option.maxschedchunk is None:
         config.option.maxschedchunk = 1
     try:
+        check_environment()
         options = read_options(config)
         _go_where_links_are(config, options)
         controller = config.stash[CONTROLLER] = Controller(options)
@@ -90,7 +119,10 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     controller = session.config.stash.get(CONTROLLER, None)
     if controller is None or session.config.option.collectonly:
         return
-    interrupt_on(signal.SIGTERM)
+    for number in end_signals():
+        interrupt_on(number)
+    session.config.add_cleanup(lambda: crash.keep_in(None))
+    crash.keep_in(controller.options.run_folder)
     try:
         session.config.stash[SHARED] = controller.start()
     except RingfenceError as error:
@@ -196,11 +228,9 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
 
 
 @pytest.hookimpl(trylast=True)
-def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
-    """Ends what was started, and gives Ctrl-C its own exit code."""
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Ends what was started."""
     controller = session.config.stash.get(CONTROLLER, None)
-    if exitstatus == pytest.ExitCode.INTERRUPTED:
-        session.exitstatus = ExitCode.INTERRUPTED
     if controller is not None:
         controller.stop()
 

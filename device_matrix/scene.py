@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
-import tempfile
 import uuid
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
 from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import dataclass
-from pathlib import Path
 from urllib.parse import urlsplit
 
 from bedrock.clock import Clock
 from bedrock.errors import RingfenceError
+from bedrock.scratch import scratch_folder
 from device_matrix import cpu_limit
 from device_matrix.artifacts import SHAPING, Artifacts, StepLog
 from device_matrix.browser_path import BACKEND, BrowserPath, measure_in_browser
@@ -30,7 +28,6 @@ from device_matrix.drivers.protocol import Browser, LaunchSpec
 from device_matrix.errors import LinkOff
 from device_matrix.far_end import SignedInPeer
 from device_matrix.hook import init_script
-from device_matrix.owner import PREFIX, new_name, owner_is_gone
 from device_matrix.rtp_capture import LinkCapture
 from device_matrix.target_admin import Person
 from device_matrix.watchdog import Watchdog
@@ -188,25 +185,6 @@ def _limit(browser: Browser, group: CpuGroup | NoCpuGroup, device: Device, clock
     # Playwright has no time limit for a script: one in a browser that hangs ends with its browser.
     with Watchdog(HOLD_TIMEOUT_S, group.kill):
         return hold(browser, group, quota_cores(device, os.cpu_count() or 1), clock)
-
-
-@contextlib.contextmanager
-def scratch_folder() -> Iterator[Path]:
-    """A folder for one browser's profile, gone afterwards."""
-    folder = Path(tempfile.gettempdir()) / new_name()
-    folder.mkdir(mode=0o700)
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def sweep_scratch() -> list[str]:
-    """Removes the scratch folders of owners that are gone. Returns their names."""
-    stale = [path for path in Path(tempfile.gettempdir()).glob(f"{PREFIX}*") if owner_is_gone(path.name)]
-    for path in stale:
-        shutil.rmtree(path, ignore_errors=True)
-    return sorted(path.name for path in stale if not path.exists())
 
 
 def _people(device_title: str, worker_name: str) -> tuple[Person, Person]:

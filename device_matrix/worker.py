@@ -37,8 +37,11 @@ class RunSettings:
     target_url: str
     admin_token: str
     appium_url: str
+    """Empty without an Appium server."""
     backend: str | None = None
     """Of the links; None for the best that this machine can run."""
+    appium_network: str = ""
+    """The path of the private network in which ``appium_url`` is."""
 
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> RunSettings:
@@ -123,6 +126,7 @@ class Worker:
             return PlaywrightDriver()
         if not self.settings.appium_url:
             raise DeviceUnavailable("no Appium server was started for this run", reason="no_appium")
+        from device_matrix.drivers.appium_connection import AppiumAddress
         from device_matrix.drivers.appium_driver import AppiumDriver
 
-        return AppiumDriver(self.settings.appium_url)
+        return AppiumDriver(AppiumAddress.at(self.settings.appium_url, self.settings.appium_network))

@@ -11,6 +11,8 @@ from loadtests.machine import AUTO
 from loadtests.personas import load_personas
 from loadtests.plan import DEFAULT_PLAN, SHAPES, LoadPlan, built_in_plans
 from loadtests.regions import load_regions
+from loadtests.web_guard import OPTION as ALLOWED_HOST
+from loadtests.web_guard import VARIABLE as ALLOWED_HOST_VARIABLE
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,11 @@ OPTIONS = (
     Option("probe-calls", "Pairs of probes: calls that are decoded and scored"),
     Option("seed", "Of everything that is drawn"),
 )
+
+LOCUSTS_FIELDS = frozenset({"user_count", "spawn_rate", "run_time", "profile", "user_classes", "shape_class"})
+"""What Locust's own start form may hold besides its host."""
+START_FIELDS = LOCUSTS_FIELDS | {"plan", *(option.name.replace("-", "_") for option in OPTIONS)}
+"""What may be posted to start a run. Where it goes and where it is written is for the command line alone."""
 
 
 class StartForm:
@@ -73,6 +80,7 @@ class StartForm:
             "--target",
             default="",
             metavar="URL",
+            include_in_web_ui=False,
             help="calling service to load; its admin token is read from RINGFENCE_ADMIN_TOKEN. "
             "Empty: the reference service is started on loopback",
         )
@@ -80,6 +88,7 @@ class StartForm:
             "--run-folder",
             default="",
             metavar="DIR",
+            include_in_web_ui=False,
             help="folder for records, logs and the live file. Empty: runs/<time>-locust. "
             "On a worker without the master's disk: where its records wait until the master has them",
         )
@@ -89,6 +98,15 @@ class StartForm:
             metavar="ADDRESS",
             include_in_web_ui=False,
             help="IPv4 address that this worker's calls send and receive on. auto: the one that reaches the target",
+        )
+        parser.add_argument(
+            ALLOWED_HOST,
+            default="",
+            metavar="HOST,HOST",
+            env_var=ALLOWED_HOST_VARIABLE,
+            include_in_web_ui=False,
+            help="hosts by which browsers may ask for the web UI besides loopback and --web-host: a proxy's name or a "
+            "machine's (with its port, as browsers see it, when that is not the usual one)",
         )
         parser.set_defaults(web_host="127.0.0.1", master_bind_host="127.0.0.1")
 

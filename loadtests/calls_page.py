@@ -36,7 +36,7 @@ def install_page(environment: Environment, master: SwarmMaster) -> None:
     def page() -> Response:
         return send_from_directory(WEB, "calls.html")
 
-    @pages.route("/calls/<any('calls.css', 'calls.js', 'chart.js'):name>")
+    @pages.route("/calls/<any('calls.css', 'calls.js', 'chart.js', 'start_form.js'):name>")
     @guard
     def part(name: str) -> Response:
         return send_from_directory(WEB, name)

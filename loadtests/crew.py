@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from bedrock.clock import Clock
 from calls.bridge.closing import MASTER_MARGIN_S, ClosingWatch
@@ -17,14 +17,18 @@ from loadtests.receiving import Receiver
 from loadtests.switchboard import Switchboard
 
 LOOK_S = 0.5
-TellFault = Callable[[str, str, Severity], None]
 TellClosing = Callable[[int, str, int, float], None]
 """Takes the worker, its step, how much of it is left, and its bound in seconds."""
 
 
+class TellFault(Protocol):
+    """Takes what happened, the details, how bad it is, and whether the load has to end."""
+
+    def __call__(self, what: str, detail: str, severity: Severity, *, ends_load: bool = False) -> None: ...
+
+
 class Crew:
-    """Of one run. ``tell_fault`` takes what happened, the details and how bad it is; ``tell_closing`` their progress
-    towards the end."""
+    """Of one run. ``tell_closing`` is told of the workers' progress towards the end."""
 
     def __init__(
         self,
@@ -47,6 +51,7 @@ class Crew:
         self._receiver = Receiver(run_folder)
         self._drained = RollCall(())
         self._final = RollCall(())
+        self._told_disk = False
         self._reported: set[int] = set()
         """Workers whose final report is here."""
 
@@ -65,7 +70,11 @@ class Crew:
 
     def hear_piece(self, said: dict[str, Any]) -> dict[str, Any] | None:
         """Keeps a piece of a remote worker's records. Returns the answer, None for no answer."""
-        return self._receiver.take(said)
+        answer = self._receiver.take(said)
+        if self._receiver.problem and not self._told_disk:
+            self._told_disk = True
+            self._tell_fault("records_not_kept", self._receiver.problem, "invalid", ends_load=True)
+        return answer
 
     def hear_drained(self, slot: int) -> None:
         """Notes that a worker's calls are over."""

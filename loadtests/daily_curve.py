@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Annotated
 
 from pydantic import Field, field_validator
 
@@ -20,7 +21,7 @@ class Curve(Written):
     title: str
     source: str = Field(min_length=1)
     synthetic: bool
-    hours: tuple[float, ...]
+    hours: tuple[Annotated[float, Field(ge=0, le=1_000_000)], ...]
 
     @field_validator("hours")
     @classmethod

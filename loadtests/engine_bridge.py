@@ -98,12 +98,12 @@ class EngineBridge:
         place: Place,
         tally: Tally,
         events: Any,
-        on_trouble: Callable[[str, str, str], None],
+        on_trouble: Callable[[str, str, str, bool], None],
         on_closing: Callable[[str, int, float], None],
     ) -> None:
         """Starts and configures the engine. Raises EnvironmentLacks or BridgeError when it does not come up.
 
-        ``on_trouble`` is told (what, detail, severity) of what the run should know, once the engine is gone or worse;
+        ``on_trouble`` is told (what, detail, severity, whether the load has to end) of what the run should know;
         ``on_closing`` (step, what is left, its bound in seconds) of the engine's progress towards its end.
         """
         self._tally = tally
@@ -292,7 +292,8 @@ class EngineBridge:
         if isinstance(event, EngineHealth):
             self._tally.engine_second(event.row)
         elif isinstance(event, EngineTrouble):
-            self._on_trouble(f"engine_{event.code}", event.message, "note")
+            severity = "invalid" if event.loses_data else "note"
+            self._on_trouble(f"engine_{event.code}", event.message, severity, event.ends_load)
         elif isinstance(event, StillClosing):
             self._on_closing(event.step, event.left, event.limit_s)
 
@@ -300,7 +301,7 @@ class EngineBridge:
         if not self._gone_told and not self._closing:
             self._gone_told = True
             lost = sum(tally.active for tally in self._tally.tiers.values())
-            self._on_trouble("engine_lost", f"{error}; {lost} calls of its people were in progress", "invalid")
+            self._on_trouble("engine_lost", f"{error}; {lost} calls of its people were in progress", "invalid", False)
 
     def check_alive(self) -> None:
         """Tells of the engine's death when nobody was waiting for a reply."""

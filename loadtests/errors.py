@@ -40,7 +40,8 @@ class CallFailed(RingfenceError):
     """
 
     def __repr__(self) -> str:
-        return self.message
+        # Locust offers these rows as CSV, and a spreadsheet would take what begins so for a formula.
+        return f"'{self.message}" if self.message.startswith(("=", "+", "-", "@", "\t", "\n")) else self.message
 
 
 class MessageFailed(CallFailed):

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 
 import gevent
 import psutil
 
 from bedrock.clock import Clock
-from calls.errors import SegmentNotWritten
 from calls.headroom import fds_used_ratio, host_name, ports_used_ratio
 from calls.record import HealthRow
 from calls.segments import SegmentWriter
 from loadtests.aggregate import Tally, percentile
-
-logger = logging.getLogger(__name__)
 
 LAG_PROBE_S = 0.05
 FLUSH_EVERY_S = 5
@@ -36,7 +32,7 @@ class WorkerHealth:
         self._lag_probe = gevent.spawn(self._probe_lag)
 
     def second(self, tally: Tally) -> None:
-        """Writes the second that has passed."""
+        """Writes the second that has passed. Raises SegmentNotWritten, or OSError when it cannot even be measured."""
         lags_ms, self._lags_ms = self._lags_ms, []
         lag_ms, cpu = percentile(lags_ms, 0.99) or 0.0, self._process.cpu_percent() / 100
         tally.worker = {"cpu": cpu, "loop_lag_p99_ms": lag_ms}
@@ -59,19 +55,13 @@ class WorkerHealth:
         )
         self._rows += 1
         if self._rows % FLUSH_EVERY_S == 0:
-            self._flush()
+            self._segments.flush()
 
     def close(self, tally: Tally) -> None:
-        """Writes the last second."""
+        """Writes the last second. Raises as ``second`` does."""
         self._lag_probe.kill(block=False)
         self.second(tally)
-        self._flush()
-
-    def _flush(self) -> None:
-        try:
-            self._segments.flush()
-        except SegmentNotWritten as error:
-            logger.error("%s", error)
+        self._segments.flush()
 
     def _probe_lag(self) -> None:
         while True:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import math
 from pathlib import Path
 from typing import Any, Literal
 
+from bedrock.foreign_text import clean
 from loadtests.aggregate import SwarmView
+from loadtests.faults import FaultLog
 from loadtests.history import History
 from loadtests.probe_scores import ProbeScores
 from reports.live import LiveWriter
@@ -25,20 +26,27 @@ class LiveView:
     that end, and one ``{"event": "end", …}``.
     """
 
-    def __init__(self, run_folder: Path, view: SwarmView) -> None:
+    def __init__(self, run_folder: Path, view: SwarmView, pipe: int | None = None) -> None:
+        """``pipe``: see ``faults``."""
         self._view = view
         self._writer = LiveWriter(run_folder / "live" / "swarm.jsonl")
-        self._faults = run_folder / "faults.jsonl"
+        self._faults = FaultLog(run_folder, pipe)
+        self.problem = ""
+        """Why the live file was not written to the last time, empty when it was."""
         self.history = History()
         self.scores = ProbeScores(run_folder)
-        self.faults: list[dict[str, Any]] = []
+
+    @property
+    def faults(self) -> list[dict[str, Any]]:
+        """Every fault so far."""
+        return self._faults.told
 
     def second(self, at_s: float, stage: str, wanted_calls: float | None = None) -> None:
         """Writes the present second. ``wanted_calls`` is the level that the plan wants now, if that is known."""
         self.scores.refresh(at_s)
         second = self._view.second(at_s, stage) | {"calls_wanted": wanted_calls, "visqol_p50": self.scores.score(0.5)}
         self.history.add(second)
-        self._writer.emit("second", **second)
+        self._emit("second", second)
 
     def closing(self, at_s: float, worker: int, step: str, left: int, limit_s: float) -> None:
         """Writes how far a worker is with its end."""
@@ -50,12 +58,19 @@ class LiveView:
         self.scores.refresh(math.inf)
         second = self._view.second(at_s, "end")
         self.history.add(second | {"calls_wanted": None, "visqol_p50": self.scores.score(0.5)})
-        self._writer.emit("end", **{**second, "started_by_worker": self._view.started_by_worker(), **fields})
+        self._emit("end", {**second, "started_by_worker": self._view.started_by_worker(), **fields})
 
-    def fault(self, at_s: float, what: str, detail: str, severity: Severity) -> None:
+    def _emit(self, event: str, fields: dict[str, Any]) -> None:
+        try:
+            self._writer.emit(event, **fields)
+        except OSError as error:
+            self.problem = f"live/swarm.jsonl cannot be written: {error.strerror or error}"
+        else:
+            self.problem = ""
+
+    def fault(self, at_s: float, what: str, detail: str, severity: Severity, *, ends_load: bool = False) -> None:
         """Writes down something that the report must not pass over, and logs it."""
+        what, detail = clean(what), clean(detail)
         logger.log(logging.INFO if severity == "note" else logging.ERROR, "%s: %s", what, detail)
         fault = {"at_s": at_s, "what": what, "detail": detail, "severity": severity}
-        self.faults.append(fault)
-        with self._faults.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(fault) + "\n")
+        self._faults.tell(fault | {"ends_load": True} if ends_load else fault)

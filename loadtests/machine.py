@@ -14,17 +14,20 @@ from bedrock.errors import EnvironmentLacks
 
 AUTO = "auto"
 LOOPBACK = "127.0.0.1"
+_DISCARD_PORT = 9
+WORKER_NUMBER = "RINGFENCE_WORKER"
+"""Environment variable: the number of this worker among those of its run, where somebody numbered them."""
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
 def machine_id() -> str:
     """Returns what two processes have in common when each can see the other's process number."""
-    return f"{_BOOT_ID.read_text().strip()} {os.readlink('/proc/self/ns/pid')}"
+    return f"{_BOOT_ID.read_text(encoding='utf-8').strip()} {os.readlink('/proc/self/ns/pid')}"
 
 
 def network_id() -> str:
     """Returns what two processes have in common when a loopback address means the same to both."""
-    return f"{_BOOT_ID.read_text().strip()} {os.readlink('/proc/self/ns/net')}"
+    return f"{_BOOT_ID.read_text(encoding='utf-8').strip()} {os.readlink('/proc/self/ns/net')}"
 
 
 def whereabouts() -> dict[str, Any]:
@@ -45,13 +48,13 @@ def is_dead(one: dict[str, Any]) -> bool:
 
 
 def media_address(wanted: str, target_url: str) -> str:
-    """Returns the IPv4 address that a worker's calls send and receive on.
+    """Returns the address, IPv4 or IPv6, that a worker's calls send and receive on.
 
     ``auto`` stands for the address that the kernel would reach the target from: loopback for a target on loopback.
     Raises EnvironmentLacks when ``wanted`` is not an address of this machine, or nothing leads to the target.
     """
     if wanted != AUTO:
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        with socket.socket(socket.AF_INET6 if ":" in wanted else socket.AF_INET, socket.SOCK_DGRAM) as probe:
             try:
                 probe.bind((wanted, 0))
             except OSError:
@@ -59,13 +62,34 @@ def media_address(wanted: str, target_url: str) -> str:
                 raise EnvironmentLacks(f"--media-address {wanted} is no address of this machine", hint=hint) from None
         return wanted
     host = urlsplit(target_url).hostname or LOOPBACK
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+    problem: OSError = OSError("it has no address")
+    try:
+        found = socket.getaddrinfo(host, _DISCARD_PORT, type=socket.SOCK_DGRAM)
+    except OSError as error:
+        found, problem = [], error
+    for family, _, _, _, address in found:
         try:
-            # Sends nothing: connecting a datagram socket only asks for the route.
-            probe.connect((host, 9))
+            with socket.socket(family, socket.SOCK_DGRAM) as probe:
+                # Sends nothing: connecting a datagram socket only asks for the route.
+                probe.connect(address)
+                return str(probe.getsockname()[0])
         except OSError as error:
-            raise EnvironmentLacks(f"no way leads from this machine to {host}: {error.strerror or error}") from None
-        return str(probe.getsockname()[0])
+            problem = error
+    raise EnvironmentLacks(f"no way leads from this machine to {host}: {problem.strerror or problem}")
+
+
+def require_free_port(host: str, port: int) -> None:
+    """Raises EnvironmentLacks when nobody can listen at ``host`` and ``port`` now."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise EnvironmentLacks(
+                f"the web UI cannot listen at {host or 'every address'}, port {port}: {error.strerror or error}",
+                hint="name another port with --web-port, or end the program that has it",
+            ) from None
 
 
 def is_loopback(url: str) -> bool:

@@ -9,6 +9,7 @@ in which Locust stops a test passes through ``test_stopping``, which ends the ru
 from __future__ import annotations
 
 import logging
+import os
 from enum import Enum
 from typing import Any
 
@@ -16,16 +17,20 @@ import gevent
 from gevent.lock import RLock
 from locust.env import Environment
 
+from bedrock import crash
 from bedrock.clock import Clock
 from bedrock.errors import RingfenceError
 from bedrock.exit_codes import ExitCode
 from loadtests import handshake, shipping
 from loadtests.aggregate import SwarmView
 from loadtests.changes import Changes
+from loadtests.crash_guard import CrashGuard
 from loadtests.crew import Crew
+from loadtests.faults import pipe_of
 from loadtests.job import LOCAL, OPTION, SwarmJob
 from loadtests.live_view import LiveView, Severity
 from loadtests.load_line import planned_calls
+from loadtests.other_runs import other_runs, processes, warning_of
 from loadtests.plan import LoadPlan, load_plan
 from loadtests.preparation import prepare_run
 from loadtests.run_folder import SwarmFolder
@@ -62,6 +67,10 @@ class SwarmMaster:
         self.plan = ""
         """What the present run or the last one is asked to do, in one line."""
         self._clock = clock
+        options: Any = environment.parsed_options
+        # Read now: Locust's start form writes into the options, and the target gets our admin token.
+        self._target_url, self._run_folder = str(options.target or ""), str(options.run_folder or "")
+        self._fault_pipe = pipe_of(os.environ)
         self._lock = RLock()
         self._target: Target | None = None
         self._job: SwarmJob | None = None
@@ -71,6 +80,7 @@ class SwarmMaster:
         self._loading_since_s = 0.0
         self._greenlets: list[gevent.Greenlet] = []
         self._crew: Crew | None = None
+        self._guard = CrashGuard(self.crashed)
         for message, listener in (
             (handshake.SECOND, self._on_second),
             (handshake.PRESENCE, self._on_presence),
@@ -81,7 +91,7 @@ class SwarmMaster:
             (handshake.TIME, self._on_time),
             (shipping.PIECE, self._on_piece),
         ):
-            self._runner.register_message(message, listener)
+            self._runner.register_message(message, self._guard.guarded(listener))
 
     @property
     def _runner(self) -> Any:
@@ -98,21 +108,24 @@ class SwarmMaster:
         options: Any = self.environment.parsed_options
         changes = Changes.written_in(vars(options))
         ready = prepare_run(
-            options.plan, changes, options.target, options.run_folder, self._runner, self._target, self._clock
+            options.plan, changes, self._target_url, self._run_folder, self._runner, self._target, self._clock
         )
         if ready.target.is_ours:
             self._target = ready.target
         self.problem = ""
+        crash.keep_in(ready.folder.path)
         self._folder, self._job, plan = ready.folder, ready.job, ready.job.plan
         self._crew = Crew(self._runner, ready.job.slots, ready.folder.path, self._clock, self._fault, self._closing)
-        self._live, self._driver = LiveView(ready.folder.path, self._crew.view), None
+        self._live, self._driver = LiveView(ready.folder.path, self._crew.view, self._fault_pipe), None
         vars(options)[OPTION] = ready.job.to_wire()
         self.environment.host = ready.target.url
         self.phase = Phase.READY
         logger.info("Run folder %s, target %s", ready.folder.path, ready.target.url)
+        for other in other_runs(processes(), os.getpid()):
+            logger.warning("%s", warning_of(other))
         self.plan = f"{ready.plan_name}: {plan.in_words()}"
         logger.info("Plan %s", self.plan)
-        self._greenlets = [gevent.spawn(self._every_second)]
+        self._greenlets = [self._guard.spawn(self._every_second)]
         return plan.people + plan.probe_calls, plan.spawn_rate_per_s, plan.probe_calls
 
     @property
@@ -148,6 +161,17 @@ class SwarmMaster:
         self.exit_with(error.exit_code)
         logger.error("%s", self.problem)
 
+    def crashed(self, error: Exception) -> None:
+        """Tells of a crash of ours, and ends the run: nobody knows any more what it is worth."""
+        foreseen = isinstance(error, RingfenceError)
+        self.problem = str(error) if foreseen else crash.report("the Locust master", error)
+        self._fault("swarm_master_crashed", f"the Locust master could not go on: {crash.reason(error)}", "invalid")
+        self.exit_with(error.exit_code if isinstance(error, RingfenceError) else ExitCode.CRASHED)
+        if self.phase in (Phase.READY, Phase.LOADING):
+            self._guard.spawn(self.end, 0, interrupted=True)
+        elif self.phase is Phase.ENDING:  # it was the end that crashed
+            self.phase = Phase.ENDED
+
     def exit_with(self, code: ExitCode) -> None:
         """Sets the exit code of a headless run; the first that is not PASS stays. The web UI outlives its runs."""
         if self.is_headless and self.environment.process_exit_code in (None, int(ExitCode.PASS)):
@@ -158,7 +182,7 @@ class SwarmMaster:
     def on_spawning_complete(self) -> None:
         """All users are started: the load begins as soon as their people are online."""
         if self.phase is Phase.READY:
-            self._greenlets.append(gevent.spawn(self._begin))
+            self._greenlets.append(self._guard.spawn(self._begin))
 
     def end(self, drain_s: float | None = None, *, interrupted: bool = False) -> None:
         """Ends the load and waits until every worker's data are safe. Safe to call from several greenlets at once.
@@ -220,11 +244,13 @@ class SwarmMaster:
         self._runner.send_message(message, data, None if msg.node_id == LOCAL else msg.node_id)
 
     def _on_fault(self, environment: Environment, msg: Any, **_kwargs: Any) -> None:
-        self._fault(msg.data["what"], msg.data["detail"], msg.data["severity"])
+        self._fault(
+            msg.data["what"], msg.data["detail"], msg.data["severity"], ends_load=msg.data.get("ends_load", False)
+        )
         if msg.data["what"] == ENGINE_NOT_STARTED:
             self.problem = msg.data["detail"]
             self.exit_with(ExitCode.ENVIRONMENT)
-            gevent.spawn(self.end, 0, interrupted=True)
+            self._guard.spawn(self.end, 0, interrupted=True)
 
     def _on_drained(self, environment: Environment, msg: Any, **_kwargs: Any) -> None:
         if self._crew is not None:
@@ -254,7 +280,7 @@ class SwarmMaster:
             logger.info("%d people are online: the load begins", self.view.total("signed_in"))
             self._runner.send_message(handshake.GO, {})
             if job.plan.is_stepwise:
-                self._greenlets.append(gevent.spawn(self._walk, job))
+                self._greenlets.append(self._guard.spawn(self._walk, job))
 
     def _walk(self, job: SwarmJob) -> None:
         """Takes the steps of a load that decides each by the one before, and ends the run after the last."""
@@ -269,6 +295,9 @@ class SwarmMaster:
         except RingfenceError as error:
             self._fault("step_not_judged", f"{error} {error.hint}".strip(), "invalid")
             self.exit_with(error.exit_code)
+        except OSError as error:
+            self._fault("step_not_judged", f"the step cannot be judged or written: {error}", "invalid")
+            self.exit_with(ExitCode.INVALID)
         else:
             logger.info("%s", result.sentence)
             self.exit_with(ExitCode[result.verdict])
@@ -281,9 +310,11 @@ class SwarmMaster:
                 self._crew.watch()
             if self._live is not None:
                 self._live.second(self._clock.unix_s(), self.stage, self.wanted_calls)
+                if self._live.problem and self.phase in (Phase.READY, Phase.LOADING):
+                    self._fault("live_not_written", self._live.problem, "invalid", ends_load=True)
             length_s = self._job.plan.length_s() if self._job else None
             if self.phase is Phase.LOADING and length_s is not None and self.elapsed_s >= length_s:
-                gevent.spawn(self.end)
+                self._guard.spawn(self.end)
             if self._target is not None and not self._target.is_running() and self.phase is Phase.LOADING:
                 self._fault("service_lost", "the reference service ended while it was under load", "fail")
                 self._target = None
@@ -328,8 +359,10 @@ class SwarmMaster:
             self._driver.close()
         if self._live is not None:
             self._live.end(now_s, interrupted=interrupted)
-        if self._folder is not None:
-            self._folder.close(now_s, interrupted=interrupted)
+        if self._folder is not None and self._live is not None:
+            problem = self._folder.close(now_s, interrupted=interrupted, faults=self._live.faults)
+            if problem:
+                self._fault("manifest_not_written", problem, "invalid")
         self._settle_exit_code()
         gevent.killall([one for one in self._greenlets if one is not gevent.getcurrent()], block=False)
 
@@ -347,6 +380,10 @@ class SwarmMaster:
         if self._live is not None:
             self._live.closing(self._clock.unix_s(), slot, step, left, limit_s)
 
-    def _fault(self, what: str, detail: str, severity: Severity) -> None:
+    def _fault(self, what: str, detail: str, severity: Severity, *, ends_load: bool = False) -> None:
         if self._live is not None:
-            self._live.fault(self._clock.unix_s(), what, detail, severity)
+            self._live.fault(self._clock.unix_s(), what, detail, severity, ends_load=ends_load)
+        if ends_load and self.phase in (Phase.READY, Phase.LOADING):
+            logger.error("The load ends now: what it measures cannot be kept any more")
+            self.exit_with(ExitCode.INVALID)
+            self._guard.spawn(self.end, 0)

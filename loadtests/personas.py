@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Annotated
 
 from pydantic import Field
 
@@ -18,7 +19,7 @@ PERSONAS_FILE = Path(__file__).parent / "personas.toml"
 class AnswerTable(Written):
     """What a person does when it rings."""
 
-    after_s: float = Field(gt=0, le=60)
+    after_s: float = Field(ge=0.001, le=60)
     """Mean time that they let it ring."""
     jitter: float = Field(ge=0, le=1)
     """Spread around ``after_s``, as a share of it."""
@@ -49,7 +50,7 @@ class Mix(Written):
     title: str
     source: str = Field(min_length=1)
     synthetic: bool
-    weights: Mapping[str, float] = Field(min_length=1)
+    weights: Mapping[str, Annotated[float, Field(ge=0, le=1_000_000)]] = Field(min_length=1)
 
 
 class PersonaBook(Written):

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 from bedrock.errors import EnvironmentLacks
+from bedrock.scratch import ScratchFolder
 from loadtests.job import SwarmJob
 from loadtests.machine import LOOPBACK, is_loopback, media_address, network_id
 from loadtests.receiving import has_mark
@@ -42,7 +42,7 @@ def find_place(job: SwarmJob, slot: int, wanted_address: str, wanted_folder: str
             records = Path(wanted_folder).absolute() / job.run_id / f"worker-{slot}"
             records.mkdir(parents=True, exist_ok=True)
         else:
-            records = Path(tempfile.mkdtemp(prefix=f"ringfence-{job.run_id}-worker-{slot}-"))
+            records = ScratchFolder().path  # ours until the records are with the master, or until this process ends
         (records / "logs").mkdir(exist_ok=True)
     except OSError as error:
         raise EnvironmentLacks(f"no folder for this worker's records: {error}") from None

@@ -8,11 +8,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from bedrock.errors import InputError, Problem
+from bedrock.input_file import is_file
+from bedrock.plain_values import LARGEST_SEED
 from bedrock.toml_input import Written, check, find_file, read_toml, unknown_name
 from loadtests.rest import REST_S
 from loadtests.shapes.knee import KneeSearch, KneeTable
@@ -32,6 +34,7 @@ DEFAULT_PLAN = "default"
 PLAN_FOLDERS = (Path(__file__).parent / "plans", Path(__file__).parent.parent / "ringfence" / "plans")
 """Where a plan's name is looked up: our own plan for trying things out, then the plans of whole runs."""
 SHAPES = ("stages", "steady", "ramp", "launch_day", "soak", "knee", "rollout")
+SHORTEST_TALK_S = 0.1
 PEOPLE_PER_CALL = 2.4
 """Two people talk in every call; the rest must be free, or the next call finds nobody at home."""
 SPARE = 1.2
@@ -49,10 +52,10 @@ def people_needed(peak_calls: float, mean_talk_s: float) -> float:
 class TalkTable(Written):
     """``talk_s = { median = 25, sigma = 0.4, min = 8, max = 60 }``: seconds, log-normal, cut off at both ends."""
 
-    median: float = Field(gt=0, le=3600)
+    median: float = Field(ge=SHORTEST_TALK_S, le=3600)
     sigma: float = Field(default=0.4, ge=0, le=2)
-    min: float = Field(default=5, gt=0)
-    max: float = Field(default=120, gt=0, le=7200)
+    min: float = Field(default=5, ge=SHORTEST_TALK_S, le=3600)
+    max: float = Field(default=120, ge=SHORTEST_TALK_S, le=7200)
 
     @model_validator(mode="after")
     def _in_order(self) -> TalkTable:
@@ -68,10 +71,10 @@ class TalkTable(Written):
 class PatienceTable(Written):
     """``patience_s = { median = 20, sigma = 0.5, min = 5, max = 60 }``: how long a caller lets it ring."""
 
-    median: float = Field(gt=0, le=600)
+    median: float = Field(ge=SHORTEST_TALK_S, le=600)
     sigma: float = Field(default=0.5, ge=0, le=2)
-    min: float = Field(default=3, gt=0)
-    max: float = Field(default=60, gt=0, le=600)
+    min: float = Field(default=3, ge=SHORTEST_TALK_S, le=600)
+    max: float = Field(default=60, ge=SHORTEST_TALK_S, le=600)
 
     @model_validator(mode="after")
     def _in_order(self) -> PatienceTable:
@@ -116,7 +119,7 @@ class SwarmPlan(Written):
     """Locust worker processes, each with an engine of its own."""
     people: int = Field(ge=4, le=1_000_000)
     """People who sign in; the probes come on top."""
-    spawn_rate_per_s: float = Field(default=20, gt=0, le=1000)
+    spawn_rate_per_s: float = Field(default=20, ge=0.01, le=1000)
     """Sign-ins a second, over all workers."""
     mix: str
     """A named mix of ``personas.toml``."""
@@ -129,14 +132,14 @@ class SwarmPlan(Written):
     """A person who has heard nothing for so long, in a call that was heard, gives up."""
     dtx: bool = False
     """Talk spurts after ITU-T P.59, and Opus that is silent in between; else everybody talks all the time."""
-    scenarios: dict[str, float] = Field(default_factory=lambda: {"talk": 1.0})
+    scenarios: dict[str, Annotated[float, Field(ge=0, le=1_000_000)]] = Field(default_factory=lambda: {"talk": 1.0})
     """Weighted scenarios of ``calls.scenarios``: each call draws one."""
     messages_per_person_per_min: float = Field(default=1, ge=0, le=600)
     visits_per_person_per_min: float = Field(default=0.2, ge=0, le=60)
     """How often people open their app to look at threads and missed calls, besides once at sign-in; 0: never."""
     probe_calls: int = Field(default=0, ge=0, le=200)
     """Pairs of people who call each other back to back in the ``media`` tier. Three keep two calls up at all times."""
-    probe_networks: tuple[str, ...] = ()
+    probe_networks: tuple[str, ...] = Field(default=(), max_length=200)
     """Network profiles that the pairs of each worker are behind, dealt in turn, one side of a pair each; an empty one
     stands for none. Without any, probes have no access link and judge the load alone."""
     drain_s: float = Field(default=0, ge=0, le=3600)
@@ -145,7 +148,7 @@ class SwarmPlan(Written):
     daily: DailyTable | None = None
     shape: Literal["stages", "steady", "ramp", "launch_day", "soak", "knee", "rollout"] = "stages"
     """Which of the tables below says how the load moves."""
-    stages: tuple[StageTable, ...] = ()
+    stages: tuple[StageTable, ...] = Field(default=(), max_length=1000)
     steady: SteadyTable | None = None
     ramp: RampTable | None = None
     launch_day: LaunchDayTable | None = None
@@ -256,15 +259,15 @@ class ServiceTable(Written):
 
     degradation: bool = True
     answer_delay_ms: int = Field(default=0, ge=0, le=60_000)
-    lose_every_nth_answer: int = Field(default=0, ge=0)
-    no_answer_s: float = Field(default=30, gt=0, le=300)
+    lose_every_nth_answer: int = Field(default=0, ge=0, le=1_000_000_000)
+    no_answer_s: float = Field(default=30, ge=0.1, le=300)
 
 
 class LoadPlan(Written):
     """What the swarm takes from a plan file. Sections that it does not know belong to other parts of a run."""
 
     name: str = DEFAULT_PLAN
-    seed: int = Field(default=1, ge=0)
+    seed: int = Field(default=1, ge=0, le=LARGEST_SEED)
     slo: str = "default"
     swarm: SwarmPlan
     service: ServiceTable = ServiceTable()
@@ -306,9 +309,8 @@ def find_plan(name_or_path: str) -> Path:
 
 def slo_reference(plan: LoadPlan, plan_file: Path) -> str:
     """Returns what to hand to ``load_slo``: a file beside the plan where there is one of that name, else a name."""
-    beside = plan_file.parent / plan.slo
-    is_file = plan.slo.endswith(".toml") and beside.exists()
-    return str(beside.resolve()) if is_file else plan.slo
+    beside = str(plan_file.parent / plan.slo)
+    return str(Path(beside).absolute()) if plan.slo.endswith(".toml") and is_file(beside) else plan.slo
 
 
 def limits_of(plan: LoadPlan, plan_file: Path) -> Limits:

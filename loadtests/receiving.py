@@ -10,17 +10,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bedrock.errors import EnvironmentLacks
+
 logger = logging.getLogger(__name__)
 
+REFUSED = -1
+"""An offset that says: the master's disk takes nothing more, stop sending."""
 MARK = ".disk-mark"
 """A worker that finds it in the run folder, with the job's own text inside, has our disk and writes there itself."""
 _ALLOWED = re.compile(r"[a-z_]{1,40}/[A-Za-z0-9_][A-Za-z0-9_.-]{0,120}\.(parquet|log)")
 
 
 def leave_mark(run_folder: Path) -> str:
-    """Writes the mark and returns its text, which no other run's mark has."""
+    """Writes the mark and returns its text, which no other run's mark has. Raises EnvironmentLacks."""
     text = secrets.token_hex(16)
-    (run_folder / MARK).write_text(text, encoding="ascii")
+    try:
+        (run_folder / MARK).write_text(text, encoding="ascii")
+    except OSError as error:
+        raise EnvironmentLacks(f"the run folder {run_folder} cannot be written: {error.strerror or error}") from None
     return text
 
 
@@ -47,6 +54,8 @@ class Receiver:
         self._folder = run_folder
         self._incoming: dict[str, _Incoming] = {}
         self._whole: dict[str, int] = {}
+        self.problem = ""
+        """Why a file could not be kept, empty while all could."""
 
     @property
     def files(self) -> int:
@@ -72,8 +81,9 @@ class Receiver:
                 with partial.open("wb" if offset == 0 else "ab") as file:
                     file.write(data)
             except OSError as error:
-                logger.error("%s cannot be written: %s", path, error.strerror)
-                return None
+                self.problem = f"{path} cannot be written: {error.strerror or error}"
+                logger.error("%s", self.problem)
+                return {"file": name, "offset": REFUSED}
             known.size += len(data)
             known.sum = zlib.crc32(data, known.sum)
             if piece["last"]:
@@ -81,6 +91,10 @@ class Receiver:
                 if known.sum != piece["sum"]:
                     logger.warning("%s came damaged: asking for it again", name)
                     return {"file": name, "offset": 0}
-                partial.rename(path)
+                try:
+                    partial.rename(path)
+                except OSError as error:
+                    self.problem = f"{path} cannot be written: {error.strerror or error}"
+                    return {"file": name, "offset": REFUSED}
                 self._whole[name] = known.size
         return {"file": name, "offset": known.size}

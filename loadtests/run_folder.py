@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import platform
+from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from bedrock.errors import EnvironmentLacks
+from bedrock.foreign_text import json_text
+from loadtests.other_runs import other_runs, processes
 from loadtests.plan import LoadPlan
 
 MANIFEST_FORMAT = 1
@@ -26,19 +30,24 @@ class SwarmFolder:
         self.is_ours = is_ours
         """Whether nobody but us will judge this run."""
 
-    def close(self, ended_at_s: float, *, interrupted: bool) -> None:
-        """Writes the end of the run and its faults into the manifest, when the manifest is ours."""
+    def close(self, ended_at_s: float, *, interrupted: bool, faults: list[dict[str, Any]]) -> str:
+        """Writes the end of the run and its faults into the manifest, when the manifest is ours.
+
+        Returns why it could not be written, empty when it was.
+        """
         if not self.is_ours:
-            return
-        faults = self.path / "faults.jsonl"
-        lines = faults.read_text(encoding="utf-8").splitlines() if faults.exists() else []
+            return ""
         self._manifest |= {
             "ended_at_s": ended_at_s,
             "interrupted": interrupted,
-            "faults": [json.loads(line) for line in lines],
+            "faults": list(faults),
             "environment_after": _environment(),
         }
-        _save(self.path, self._manifest)
+        try:
+            _save(self.path, self._manifest)
+        except OSError as error:
+            return f"{self.path / 'manifest.json'} cannot be written: {error.strerror or error}"
+        return ""
 
 
 def default_path(started_at_s: float) -> Path:
@@ -100,10 +109,16 @@ def _environment() -> dict[str, Any]:
         "kernel": platform.release(),
         "cores": os.cpu_count(),
         "load_1min": os.getloadavg()[0],
+        "other_runs": [asdict(run) for run in other_runs(processes(), os.getpid())],
     }
 
 
 def _save(path: Path, manifest: dict[str, Any]) -> None:
     partial = path / ".manifest.json.partial"
-    partial.write_text(json.dumps(manifest, indent=1), encoding="utf-8")
-    partial.replace(path / "manifest.json")
+    try:
+        partial.write_text(json_text(manifest, indent=1), encoding="utf-8")
+        partial.replace(path / "manifest.json")
+    except OSError:
+        with contextlib.suppress(OSError):
+            partial.unlink()
+        raise

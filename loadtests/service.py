@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from bedrock.child_process import ChildProcess
+from bedrock.environment_input import secret
 from bedrock.errors import EnvironmentLacks
 from calls.targets.admin_api import TOKEN_VARIABLE, AdminApi
 from calls.targets.own_service import ServiceSettings, start_own_service
@@ -41,7 +41,7 @@ def named_target(url: str) -> Target:
 
     Raises EnvironmentLacks when its admin token is not in the environment, TargetUnreachable when it does not answer.
     """
-    token = os.environ.get(TOKEN_VARIABLE, "")
+    token = secret(TOKEN_VARIABLE)
     if not token:
         raise EnvironmentLacks(
             f"no admin token for {url}: the swarm cannot make its people there",

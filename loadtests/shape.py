@@ -32,6 +32,9 @@ class WholeSwarm(LoadTestShape):
             except RingfenceError as error:
                 self.master.refuse(error)
                 return None
+            except Exception as error:
+                self.master.crashed(error)
+                return None
             Probe.want(probes)
             self._wanted = (users, rate_per_s)
         return self._wanted

@@ -22,6 +22,8 @@ from typing import Any
 import gevent
 from gevent.event import Event
 
+from bedrock.scratch import keep
+
 logger = logging.getLogger(__name__)
 
 PIECE = "ringfence_piece"
@@ -69,7 +71,9 @@ class Shipper:
             waited_s += look_s
         self._greenlet.kill()
         files = [*self._segments(), *self._logs()]
-        if not files:
+        if files:
+            keep(self.folder)
+        else:
             shutil.rmtree(self.folder, ignore_errors=True)
         return files
 
@@ -77,6 +81,14 @@ class Shipper:
         return sum(path.stat().st_size for path in [*self._segments(), *self._logs()]) - self._offset
 
     def _run(self) -> None:
+        try:
+            self._ship_all()
+        except _Refused:
+            logger.error("the master's disk takes no more records: they stay in %s", self.folder)
+        except OSError as error:
+            logger.error("records cannot be read to be sent: %s", error)
+
+    def _ship_all(self) -> None:
         while True:
             stopping = self._stopping.is_set()
             for path in self._segments():
@@ -110,7 +122,14 @@ class Shipper:
             if not self._answered.wait(ANSWER_S) or self._answer is None or self._answer[0] != name:
                 continue
             offset = self._offset = self._answer[1]
+            if offset < 0:
+                self._stopping.set()
+                raise _Refused
             if offset >= len(data) and last:
                 path.unlink(missing_ok=True)
                 self._offset = 0
                 return
+
+
+class _Refused(Exception):
+    """The master cannot keep what we send."""

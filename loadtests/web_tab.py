@@ -7,16 +7,19 @@ from typing import Any
 
 from flask import Response, jsonify, request
 from locust.env import Environment
+from werkzeug.datastructures import ImmutableMultiDict
 
 from bedrock.errors import RingfenceError
 from bedrock.intervals import proportion_bounds
 from calls.record import FUNNEL, Outcome, Stage, Tier
 from loadtests.aggregate import SwarmView, TierTally, percentile, reached
+from loadtests.arguments import START_FIELDS
 from loadtests.calls_page import install_page
 from loadtests.changes import Changes
 from loadtests.master import SwarmMaster
 from loadtests.plan import DEFAULT_PLAN, load_plan
 from loadtests.probe_scores import ProbeScores
+from loadtests.web_guard import AllowedHosts, Guard
 
 KEY = "calls"
 COLUMNS = [
@@ -26,6 +29,9 @@ COLUMNS = [
     {"key": "note", "title": "What it spans"},
 ]
 NOTHING = "-"
+SHOWN_ONLY = "host"
+"""Locust's own field. It shows the target, which only the command line names."""
+LOCK_THE_HOST = b'<script src="./calls/start_form.js"></script></body>'
 _LOAD, _PROBES = Tier.PACKETS.value, Tier.MEDIA.value
 
 
@@ -43,9 +49,14 @@ class CallsTab:
             return
         web_ui.template_args["extended_tabs"] = [{"title": "Calls", "key": KEY}]
         web_ui.template_args["extended_tables"] = [{"key": KEY, "structure": COLUMNS}]
+        options: Any = self._environment.parsed_options
+        hosts = AllowedHosts(options.web_host or "", options.web_allowed_host)
+        web_ui.app.debug = False
+        web_ui.app.wsgi_app = Guard(web_ui.app.wsgi_app, hosts)  # type: ignore[method-assign]
         install_page(self._environment, self._master)
         web_ui.app.after_request(self._add_rows)
-        web_ui.app.before_request(self._refuse_wrong_plan)
+        web_ui.app.after_request(self._lock_the_host)
+        web_ui.app.before_request(self._refuse_wrong_start)
 
     def _add_rows(self, response: Response) -> Response:
         if request.path.endswith("/stats/requests") and response.is_json:
@@ -62,15 +73,31 @@ class CallsTab:
             response.set_data(jsonify(report).get_data())
         return response
 
-    def _refuse_wrong_plan(self) -> Response | None:
+    def _lock_the_host(self, response: Response) -> Response:
+        if response.mimetype == "text/html" and request.endpoint == "locust.index" and not response.direct_passthrough:
+            response.set_data(response.get_data().replace(b"</body>", LOCK_THE_HOST, 1))
+        return response
+
+    def _refuse_wrong_start(self) -> Response | None:
         if request.method != "POST" or not request.path.endswith("/swarm"):
             return None
+        # Locust takes every posted field for an option of its command line, the folder and the target included.
+        foreign = sorted(set(request.form) - START_FIELDS - {SHOWN_ONLY})
+        if foreign:
+            names = ", ".join(f"'{name[:40]}'" for name in foreign[:5])
+            return self._refused(f"The start form has no field {names}: name it on the command line.")
+        request.form = ImmutableMultiDict(
+            [(name, value) for name, value in request.form.items(multi=True) if name != SHOWN_ONLY]
+        )
         try:
             plan = load_plan(request.form.get("plan") or DEFAULT_PLAN)
             Changes.written_in({**vars(self._environment.parsed_options), **request.form}).apply(plan)
         except RingfenceError as error:
-            return jsonify({"success": False, "message": str(error), "host": self._environment.host})
+            return self._refused(str(error))
         return None
+
+    def _refused(self, message: str) -> Response:
+        return jsonify({"success": False, "message": message, "host": self._environment.host})
 
 
 def rows(
@@ -166,7 +193,7 @@ def _generator_row(slot: int, second: dict[str, Any], is_lost: bool) -> dict[str
         )
     own = f"worker {worker['cpu']:.0%}, lags {worker['loop_lag_p99_ms']:.1f} ms" if worker else ""
     note = f"clock {clock['offset_ms']:+.1f} ms, known to {clock['uncertainty_ms']:.1f} ms" if clock else ""
-    return _row(f"Generator {slot}", load, own, f"p99 of the last second; {note}" if note else "p99 of the last second")
+    return _row(f"Worker {slot}", load, own, f"p99 of the last second; {note}" if note else "p99 of the last second")
 
 
 def _row(figure: str, load: str, probes: str, note: str) -> dict[str, str]:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-import gevent
 from locust.env import Environment
 from locust.runners import WorkerRunner
 
+from bedrock import crash
 from bedrock.clock import Clock
 from bedrock.errors import RingfenceError
+from bedrock.exit_codes import ExitCode
 from loadtests import handshake, shipping
+from loadtests.crash_guard import CrashGuard
 from loadtests.job import LOCAL, OPTION, SwarmJob
 from loadtests.place import Place, find_place
 from loadtests.worker_run import WorkerRun
@@ -26,6 +28,8 @@ class SwarmWorker:
         self.environment = environment
         self.clock = clock
         self.run: WorkerRun | None = None
+        self._user_crash_told = False
+        self._guard = CrashGuard(self.crashed)
         options: Any = environment.parsed_options
         # Read now: when a test starts, Locust puts the master's options in the place of ours.
         self._media_address, self._run_folder = options.media_address, options.run_folder
@@ -39,7 +43,7 @@ class SwarmWorker:
             (handshake.TIME_IS, self._on_time),
             (shipping.GOT, self._on_got),
         ):
-            self._runner.register_message(message, listener)
+            self._runner.register_message(message, self._guard.guarded(listener))
 
     @property
     def _runner(self) -> Any:
@@ -62,7 +66,7 @@ class SwarmWorker:
             place = find_place(job, slot, self._media_address, self._run_folder)
         except RingfenceError as error:
             problem = error
-        self.run = WorkerRun(self.environment, self.clock, job, slot, place)
+        self.run = WorkerRun(self.environment, self.clock, job, slot, place, self._guard)
         self.run.start_engine(problem)
 
     def end_now(self) -> None:
@@ -70,6 +74,22 @@ class SwarmWorker:
         if self.run is not None:
             self.run.end(0)
             self.run.close()
+
+    def crashed(self, error: Exception) -> None:
+        """Tells of a crash of ours: the run is INVALID, and this process ends with 70."""
+        if isinstance(error, RingfenceError):  # foreseen, and told of where it was raised: an engine that is gone
+            logger.error("%s", error)
+            return
+        sentence = crash.report("a Locust worker", error)
+        self.environment.process_exit_code = int(ExitCode.CRASHED)
+        fault = {"what": "swarm_worker_crashed", "detail": sentence, "severity": "invalid"}
+        self._runner.send_message(handshake.FAULT, fault)
+
+    def user_crashed(self, error: Exception) -> None:
+        """A task of a Locust user raised; all of them are alike, so the first is told of. For ``user_error``."""
+        if not self._user_crash_told and not isinstance(error, RingfenceError):
+            self._user_crash_told = True
+            self.crashed(error)
 
     # -- what the master says
 
@@ -87,11 +107,11 @@ class SwarmWorker:
 
     def _on_end(self, environment: Environment, msg: Any, **_kwargs: Any) -> None:
         if self.run is not None:
-            gevent.spawn(self.run.end, msg.data["drain_s"])
+            self._guard.spawn(self.run.end, msg.data["drain_s"])
 
     def _on_close(self, environment: Environment, msg: Any, **_kwargs: Any) -> None:
         if self.run is not None:
-            gevent.spawn(self.run.close)
+            self._guard.spawn(self.run.close)
 
     def _on_ack(self, environment: Environment, msg: Any, **_kwargs: Any) -> None:
         if self.run is not None:

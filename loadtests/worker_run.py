@@ -15,12 +15,14 @@ from locust.runners import WorkerRunner
 from bedrock.clock import Clock
 from bedrock.errors import RingfenceError
 from calls.bridge.messages import ListOpened, OpenList
+from calls.errors import SegmentNotWritten
 from calls.record import Tier
 from calls.targets.lists import LookAt
 from loadtests import handshake
 from loadtests.aggregate import Tally
 from loadtests.arrivals import Arrival
 from loadtests.clock_offset import ClockOffset
+from loadtests.crash_guard import CrashGuard
 from loadtests.dispatch import Dispatch
 from loadtests.engine_bridge import CallOrder, EngineBridge
 from loadtests.errors import EngineLost, NobodyLeft
@@ -48,7 +50,9 @@ LAST_LEGS_S = 5.0
 class WorkerRun:
     """One run on one worker."""
 
-    def __init__(self, environment: Environment, clock: Clock, job: SwarmJob, slot: int, place: Place) -> None:
+    def __init__(
+        self, environment: Environment, clock: Clock, job: SwarmJob, slot: int, place: Place, guard: CrashGuard
+    ) -> None:
         self.environment = environment
         self.clock = clock
         self.job = job
@@ -58,10 +62,11 @@ class WorkerRun:
         self.clock_offset = ClockOffset()
         self.shipper = Shipper(place.records, slot, self._send) if place.is_remote else None
         self._place = place
+        self._guard = guard
         self.population: Population = job.population()
         self._dispatch = Dispatch(job, slot, self.population, self.tally, lambda: self.bridge, clock)
         self.presence = self._dispatch.presence
-        self._visits = Visits(self.population, gevent.spawn)
+        self._visits = Visits(self.population, guard.spawn)
         self._bridge: EngineBridge | None = None
         self._people = self.population.of_slot(slot)
         self._probes = self.population.probes_of_slot(slot)
@@ -71,7 +76,7 @@ class WorkerRun:
         self._closed = False
         self._lock = RLock()
         self._silent_rounds = 0
-        self._told_clock = False
+        self._told_clock = self._told_unwritten = False
         self._whereabouts = whereabouts()
         self._health = WorkerHealth(place.records, job.run_id, slot, clock)
         self._greenlets: list[gevent.Greenlet] = []
@@ -100,7 +105,9 @@ class WorkerRun:
         except RingfenceError as error:
             hint = f" ({error.hint})" if error.hint else ""
             self._say_fault("engine_not_started", f"worker {self.slot}: {error}{hint}", "invalid")
-        self._greenlets = [gevent.spawn(self._every_second), gevent.spawn(self._say_presence)]
+        except OSError as error:
+            self._say_fault("engine_not_started", f"worker {self.slot}: {error}", "invalid")
+        self._greenlets = [self._guard.spawn(self._every_second), self._guard.spawn(self._say_presence)]
 
     @property
     def bridge(self) -> EngineBridge:
@@ -192,7 +199,7 @@ class WorkerRun:
     def go(self) -> None:
         """Starts the clock of the load. The master says it once to all workers."""
         if self._dispatch.start_clock():
-            self._greenlets.append(gevent.spawn(self._dispatch.call_openly, self._ending))
+            self._greenlets.append(self._guard.spawn(self._dispatch.call_openly, self._ending))
 
     def hear_others(self, online: bytes, engaged: bytes) -> None:
         """Takes in who is online and busy elsewhere."""
@@ -226,7 +233,7 @@ class WorkerRun:
             except EngineLost as error:
                 if self.tally.engine:
                     self._say_fault("engine_not_closed", f"worker {self.slot}: {error}", "invalid")
-            self._health.close(self.tally)
+            self._close_health()
             self._closed = True
             self._ship_the_rest()
             self._say_statistics()
@@ -237,6 +244,12 @@ class WorkerRun:
             if not said:
                 logger.warning("The master has not acknowledged this worker's final report")
             gevent.killall([one for one in self._greenlets if one is not gevent.getcurrent()], block=False)
+
+    def _close_health(self) -> None:
+        try:
+            self._health.close(self.tally)
+        except (OSError, SegmentNotWritten) as error:
+            logger.error("the last seconds of this worker's health are not written: %s", error)
 
     def _say_statistics(self) -> None:
         """Sends Locust's own last statistics ahead of our final report: at the end of a run it waits for neither."""
@@ -271,7 +284,7 @@ class WorkerRun:
     def _every_second(self) -> None:
         while not self._closed:
             gevent.sleep(1.0)
-            self._health.second(self.tally)
+            self._write_health()
             if self._bridge is not None:
                 self._bridge.check_alive()
             self._say_second()
@@ -283,6 +296,17 @@ class WorkerRun:
                 self.acknowledged.set()
                 self.close()
                 self._runner.quit()
+
+    def _write_health(self) -> None:
+        """A disk or a table of descriptors that is full must not silence this worker: it has to say so."""
+        try:
+            self._health.second(self.tally)
+        except (OSError, SegmentNotWritten) as error:
+            if isinstance(error, SegmentNotWritten) and not error.is_final:
+                logger.error("%s", error)
+            elif not self._told_unwritten:
+                self._told_unwritten = True
+                self._on_trouble("health_not_written", str(error), "invalid", ends_load=True)
 
     def _say_second(self) -> None:
         second = self.tally.take_second()
@@ -306,12 +330,12 @@ class WorkerRun:
                 self._send(handshake.PRESENCE, {"slot": self.slot, "online": known[0], "engaged": known[1]})
             gevent.sleep(PRESENCE_S)
 
-    def _on_trouble(self, what: str, detail: str, severity: str) -> None:
+    def _on_trouble(self, what: str, detail: str, severity: str, ends_load: bool) -> None:
         if what == "engine_lost":
             self.tally.signed_in = 0
             self.tally.engine = {}
             self.presence.sign_out_all()
-        self._say_fault(what, f"worker {self.slot}: {detail}", severity)
+        self._say_fault(what, f"worker {self.slot}: {detail}", severity, ends_load)
 
     def _say_closing(self, step: str, left: int, limit_s: float) -> None:
         self._send(handshake.CLOSING, {"slot": self.slot, "step": step, "left": left, "limit_s": limit_s})
@@ -319,9 +343,10 @@ class WorkerRun:
     def _say_shipping(self, left: int) -> None:
         self._say_closing("shipping records", left, handshake.SHIP_S)
 
-    def _say_fault(self, what: str, detail: str, severity: str) -> None:
+    def _say_fault(self, what: str, detail: str, severity: str, ends_load: bool = False) -> None:
         logger.error("%s: %s", what, detail)
-        self._send(handshake.FAULT, {"slot": self.slot, "what": what, "detail": detail, "severity": severity})
+        fault = {"slot": self.slot, "what": what, "detail": detail, "severity": severity, "ends_load": ends_load}
+        self._send(handshake.FAULT, fault)
 
     def _send(self, message: str, data: dict[str, Any]) -> None:
         self._runner.send_message(message, data)

@@ -12,17 +12,22 @@ import ipaddress
 import itertools
 import json
 import os
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bedrock.errors import EnvironmentLacks
+from bedrock.user_folder import make_ours, user_folder
 from network_profiles.errors import LinkCannotBeBuilt
 
 LINK_RANGE = "10.213.0.0/16"
-CLAIMS_FOLDERS = (Path("/run/ringfence"), Path(tempfile.gettempdir()) / "ringfence")
-"""Where claims are kept: the first of these that can be had."""
+CLAIMS_FOLDERS = (Path("/run/ringfence"),)
+"""Where claims are kept: the first of these that we can have to ourselves, or else the user's own folder.
+
+Only root makes links in the machine's own network, and so claims there. Anybody else is in a network namespace of his
+own, where the same addresses are other addresses. Should two ever claim one in the same network all the same, the
+kernel gives its device to the first of them and the second goes on to the next claim."""
 _INDEXES = 2**14
 _turn = itertools.count(os.getpid() * 61)
 """Each link gets addresses of its own for long, not those of the one before it: late packets and closed connections of
@@ -33,11 +38,15 @@ _FIRST = int(ipaddress.ip_network(LINK_RANGE).network_address)
 def claims_folder() -> Path:
     """Returns the folder of the claims, made when it is missing. Raises LinkCannotBeBuilt when none can be written."""
     for folder in CLAIMS_FOLDERS:
-        with contextlib.suppress(OSError):
-            folder.mkdir(mode=0o700, exist_ok=True)
-            if os.access(folder, os.W_OK):
-                return folder
-    raise LinkCannotBeBuilt("no folder for the claims of addresses", hint=f"make {CLAIMS_FOLDERS[0].parent} writable")
+        if make_ours(folder):
+            return folder
+    try:
+        folder = user_folder() / "claims"
+    except EnvironmentLacks as error:
+        raise LinkCannotBeBuilt("no folder for the claims of addresses", hint=error.hint) from None
+    if make_ours(folder):
+        return folder
+    raise LinkCannotBeBuilt(f"the folder for the claims of addresses, {folder}, is not ours alone", hint="remove it")
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +121,7 @@ def _try_claim(path: Path, index: int, *, create: bool = True) -> Claim | None:
 
 def _facts(path: Path) -> dict[str, Any]:
     with contextlib.suppress(OSError, ValueError):
-        facts = json.loads(path.read_text())
+        facts = json.loads(path.read_text(encoding="utf-8"))
         if isinstance(facts, dict):
             return facts
     return {}

@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from bedrock.child_environment import child_environment
 from network_profiles.backends import choose_backend
 from network_profiles.bench_traffic import read_report
 from network_profiles.catalogue import load_catalogue
@@ -28,7 +29,6 @@ PROFILE_ID = "lte_good"
 SETTLE_S = 5.0
 """How long a packet may be on its way after the last was sent, before it counts as lost."""
 _REPORT_TIMEOUT_S = 30.0
-_PACKAGE_ROOT = Path(__file__).resolve().parent.parent
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +148,7 @@ def _carry(links: Sequence[ShapedLink], lasts_s: float) -> list[dict[str, Any]]:
             input=json.dumps(order).encode() + b"\n",
             capture_output=True,
             check=True,
-            cwd=_PACKAGE_ROOT,
+            env=child_environment(),
             timeout=lasts_s + _REPORT_TIMEOUT_S,
         )
     except subprocess.SubprocessError as error:
@@ -167,15 +167,15 @@ def _errors_ms(direction: Direction, sent: list[list[float]], arrivals: dict[int
 
 def _cpu_s(links: Sequence[ShapedLink]) -> float:
     """CPU seconds of the links' processes so far, to the nanosecond, system time included (Linux ``schedstat``)."""
-    return sum(int(Path(f"/proc/{link.pid}/schedstat").read_text().split()[0]) for link in links) / 1e9
+    return sum(int(Path(f"/proc/{link.pid}/schedstat").read_text(encoding="utf-8").split()[0]) for link in links) / 1e9
 
 
 def _runs_compiled(pid: int) -> bool:
-    return "/network_profiles.link." in Path(f"/proc/{pid}/maps").read_text()
+    return "/network_profiles.link." in Path(f"/proc/{pid}/maps").read_text(encoding="utf-8")
 
 
 def _proportional_mb(pid: int) -> float:
-    for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+    for line in Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="utf-8").splitlines():
         if line.startswith("Pss:"):
             return int(line.split()[1]) / 1000.0
     return 0.0

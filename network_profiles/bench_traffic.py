@@ -20,6 +20,8 @@ import time
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from bedrock import crash
+
 FRAMES_PER_S, FRAME_PACKETS, VIDEO_BYTES = 30.0, 2, 1092
 """VP8 at 500 kbit/s and 640x360, what WebRTC's simulcast table aims at there: the better video call that
 ``network_profiles.feasibility`` weighs. A frame's packets leave at once, as Chromium's pacer lets them (its burst is
@@ -145,4 +147,5 @@ def read_report(text: bytes) -> list[dict[str, Any]]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    with crash.told("network_profiles.bench_traffic"):
+        sys.exit(main())

@@ -53,10 +53,18 @@ class Course:
                     joined.append(stretch)
         return tuple(joined)
 
-    def share_carrying(self, kbit: float) -> float:
-        """Returns the share of the time in which the link's rate is ``kbit`` or more."""
-        carrying_s = sum(one.lasts_s for one in self.stretches if one.shape is not None and carries(one.shape, kbit))
-        return carrying_s / self.length_s
+    def share_carrying(self, kbit: float, *, loss_max_ratio: float = 1.0) -> float:
+        """Returns the share of the time in which the link's rate is ``kbit`` or more, its loss at most as given."""
+        carrying = [one for one in self.stretches if one.shape is not None and carries(one.shape, kbit)]
+        kept = [one for one in carrying if one.shape is not None and one.shape.loss_ratio <= loss_max_ratio]
+        return sum(one.lasts_s for one in kept) / self.length_s
+
+    @property
+    def passing_ratio(self) -> float:
+        """Share of packets that random loss lets through, over the time in service; 0 when there is none."""
+        service = [(one.lasts_s, one.shape.loss_ratio) for one in self.stretches if one.shape is not None]
+        length_s = sum(lasts_s for lasts_s, _ in service)
+        return sum(lasts_s * (1.0 - loss) for lasts_s, loss in service) / length_s if length_s else 0.0
 
 
 def carries(shape: PlainShape, kbit: float) -> bool:

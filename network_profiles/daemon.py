@@ -19,6 +19,7 @@ import sys
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from bedrock.exit_codes import ExitCode
 from network_profiles import interfaces, plain_profile
 from network_profiles.plain_profile import PlainProfile, Side
 
@@ -81,7 +82,7 @@ def serve(build: Callable[[], Daemon]) -> int:
         daemon = build()
     except OSError as error:
         say({"event": "error", "what": str(error), "errno": error.errno})
-        return 1
+        return ExitCode.ENVIRONMENT
     _be_prompt()
     say({"event": "ready"})
     with contextlib.suppress(BrokenPipeError):

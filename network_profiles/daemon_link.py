@@ -18,8 +18,9 @@ import time
 from pathlib import Path
 from typing import Any
 
+from bedrock import crash
 from bedrock.child_process import ChildProcess, spawn
-from bedrock.errors import EnvironmentLacks
+from bedrock.errors import ChildCrashed, EnvironmentLacks
 from network_profiles import inhabitants
 from network_profiles.addresses import Claim
 from network_profiles.compiled import LINKS
@@ -31,7 +32,6 @@ from network_profiles.shaped_link import BackendName
 
 READY_TIMEOUT_S = 20.0
 ANSWER_TIMEOUT_S = 20.0
-_PACKAGE_ROOT = Path(__file__).resolve().parent.parent
 
 
 def missing_for_daemon() -> list[str]:
@@ -65,9 +65,12 @@ def start_daemon(module: str, claim: Claim, profile: NetworkProfile, *, seed: in
     }
     # -S: the daemon needs nothing of site-packages, whose .pth files cost start-up time and memory.
     argv = [sys.executable, "-S", "-m", module, json.dumps(settings), name]
-    child = spawn(f"link {name}", argv, pipe_stdout=True, env={"PYTHONPATH": str(_PACKAGE_ROOT)})
+    child = spawn(f"link {name}", argv, pipe_stdout=True)
     try:
         said = child.wait_ready(READY_TIMEOUT_S)
+    except ChildCrashed:
+        child.stop()
+        raise
     except EnvironmentLacks as error:
         child.stop()
         raise LinkCannotBeBuilt(error.message, hint=error.hint) from None
@@ -142,8 +145,10 @@ class DaemonLink:
                 answer = json.loads(self._read_line(stdout.fileno()))
                 if isinstance(answer, dict):
                     return answer
+        code = self._child.popen.poll()
+        died = "does not answer" if code is None else crash.ending(code, self.pid)
         raise LinkLost(
-            f"the daemon of link {self.device} {'does not answer' if self._child.is_running() else 'is dead'}",
+            f"the daemon of link {self.device} {died}",
             hint="what was measured over this link does not count; run it again",
         )
 

@@ -17,6 +17,10 @@ ALWAYS_RATIO = 0.995
 """Share of the time from which on a format counts as fitting: a drop of half a second in a hundred is a hiccup."""
 MOSTLY_RATIO = 0.95
 """Share of the time in service from which on a format is what calls can count on, where the rate wanders."""
+VOICE_LOSS_MAX_RATIO = 0.2
+"""An engineering choice: of one packet in five, concealment and in-band FEC still make speech that is understood."""
+VIDEO_LOSS_MAX_RATIO = 0.1
+"""From 10 % loss on, congestion control as in WebRTC (draft-ietf-rmcat-gcc, loss-based control) gives up rate."""
 _SETUP_ROUND_TRIPS = 3
 """ICE's check and the two flights of DTLS 1.2, each of which waits for the other side."""
 
@@ -29,6 +33,8 @@ class CallFormat:
     title: str
     media_kbit: float
     packets_per_s: float
+    loss_max_ratio: float
+    """Random loss beyond which it is of no use, however wide the link."""
     source: str
 
     @property
@@ -42,6 +48,7 @@ DEFAULT_VOICE = CallFormat(
     "Opus, 24 kbit/s in 20 ms frames",
     24.0,
     50.0,
+    VOICE_LOSS_MAX_RATIO,
     "20 ms are the default frame of RFC 7587; 24 kbit/s are what WebRTC clients send for speech",
 )
 LOW_VOICE = CallFormat(
@@ -49,6 +56,7 @@ LOW_VOICE = CallFormat(
     "Opus, 12 kbit/s in 60 ms frames",
     12.0,
     1000.0 / 60.0,
+    VOICE_LOSS_MAX_RATIO,
     "60 ms is the longest single frame of Opus (RFC 6716); 12 kbit/s end RFC 7587's range for narrowband speech",
 )
 VIDEO = CallFormat(
@@ -56,6 +64,7 @@ VIDEO = CallFormat(
     "voice and VP8 at 150 kbit/s",
     DEFAULT_VOICE.media_kbit + 150.0,
     DEFAULT_VOICE.packets_per_s + 30.0,
+    VIDEO_LOSS_MAX_RATIO,
     "the least that WebRTC's simulcast table gives 640x360; 15 pictures of two packets a second",
 )
 GOOD_VIDEO = CallFormat(
@@ -63,6 +72,7 @@ GOOD_VIDEO = CallFormat(
     "voice and VP8 at 500 kbit/s",
     DEFAULT_VOICE.media_kbit + 500.0,
     DEFAULT_VOICE.packets_per_s + 60.0,
+    VIDEO_LOSS_MAX_RATIO,
     "what WebRTC's simulcast table aims at for 640x360; 30 pictures of two packets a second",
 )
 FORMATS = (LOW_VOICE, DEFAULT_VOICE, VIDEO, GOOD_VIDEO)
@@ -99,6 +109,8 @@ class Feasibility:
     """No media can flow sooner after the answer: three round trips."""
     fits: tuple[Fit, ...]
     """In the order of ``FORMATS``: the least demanding first."""
+    round_trips_ratio: float
+    """Share of round trips that random loss lets through, outages apart. Each that is lost is tried again."""
     outage_ratio: float
     """Share of the time in which nothing passes, in the direction that has more of it."""
 
@@ -132,9 +144,14 @@ def describe(profile: NetworkProfile, *, seed: int = 1) -> Feasibility:
     down, up = course(numbers, "down", seed=seed), course(numbers, "up", seed=seed)
     on_wire_ms = sum(_on_wire_ms(direction, HEADERS_BYTES) for direction in (profile.down, profile.up))
     rtt_ms = profile.rtt_ms + on_wire_ms
-    fits = tuple(Fit(one, down.share_carrying(one.wire_kbit), up.share_carrying(one.wire_kbit)) for one in FORMATS)
+    fits = tuple(Fit(one, _share(down, one), _share(up, one)) for one in FORMATS)
+    passing = down.passing_ratio * up.passing_ratio
     outage_ratio = max(_outage_ratio(down), _outage_ratio(up))
-    return Feasibility(profile.id, rtt_ms, _SETUP_ROUND_TRIPS * rtt_ms, fits, outage_ratio)
+    return Feasibility(profile.id, rtt_ms, _SETUP_ROUND_TRIPS * rtt_ms, fits, passing, outage_ratio)
+
+
+def _share(one: Course, wanted: CallFormat) -> float:
+    return one.share_carrying(wanted.wire_kbit, loss_max_ratio=wanted.loss_max_ratio)
 
 
 def _outage_ratio(one: Course) -> float:

@@ -43,7 +43,7 @@ def kill(pids: list[int]) -> None:
 
 def _devices(pid: int) -> set[str]:
     try:
-        lines = Path(f"/proc/{pid}/net/dev").read_text().splitlines()[2:]
+        lines = Path(f"/proc/{pid}/net/dev").read_text(encoding="utf-8").splitlines()[2:]
     except OSError:
         return {"unknown"}
     return {line.partition(":")[0].strip() for line in lines}

@@ -48,7 +48,7 @@ def give_address(name: str, address: str) -> None:
     """Gives the device its address in a /30, takes IPv6 away (nothing may bypass the link), and brings it up."""
     no_ipv6 = Path(f"/proc/sys/net/ipv6/conf/{name}/disable_ipv6")
     if no_ipv6.exists():
-        no_ipv6.write_text("1")
+        no_ipv6.write_text("1", encoding="utf-8")
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
         _set(control, _SIOCSIFADDR, name, _socket_address(address))
         _set(control, _SIOCSIFNETMASK, name, _socket_address("255.255.255.252"))
@@ -97,7 +97,7 @@ def forbid_ipv6() -> None:
     for scope in ("all", "default"):
         switch = Path(f"/proc/sys/net/ipv6/conf/{scope}/disable_ipv6")
         if switch.exists():
-            switch.write_text("1")
+            switch.write_text("1", encoding="utf-8")
 
 
 def bring_loopback_up() -> None:

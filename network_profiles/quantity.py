@@ -27,7 +27,21 @@ def between(low: float, high: float, unit: str, *, or_none: bool = False) -> Cal
 RateKbit = Annotated[float | None, BeforeValidator(between(1.0, MAX_RATE_KBIT, "kbit/s (1000 bit/s)", or_none=True))]
 DelayMs = Annotated[float, BeforeValidator(between(0.0, 10_000.0, "ms, one way"))]
 JitterMs = Annotated[float, BeforeValidator(between(0.0, 5_000.0, "ms of standard deviation"))]
-Ratio = Annotated[float, BeforeValidator(between(0.0, 1.0, "(a share: 1 % is 0.01)"))]
+MAX_LOSS_RATIO = 0.99
+
+
+def loss_ratio(value: Any) -> float | None:
+    """Takes a share of lost packets. Who writes 1 or more meant per cent: at 1 nothing at all would pass."""
+    try:
+        return between(0.0, MAX_LOSS_RATIO, "(a share: 1 % is 0.01)")(value)
+    except ValueError as error:
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 1.0 <= value <= 100.0:
+            raise
+        meant = f"for {value:g} % write {value / 100:g}" if value < 100.0 else "for an outage write a phase"
+        raise ValueError(f"{error}; nothing passes at 1: {meant}") from None
+
+
+Ratio = Annotated[float, BeforeValidator(loss_ratio)]
 BurstPackets = Annotated[float, BeforeValidator(between(1.0, 1_000.0, "packets"))]
 QueueMs = Annotated[float, BeforeValidator(between(1.0, 60_000.0, "ms at the link's rate"))]
 Seconds = Annotated[float, BeforeValidator(between(0.001, 86_400.0, "s"))]

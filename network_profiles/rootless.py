@@ -11,12 +11,15 @@ from __future__ import annotations
 
 import ctypes
 import os
-import pwd
-import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
+from bedrock import crash
+from bedrock.child_environment import user_name
+from bedrock.exit_codes import ExitCode
+from bedrock.short_command import run_and_read
 from network_profiles.addresses import claims_folder
 from network_profiles.errors import LinkCannotBeBuilt
 from network_profiles.interfaces import bring_loopback_up
@@ -40,15 +43,15 @@ def enter_if_needed(command: Sequence[str]) -> None:
         sentence = "without root, links cannot be built here: " + "; ".join(missing)
         raise LinkCannotBeBuilt(sentence, hint="run it with sudo", missing=missing)
     path = os.pathsep.join([str(_PACKAGE_ROOT), os.environ.get("PYTHONPATH", "")])
-    inner = [*_UNSHARE, sys.executable, "-m", "network_profiles.rootless", *command]
+    inner = [*_UNSHARE, sys.executable, "-P", "-m", "network_profiles.rootless", *command]
     # Programs name files after their user, and 'root', whom we become, has some that are not ours.
-    os.execvpe(inner[0], inner, {**os.environ, "PYTHONPATH": path, "LOGNAME": _user_name()})
+    os.execvpe(inner[0], inner, {**os.environ, "PYTHONPATH": path, "LOGNAME": user_name()})
 
 
 def inside() -> bool:
     """Whether our root, if we are root, is only that of a user namespace, as it is in a rootless container."""
     try:
-        whole_machine = _UID_MAP.read_text().split() == ["0", "0", "4294967295"]
+        whole_machine = _UID_MAP.read_text(encoding="utf-8").split() == ["0", "0", "4294967295"]
     except OSError:  # a kernel without user namespaces
         return False
     return not whole_machine
@@ -63,7 +66,7 @@ def lacks() -> list[str]:
     """Returns what keeps a user who is not root from having links, a sentence each; empty when nothing."""
     missing = []
     try:
-        tried = subprocess.run([*_UNSHARE, "true"], capture_output=True, text=True, check=False)
+        tried = run_and_read([*_UNSHARE, "true"])
     except FileNotFoundError:
         missing.append("'unshare' is not on this machine (apt-get install util-linux)")
     else:
@@ -80,13 +83,6 @@ def lacks() -> list[str]:
     return missing
 
 
-def _user_name() -> str:
-    try:
-        return pwd.getpwuid(os.geteuid()).pw_name
-    except KeyError:
-        return str(os.geteuid())
-
-
 def main() -> None:
     """Prepares the namespace that we are the first in, and becomes the command named."""
     bring_loopback_up()
@@ -100,13 +96,19 @@ def main() -> None:
 def _hide_claims_of_others() -> None:
     """Our addresses are in nobody else's way: their claims and ours must not meet in one folder."""
     try:
-        folder = claims_folder()  # of the machine, where anybody may be allowed to write
+        folder = claims_folder()
     except LinkCannotBeBuilt as error:
-        raise SystemExit(f"{error.message} ({error.hint})") from None
+        _leave(f"{error.message} ({error.hint})")
     if _LIBC.mount(b"ringfence", os.fsencode(folder), b"tmpfs", 0, b"mode=700") != 0:
         number = ctypes.get_errno()
-        raise SystemExit(f"nothing can be mounted on {folder}: {os.strerror(number)}")
+        _leave(f"nothing can be mounted on {folder}: {os.strerror(number)}")
+
+
+def _leave(sentence: str) -> NoReturn:
+    print(sentence, file=sys.stderr)
+    raise SystemExit(int(ExitCode.ENVIRONMENT))
 
 
 if __name__ == "__main__":
-    main()
+    with crash.told("network_profiles.rootless"):
+        main()

@@ -1,6 +1,7 @@
 """``python -m reference_service``: reads the command line, starts the service, stops it on SIGTERM or SIGINT.
 
-Exit codes: 0 stopped as asked; 2 the command line is wrong; 5 the port is taken or the database cannot be used.
+Exit codes: 0 stopped as asked; 2 the command line is wrong; 5 the port is taken or the database cannot be used;
+70 the service crashed: one sentence on stderr, the traceback in a file beside the database.
 """
 
 from __future__ import annotations
@@ -12,8 +13,11 @@ import ipaddress
 import json
 import os
 import signal
+import sqlite3
 import sys
 import threading
+import time
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -26,6 +30,7 @@ from reference_service.store import StoreUnusable
 
 EXIT_USAGE = 2
 EXIT_ENVIRONMENT = 5
+EXIT_CRASHED = 70
 WEB_ROOT = Path(__file__).parent / "web"
 
 
@@ -40,6 +45,18 @@ def parse(argv: Sequence[str] | None = None) -> Settings:
     parser.add_argument("--degradation", choices=("on", "off"), default="on")
     parser.add_argument("--answer-delay-ms", type=_Whole(0, 600_000), default=0, metavar="MS")
     parser.add_argument("--lose-every-nth-answer", type=_Whole(0, 1_000_000_000), default=0, metavar="N")
+    parser.add_argument(
+        "--token-lifetime-s", type=_Whole(1, 31_536_000), default=43_200, metavar="S",
+        help="a sign-in's token ends after this (default 12 h), and with a new password",
+    )  # fmt: skip
+    parser.add_argument(
+        "--max-waiting", type=_Whole(1, 100_000), default=1024, metavar="N",
+        help="connections open at once on which nobody has signed in; the longest silent one gives way (default 1024)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--silence-s", type=_seconds, default=10.0, metavar="S",
+        help="how long a client may take for its headers, its body or its hello (default 10 s)",
+    )  # fmt: skip
     parser.add_argument("--exit-on-stdin-eof", action="store_true")
     given = parser.parse_args(argv)
     if sentence := binding_problem(given.host, given.link_range):
@@ -54,6 +71,9 @@ def parse(argv: Sequence[str] | None = None) -> Settings:
         answer_delay_ms=given.answer_delay_ms,
         lose_every_nth_answer=given.lose_every_nth_answer,
         admin_token=os.environ.get("RINGFENCE_ADMIN_TOKEN", ""),
+        token_lifetime_s=float(given.token_lifetime_s),
+        max_waiting=given.max_waiting,
+        silence_s=given.silence_s,
         exit_on_stdin_eof=given.exit_on_stdin_eof,
         web_root=WEB_ROOT,
     )
@@ -102,7 +122,10 @@ async def run(settings: Settings) -> int:
     except StoreUnusable as problem:
         return _fail(str(problem))
     try:
-        await service.load()
+        try:
+            await service.load()
+        except sqlite3.Error as problem:
+            return _fail(f"cannot use the database {settings.database}: {problem}")
         runner, listeners = build(service)
         await runner.setup()
         try:
@@ -150,9 +173,27 @@ def _fail(sentence: str) -> int:
     return EXIT_ENVIRONMENT
 
 
+def _crashed(error: Exception, database: Path) -> int:
+    at = time.strftime("%Y-%m-%dT%H%M%S")
+    file = database.absolute().with_name(f"crash-reference_service-{at}-{os.getpid()}.txt")
+    try:
+        file.write_text("".join(traceback.format_exception(error)), encoding="utf-8", errors="backslashreplace")
+        where = f"traceback in {file}"
+    except OSError:
+        traceback.print_exception(error)
+        where = "traceback above"
+    reason = " ".join(f"{type(error).__name__}: {error}".split()).encode("ascii", "backslashreplace").decode()
+    print(f"reference_service crashed: {reason[:300]}; {where}", file=sys.stderr, flush=True)
+    return EXIT_CRASHED
+
+
 def main() -> None:
     """The program."""
-    code = uvloop.run(run(parse()))
+    settings = parse()
+    try:
+        code = uvloop.run(run(settings))
+    except Exception as error:
+        code = _crashed(error, settings.database)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)  # everything is on disk: a second order to stop must not spoil the code
     sys.exit(code)

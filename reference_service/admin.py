@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import hashlib
 import hmac
 import resource
 from collections.abc import Awaitable, Callable
@@ -9,14 +11,18 @@ from typing import Annotated, Any, TypeVar
 
 import msgspec
 from aiohttp import web
+from aiohttp.web_protocol import RequestPayloadError
 
 from reference_service.directory import Person, UnknownPerson
+from reference_service.door import Door
 from reference_service.faults import FaultOrder
 from reference_service.listeners import Listeners, ListenRefused
 from reference_service.pasts import Past
 from reference_service.service import Service, now_ms
-from reference_service.sessions import Sessions
+from reference_service.sessions import CLOSE_BAD_TOKEN, Sessions
 
+SILENCE_S = web.AppKey("silence_s", float)
+LARGEST_ROW = (1 << 63) - 1
 T = TypeVar("T")
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -46,20 +52,40 @@ def problem(status: int, code: str, message: str) -> web.Response:
     return json_response({"error": code, "message": message}, status)
 
 
-async def read_body(request: web.Request, kind: type[T]) -> T:
-    """Returns the request's body. Raises HTTPBadRequest with the first thing wrong."""
+async def read_body(request: web.Request, kind: type[T], at_most_bytes: int | None = None) -> T:
+    """Returns the request's body. Raises an HTTP error with the first thing wrong, or when it comes too slowly."""
+    if at_most_bytes is not None:
+        request = request.clone(client_max_size=at_most_bytes)
+    silence_s = request.config_dict[SILENCE_S]
     try:
-        return msgspec.json.decode(await request.read(), type=kind)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as wrong:
-        body = msgspec.json.encode({"error": "bad_request", "message": str(wrong)})
+        async with asyncio.timeout(silence_s):
+            return msgspec.json.decode(await request.read(), type=kind)
+    except TimeoutError:
+        raise web.HTTPRequestTimeout(
+            body=_wording("too_slow", f"the body did not come within {silence_s:g} s"), content_type="application/json"
+        ) from None
+    except (msgspec.DecodeError, ValueError, RecursionError, RequestPayloadError) as wrong:
+        body = _wording("bad_request", str(wrong) or "the body does not come as its headers say")
         raise web.HTTPBadRequest(body=body, content_type="application/json") from None
+
+
+def _wording(code: str, message: str) -> bytes:
+    return msgspec.json.encode({"error": code, "message": message.encode(errors="replace").decode()})
+
+
+def _same_secret(given: str, wanted: str) -> bool:
+    """Compares in a time that tells neither where two texts differ nor how long the wanted one is."""
+    # aiohttp hands on bytes that are no UTF-8 as lone surrogates.
+    digests = (hashlib.sha256(text.encode(errors="surrogateescape")).digest() for text in (given, wanted))
+    return hmac.compare_digest(*digests)
 
 
 class Admin:
     """Serves ``/admin/*``."""
 
-    def __init__(self, service: Service, sessions: Sessions, listeners: Listeners) -> None:
+    def __init__(self, service: Service, sessions: Sessions, listeners: Listeners, door: Door) -> None:
         self._service = service
+        self._door = door
         self._sessions = sessions
         self._listeners = listeners
 
@@ -82,8 +108,7 @@ class Admin:
             token = self._service.settings.admin_token
             if not token:
                 return problem(403, "admin_closed", "RINGFENCE_ADMIN_TOKEN was not set when the service started")
-            given = request.headers.get("Authorization", "")
-            if not hmac.compare_digest(given.encode(), f"Bearer {token}".encode()):
+            if not _same_secret(request.headers.get("Authorization", ""), f"Bearer {token}"):
                 return problem(401, "bad_admin_token", "send 'Authorization: Bearer TOKEN'")
             return await handler(request)
 
@@ -95,7 +120,10 @@ class Admin:
         if strangers := sorted({past.name for past in seed.pasts} - known):
             return problem(400, "unknown_user", f"a past names {strangers[0]!r}, who has no account")
         try:
-            await self._service.directory.seed(seed.users, seed.follows, seed.close_friends)
+            changed = await self._service.directory.seed(seed.users, seed.follows, seed.close_friends)
+            for name in changed:
+                for device in self._service.presence.of(name):
+                    device.close(CLOSE_BAD_TOKEN, "the password has changed: sign in again")
             await self._service.pasts.seed(seed.pasts, now_ms())
         except UnknownPerson as unknown:
             return problem(400, "unknown_user", str(unknown))
@@ -132,7 +160,12 @@ class Admin:
             after = int(request.query.get("after", "0"))
         except ValueError:
             return problem(400, "bad_request", "limit and after are whole numbers")
-        calls = await self._service.log.page(limit=limit, after=after, call_id=request.query.get("call_id"))
+        if not 0 <= after <= LARGEST_ROW:
+            return problem(400, "bad_request", f"after is between 0 and {LARGEST_ROW}")
+        call_id = request.query.get("call_id")
+        if call_id is not None and not call_id.isascii():
+            call_id = call_id.encode(errors="replace").decode()
+        calls = await self._service.log.page(limit=limit, after=after, call_id=call_id)
         return json_response({"calls": calls, "next": calls[-1]["row"] if len(calls) == limit else None})
 
     async def _end_call(self, request: web.Request) -> web.Response:
@@ -153,6 +186,8 @@ class Admin:
             "users": len(service.directory.users),
             "online": service.presence.users_online,
             "sockets": len(service.presence.everyone()),
+            "waiting": self._door.waiting,
+            "turned_away": self._door.turned_away,
             "active_calls": service.switchboard.active_calls,
             "calls": dict(service.switchboard.counts),
             "messages": service.messaging.sent,
@@ -164,6 +199,8 @@ class Admin:
                 "commits": service.store.commits,
                 "jobs": service.store.jobs,
                 "largest_batch": service.store.largest_batch,
+                "failed": service.store.failed,
+                "problem": service.store.problem,
             },
         }
         return json_response(stats)

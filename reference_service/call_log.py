@@ -22,6 +22,10 @@ _TIME_COLUMN = {
 }
 
 
+class NotStored(sqlite3.Error):
+    """An entry has nothing to belong to, because the disk refused what came before."""
+
+
 def pair_of(one: str, other: str) -> str:
     """Returns the key that both directions of a thread share."""
     return f"{min(one, other)}\n{max(one, other)}"
@@ -132,9 +136,11 @@ class CallLog:
         at_ms = self._now_ms()
 
         def job(db: sqlite3.Connection) -> None:
-            db.execute(
+            closed = db.execute(
                 "UPDATE calls SET ended_at_ms = ?, outcome = ?, ended_by = ? WHERE row = ?", (at_ms, outcome, by, row)
-            )
+            ).rowcount
+            if not closed:
+                raise NotStored("the beginning of this call was not stored")
             _add_event(db, row, at_ms, "ended", by, {"reason": outcome})
 
         return job
@@ -175,7 +181,11 @@ def _with_events(db: sqlite3.Connection, call: dict[str, Any]) -> dict[str, Any]
 def _add_event(
     db: sqlite3.Connection, row: int, at_ms: int, event: str, by: str | None, detail: dict[str, object]
 ) -> None:
-    db.execute("INSERT INTO call_events VALUES (?, ?, ?, ?, ?)", (row, at_ms, event, by, _json(detail)))
+    # Never of a call that was not stored: its row would be another call's after a restart.
+    db.execute(
+        "INSERT INTO call_events SELECT ?1, ?2, ?3, ?4, ?5 WHERE EXISTS (SELECT 1 FROM calls WHERE row = ?1)",
+        (row, at_ms, event, by, _json(detail)),
+    )
 
 
 def _json(detail: dict[str, object]) -> str | None:

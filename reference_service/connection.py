@@ -17,6 +17,8 @@ MAX_UNSENT_BYTES = 4 * 1024 * 1024
 CLOSE_WITHIN_S = 5.0
 """How long a socket that is to be closed may take to drain."""
 
+EVICT_WITHIN_S = 0.2
+
 
 class Connection:
     """A signed-in socket of ``user``. Messages leave in the order of ``send``."""
@@ -65,6 +67,18 @@ class Connection:
             self._closing = (code, reason)
             self._wake.set()
             self._last_resort = asyncio.get_running_loop().call_later(CLOSE_WITHIN_S, self.drop)
+
+    @property
+    def is_closing(self) -> bool:
+        """Says whether the socket is to be closed: nothing that still comes is heard."""
+        return self._closing is not None
+
+    def evict(self, code: int, reason: str) -> None:
+        """Closes without waiting for anybody: in a burst, sockets that linger would be as many as ever."""
+        self.close(code, reason)
+        if self._last_resort is not None:
+            self._last_resort.cancel()
+        self._last_resort = asyncio.get_running_loop().call_later(EVICT_WITHIN_S, self.drop)
 
     def drop(self) -> None:
         """Cuts the TCP connection at once, for a peer that takes nothing any more."""

@@ -12,7 +12,7 @@ from typing import Annotated
 
 import msgspec
 
-from reference_service.accounts import hash_password
+from reference_service.accounts import check_password, hash_password
 from reference_service.protocol import Who
 from reference_service.store import Store
 
@@ -34,7 +34,7 @@ class User:
 class Person(msgspec.Struct, frozen=True):
     """An account to seed."""
 
-    name: Annotated[str, msgspec.Meta(pattern=r"^[\w.@+-]{1,64}$")]
+    name: Annotated[str, msgspec.Meta(pattern=r"^[\w.@+-]{1,64}\Z")]
     display_name: Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
     password: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
     controls: Who = "following"
@@ -74,13 +74,17 @@ class Directory:
 
     async def seed(
         self, people: Sequence[Person], follows: Sequence[tuple[str, str]], close_friends: Sequence[tuple[str, str]]
-    ) -> None:
-        """Adds or overwrites accounts and adds ties; safe to repeat. Raises UnknownPerson and then changes nothing."""
+    ) -> list[str]:
+        """Adds or overwrites accounts and adds ties; safe to repeat. Raises UnknownPerson and then changes nothing.
+
+        Returns whose password changed: their tokens have ended, which those of unchanged passwords have not.
+        """
         ties = [(FOLLOWS, *pair) for pair in follows] + [(CLOSE_FRIENDS, *pair) for pair in close_friends]
         known = self.users.keys() | {person.name for person in people}
         if strangers := sorted({name for _, *pair in ties for name in pair} - known):
             raise UnknownPerson(f"a tie names {strangers[0]!r}, who has no account")
-        hashes = await asyncio.to_thread(lambda: [hash_password(person.password) for person in people])
+        before = {person.name: self.password_hash(person.name) for person in people}
+        hashes = await asyncio.to_thread(lambda: [_hash_of(person, before[person.name]) for person in people])
         users = [User(p.name, p.display_name, hashed, p.controls) for p, hashed in zip(people, hashes, strict=True)]
 
         def job(db: sqlite3.Connection) -> None:
@@ -92,6 +96,12 @@ class Directory:
         self.users.update((user.name, user) for user in users)
         for tie in ties:
             self._tie(*tie)
+        return [user.name for user in users if before[user.name] not in (None, user.password)]
+
+    def password_hash(self, name: str) -> str | None:
+        """The hash of the password of ``name``, None for nobody."""
+        user = self.users.get(name)
+        return user.password if user is not None else None
 
     async def add(self, users: Sequence[User]) -> None:
         """Adds accounts whose passwords are hashed already."""
@@ -106,19 +116,19 @@ class Directory:
 
     async def set_who(self, name: str, who: Who) -> None:
         """From now on ``who`` may call ``name``."""
-        self.users[name].who = who
         await self._store.write(lambda db: _run(db, "UPDATE users SET controls = ? WHERE name = ?", who, name))
+        self.users[name].who = who
 
     async def block(self, name: str, whom: str) -> None:
         """From now on ``whom`` can neither call nor write to ``name``."""
-        self._tie(BLOCKS, name, whom)
         await self._store.write(lambda db: _run(db, "INSERT OR IGNORE INTO ties VALUES (?, ?, ?)", BLOCKS, name, whom))
+        self._tie(BLOCKS, name, whom)
 
     async def unblock(self, name: str, whom: str) -> None:
         """Takes a block back; nothing happens when there is none."""
-        self._out[BLOCKS][name].discard(whom)
         statement = "DELETE FROM ties WHERE kind = ? AND who = ? AND whom = ?"
         await self._store.write(lambda db: _run(db, statement, BLOCKS, name, whom))
+        self._out[BLOCKS][name].discard(whom)
 
     def blocked_by(self, name: str) -> set[str]:
         """Whom ``name`` has blocked."""
@@ -151,6 +161,13 @@ class Directory:
         self._out[kind][who].add(whom)
         if kind == FOLLOWS:
             self._followers[whom].add(who)
+
+
+def _hash_of(person: Person, before: str | None) -> str:
+    """The hash that stands already, when it is of the same password."""
+    if before is not None and check_password(person.password, before):
+        return before
+    return hash_password(person.password)
 
 
 def _run(db: sqlite3.Connection, statement: str, *values: object) -> None:

@@ -17,16 +17,23 @@ GARBAGE = (
 )
 """What a client gets in place of a message, in turn: no JSON, wrong types, wrong fields, far too much."""
 
+SLOWEST_RATE_PER_S = 0.001
+"""One in a quarter of an hour. A rate near nothing makes a time to come again that no number holds."""
+
 
 class FaultOrder(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """``POST /admin/faults``: what is absent stays as it is."""
 
     degradation: bool | None = None
     answer_delay_ms: Annotated[int, msgspec.Meta(ge=0, le=600_000)] | None = None
-    lose_every_nth_answer: Annotated[int, msgspec.Meta(ge=0)] | None = None
+    lose_every_nth_answer: Annotated[int, msgspec.Meta(ge=0, le=1_000_000_000)] | None = None
     rate_limit_per_s: Annotated[float, msgspec.Meta(ge=0, le=1_000_000)] | None = None
     slow_ms: Annotated[int, msgspec.Meta(ge=0, le=600_000)] | None = None
-    garbage_every_nth: Annotated[int, msgspec.Meta(ge=0)] | None = None
+    garbage_every_nth: Annotated[int, msgspec.Meta(ge=0, le=1_000_000_000)] | None = None
+
+    def __post_init__(self) -> None:
+        if self.rate_limit_per_s is not None and 0 < self.rate_limit_per_s < SLOWEST_RATE_PER_S:
+            raise ValueError(f"rate_limit_per_s is 0 (off) or at least {SLOWEST_RATE_PER_S:g}")
 
 
 @dataclass(slots=True)

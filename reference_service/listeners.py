@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import ipaddress
+from collections.abc import Callable
 
-from aiohttp import web
+BACKLOG = 1024
+"""Connections that the kernel keeps for us while we are busy."""
 
 
 class ListenRefused(Exception):
@@ -15,52 +18,54 @@ class ListenRefused(Exception):
 class Listeners:
     """Adds and removes listening sockets on one port."""
 
-    def __init__(self, runner: web.AppRunner, link_range: ipaddress.IPv4Network) -> None:
-        self._runner = runner
+    def __init__(self, make_protocol: Callable[[], asyncio.Protocol], link_range: ipaddress.IPv4Network) -> None:
+        self._make_protocol = make_protocol
         self._link_range = link_range
-        self._links: dict[str, web.TCPSite] = {}
+        self._own: asyncio.Server | None = None
+        self._links: dict[str, asyncio.Server] = {}
         self.port = 0
 
     async def start(self, host: str, port: int) -> None:
         """Listens on ``host``; port 0 takes a free one. Raises OSError."""
-        site = web.TCPSite(self._runner, host, port)
-        await site.start()
-        self.port = int(self._runner.addresses[0][1])
+        self._own = await self._listen(host, port)
+        self.port = int(self._own.sockets[0].getsockname()[1])
 
     async def add(self, address: str) -> str:
         """Listens on ``address`` too, and returns the URL; harmless when it does already. Raises ListenRefused."""
         if not self._is_link(address):
             raise ListenRefused(f"{address} is not inside the link range {self._link_range}")
         if address not in self._links:
-            site = web.TCPSite(self._runner, address, self.port)
             try:
-                await site.start()
+                self._links[address] = await self._listen(address, self.port)
             except OSError as problem:
-                with contextlib.suppress(RuntimeError):
-                    await site.stop()
                 raise ListenRefused(f"cannot listen on {address}:{self.port}: {problem.strerror}") from None
-            self._links[address] = site
         return f"http://{address}:{self.port}"
 
     async def remove(self, address: str) -> bool:
         """Stops listening on ``address``, which may be gone already; says whether it was listened on."""
-        site = self._links.pop(address, None)
-        if site is None:
+        server = self._links.pop(address, None)
+        if server is None:
             return False
         with contextlib.suppress(OSError):
-            await site.stop()
+            server.close()
         return True
 
     async def stop(self) -> None:
         """Takes no new client on any address; open sockets stay."""
-        for site in list(self._runner.sites):
-            with contextlib.suppress(OSError, RuntimeError):
-                await site.stop()
+        servers = [*self._links.values(), *([self._own] if self._own is not None else [])]
+        self._links, self._own = {}, None
+        for server in servers:
+            with contextlib.suppress(OSError):
+                server.close()
 
     @property
     def links(self) -> list[str]:
         """The link addresses listened on."""
         return sorted(self._links)
+
+    async def _listen(self, host: str, port: int) -> asyncio.Server:
+        loop = asyncio.get_running_loop()
+        return await loop.create_server(self._make_protocol, host, port, backlog=BACKLOG)
 
     def _is_link(self, address: str) -> bool:
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import sqlite3
 from collections.abc import Callable
@@ -109,7 +110,8 @@ class Messaging:
         calls = await self._log.between(user, other, from_ms=from_ms, before_ms=before_ms, limit=limit)
         if request.before is None:
             statement = "UPDATE threads SET unread = 0 WHERE owner = ? AND other = ? AND unread > 0"
-            await self._store.write(lambda db: _mark(db, statement, user, other))
+            with contextlib.suppress(sqlite3.Error):  # the thread can be read on a full disk, and stays unread
+                await self._store.write(lambda db: _mark(db, statement, user, other))
         fields = {"with": other, "messages": messages, "calls": calls}
         device.send(encode("thread.messages", ref=request.ref, **fields))
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from reference_service.connection import Connection
 from reference_service.settings import MAX_SOCKETS_PER_USER
 
+CLOSE_TOO_MANY = 4409
+
 
 class Presence:
     """The signed-in sockets of every user."""
@@ -13,11 +15,11 @@ class Presence:
         self._connections: dict[str, list[Connection]] = {}
 
     def add(self, connection: Connection) -> None:
-        """Takes in a socket; the oldest of too many is closed."""
+        """Takes in a socket; the oldest of too many is forgotten at once, and closed."""
         mine = self._connections.setdefault(connection.user, [])
         mine.append(connection)
-        if len(mine) > MAX_SOCKETS_PER_USER:
-            mine[0].close(4409, "too many sockets for one user")
+        while len(mine) > MAX_SOCKETS_PER_USER:
+            mine.pop(0).evict(CLOSE_TOO_MANY, "too many sockets for one user")
 
     def remove(self, connection: Connection) -> None:
         """Forgets a socket that has gone."""

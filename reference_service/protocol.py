@@ -33,7 +33,10 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from reference_service.settings import MAX_SDP_CHARS, MAX_TEXT_CHARS
 
-Ref = Annotated[str, Meta(max_length=128)] | int | None
+Whole = Annotated[int, Meta(ge=-(1 << 63), le=(1 << 63) - 1)]
+"""What 64 bits hold; JSON knows no bound, and SQLite has this one."""
+
+Ref = Annotated[str, Meta(max_length=128)] | Whole | None
 """The client's own mark on a request, echoed in the reply."""
 
 Moment = Annotated[int, Meta(ge=0, le=1 << 62)]
@@ -61,7 +64,7 @@ class Hello(Incoming, frozen=True, tag="hello"):
 class Ping(Incoming, frozen=True, tag="ping"):
     """Asks for a ``pong`` with the same ``n``: the client's own round-trip probe."""
 
-    n: int | float | None = None
+    n: Whole | float | None = None
 
 
 class MessageSend(Incoming, frozen=True, tag="message.send"):
@@ -177,7 +180,7 @@ class Candidate(Struct, frozen=True):
 
     candidate: Annotated[str, Meta(max_length=1024)]
     sdpMid: Annotated[str, Meta(max_length=64)] | None = None
-    sdpMLineIndex: int | None = None
+    sdpMLineIndex: Annotated[int, Meta(ge=0, le=65535)] | None = None
     usernameFragment: Annotated[str, Meta(max_length=256)] | UnsetType | None = UNSET
 
 
@@ -293,20 +296,20 @@ def decode(data: str | bytes) -> AnyMessage:
         return _decoder.decode(data)
     except msgspec.ValidationError as problem:
         raise _explain(data, str(problem)) from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except (msgspec.DecodeError, ValueError, RecursionError):
         raise Rejected("bad_json", "a message must be one JSON object") from None
 
 
 def _explain(data: str | bytes, problem: str) -> Rejected:
     try:
         raw = msgspec.json.decode(data)
-    except (msgspec.DecodeError, RecursionError):  # the first fault found was not the worst
+    except (msgspec.DecodeError, ValueError, RecursionError):  # the first fault found was not the worst
         raw = None
     if not isinstance(raw, dict):
         return Rejected("bad_json", "a message must be one JSON object")
     kind, ref, call_id = raw.get("type"), raw.get("ref"), raw.get("call_id")
     marks: dict[str, Any] = {
-        "ref": ref if isinstance(ref, (str, int)) else None,
+        "ref": ref[:128] if isinstance(ref, str) else ref if isinstance(ref, int) and abs(ref) < 1 << 63 else None,
         "call_id": call_id[:128] if isinstance(call_id, str) else None,
     }
     if kind not in _known_types if isinstance(kind, str) else True:

@@ -61,6 +61,8 @@ class Service:
         for connection in connections:
             connection.close(WSCloseCode.GOING_AWAY, "the service is stopping")
         await asyncio.gather(*(connection.wait_closed(GOODBYE_S) for connection in connections))
+        for connection in connections:
+            connection.drop()  # who has not taken the last words by now would hold up the end
 
     async def close(self) -> None:
         """Commits what is left."""

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-import sys
-import traceback
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -13,7 +11,9 @@ from typing import Any
 from aiohttp import WSMsgType, web
 
 from reference_service.accounts import read_token
+from reference_service.complaints import complain_of_exception
 from reference_service.connection import Connection
+from reference_service.door import Door
 from reference_service.protocol import (
     AnyMessage,
     CallAnswer,
@@ -46,8 +46,8 @@ from reference_service.protocol import (
     encode,
     encode_error,
 )
-from reference_service.service import Service
-from reference_service.settings import HEARTBEAT_S, HELLO_TIMEOUT_S, MAX_FRAME_BYTES, MAX_WELCOME_CONTACTS
+from reference_service.service import Service, now_ms
+from reference_service.settings import HEARTBEAT_S, MAX_FRAME_BYTES, MAX_WELCOME_CONTACTS
 
 CLOSE_BAD_TOKEN = 4401
 CLOSE_NO_HELLO = 4408
@@ -59,7 +59,8 @@ Socket = web.WebSocketResponse[bool]
 class Sessions:
     """Serves ``/ws``."""
 
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: Service, door: Door) -> None:
+        self._door = door
         self.errors: Counter[str] = Counter()
         """Errors told to clients, by code."""
         self._service = service
@@ -99,9 +100,11 @@ class Sessions:
             heartbeat=HEARTBEAT_S, timeout=1.0, max_msg_size=MAX_FRAME_BYTES, autoping=True
         )
         await socket.prepare(request)
+        self._door.awaits_hello(request)
         hello = await self._greet(socket)
         if hello is None:
             return socket
+        self._door.signed_in(request)
         user, client = hello
         if request.transport is None:
             return socket
@@ -121,7 +124,7 @@ class Sessions:
     async def _greet(self, socket: Socket) -> tuple[str, str] | None:
         """Waits for ``hello``; returns (user, client), or None after closing the socket."""
         try:
-            first = await socket.receive(timeout=HELLO_TIMEOUT_S)
+            first = await socket.receive(timeout=self._service.settings.silence_s)
         except TimeoutError:
             await socket.close(code=CLOSE_NO_HELLO, message=b"no hello")
             return None
@@ -132,8 +135,9 @@ class Sessions:
             hello = decode(first.data)
             if not isinstance(hello, Hello):
                 raise Rejected("hello_first", "the first message must be hello")
-            user = read_token(hello.token, self._service.directory.token_key)
-            if user is None or user not in self._service.directory.users:
+            directory = self._service.directory
+            user = read_token(hello.token, directory.password_hash, now_ms() / 1000, directory.token_key)
+            if user is None:
                 raise Rejected("bad_token", "this token is not valid: sign in again")
         except Rejected as refusal:
             self.errors[refusal.code] += 1
@@ -146,6 +150,8 @@ class Sessions:
         async for frame in socket:
             if frame.type not in (WSMsgType.TEXT, WSMsgType.BINARY):
                 return
+            if device.is_closing:
+                continue
             if self._service.faults.slow_ms:
                 await asyncio.sleep(self._service.faults.slow_ms / 1000)
             if not device.takes_one():
@@ -163,13 +169,18 @@ class Sessions:
                     await waiting
             except Rejected as refusal:
                 self._tell(device, refusal)
-            except sqlite3.Error as problem:
-                print(f"a message was not stored: {problem}", file=sys.stderr, flush=True)
+            except sqlite3.Error:  # the store has told the operator
                 self._tell(
-                    device, Rejected("storage", "the service cannot store this now", ref=getattr(message, "ref", None))
+                    device,
+                    Rejected(
+                        "storage",
+                        "the service cannot store or read this now",
+                        ref=getattr(message, "ref", None),
+                        call_id=getattr(message, "call_id", None),
+                    ),
                 )
             except Exception:  # a fault of ours in one message must not cost the person the session
-                traceback.print_exc(file=sys.stderr)
+                complain_of_exception()
                 self._tell(device, Rejected("internal", "the service failed on this message"))
 
     def _tell(self, device: Connection, refusal: Rejected) -> None:

@@ -9,14 +9,13 @@ from pathlib import Path
 RESUME_GRACE_S = 5.0
 """How long a call waits for a lost side to come back with ``call.resume``."""
 
-HELLO_TIMEOUT_S = 10.0
-"""How long a fresh socket may stay silent before it is closed."""
-
 HEARTBEAT_S = 15.0
 """A socket that is silent this long is pinged; one that stays silent for half as long again is dropped."""
 
 MAX_FRAME_BYTES = 128 * 1024
 """Largest WebSocket message; a longer one closes the socket with code 1009."""
+
+MAX_SIGN_IN_BYTES = 4096
 
 MAX_SDP_CHARS = 64 * 1024
 MAX_TEXT_CHARS = 4000
@@ -44,6 +43,12 @@ class Settings:
     lose_every_nth_answer: int
     admin_token: str
     """Empty when the environment names none: the admin API is then closed."""
+    token_lifetime_s: float
+    """After this a sign-in has to be repeated; an open socket stays open."""
+    max_waiting: int
+    """Connections that may be open at once without anybody signed in on them."""
+    silence_s: float
+    """How long a connection may take for a request's headers, for its body, or for ``hello``."""
     exit_on_stdin_eof: bool
     web_root: Path
 

@@ -9,17 +9,19 @@ others run again one by one.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import fcntl
 import os
 import queue
 import sqlite3
-import sys
+import stat
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
+from reference_service.complaints import complain
 from reference_service.schema import SCHEMA
 
 T = TypeVar("T")
@@ -46,17 +48,23 @@ class Store:
         self.commits = 0
         self.jobs = 0
         self.largest_batch = 0
+        self.failed = 0
+        """Jobs whose effect is not on disk."""
+        self.problem = ""
+        """Why nothing can be stored at the moment; empty while all is well."""
         self._loop = asyncio.get_running_loop()
         self._queue: queue.SimpleQueue[_Queued | None] = queue.SimpleQueue()
         self._lock_fd = _take_lock(path)
         try:
+            _keep_private(path)
             self._writing = _connect(path)
             self._writing.executescript(SCHEMA)
             self._reading = _connect(path)
             self._reading.execute("PRAGMA query_only=ON")
-        except sqlite3.Error as problem:
+        except (sqlite3.Error, OSError) as problem:
             os.close(self._lock_fd)
-            raise StoreUnusable(f"cannot use the database {path}: {problem}") from None
+            why = problem.strerror if isinstance(problem, OSError) else problem
+            raise StoreUnusable(f"cannot use the database {path}: {why}") from None
         self._reader = ThreadPoolExecutor(max_workers=1, thread_name_prefix="store-reader")
         self._writer = threading.Thread(target=self._write_batches, name="store-writer")
         self._writer.start()
@@ -68,22 +76,27 @@ class Store:
         return done
 
     def log(self, job: Job[None]) -> asyncio.Future[None]:
-        """Queues ``job`` for a caller who need not look at the future: a failure is told on stderr."""
+        """Queues ``job`` for a caller who need not look at the future."""
         done = self.write(job)
-        done.add_done_callback(_tell_failure)
+        done.add_done_callback(_look_at)
         return done
 
     async def read(self, job: Job[T]) -> T:
         """Runs ``job`` on the reading connection, beside any write."""
-        return await self._loop.run_in_executor(self._reader, job, self._reading)
+        try:
+            return await self._loop.run_in_executor(self._reader, job, self._reading)
+        except sqlite3.Error as problem:
+            complain(f"store: a question could not be answered: {problem}")
+            raise
 
     async def close(self) -> None:
         """Commits what is queued and closes the files."""
         self._queue.put(None)
         await self._loop.run_in_executor(None, self._writer.join)
         self._reader.shutdown(wait=True)
-        self._reading.close()
-        self._writing.close()
+        for connection in (self._reading, self._writing):
+            with contextlib.suppress(sqlite3.Error):  # what was confirmed is in the log beside the file already
+                connection.close()
         os.close(self._lock_fd)
 
     def _write_batches(self) -> None:
@@ -103,7 +116,7 @@ class Store:
                     batch.append(queued)
             if batch:
                 outcomes = self._commit(batch)
-                self._loop.call_soon_threadsafe(_resolve, batch, outcomes)
+                self._loop.call_soon_threadsafe(self._resolve, batch, outcomes)
 
     def _commit(self, batch: list[_Queued]) -> list[Any]:
         """Returns each job's result, or the exception that it failed with."""
@@ -116,26 +129,39 @@ class Store:
             self._writing.execute("COMMIT")
             return outcomes
         except Exception as problem:  # whatever a job raises belongs to its future, never to this thread
-            if self._writing.in_transaction:
-                self._writing.execute("ROLLBACK")
+            with contextlib.suppress(sqlite3.Error):  # a full disk may have rolled it back already
+                if self._writing.in_transaction:
+                    self._writing.execute("ROLLBACK")
             if len(batch) == 1:
                 return [problem]
             return [self._commit([queued])[0] for queued in batch]
 
+    def _resolve(self, batch: list[_Queued], outcomes: list[Any]) -> None:
+        for queued, outcome in zip(batch, outcomes, strict=True):
+            self._note(outcome)
+            if queued.done.done():
+                continue
+            if isinstance(outcome, Exception):
+                queued.done.set_exception(outcome)
+            else:
+                queued.done.set_result(outcome)
 
-def _resolve(batch: list[_Queued], outcomes: list[Any]) -> None:
-    for queued, outcome in zip(batch, outcomes, strict=True):
-        if queued.done.done():
-            continue
-        if isinstance(outcome, Exception):
-            queued.done.set_exception(outcome)
-        else:
-            queued.done.set_result(outcome)
+    def _note(self, outcome: object) -> None:
+        """Tells the operator when storing begins to fail and when it works again, not each time in between."""
+        if isinstance(outcome, sqlite3.Error):
+            self.failed += 1
+            if not self.problem:
+                self.problem = str(outcome)
+                complain(f"store: nothing can be stored: {outcome}. It is refused and not acknowledged until it can.")
+        elif self.problem and not isinstance(outcome, Exception):
+            self.problem = ""
+            complain(f"store: storing works again. Changes refused since the service started: {self.failed}")
 
 
-def _tell_failure(done: asyncio.Future[None]) -> None:
-    if not done.cancelled() and (problem := done.exception()) is not None:
-        print(f"store: a log entry was not written: {problem}", file=sys.stderr, flush=True)
+def _look_at(done: asyncio.Future[None]) -> None:
+    """The store has told of a failure; a future that nobody looks at would be told of once more."""
+    if not done.cancelled():
+        done.exception()
 
 
 def _take_lock(path: Path) -> int:
@@ -151,6 +177,23 @@ def _take_lock(path: Path) -> int:
         os.close(lock_fd)
         raise StoreUnusable(f"the database {path} is in use by another service process") from None
     return lock_fd
+
+
+def _keep_private(path: Path) -> None:
+    """Makes the file when it is not there, for its owner alone, and takes everybody else's rights away.
+
+    SQLite gives the files beside it (``-wal``, ``-shm``) the rights of this one. Raises OSError.
+    """
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK, 0o600)
+    try:
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            raise OSError(0, "it is not a regular file")
+        os.fchmod(handle, 0o600)
+    finally:
+        os.close(handle)
+    for beside in ("-wal", "-shm", "-journal"):
+        with contextlib.suppress(FileNotFoundError):
+            os.chmod(f"{path}{beside}", 0o600)
 
 
 def _connect(path: Path) -> sqlite3.Connection:

@@ -17,7 +17,16 @@ from reference_service.connection import Connection
 from reference_service.directory import Directory
 from reference_service.faults import Faults
 from reference_service.presence import Presence
-from reference_service.protocol import CallAnswer, CallInvite, CallMessage, CallRinging, CallShadow, Rejected, encode
+from reference_service.protocol import (
+    CallAnswer,
+    CallInvite,
+    CallMessage,
+    CallRinging,
+    CallShadow,
+    Rejected,
+    encode,
+    encode_error,
+)
 from reference_service.settings import RESUME_GRACE_S
 
 REMEMBERED_ENDS = 5000
@@ -79,7 +88,7 @@ class Switchboard:
         self._live[call.call_id] = self._engaged[caller.user] = self._engaged[invite.to] = call
         call.timers.append(self._loop.call_later(self._no_answer_s, self.end, call, "no_answer", None))
         caller.calls.add(call.call_id)
-        written.add_done_callback(lambda _: self._acknowledge(call, caller))
+        written.add_done_callback(lambda done: self._acknowledge(call, caller, done))
         for device in self._presence.of(invite.to):
             self._ring(call, device)
         self.counts["invited"] += 1
@@ -96,7 +105,10 @@ class Switchboard:
         devices = len(self._presence.of(shadow.to))
         message = encode("call.ended", call_id=shadow.call_id, reason="shadowed", by=None, devices=devices)
 
-        def routed(_: object) -> None:
+        def routed(written: asyncio.Future[None]) -> None:
+            if written.exception() is not None:
+                self._not_stored(caller, shadow.call_id)
+                return
             self.counts["shadowed"] += 1
             self._remember(shadow.call_id, Ended((caller.user, caller.user), message))
             caller.send(encode("call.trying", call_id=shadow.call_id))
@@ -279,8 +291,17 @@ class Switchboard:
         if code == "busy" and being_called is not None and caller in being_called.ringing_on:
             self._show(being_called, caller)  # the device was busy dialing when it came, and may have passed over it
 
-    def _acknowledge(self, call: Call, device: Connection) -> None:
-        """The call is on disk: the caller hears so, and whatever the callee's side has said since."""
+    def _acknowledge(self, call: Call, device: Connection, written: asyncio.Future[None]) -> None:
+        """The call is on disk: the caller hears so, and whatever the callee's side has said since.
+
+        One that could not be stored ends: the caller is refused, and who rings or has answered hears of the end.
+        """
+        if written.exception() is not None:
+            self._not_stored(device, call.call_id)
+            call.caller.held.clear()
+            device.calls.discard(call.call_id)
+            self.end(call, "peer_lost", None)
+            return
         if call.caller.connection is not None:
             return  # another device of the caller has taken the call over already
         device.send(encode("call.trying", call_id=call.call_id))
@@ -288,6 +309,10 @@ class Switchboard:
             call.caller.bind(device)
         elif call.state is not State.ENDED:
             self._start_grace(call, call.caller)
+
+    def _not_stored(self, caller: Connection, call_id: str) -> None:
+        self.counts["not_stored"] += 1
+        caller.send(encode_error(Rejected("storage", "the service cannot store this call now", call_id=call_id)))
 
     def _ring(self, call: Call, device: Connection) -> None:
         call.ringing_on.append(device)
@@ -326,6 +351,10 @@ class Switchboard:
 
     def _announce_end(self, call: Call) -> None:
         message = self._end_message(call, call.end_reason or "hangup", call.ended_by)
+        if call.written is not None and call.written.exception() is not None:
+            # People must be free for other calls; that the log lacks this end is said, not hidden.
+            fields = {"call_id": call.call_id, "reason": call.end_reason, "by": call.ended_by, "logged": False}
+            message = encode("call.ended", **fields)
         for device in {call.caller.connection, call.callee.connection, *call.ringing_on}:
             if device is not None:
                 device.calls.discard(call.call_id)

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
+import duckdb
+
+from bedrock.foreign_text import clean_all
 from reports.call_view import make_calls, make_seconds
+from reports.errors import ReportNotWritten, RunNotJudged
 from reports.figures import duration_s, matrix_figures, swarm_figures, tiers
 from reports.gate import judge
 from reports.html import render_html
@@ -21,13 +27,14 @@ from reports.summary import Summary, summary_json
 def summarize(run_folder: Path, slo: SloFile) -> Summary:
     """Judges a run folder. Damage in it becomes reasons; the folder itself is not written to.
 
-    Raises RunFolderMissing when there is none, NewerFormat when a newer version wrote it.
+    Raises RunFolderMissing when there is none, NewerFormat when a newer version wrote it, RunNotJudged when the records
+    are damaged in a way that no check foresaw.
     """
-    with RunStore(find_run(run_folder)) as store:
+    with _judgeable(run_folder), RunStore(find_run(run_folder)) as store:
         make_calls(store, slo.limits)
         make_seconds(store)
         judgement = judge(store, slo)
-        return Summary(
+        summary = Summary(
             verdict=judgement.verdict,
             exit_code=int(judgement.verdict.exit_code),
             reasons=list(judgement.reasons),
@@ -39,15 +46,16 @@ def summarize(run_folder: Path, slo: SloFile) -> Summary:
             knee=read_knee(store.folder.path),
             rollout=read_rollout(store.folder.path),
         )
+    return clean_all(summary)
 
 
 def write_all(run_folder: Path, summary: Summary) -> None:
     """Writes ``summary.json``, ``report.html``, ``junit.xml`` and ``summary.md`` into the folder, each whole.
 
-    Raises OSError when the disk refuses.
+    Raises ReportNotWritten when the disk refuses, or a folder has the name of a report.
     """
     folder = find_run(run_folder)
-    with RunStore(folder) as store:
+    with _judgeable(run_folder), RunStore(folder) as store:
         make_calls(store, Limits(**summary.swarm.limits))
         make_seconds(store)
         page = render_html(store, summary)
@@ -57,7 +65,29 @@ def write_all(run_folder: Path, summary: Summary) -> None:
     _write(folder.path / "summary.md", summary_markdown(summary, folder.run_id))
 
 
+@contextlib.contextmanager
+def _judgeable(run_folder: Path) -> Iterator[None]:
+    """Says which run it was when the database cannot answer."""
+    try:
+        yield
+    except duckdb.Error as error:
+        why = (str(error).splitlines() or [""])[0]
+        raise RunNotJudged(
+            f"the records of {run_folder} cannot be judged: {why}",
+            hint="the run says nothing of the product: treat it as INVALID, and run it again",
+        ) from error
+
+
 def _write(path: Path, text: str) -> None:
+    if path.is_dir():
+        raise ReportNotWritten(f"{path} cannot be written: a folder has its name", hint="move that folder away")
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)
+    try:
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise ReportNotWritten(
+            f"{path} cannot be written: {error.strerror or error}", hint="is the disk full, or the folder read-only?"
+        ) from error

@@ -161,7 +161,7 @@ SELECT
 FROM (SELECT * FROM sides WHERE side = 'caller') r
 FULL OUTER JOIN (SELECT * FROM sides WHERE side = 'callee') e USING (call_id)
 LEFT JOIN (
-    SELECT call_id, coalesce(sum(duration_s) FILTER (r_lq < $bad_r), 0) / sum(duration_s) AS bad_ratio
+    SELECT call_id, coalesce(sum(duration_s) FILTER (r_lq < $bad_r), 0) / nullif(sum(duration_s), 0) AS bad_ratio
     FROM windows WHERE r_lq IS NOT NULL AND mos_basis <> 'extrapolated' GROUP BY call_id
 ) heard USING (call_id)
 """

@@ -14,10 +14,14 @@ from typing import Any
 
 import msgspec
 
+from bedrock.foreign_text import clean_all
 from calls.record import Blame
-from reports.run_folder import refuse_newer
+from reports.file_input import Unreadable, decode_json, list_folder, read_file
+from reports.run_folder import is_moment, refuse_newer
 
 CELL_FORMAT = 1
+MOST_ATTEMPTS = 10_000
+"""No run tries a cell so often."""
 DEATHS = frozenset({"browser_died", "link_died"})
 """Reasons of an environment error: what served this attempt alone died in the middle of it."""
 
@@ -116,12 +120,12 @@ def attempt_folder(run_folder: Path, cell: str, attempt: int) -> Path:
 
 
 def write_cell(run_folder: Path, result: CellResult) -> Path:
-    """Writes ``cell.json`` whole and renames it into place. Returns its path."""
+    """Writes ``cell.json`` whole, its text clean, and renames it into place. Returns its path."""
     folder = attempt_folder(run_folder, result.cell, result.attempt)
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "cell.json"
     temporary = folder / f".cell.json.{os.getpid()}"
-    temporary.write_bytes(msgspec.json.format(msgspec.json.encode(result), indent=2))
+    temporary.write_bytes(msgspec.json.format(msgspec.json.encode(clean_all(result)), indent=2))
     temporary.replace(path)
     return path
 
@@ -132,17 +136,43 @@ def read_cells(run_folder: Path) -> CellsRead:
     Raises NewerFormat for a cell that a newer version wrote.
     """
     attempts: dict[str, list[CellResult]] = {}
-    unreadable = []
-    for path in sorted((run_folder / "cells").glob("*/*/cell.json")):
-        try:
-            written = path.read_bytes()
-            refuse_newer(written, CELL_FORMAT, path)
-            result = msgspec.json.decode(written, type=CellResult)
-        except (OSError, msgspec.DecodeError) as error:
-            unreadable.append(f"{path.relative_to(run_folder)}: {error}")
-            continue
-        attempts.setdefault(result.cell, []).append(result)
+    unreadable: list[str] = []
+    for folder in _inside(run_folder / "cells", run_folder, unreadable):
+        for attempt in _inside(folder, run_folder, unreadable):
+            path = attempt / "cell.json"
+            try:
+                result = _read_cell(path)
+            except FileNotFoundError:
+                continue  # an attempt that is under way, or one whose process died: the plan knows the cell
+            except Unreadable as error:
+                unreadable.append(f"{path.relative_to(run_folder)}: {error}")
+                continue
+            attempts.setdefault(result.cell, []).append(result)
     cells = tuple(
         Cell(tuple(sorted(found, key=lambda result: result.attempt))) for _name, found in sorted(attempts.items())
     )
     return CellsRead(cells, tuple(unreadable))
+
+
+def _inside(folder: Path, run_folder: Path, unreadable: list[str]) -> list[Path]:
+    try:
+        return [path for path in list_folder(folder) if not path.name.startswith(".") and path.is_dir()]
+    except (Unreadable, OSError) as error:
+        unreadable.append(f"{folder.relative_to(run_folder)}: {error}")
+        return []
+
+
+def _read_cell(path: Path) -> CellResult:
+    try:
+        written = read_file(path)
+    except NotADirectoryError:
+        raise FileNotFoundError(path) from None
+    refuse_newer(written, CELL_FORMAT, path)
+    result = clean_all(decode_json(written, CellResult))
+    try:
+        attempt_folder(path.parent.parent.parent.parent, result.cell, result.attempt)
+    except ValueError as error:
+        raise Unreadable(f"has a wrong value: {error}") from None
+    if result.attempt > MOST_ATTEMPTS or not is_moment(result.started_at_s) or not is_moment(result.duration_s):
+        raise Unreadable("has a wrong value: an attempt or a time that no run has")
+    return result

@@ -21,7 +21,7 @@ from reports.summary import (
     TierFigures,
     WriterHealth,
 )
-from reports.validity import ENGINES, planned_cells
+from reports.validity import ENGINES, planned_cells, unreadable_files
 
 SWARM = "source = 'swarm'"
 MISSING = "missing"
@@ -65,7 +65,7 @@ def generator_health(store: RunStore, send_late_bound_ms: float) -> GeneratorHea
         starts_dropped=int(dropped),
         lost_halves=int(store.value("SELECT count(*) FILTER (half_lost) FROM calls WHERE source = 'swarm'")),
         segments_read=store.segments.read,
-        segments_unreadable=[*store.segments.unreadable, *store.cells.unreadable],
+        segments_unreadable=unreadable_files(store),
     )
 
 

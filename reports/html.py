@@ -14,8 +14,10 @@ from urllib.parse import quote
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from bedrock.foreign_text import clean_all
 from reports.cells import Cell, CellResult
 from reports.charts.interval import interval
+from reports.file_input import Unreadable, read_file
 from reports.page import funnel, health_charts, swarm_charts
 from reports.quality_view import quality_tables
 from reports.run_folder import RunFolder
@@ -66,6 +68,7 @@ class CellDetails:
 
 def render_html(store: RunStore, summary: Summary) -> str:
     """Returns the page. Needs the tables of call_view.py."""
+    summary = clean_all(summary)
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
         lstrip_blocks=True,
@@ -138,10 +141,8 @@ class _Budget:
     def take(self, path: Path) -> bytes:
         """Returns the file when it fits, nothing otherwise."""
         try:
-            if path.stat().st_size * 4 / 3 > self.left:
-                return b""
-            taken = path.read_bytes()
-        except OSError:
+            taken = read_file(path, self.left * 3 // 4)
+        except (FileNotFoundError, Unreadable):
             return b""
         self.left -= len(taken) * 4 // 3
         return taken
@@ -149,10 +150,12 @@ class _Budget:
 
 def _attempt(run_folder: Path, result: CellResult, budget: _Budget) -> Attempt:
     base = f"cells/{result.cell}/{result.attempt}"
-    files = [(name, quote(f"{base}/{name}")) for name in result.artifacts]
+    # A name that leads out of the attempt's own folder is none that an attempt has written.
+    names = [name for name in result.artifacts if name == Path(name).name and name != ".."]
+    files = [(name, quote(f"{base}/{name}")) for name in names]
     picture = ""
     if result.status != "passed":
-        picture = next(filter(None, (_picture(run_folder / base / name, budget) for name in result.artifacts)), "")
+        picture = next(filter(None, (_picture(run_folder / base / name, budget) for name in names)), "")
     return Attempt(result, _flat(result.shaping), _flat(result.figures), files, picture)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from rich import box
 from rich.console import Console
-from rich.markup import escape
 from rich.padding import Padding
 from rich.rule import Rule as Line
 from rich.table import Table
@@ -23,11 +22,11 @@ def print_quality(summary: Summary, console: Console) -> None:
     for shown in tables:
         table = Table(
             box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="dim", padding=(0, 1),
-            title=escape(shown.title), title_justify="left", title_style="bold",
+            title=Text(shown.title), title_justify="left", title_style="bold",
         )  # fmt: skip
         for place, name in enumerate(shown.columns):
-            table.add_column(name, justify="right" if place else "left", no_wrap=True)
+            table.add_column(Text(name), justify="right" if place else "left", no_wrap=True)
         for row in shown.rows:
-            table.add_row(*map(escape, row))
+            table.add_row(*map(Text, row))
         console.print(Padding(table, (0, 0, 0, 1)))
         console.print(Padding(Text(shown.note, style="dim"), (0, 0, 1, 1)))

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
+import stat
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from bedrock.foreign_text import clean_all
 from reports.errors import NewerFormat, RunFolderMissing
+from reports.file_input import Unreadable, decode_json, read_file
 
 MANIFEST_FORMAT = 1
+PARTS = ("manifest.json", "plan.toml", "calls", "cells", "health", "live")
+"""A folder with none of these is no run."""
+LATEST = "latest"
+"""A link to the newest run beside it. Where the file system has no links: a file with its name."""
+END_OF_TIME_S = 4_102_444_800.0
+"""The year 2100. No clock of a machine that makes calls shows less than 0 or more than this."""
 
 
 class Fault(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,6 +66,8 @@ class RunFolder:
     manifest: Manifest | None
     problems: tuple[str, ...] = field(default=())
     """What is damaged or missing, one sentence each."""
+    faults: tuple[Fault, ...] = field(default=())
+    """Every fault on record, in time order: the manifest's, and those it had not taken in when the run ended."""
 
     @property
     def run_id(self) -> str:
@@ -68,35 +78,39 @@ class RunFolder:
         """What to hand to ``load_slo`` to judge this run as it was meant: its SLO file, else its name."""
         slo = self.manifest.slo if self.manifest else {}
         file = str(slo.get("file") or "")
-        return file if file and Path(file).exists() else str(slo.get("name") or "default")
-
-    @property
-    def faults(self) -> tuple[Fault, ...]:
-        """Every fault on record, in time order: the manifest's, and those it had not taken in when the run ended."""
-        known = list(self.manifest.faults) if self.manifest else []
-        for fault in _noted_faults(self.path / "faults.jsonl"):
-            if (fault.at_s, fault.what) not in {(other.at_s, other.what) for other in known}:
-                known.append(fault)
-        return tuple(sorted(known, key=lambda fault: fault.at_s))
+        return file if file and _is_file(Path(file)) else str(slo.get("name") or "default")
 
 
 def find_run(named: Path) -> RunFolder:
     """Returns the run folder at ``named``, following ``latest`` (``runs`` itself means ``runs/latest``).
 
-    Raises RunFolderMissing when there is no folder, NewerFormat when a newer version wrote it.
+    Raises RunFolderMissing when there is no folder or it is no run, NewerFormat when a newer version wrote it.
     """
     path = _find(named)
-    if not (path / "manifest.json").exists():
-        empty = not any(path.iterdir())
-        return RunFolder(path, None, ("the run folder is empty" if empty else "manifest.json is missing",))
-    return _with_manifest(path)
+    manifest, problems = _read_manifest(path)
+    noted, unread = _noted_faults(path / "faults.jsonl")
+    known = list(manifest.faults) if manifest else []
+    seen = {(fault.at_s, fault.what) for fault in known}
+    known += [fault for fault in noted if (fault.at_s, fault.what) not in seen]
+    faults = sorted((_with_sound_time(fault, manifest) for fault in known), key=lambda fault: fault.at_s)
+    return RunFolder(path, manifest, (*problems, *unread), tuple(faults))
+
+
+def is_run(path: Path) -> bool:
+    """Whether a folder holds anything of a run. Raises OSError when it cannot be looked into."""
+    return any(_exists(path / part) for part in PARTS)
+
+
+def is_moment(at_s: float) -> bool:
+    """Whether ``at_s`` is a Unix time that a clock can show."""
+    return 0 <= at_s <= END_OF_TIME_S
 
 
 def refuse_newer(written: bytes, known_format: int, path: Path) -> None:
     """Raises NewerFormat when the JSON object ``written`` carries a format number above ``known_format``."""
     try:
-        found = msgspec.json.decode(written)
-    except msgspec.DecodeError:
+        found = decode_json(written, object)
+    except Unreadable:
         return
     number = found.get("format") if isinstance(found, dict) else None
     if isinstance(number, int) and number > known_format:
@@ -106,53 +120,124 @@ def refuse_newer(written: bytes, known_format: int, path: Path) -> None:
         )
 
 
-def _noted_faults(file: Path) -> list[Fault]:
-    faults = []
-    if file.exists():
-        for line in file.read_bytes().splitlines():
-            with contextlib.suppress(msgspec.DecodeError):
-                faults.append(msgspec.json.decode(line, type=Fault))
-    return faults
-
-
 def _find(named: Path) -> Path:
-    path = named / "latest" if (named / "latest").is_symlink() else named
-    if path.is_symlink() and not path.exists():
-        raise RunFolderMissing(
-            f"{path} points at {os.readlink(path)}, which is gone", hint="name one of the folders beside it"
-        )
-    if not path.exists():
-        raise RunFolderMissing(f"there is no run folder at {named}", hint="'ringfence run' writes one into runs/")
-    if not path.is_dir():
-        raise RunFolderMissing(f"{named} is a file, not a run folder", hint="name the folder that holds manifest.json")
-    return path.resolve()
+    try:
+        path = _followed(named)
+        if path.is_symlink() and not path.exists():
+            raise RunFolderMissing(
+                f"{path} points at {os.readlink(path)}, which is gone", hint="name one of the folders beside it"
+            )
+        if not _exists(path):
+            raise RunFolderMissing(f"there is no run folder at {named}", hint="'ringfence run' writes one into runs/")
+        if not path.is_dir():
+            raise RunFolderMissing(
+                f"{named} is a file, not a run folder", hint="name the folder that holds manifest.json"
+            )
+        if not is_run(path):
+            raise RunFolderMissing(
+                f"{named} is no run folder: it holds none of {', '.join(PARTS)}",
+                hint="name the folder that holds manifest.json",
+            )
+        return path.resolve()
+    except (OSError, RuntimeError, ValueError) as error:
+        told = (error.strerror if isinstance(error, OSError) else None) or "its links go round in circles"
+        raise RunFolderMissing(f"{named} cannot be read: {told}", hint="name a run folder, e.g. runs/latest") from None
 
 
-def _with_manifest(path: Path) -> RunFolder:
+def _followed(named: Path) -> Path:
+    """The newest run when ``named`` is ``latest``, or the folder of the runs."""
+    path = named
+    if not _exists(named / "manifest.json") and (_exists(named / LATEST) or (named / LATEST).is_symlink()):
+        path = named / LATEST
+    if path.name == LATEST and not path.is_symlink() and _is_file(path):
+        try:
+            beside = read_file(path, 1000).decode("utf-8").strip()
+        except (Unreadable, UnicodeDecodeError):
+            return path
+        if beside and beside == Path(beside).name:
+            return path.with_name(beside)
+    return path
+
+
+def _exists(path: Path) -> bool:
+    """As ``Path.exists``, but what may not be looked at is an error, and a link that leads nowhere is something."""
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return True
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return stat.S_ISREG(path.stat().st_mode)
+    except (OSError, ValueError):
+        return False
+
+
+def _read_manifest(path: Path) -> tuple[Manifest | None, list[str]]:
     file = path / "manifest.json"
     try:
-        written = file.read_bytes()
-    except OSError as error:
-        return RunFolder(path, None, (f"manifest.json cannot be read: {error.strerror}",))
+        written = read_file(file)
+    except FileNotFoundError:
+        return None, ["manifest.json is missing"]
+    except Unreadable as error:
+        return None, [f"manifest.json {error}"]
     refuse_newer(written, MANIFEST_FORMAT, file)
+    problems: list[str] = []
     try:
-        return RunFolder(path, msgspec.json.decode(written, type=Manifest))
-    except msgspec.ValidationError as error:
-        return _salvaged(path, written, error)
-    except msgspec.DecodeError as error:
-        return RunFolder(path, None, (f"manifest.json is torn: {error}",))
+        manifest: Manifest | None = decode_json(written, Manifest)
+    except Unreadable as error:
+        manifest = _salvaged(written)
+        problems.append(f"manifest.json {error}")
+    if manifest is None:
+        return None, problems
+    manifest = clean_all(manifest)
+    for name in ("started_at_s", "ended_at_s"):
+        at_s = getattr(manifest, name)
+        if at_s is not None and not is_moment(at_s):
+            problems.append(f"manifest.json has a wrong value: {name} is {at_s:g}, which no clock shows")
+            manifest = msgspec.structs.replace(manifest, **{name: None})
+    return manifest, problems
 
 
-def _salvaged(path: Path, written: bytes, error: msgspec.ValidationError) -> RunFolder:
-    problem = f"manifest.json has a wrong value: {error}"
-    tables = msgspec.json.decode(written)
+def _salvaged(written: bytes) -> Manifest | None:
+    """What is right in a manifest that is wrong somewhere; None when it is no table at all."""
+    try:
+        tables = decode_json(written, object)
+    except Unreadable:
+        return None
     if not isinstance(tables, dict):
-        return RunFolder(path, None, (problem,))
+        return None
     kept = {}
     for name in Manifest.__struct_fields__:
         if name in tables:
             try:
                 kept[name] = getattr(msgspec.convert({name: tables[name]}, Manifest), name)
-            except msgspec.ValidationError:
+            except (msgspec.ValidationError, RecursionError):
                 continue
-    return RunFolder(path, Manifest(**kept), (problem,))
+    return Manifest(**kept)
+
+
+def _noted_faults(file: Path) -> tuple[list[Fault], list[str]]:
+    """The faults that the run's processes wrote down, and what cannot be read of them."""
+    try:
+        lines = read_file(file).splitlines()
+    except FileNotFoundError:
+        return [], []
+    except Unreadable as error:
+        return [], [f"faults.jsonl {error}"]
+    faults, problems = [], []
+    for number, line in enumerate(lines, 1):
+        try:
+            faults.append(clean_all(decode_json(line, Fault)))
+        except Unreadable as error:
+            problems.append(f"faults.jsonl: line {number} {error}")
+    return faults, problems[:1]
+
+
+def _with_sound_time(fault: Fault, manifest: Manifest | None) -> Fault:
+    """A fault counts whatever its clock said: one that no clock shows is put at the start of the run."""
+    if is_moment(fault.at_s):
+        return fault
+    return msgspec.structs.replace(fault, at_s=(manifest.started_at_s if manifest else None) or 0.0)

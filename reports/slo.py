@@ -17,7 +17,7 @@ The objective's grammar:
 
     objective ::= operator space* number
     operator  ::= ">=" | "<=" | ">" | "<"
-    number    ::= digit+ [ "." digit+ ]
+    number    ::= digit+ [ "." digit+ ]     of at most 9 digits each
 
 A ratio's number lies between 0 and 1; any other has the unit that the metric's name ends in.
 """
@@ -36,7 +36,7 @@ from bedrock.toml_input import Written, check, nearest, read_toml, unknown_name
 from reports.metrics import GENERATIONS, METRICS, NO_ACCESS_LINK, WHERE_KEYS, Better, Kind, Metric
 
 BUILT_IN: Final = Path(__file__).parent / "slo"
-_OBJECTIVE: Final = re.compile(r"(?P<operator>>=|<=|>|<)\s*(?P<number>\d+(\.\d+)?)")
+_OBJECTIVE: Final = re.compile(r"(?P<operator>>=|<=|>|<)\s*(?P<number>[0-9]{1,9}(\.[0-9]{1,9})?)")
 
 _PLAIN_KEYS: Final = frozenset({"source", "generation", "tier"})
 
@@ -47,25 +47,25 @@ WhereValue = str | bool | tuple[str, ...]
 class Limits(Written):
     """What a completed call must keep to."""
 
-    setup_limit_s: float = Field(default=20.0, gt=0)
+    setup_limit_s: float = Field(default=20.0, gt=0, le=600)
     """From the intended start to audio both ways, the ringing time of the person called taken out."""
-    gap_limit_ms: float = Field(default=3000.0, gt=0)
+    gap_limit_ms: float = Field(default=3000.0, gt=0, le=600_000)
     """The longest silence that a completed call may have."""
 
 
 class ValidityBounds(Written):
     """How far the harness itself may stray before its figures are not worth judging. See validity.py."""
 
-    send_late_p99_ms_max: float = Field(default=10.0, gt=0)
+    send_late_p99_ms_max: float = Field(default=10.0, gt=0, le=60_000)
     """For a second of a swarm engine, and for a leg of its own."""
-    matrix_send_late_p99_ms_max: float = Field(default=40.0, gt=0)
+    matrix_send_late_p99_ms_max: float = Field(default=40.0, gt=0, le=60_000)
     """For a second of the device matrix's far end: two frames of 20 ms. It carries one call, and no load figure."""
     send_late_seconds_ratio_max: float = Field(default=0.05, ge=0, le=1)
     """Share of leg-seconds: a second at the peak weighs as many calls as it spoiled."""
     send_late_legs_ratio_max: float = Field(default=0.25, ge=0, le=1)
     """One bad second puts every leg of that second over the bound, so a few of them are forgiven."""
-    datagrams_dropped_max: int = Field(default=0, ge=0)
-    health_gap_s_max: float = Field(default=5.0, gt=0)
+    datagrams_dropped_max: int = Field(default=0, ge=0, le=1_000_000_000)
+    health_gap_s_max: float = Field(default=5.0, gt=0, le=3600)
     lost_halves_ratio_max: float = Field(default=0.01, ge=0, le=1)
     starts_dropped_ratio_max: float = Field(default=0.05, ge=0, le=1)
     environment_error_ratio_max: float = Field(default=0.1, ge=0, le=1)
@@ -73,14 +73,14 @@ class ValidityBounds(Written):
     environment_retry_ratio_max: float = Field(default=0.2, ge=0, le=1)
     """Share of the cells in which the environment failed at least once, a good retry or not: where it fails that often,
     who passed at last may have passed by luck. It also bounds a product that crashes browsers now and then."""
-    environment_retries_forgiven: int = Field(default=1, ge=0)
+    environment_retries_forgiven: int = Field(default=1, ge=0, le=1_000_000_000)
     """So many cells may need another attempt, whatever share of a small matrix they are."""
-    deaths_repaired_max: int = Field(default=0, ge=0)
+    deaths_repaired_max: int = Field(default=0, ge=0, le=1_000_000_000)
     """Browsers and links that may die in the middle of a cell, even when the next attempt passes."""
-    unreadable_segments_max: int = Field(default=0, ge=0)
-    cpu_ratio_max: float = Field(default=0.97, gt=0)
+    unreadable_segments_max: int = Field(default=0, ge=0, le=1_000_000_000)
+    cpu_ratio_max: float = Field(default=0.97, gt=0, le=100)
     """Of one core, for a second of an engine or a Locust worker: each has one thread that does the work."""
-    loop_lag_p99_ms_max: float = Field(default=100.0, gt=0)
+    loop_lag_p99_ms_max: float = Field(default=100.0, gt=0, le=60_000)
     """For a second of a swarm engine."""
     steal_ratio_max: float = Field(default=0.25, gt=0, le=1)
     """Of a second of the whole machine, taken by its hypervisor."""
@@ -98,8 +98,8 @@ class Rule(Written):
     metric: str
     where: dict[str, WhereValue] = Field(default_factory=dict)
     objective: str
-    confidence: float = Field(default=0.95, ge=0.5, lt=1)
-    min_n: int = Field(default=1, ge=1)
+    confidence: float = Field(default=0.95, ge=0.5, le=0.999_999)
+    min_n: int = Field(default=1, ge=1, le=1_000_000_000)
     required: bool = True
 
     @property
@@ -133,7 +133,7 @@ class SloFile(Written):
     """Where it was read from; set by ``load_slo``."""
     limits: Limits = Limits()
     validity: ValidityBounds = ValidityBounds()
-    rule: tuple[Rule, ...] = Field(min_length=1)
+    rule: tuple[Rule, ...] = Field(min_length=1, max_length=500)
 
 
 def built_in_names() -> list[str]:

@@ -7,16 +7,22 @@ decides is whether a capacity was found.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
+from bedrock.foreign_text import clean_all
+from reports.file_input import Unreadable, decode_json, read_file
 from reports.run_folder import RunFolder, refuse_newer
 from reports.staged_result import KNEE_FILE, ROLLOUT_FILE, STAGED_FORMAT, KneeResult, RolloutResult
 from reports.summary import RuleKind, RuleResult, Verdict
 
 T = TypeVar("T", KneeResult, RolloutResult)
+
+LARGEST_NUMBER = 1e15
+"""No count, rate or Unix time of ours comes near to it."""
 
 JUDGED_BY_STEP = frozenset(
     {
@@ -35,13 +41,18 @@ JUDGED_BY_STEP = frozenset(
 
 
 def read_knee(run: Path) -> KneeResult | None:
-    """Returns what ``knee.json`` says, None when there is none or it is torn. Raises NewerFormat."""
-    return _read(run / KNEE_FILE, KneeResult)
+    """Returns what ``knee.json`` says, None when there is none or it is damaged. Raises NewerFormat."""
+    return _whole(run / KNEE_FILE, KneeResult)
 
 
 def read_rollout(run: Path) -> RolloutResult | None:
-    """Returns what ``rollout.json`` says, None when there is none or it is torn. Raises NewerFormat."""
-    return _read(run / ROLLOUT_FILE, RolloutResult)
+    """Returns what ``rollout.json`` says, None when there is none or it is damaged. Raises NewerFormat."""
+    return _whole(run / ROLLOUT_FILE, RolloutResult)
+
+
+def damaged_results(run: Path) -> list[str]:
+    """Returns the results of steps that are there and cannot be read, each with its reason. Raises NewerFormat."""
+    return [*_damage(run / KNEE_FILE, KneeResult), *_damage(run / ROLLOUT_FILE, RolloutResult)]
 
 
 def with_staged(folder: RunFolder, rules: list[RuleResult]) -> list[RuleResult]:
@@ -82,13 +93,35 @@ def _kind(verdict: Verdict) -> RuleKind:
     return RuleKind.TRUST if verdict is Verdict.INVALID else RuleKind.SLO
 
 
-def _read(file: Path, kind: type[T]) -> T | None:
+def _whole(file: Path, kind: type[T]) -> T | None:
     try:
-        written = file.read_bytes()
-    except OSError:
+        return _read(file, kind)
+    except (FileNotFoundError, Unreadable):
         return None
+
+
+def _damage(file: Path, kind: type[T]) -> list[str]:
+    try:
+        _read(file, kind)
+    except FileNotFoundError:
+        return []
+    except Unreadable as error:
+        return [f"{file.name}: {error}"]
+    return []
+
+
+def _read(file: Path, kind: type[T]) -> T:
+    written = read_file(file)
     refuse_newer(written, STAGED_FORMAT, file)
-    try:
-        return msgspec.json.decode(written, type=kind)
-    except msgspec.DecodeError:
-        return None
+    result = decode_json(written, kind)
+    if not all(abs(number) <= LARGEST_NUMBER for number in _numbers(msgspec.to_builtins(result))):
+        raise Unreadable("has a wrong value: a number that no measurement gives")
+    return clean_all(result)
+
+
+def _numbers(value: Any) -> Iterator[float]:
+    if isinstance(value, int | float):
+        yield value
+    elif isinstance(value, dict | list):
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from _numbers(item)

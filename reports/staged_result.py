@@ -97,7 +97,7 @@ class UslFit(msgspec.Struct, frozen=True, kw_only=True):
     def setups_per_s(self, offered_calls: float) -> float:
         """Returns what the law gives for so many calls offered."""
         waiting = self.sigma * (offered_calls - 1) + self.kappa * offered_calls * (offered_calls - 1)
-        return self.gamma * offered_calls / (1 + waiting) if offered_calls > 0 else 0.0
+        return self.gamma * offered_calls / (1 + waiting) if offered_calls > 0 and waiting > -1 else 0.0
 
 
 class MachinesNeeded(msgspec.Struct, frozen=True, kw_only=True):

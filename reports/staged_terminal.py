@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from rich import box
 from rich.console import Console
-from rich.markup import escape
 from rich.padding import Padding
 from rich.rule import Rule as Line
 from rich.table import Table
@@ -26,15 +25,15 @@ def print_staged(summary: Summary, console: Console) -> None:
     for name in ("step", "calls at once", "verdict", "judged", "completed", "set-ups/s", "held"):
         table.add_column(name, justify="left" if name in ("step", "verdict", "held") else "right", no_wrap=True)
     for row in view.rows:
-        mark = f"[{STYLES[row.verdict]}]{row.verdict}[/]"
-        table.add_row(escape(row.name), row.level, mark, row.calls, row.completed, row.setups, row.held)
+        mark = Text(row.verdict, STYLES[row.verdict])
+        table.add_row(Text(row.name), row.level, mark, row.calls, row.completed, row.setups, row.held)
     for name in view.ahead:
-        table.add_row(f"[dim]{escape(name)}[/]", "", "[dim]not reached[/]")
+        table.add_row(Text(name, "dim"), "", Text("not reached", "dim"))
     console.print(Padding(table, (0, 0, 1, 1)))
     console.print(Padding(Text(view.sentence), (0, 0, 0, 1)))
     facts = Table.grid(padding=(0, 2))
     facts.add_column(style="dim", no_wrap=True)
     facts.add_column()
     for name, text in view.facts:
-        facts.add_row(name, escape(text))
+        facts.add_row(Text(name), Text(text))
     console.print(Padding(facts, (1, 0, 1, 1)))

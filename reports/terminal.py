@@ -1,18 +1,21 @@
-"""The summary on a terminal. Width, colour and plainness are the console's business: piped output has no colours."""
+"""The summary on a terminal. Width, colour and plainness are the console's business: piped output has no colours.
+
+What a run recorded is shown as ``Text``, which obeys no markup, after its control characters are gone.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
 from rich import box
-from rich.console import Console, Group, RenderableType
-from rich.markup import escape
+from rich.console import Console, Group, JustifyMethod, RenderableType
 from rich.padding import Padding
 from rich.panel import Panel
 from rich.rule import Rule as Line
 from rich.table import Table
 from rich.text import Text
 
+from bedrock.foreign_text import clean_all
 from reports.cells import CellStatus
 from reports.quality_terminal import print_quality
 from reports.staged_terminal import print_staged
@@ -46,6 +49,7 @@ REASONS = 6
 
 def render(summary: Summary, console: Console) -> None:
     """Prints the whole summary: verdict, rules, swarm, device matrix, generator health."""
+    summary = clean_all(summary)
     console.print(_banner(summary))
     console.print(_rules(summary))
     print_staged(summary, console)
@@ -103,18 +107,18 @@ def _rules(summary: Summary) -> RenderableType:
 
 def _rule_row(rule: RuleResult) -> Iterable[RenderableType]:
     style = STYLES[rule.verdict]
-    name = escape(rule.name) + ("" if rule.required else " [dim](advisory)[/]")
+    name = Text.assemble(rule.name, ("" if rule.required else " (advisory)", "dim"))
     if rule.scope not in {"", "all"}:
-        name += f"\n[dim]{escape(rule.scope)}[/]"
+        name.append(f"\n{rule.scope}", "dim")
     interval = "" if rule.confidence is None or rule.value is None else bounds(rule.low, rule.high, rule.unit)
     short = interval.removesuffix(f" {rule.unit}").removesuffix(" %")
     return (
-        f"[{style}]{MARKS[rule.verdict]}[/]",
+        Text(MARKS[rule.verdict], style),
         name,
-        f"[{style}]{figure(rule.value, rule.unit)}[/]",
-        f"[dim]{short}[/]",
-        rule.objective,
-        f"[dim]{grouped(rule.n) if rule.confidence else ''}[/]",
+        Text(figure(rule.value, rule.unit), style),
+        Text(short, "dim"),
+        Text(rule.objective),
+        Text(grouped(rule.n) if rule.confidence else "", "dim"),
     )
 
 
@@ -123,7 +127,7 @@ def _swarm(swarm: SwarmFigures) -> RenderableType:
     table.columns[0].justify = "left"
     for tier, figures in swarm.by_tier.items():
         table.add_row(
-            tier,
+            Text(tier),
             grouped(figures.calls),
             figure(figures.completion_ratio, "ratio"),
             figure(figures.setup_ms_p50, "ms"),
@@ -164,7 +168,8 @@ def _failures(swarm: SwarmFigures) -> list[RenderableType]:
         return []
     table = _table("failed because", "blame", "calls", "for example", right=("calls",))
     for group in swarm.failures[:6]:
-        table.add_row(escape(group.reason), group.blame, grouped(group.calls), f"[dim]{escape(group.examples[0])}[/]")
+        example = Text(next(iter(group.examples), ""), "dim")
+        table.add_row(Text(group.reason), Text(group.blame), grouped(group.calls), example)
     told: list[RenderableType] = ["", table]
     told += [Text(line, style="yellow") for line in outlier_lines(swarm)]
     return told
@@ -209,8 +214,8 @@ def _grid(matrix: MatrixFigures) -> Table:
     for cell in matrix.grid:
         devices.setdefault(cell.device, []).append(cell)
     for cells in devices.values():
-        label = " [dim](emulated)[/]" if cells[0].emulated else ""
-        row: list[RenderableType] = [escape(cells[0].device_title) + label]
+        label = " (emulated)" if cells[0].emulated else ""
+        row: list[RenderableType] = [Text.assemble(cells[0].device_title, (label, "dim"))]
         for _generation, network in networks:
             row.append(Text(" ").join(_mark(cell) for cell in cells if cell.network == network))
         table.add_row(*row)
@@ -254,8 +259,8 @@ def _health(summary: Summary) -> RenderableType:
     for writer in health.writers:
         late = f"{writer.late_seconds}/{writer.active_seconds}"
         table.add_row(
-            writer.writer,
-            writer.role,
+            Text(writer.writer),
+            Text(writer.role),
             f"{percent(writer.cpu_ratio_mean)} %",
             f"{percent(writer.cpu_ratio_max)} %",
             figure(writer.send_late_p99_ms_median, "ms"),
@@ -272,5 +277,6 @@ def _table(*columns: str, right: bool | tuple[str, ...] = ()) -> Table:
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="dim", padding=(0, 1))
     for name in columns:
         to_right = right is True or (isinstance(right, tuple) and name in right)
-        table.add_column(name, justify="right" if to_right else "left", no_wrap=name not in {"rule", "failed because"})
+        justify: JustifyMethod = "right" if to_right else "left"
+        table.add_column(Text(name), justify=justify, no_wrap=name not in {"rule", "failed because"})
     return table

@@ -14,12 +14,16 @@ from typing import Any
 from reports.cells import DEATHS, CellStatus
 from reports.live import LiveReader
 from reports.machine import busy_cpu, file_descriptors, local_ports, loop_lag, moment, on_host, steal
+from reports.neighbours import neighbours_in_words
 from reports.slo import ValidityBounds
+from reports.staged import damaged_results
 from reports.store import RunStore
 from reports.summary import RuleKind, RuleResult, Verdict
 from reports.validity_check import Check
 from reports.wording import counted, percent
 
+PLANNED = "live/matrix.jsonl"
+"""The matrix says here what it will run."""
 ENGINES = "role IN ('engine', 'matrix_engine')"
 _SKEWED = "(owd_p50_ms < 0 OR owd_negative > 0.01 * packets_received)"
 """More than a stray packet was heard before it was sent."""
@@ -30,14 +34,16 @@ MIN_ACTIVE_SECONDS = 20
 def judge_validity(store: RunStore, bounds: ValidityBounds) -> list[RuleResult]:
     """Returns every validity rule, judged: PASS or INVALID. Needs the table ``calls``."""
     results = []
+    neighbours = neighbours_in_words(store.folder.manifest)
     for name, kind, judge in _RULES:
         check = judge(store, bounds)
+        reason = f"{check.reason}; {neighbours}" if check.reason and neighbours and name in _SPOILT else check.reason
         results.append(
             RuleResult(
                 name=name, verdict=Verdict.INVALID if check.reason else Verdict.PASS, kind=kind, value=check.value,
                 low=check.value, high=check.value, n=check.n, limit=check.limit, unit=check.unit, metric=name,
                 objective=f"<= {check.limit:g}" if check.unit != "ratio" else f"<= {percent(check.limit)} %",
-                reason=check.reason,
+                reason=reason,
             )
         )  # fmt: skip
     return results
@@ -46,10 +52,19 @@ def judge_validity(store: RunStore, bounds: ValidityBounds) -> list[RuleResult]:
 def planned_cells(store: RunStore) -> dict[str, dict[str, Any]]:
     """The cells that the matrix announced, by name; empty when it never came that far."""
     planned: dict[str, dict[str, Any]] = {}
-    for event in LiveReader(store.folder.path / "live" / "matrix.jsonl").read_new():
+    for event in LiveReader(store.folder.path / PLANNED).read_new():
         if event.get("event") == "plan" and isinstance(event.get("cells"), list):
             planned |= {str(cell["cell"]): cell for cell in event["cells"] if isinstance(cell, dict) and "cell" in cell}
     return planned
+
+
+def unreadable_files(store: RunStore) -> list[str]:
+    """Every file of the run that cannot be read, or holds what no run can have written: its name, and why."""
+    live = LiveReader(store.folder.path / PLANNED)
+    live.read_new()
+    planned = [f"{PLANNED}: {live.problem}"] if live.problem else []
+    damaged = damaged_results(store.folder.path)
+    return [*store.segments.unreadable, *store.cells.unreadable, *planned, *damaged]
 
 
 def _send_late_seconds(store: RunStore, bounds: ValidityBounds) -> Check:
@@ -172,7 +187,7 @@ def _clock(store: RunStore, _bounds: ValidityBounds) -> Check:
 
 
 def _segments(store: RunStore, bounds: ValidityBounds) -> Check:
-    unreadable = [*store.segments.unreadable, *store.cells.unreadable]
+    unreadable = unreadable_files(store)
     n = store.segments.read + len(unreadable)
     limit = bounds.unreadable_segments_max
     if len(unreadable) <= limit:
@@ -305,3 +320,7 @@ _RULES: tuple[tuple[str, RuleKind, Callable[[RunStore, ValidityBounds], Check]],
     ("matrix_deaths", RuleKind.EVIDENCE, _matrix_deaths),
     ("starts_dropped", RuleKind.EVIDENCE, _starts_dropped),
 )
+_SPOILT = frozenset({"send_late_seconds", "send_late_legs", "datagrams_dropped", "cpu", "loop_lag"}) | frozenset(
+    {"engine_health_gap", "starts_dropped"}
+)
+"""What another run on the same machine can bring about by taking processor time from this one."""

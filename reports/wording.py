@@ -29,6 +29,8 @@ def percent(ratio: float) -> str:
 
 def grouped(value: float) -> str:
     """A number with as many digits as it deserves, thousands apart."""
+    if not math.isfinite(value):
+        return "n/a" if math.isnan(value) else "unbounded"
     if value == int(value):
         return f"{int(value):,}".replace(",", " ")
     if abs(value) >= 100:
@@ -46,6 +48,8 @@ def bounds(low: float | None, high: float | None, unit: str) -> str:
 
 def clock(seconds: float) -> str:
     """A duration as ``1:23`` or ``1:02:03``."""
+    if not math.isfinite(seconds):
+        return "n/a"
     whole = max(0, round(seconds))
     hours, rest = divmod(whole, 3600)
     return f"{hours}:{rest // 60:02}:{rest % 60:02}" if hours else f"{rest // 60}:{rest % 60:02}"

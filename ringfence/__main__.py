@@ -4,23 +4,33 @@ from __future__ import annotations
 
 import sys
 
-from cyclopts import CycloptsError
-from rich.console import Console
-
-from bedrock.errors import InputError, RingfenceError
-from bedrock.exit_codes import ExitCode
-from ringfence.cli.app import app
+from bedrock import crash
+from bedrock.terminal_stream import outlive_readers
 
 
 def main() -> None:
     """Entry point of the ``ringfence`` script."""
-    sys.exit(run_command(sys.argv[1:]))
+    outlive_readers()
+    with crash.told("ringfence"):
+        code = run_command(sys.argv[1:])
+        sys.stdout.flush()
+    sys.exit(code)
 
 
 def run_command(arguments: list[str]) -> int:
     """Runs one command and returns its exit code. Never raises what a user should not see."""
+    from cyclopts import CycloptsError
+    from rich.console import Console
+
+    from bedrock.environment_input import check_environment
+    from bedrock.errors import InputError, RingfenceError
+    from bedrock.exit_codes import ExitCode
+    from ringfence.cli.app import app
+
     errors = Console(stderr=True, highlight=False, soft_wrap=True)
+    crash.keep_in(None)
     try:
+        check_environment()
         returned = app(arguments, exit_on_error=False, print_error=True, result_action="return_value")
         return int(returned or 0)
     except CycloptsError:
@@ -31,7 +41,7 @@ def run_command(arguments: list[str]) -> int:
             errors.print(f"  {problem}", markup=False)
         return error.exit_code
     except RingfenceError as error:
-        errors.print(f"[bold red]{type(error).__name__}:[/]", end=" ")
+        errors.print("[bold red]error:[/]", end=" ")
         errors.print(error.message, markup=False)
         if error.hint:
             errors.print(f"  {error.hint}", markup=False)
@@ -39,6 +49,11 @@ def run_command(arguments: list[str]) -> int:
     except KeyboardInterrupt:
         errors.print("[yellow]interrupted[/]")
         return ExitCode.INTERRUPTED
+    except Exception as error:
+        crash.report("ringfence", error)
+        return ExitCode.CRASHED
+    finally:
+        crash.keep_in(None)
 
 
 if __name__ == "__main__":

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-import tomllib
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 import device_matrix.plan
 import loadtests.plan
 from bedrock.errors import InputError, Problem
-from bedrock.toml_input import Written, check, find_file, read_toml
+from bedrock.input_file import is_file
+from bedrock.plain_values import DEEPEST, LARGEST_SEED, NotToml, is_plain, parse
+from bedrock.target_url import url_problem
+from bedrock.toml_input import Written, check, find_file, read_toml, value_problems
+from calls.targets.trust import CA_FILE_HINT, CA_FILE_KEY, problem_of
 from device_matrix.plan import MatrixPlan
 from loadtests import reshaping
 from loadtests.plan import ServiceTable, SwarmPlan
 from loadtests.reshaping import LONGEST_SCALE, SHORTEST_SCALE
+from loadtests.shapes.stage import LONGEST_S
 from reports.slo import SloFile, load_slo
 from ringfence.errors import BadOverride
 
@@ -27,8 +31,18 @@ class TargetSection(Written):
     """Which calling service is called."""
 
     kind: Literal["reference"] = "reference"
-    url: str = Field(default="", pattern=r"^(https?://\S+)?$")
+    url: str = Field(default="", max_length=2000)
     """Empty: ringfence starts the reference service itself."""
+    ca_file: str = ""
+    """PEM file with the target's own certificate, or that of its authority; relative to the plan file. Swarm, admin
+    client and browsers trust it besides what the system trusts."""
+
+    @field_validator("url")
+    @classmethod
+    def _is_address(cls, url: str) -> str:
+        if url and (why := url_problem(url)):
+            raise ValueError(why)
+        return url
 
 
 START_S = 12.0
@@ -38,14 +52,14 @@ START_S = 12.0
 class PlanFile(Written):
     """A whole plan file."""
 
-    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")
-    title: str = ""
-    seed: int = Field(default=1, ge=0)
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")
+    title: str = Field(default="", max_length=200)
+    seed: int = Field(default=1, ge=0, le=LARGEST_SEED)
     slo: str = "default"
     """Name of a built-in SLO, or a path relative to the plan file."""
-    max_duration_s: float = Field(default=480, gt=0)
+    max_duration_s: float = Field(default=480, gt=0, le=LONGEST_S)
     """The run is ended, and is INVALID, when it takes longer."""
-    expected_duration_s: float = Field(default=300, gt=0)
+    expected_duration_s: float = Field(default=300, gt=0, le=LONGEST_S)
     """What the screen's "time left" counts down from, unless ``estimated_duration_s`` knows better."""
     target: TargetSection = TargetSection()
     service: ServiceTable = ServiceTable()
@@ -86,10 +100,12 @@ def load_plan(name_or_path: str, overrides: list[str] | None = None) -> Plan:
     """
     path = find_file(name_or_path, built_in_plans(), "plan", option="--plan")
     tables = read_toml(path)
-    for override in overrides or []:
-        _apply(tables, override)
     file = str(path)
     problems: list[Problem] = []
+    for override in overrides or []:
+        problems += _apply(tables, override)
+    if problems:
+        raise InputError(problems)
     written = slo = None
     try:
         written = check(PlanFile, tables, file)
@@ -100,6 +116,13 @@ def load_plan(name_or_path: str, overrides: list[str] | None = None) -> Plan:
         slo = load_slo(tables["slo"])
     except InputError as error:
         problems += [Problem(file, "slo", str(problem)) if not problem.key else problem for problem in error.problems]
+    if written is not None and written.target.ca_file:
+        # Absolute from here on: every process of the run reads a copy of the plan that lies elsewhere.
+        authority = (path.parent / written.target.ca_file).resolve()
+        tables["target"]["ca_file"] = str(authority)
+        written = written.model_copy(update={"target": written.target.model_copy(update={"ca_file": str(authority)})})
+        if wrong := problem_of(authority):
+            problems.append(Problem(file, CA_FILE_KEY, f"{authority} {wrong}", CA_FILE_HINT))
     swarm, matrix = _section(tables, "swarm"), _section(tables, "matrix")
     if swarm is not None:
         problems += loadtests.plan.unknown_names(swarm, file)
@@ -146,25 +169,39 @@ def _section(tables: dict[str, Any], name: str) -> dict[str, Any] | None:
 
 
 def _slo_reference(reference: str, plan_file: Path) -> str:
-    beside = plan_file.parent / reference
-    return str(beside.resolve()) if reference.endswith(".toml") and beside.exists() else reference
+    beside = str(plan_file.parent / reference)
+    return str(Path(beside).absolute()) if reference.endswith(".toml") and is_file(beside) else reference
 
 
-def _apply(tables: dict[str, Any], override: str) -> None:
+def _apply(tables: dict[str, Any], override: str) -> list[Problem]:
+    """Puts one ``--set`` into ``tables``; returns what is wrong with its value."""
     key, separator, text = override.partition("=")
-    if not separator or not key:
+    parts = [part.strip() for part in key.split(".")]
+    if not separator or not all(parts):
         raise BadOverride(
-            f"--set {override}: is not of the form section.key=value", hint="e.g. --set service.degradation=false"
+            f"--set {ascii(override)[1:-1]}: is not of the form section.key=value",
+            hint="e.g. --set service.degradation=false",
         )
-    try:
-        value = tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        value = text
-    *parents, last = key.strip().split(".")
+    named = f"--set {ascii(key.strip())[1:-1]}"
+    if len(parts) > DEEPEST or not is_plain(key) or "\n" in key:
+        raise BadOverride(f"{named[:100]}: is no key of a plan")
+    *parents, last = parts
     table = tables
     for parent in parents:
         inner = table.setdefault(parent, {})
         if not isinstance(inner, dict):
-            raise BadOverride(f"--set {override}: '{parent}' is not a section of the plan")
+            raise BadOverride(f"{named}: '{parent}' is not a section of the plan")
         table = inner
-    table[last] = value
+    table[last] = _value(text)
+    return value_problems(table[last], named)
+
+
+def _value(text: str) -> Any:
+    """What ``text`` is in TOML; itself where it is no TOML: nobody quotes a word on the command line."""
+    try:
+        written = parse(f"value = {text}")
+    except NotToml as error:
+        if "deeper" in str(error) or "beyond" in str(error):
+            raise BadOverride(f"--set: the value {error}") from None
+        return text
+    return written["value"] if set(written) == {"value"} else text

@@ -6,14 +6,13 @@ All of it is in a mount namespace of its own; the machine's device and folders s
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-
-from network_profiles.addresses import CLAIMS_FOLDERS
 
 PACKAGE_ROOT = Path(__file__).resolve().parent.parent
 NOBODY = 65534
@@ -38,13 +37,13 @@ ORDINARY_MACHINE = """
 
 @contextmanager
 def ordinary_scene() -> Iterator[Path]:
-    """A folder that becomes the machine's; removes what the namespaces of its user left of claims."""
-    claims = CLAIMS_FOLDERS[-1]
-    was_there = claims.exists()
+    """A folder that becomes the machine's; removes the folder that its user was given."""
+    theirs = Path("/tmp", f"ringfence-{NOBODY}")
+    was_there = theirs.exists()
     with tempfile.TemporaryDirectory() as folder:
         yield Path(folder)
-    if claims.exists() and not was_there:
-        claims.rmdir()
+    if not was_there:
+        shutil.rmtree(theirs, ignore_errors=True)
 
 
 def as_nobody(

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
+from bedrock import crash
 from calls import compiled
 from calls.bench.orders import serve_orders
 from calls.bench.step import Media, SetUps, Step
@@ -113,12 +114,12 @@ def process_cpu_s() -> float:
 
 def rss_mb() -> float:
     """Returns the resident memory of this process."""
-    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() / 1e6
+    return int(Path("/proc/self/statm").read_text(encoding="utf-8").split()[1]) * resource.getpagesize() / 1e6
 
 
 def core_stolen_s(core: int) -> float:
     """Returns the seconds that the hypervisor took from ``core`` since boot (proc(5), ``steal``)."""
-    for line in Path("/proc/stat").read_text().splitlines():
+    for line in Path("/proc/stat").read_text(encoding="utf-8").splitlines():
         fields = line.split()
         if fields[0] == f"cpu{core}" and len(fields) > 8:
             return int(fields[8]) / os.sysconf("SC_CLK_TCK")
@@ -183,4 +184,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with crash.told("calls.bench.arm"):
+        main()

@@ -5,14 +5,13 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 
 import msgspec
 
 from bedrock.child_process import ChildProcess, spawn
 from bedrock.errors import EnvironmentLacks
+from bedrock.scratch import scratch_folder
 from calls.bench.arm import Order, Reply
 from calls.bench.step import Media, SetUps, Step
 
@@ -57,20 +56,18 @@ def ask(child: ChildProcess, order: bytes, timeout_s: float) -> dict[str, object
     """Returns a child's answer to an order. Raises EnvironmentLacks when it ends or stays silent."""
     stdin = child.popen.stdin
     assert stdin is not None
-    try:
+    with contextlib.suppress(BrokenPipeError):  # it has ended: how, is seen when its answer does not come
         stdin.write(order + b"\n")
         stdin.flush()
-    except BrokenPipeError:
-        raise EnvironmentLacks(f"{child.name} ended", hint=child.last_words()) from None
     return child.wait_ready(timeout_s)
 
 
 @contextlib.contextmanager
 def running_arm(name: str, core: int) -> Iterator[ArmProcess]:
     """Starts the arm ``name`` pinned to ``core``; it is gone at the end, however that comes."""
-    with tempfile.TemporaryDirectory(prefix="ringfence-bench-") as folder:
+    with scratch_folder() as folder:
         argv = [sys.executable, "-m", "calls.bench.arm", "--arm", name, "--core", str(core)]
-        child = spawn(f"the {name} arm", argv, log_path=Path(folder) / "arm.log", pipe_stdout=True)
+        child = spawn(f"the {name} arm", argv, log_path=folder / "arm.log", pipe_stdout=True)
         try:
             ready = child.wait_ready(_READY_S)
             yield ArmProcess(child, bool(ready["compiled"]))

@@ -5,15 +5,14 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 import msgspec
 import psutil
 
 from bedrock.child_process import spawn
+from bedrock.scratch import scratch_folder
 from calls.bench import sipp
 from calls.bench.driver import ask, staying_off
 from calls.bench.machine import Machine, this_machine
@@ -84,10 +83,9 @@ def bench_signaling(
     measured: list[SignalingLevel] = []
     with (
         staying_off(core),
-        tempfile.TemporaryDirectory(prefix="ringfence-bench-") as name,
+        scratch_folder() as folder,
         contextlib.ExitStack() as stack,
     ):
-        folder = Path(name)
         service = start_own_service(folder / "service.db", folder / "service.log")
         stack.callback(service.process.stop)
         _pin(service.process.pid, service_core)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from bedrock import crash
 from calls.bench.orders import serve_orders
 from calls.call_rules import Told
 
@@ -203,4 +204,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with crash.told("calls.bench.signaling_arm"):
+        main()

@@ -11,8 +11,6 @@ import os
 import select
 import shutil
 import socket
-import subprocess
-import tempfile
 import time
 from pathlib import Path
 
@@ -21,6 +19,8 @@ import psutil
 
 from bedrock.child_process import ChildProcess, spawn
 from bedrock.errors import EnvironmentLacks
+from bedrock.scratch import scratch_folder
+from bedrock.short_command import run_and_read
 
 HINT = "apt-get install sip-tester"
 _ADDRESS = "127.0.0.1"
@@ -60,8 +60,7 @@ def run_sipp(calls: int, at_once: int, *, caller_core: int, callee_core: int) ->
     """
     if not is_there():
         raise EnvironmentLacks("SIPp is not on this machine", hint=HINT)
-    with tempfile.TemporaryDirectory(prefix="ringfence-sipp-") as name:
-        folder = Path(name)
+    with scratch_folder() as folder:
         port = _free_port()
         common = ["-i", _ADDRESS, "-nostdin", "-max_retrans", "2"]
         callee = _sipp(folder, "uas", callee_core, ["-sn", "uas", "-p", str(port), *common])
@@ -133,7 +132,7 @@ def _readable(descriptor: int, timeout_s: float) -> bool:
 
 def _read(statistics: Path, seconds: float, cpu_s: float, callee_cpu_s: float) -> SippRun:
     try:
-        with statistics.open(newline="") as file:
+        with statistics.open(encoding="utf-8", newline="") as file:
             last = list(csv.DictReader(file, delimiter=";"))[-1]
         done, failed = int(last["SuccessfulCall(C)"]), int(last["FailedCall(C)"])
         again = int(last.get("Retransmissions(C)") or 0)
@@ -155,5 +154,5 @@ def version() -> str:
     """Returns SIPp's own name for itself, e.g. ``SIPp v3.6.1``; empty when it is missing."""
     if not is_there():
         return ""
-    said = subprocess.run(["sipp", "-v"], capture_output=True, text=True, check=False).stdout
+    said = run_and_read(["sipp", "-v"]).stdout
     return next((line.strip().rstrip(".") for line in said.splitlines() if "SIPp v" in line), "")

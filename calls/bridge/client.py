@@ -13,7 +13,6 @@ import logging
 import os
 import queue
 import sys
-import tempfile
 import threading
 import time
 from collections import deque
@@ -31,6 +30,7 @@ from bedrock.child_process import ChildProcess
 from bedrock.child_process import spawn as spawn_process
 from bedrock.clock import Clock, SystemClock
 from bedrock.errors import EnvironmentLacks
+from bedrock.scratch import ScratchFolder
 from calls.bridge.closing import ENGINE_MARGIN_S, ClosingWatch
 from calls.bridge.messages import (
     PROTOCOL,
@@ -70,7 +70,7 @@ class EngineClient:
     def __init__(
         self,
         child: ChildProcess,
-        ipc: str,
+        folder: ScratchFolder,
         zmq_module: ModuleType,
         on_event: OnEvent | None,
         silent_s: float = SILENT_S,
@@ -81,7 +81,8 @@ class EngineClient:
         """What the engine told unasked, when no ``on_event`` was given: the newest 20,000."""
         self.failure: BridgeError | None = None
         """Why the engine is gone; None while it is there."""
-        self._ipc = ipc
+        self._folder = folder
+        self._ipc = _ipc(folder)
         self._zmq = zmq_module
         self._on_event = on_event
         self._silent_s = silent_s
@@ -117,9 +118,8 @@ class EngineClient:
         before it is given up. ``on_event`` runs on the client's own thread: it must not wait.
         The engine dies with the thread that calls this. Raises EnvironmentLacks when it does not get ready.
         """
-        folder = Path(tempfile.mkdtemp(prefix="ringfence-"))
-        ipc = f"ipc://{folder}/engine.sock"
-        argv = [sys.executable, "-m", "calls.engine", "--ipc", ipc, "--run-folder", str(run_folder)]
+        folder = ScratchFolder()
+        argv = [sys.executable, "-m", "calls.engine", "--ipc", _ipc(folder), "--run-folder", str(run_folder)]
         argv += ["--run-id", run_id, "--writer", writer, "--role", role]
         log_path = log_path or run_folder / "logs" / f"engine-{writer}.log"
         child = spawn_process(f"engine {writer}", argv, log_path=log_path, pipe_stdout=True)
@@ -127,10 +127,10 @@ class EngineClient:
             ready = child.wait_ready(READY_S)
             if ready.get("protocol") != PROTOCOL:
                 raise EnvironmentLacks(f"engine {writer} speaks protocol {ready.get('protocol')}, not {PROTOCOL}")
-            return cls(child, ipc, zmq_module, on_event, silent_s)
+            return cls(child, folder, zmq_module, on_event, silent_s)
         except BaseException:
             child.stop(timeout_s=1.0)
-            _remove(folder)
+            folder.remove()
             raise
 
     @property
@@ -200,7 +200,7 @@ class EngineClient:
         self.child.stop(EXIT_S if timeout_s is None else timeout_s)
         if not closed:
             os.close(self._wake)
-            _remove(Path(self._ipc.removeprefix("ipc://")).parent)
+            self._folder.remove()
 
     def _end_with(self, command: Drain | Shutdown) -> Any:
         self._watch.begin()
@@ -305,8 +305,5 @@ class EngineClient:
                 future.set_exception(self.failure)
 
 
-def _remove(folder: Path) -> None:
-    for path in folder.glob("*"):
-        path.unlink(missing_ok=True)
-    with contextlib.suppress(OSError):
-        folder.rmdir()
+def _ipc(folder: ScratchFolder) -> str:
+    return f"ipc://{folder.path}/engine.sock"

@@ -296,6 +296,10 @@ class EngineTrouble(Event, frozen=True, kw_only=True):
 
     code: str
     message: str
+    loses_data: bool = False
+    """What was measured is missing, so that the run cannot be judged by what is there."""
+    ends_load: bool = False
+    """Nothing more can be measured: to go on would be load for nothing."""
 
 
 class StillClosing(Event, frozen=True, kw_only=True):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from bedrock import crash
 from calls import compiled
 
 if __name__ == "__main__":
-    # Before anything imports the packet path.
-    compiled.use()
-    from calls.engine.program import main
+    with crash.told("calls.engine"):
+        # Before anything imports the packet path.
+        compiled.use()
+        from calls.engine.program import main
 
-    main()
+        main()

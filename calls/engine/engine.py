@@ -65,9 +65,17 @@ class Engine:
         self._recorder = Recorder(
             identity.run_folder,
             identity.writer,
-            lambda code, message: tell(EngineTrouble(code=code, message=message)),
+            lambda code, message, is_over: tell(
+                EngineTrouble(code=code, message=message, loses_data=is_over, ends_load=is_over)
+            ),
         )
-        self._probes = ProbeDesk(identity.run_folder, identity.run_id, identity.writer)
+        loop = asyncio.get_running_loop()
+        self._probes = ProbeDesk(
+            identity.run_folder,
+            identity.run_id,
+            identity.writer,
+            lambda code, message: self._say_from_elsewhere(loop, code, message),
+        )
         self._configured: Context | None = None
         self._people: dict[str, Person] = {}
         self._signing_in: set[str] = set()
@@ -261,6 +269,10 @@ class Engine:
 
     async def _snapshot(self, command: Snapshot) -> PersonSnapshot:
         return snapshot_of(self._person(command.name))
+
+    def _say_from_elsewhere(self, loop: asyncio.AbstractEventLoop, code: str, message: str) -> None:
+        trouble = EngineTrouble(code=code, message=message, loses_data=True)
+        loop.call_soon_threadsafe(self._tell, trouble)
 
     def _leg_finished(self, record: LegRecord) -> None:
         self._tell(LegFinished(leg=record))

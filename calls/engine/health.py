@@ -65,7 +65,7 @@ class CpuMeter:
 
 def rss_mb() -> float:
     """Returns the resident memory of this process in 10**6 bytes."""
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    pages = int(Path("/proc/self/statm").read_text(encoding="utf-8").split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
@@ -75,6 +75,6 @@ def _cpu_s() -> float:
 
 
 def _machine_ticks() -> tuple[int, int]:
-    with Path("/proc/stat").open() as stat:
+    with Path("/proc/stat").open(encoding="utf-8") as stat:
         ticks = [int(field) for field in stat.readline().split()[1:9]]
     return (ticks[7] if len(ticks) > 7 else 0), sum(ticks)

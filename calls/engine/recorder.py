@@ -13,11 +13,18 @@ from calls.errors import SegmentNotWritten
 from calls.record import HealthRow, LegRecord, ListRow, MessageRow, SampleRow, WindowRow
 from calls.segments import SegmentWriter
 
+HOPELESS_AFTER = 3
+"""Failed flushes in a row, one a second, for a reason that might have passed by itself."""
+
 
 class Recorder:
-    """Six segment writers. ``on_trouble`` hears of the first failed flush in a row, then once a minute."""
+    """Six segment writers.
 
-    def __init__(self, run_folder: Path, writer: str, on_trouble: Callable[[str, str], None]) -> None:
+    ``on_trouble`` hears of the first failed flush in a row, and once more when no later one is going to work: then its
+    last argument is True.
+    """
+
+    def __init__(self, run_folder: Path, writer: str, on_trouble: Callable[[str, str, bool], None]) -> None:
         self.calls = SegmentWriter(run_folder / "calls", LegRecord, writer)
         self.messages = SegmentWriter(run_folder / "messages", MessageRow, writer)
         self.lists = SegmentWriter(run_folder / "lists", ListRow, writer)
@@ -35,6 +42,7 @@ class Recorder:
         importlib.import_module("pyarrow.parquet")  # now, not in the first second with calls
         self._on_trouble = on_trouble
         self._failures = 0
+        self._gave_up = False
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="segments")
         self._last: asyncio.Future[None] | None = None
 
@@ -49,9 +57,12 @@ class Recorder:
         problems = await loop.run_in_executor(self._thread, self._flush_all)
         if not problems:
             self._failures = 0
-        elif self._failures % 60 == 0:
-            self._on_trouble("segment_not_written", problems[0])
-        self._failures += bool(problems)
+            return
+        self._failures += 1
+        is_hopeless = self._failures >= HOPELESS_AFTER or any(problem.is_final for problem in problems)
+        if self._failures == 1 or (is_hopeless and not self._gave_up):
+            self._gave_up = self._gave_up or is_hopeless
+            self._on_trouble("segment_not_written", f"{problems[0].message}: {problems[0].hint}", is_hopeless)
 
     def rows_given_up(self) -> int:
         """Returns how many rows were lost to a disk that refused them for too long."""
@@ -64,11 +75,11 @@ class Recorder:
         await self.flush()
         self._thread.shutdown()
 
-    def _flush_all(self) -> list[str]:
+    def _flush_all(self) -> list[SegmentNotWritten]:
         problems = []
         for writer in self._writers:
             try:
                 writer.flush()
             except SegmentNotWritten as error:
-                problems.append(f"{error.message}: {error.hint}")
+                problems.append(error)
         return problems

@@ -22,6 +22,12 @@ from calls.media.srtp import SrtpContext
 
 _PROFILES = sorted(SRTP_PROFILES, key=lambda profile: profile.openssl_profile != b"SRTP_AEAD_AES_128_GCM")
 """128-bit GCM first: the cheapest by measurement where the processor has AES instructions."""
+_CIPHERS = (
+    b"ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-CHACHA20-POLY1305"
+    b":ECDHE-RSA-CHACHA20-POLY1305:ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-AES128-SHA"
+    b":ECDHE-RSA-AES128-SHA:ECDHE-ECDSA-AES256-SHA:ECDHE-RSA-AES256-SHA"
+)
+"""As browsers offer. aiortc's own list has ECDSA alone, and a gateway's certificate is often RSA."""
 _BACKLOG = 64
 
 
@@ -34,6 +40,7 @@ class SharedCertificate(RTCCertificate):
     def _create_ssl_context(self, srtp_profiles: list[SRTPProtectionProfile]) -> SSL.Context:
         if self._context is None:
             self._context = super()._create_ssl_context(srtp_profiles)
+            self._context.set_cipher_list(_CIPHERS)
             # A shared context would remember every session for resumption, which no call does.
             self._context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
         return self._context

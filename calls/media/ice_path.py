@@ -17,10 +17,15 @@ from aioice.candidate import candidate_foundation, candidate_priority
 from aioice.ice import CONSENT_INTERVAL, CandidatePair, StunProtocol
 from aioice.stun import Message, Transaction, TransactionError
 
+from calls.media.ice_candidate import read_candidate
+
 logger = logging.getLogger(__name__)
 
 CONSENT_EXPIRES_S = 30.0
 """RFC 7675, section 5.1."""
+
+MAX_REMOTE_CANDIDATES = 64
+"""Each is checked, and the list is sorted anew with each: a far end that names thousands would stall the loop."""
 
 Send = Callable[[bytes, tuple[str, int]], None]
 
@@ -110,16 +115,13 @@ class IcePath(aioice.Connection):
 
     async def add_remote_sdp(self, candidate_sdp: str) -> bool:
         """Takes a remote candidate; returns whether it is of use (UDP, a numeric address of our family)."""
-        try:
-            candidate = aioice.Candidate.from_sdp(candidate_sdp)
-            version = ipaddress.ip_address(candidate.host).version
-        except (ValueError, AssertionError, IndexError):
-            # Names (mDNS) are not resolved: the far end's checks reveal its address without asking the network.
+        candidate = read_candidate(candidate_sdp)
+        if candidate is None:
             return False
         ours = ipaddress.ip_address(self._protocol.local_candidate.host).version
-        if candidate.transport.lower() != "udp" or version != ours or candidate.component != 1:
+        if ipaddress.ip_address(candidate.host).version != ours:
             return False
-        if not self._remote_candidates_end:
+        if not self._remote_candidates_end and len(self._remote_candidates) < MAX_REMOTE_CANDIDATES:
             await self.add_remote_candidate(candidate)
         return True
 

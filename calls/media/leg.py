@@ -290,11 +290,12 @@ class Leg:
             await self.transport.ice.end_remote_candidates()
 
     def _answer(self, remote: sdp.Description) -> str:
-        agreed = {plan.mid: plan for plan in (self._audio, self._video) if plan is not None}
-        sections = [
-            self._local(agreed[section.mid]) if section.port and section.mid in agreed else section
-            for section in remote.sections
-        ]
+        agreed = [(remote.section(plan.kind), plan) for plan in (self._audio, self._video) if plan is not None]
+        sections: list[sdp_write.LocalStream | sdp.Section] = []
+        for section in remote.sections:
+            # By the section itself: a mid may be missing, or stand twice.
+            plan = next((plan for taken, plan in agreed if taken is section), None)
+            sections.append(section if plan is None else self._local(plan))
         return self._write(sections, "passive" if self._dtls_role == "server" else "active")
 
     def _local(self, plan: StreamPlan) -> sdp_write.LocalStream:

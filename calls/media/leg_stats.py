@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from calls.media.interface import AudioWindow, LiveStats, MediaEvent, MediaStats
-from calls.media.live_voice import live_voice
+from calls.media.live_voice import LIVE, live_voice
 from calls.media.recording import HeardAudio
 from calls.media.rtp_header import ABS_UNITS_A_SECOND
 from calls.media.windows import LOOK_AHEAD_MS
@@ -148,8 +148,9 @@ def _knows_the_voice(leg: Leg) -> bool:
 
 def _heard_audio(leg: Leg) -> HeardAudio | None:
     segment = leg.streams.probe.recording.finish() if leg.streams.probe is not None else None
-    if segment is None or not _knows_the_voice(leg):
+    if segment is None or not leg.peer_voice.startswith(LIVE):
         return None
+    # A probe's voice that is not ours is kept, too: its row says that nobody here knows it.
     return HeardAudio(*segment, leg.peer_voice, leg.peer_clock == leg.process.clock_id)
 
 

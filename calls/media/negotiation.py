@@ -13,6 +13,8 @@ VP8 = "vp8"
 _EXTENSIONS = (ABS_SEND_TIME, MID)
 _OFFERED = {ABS_SEND_TIME: 2, TRANSPORT_CC: 3, MID: 4}
 _LONGEST_ID = 14
+_LONGEST_BITRATE = 9
+"""Digits; Python refuses to read some thousands of them."""
 _SENDS = ("sendrecv", "sendonly")
 _RECEIVES = ("sendrecv", "recvonly")
 
@@ -82,7 +84,8 @@ def wishes(description: Description) -> Wishes:
         return Wishes(None, None)
     asked = codec.parameters.get("maxaveragebitrate", "")
     ptime_ms = section.ptime_ms if section.ptime_ms and 1 <= section.ptime_ms <= 120 else None
-    kbit = int(asked) / 1000 if asked.isdecimal() and 500 <= int(asked) <= 510_000 else None
+    is_number = asked.isascii() and asked.isdecimal() and len(asked) <= _LONGEST_BITRATE
+    kbit = int(asked) / 1000 if is_number and 500 <= int(asked) <= 510_000 else None
     return Wishes(ptime_ms, kbit)
 
 

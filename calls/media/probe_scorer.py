@@ -2,9 +2,9 @@
 
 A score costs seconds of CPU, so it has a process of its own at the lowest rank, which lets three quarters of the time
 to others: packets come first. To wait for a processor is rest enough, so on a busy machine it takes what is left over.
-Jobs come over stdin, each a length (4 bytes, network order) and a MessagePack ``Job``; a length of 0 says that the load
-is over. Rows go to ``probes/*.parquet``. From then on, or when stdin ends, it works off what waits without resting; on
-SIGTERM what still waits gets a row that says so. Nothing is dropped without a row.
+Its stdin brings the engine's voice and then jobs, each a length (4 bytes, network order) and MessagePack; a length of 0
+says that the load is over. Rows go to ``probes/*.parquet``. From then on, or when stdin ends, it works off what waits
+without resting; on SIGTERM what still waits gets a row that says so. Nothing is dropped without a row.
 """
 
 from __future__ import annotations
@@ -22,8 +22,9 @@ from typing import BinaryIO
 import msgspec
 import numpy as np
 
+from bedrock import crash
 from calls.errors import SegmentNotWritten
-from calls.media.live_voice import LiveVoice, live_voice
+from calls.media.live_voice import LiveVoice
 from calls.media.opus import SAMPLE_RATE
 from calls.media.speech import LOOP_S
 from calls.quality.alignment import window_delays_ms
@@ -112,18 +113,30 @@ def _row(job: Job, voice: LiveVoice, run_id: str, writer: str) -> ProbeRow:
     )
 
 
+def unscored(job: Job, voice: LiveVoice, run_id: str, writer: str, why: str) -> ProbeRow:
+    """Returns the row of a job that has no score."""
+    return msgspec.structs.replace(_row(job, voice, run_id, writer), reason=why)
+
+
+def on_the_wire(said: LiveVoice | Job) -> bytes:
+    """Returns what an engine writes: its voice first, then jobs."""
+    body = msgspec.msgpack.encode(said)
+    return len(body).to_bytes(4) + body
+
+
 class Scorer:
     """Works off the jobs of one stream."""
 
-    def __init__(self, segments: SegmentWriter[ProbeRow], run_id: str, *, rest: float = REST) -> None:
+    def __init__(self, segments: SegmentWriter[ProbeRow], run_id: str, voice: LiveVoice, *, rest: float = REST) -> None:
         self._segments = segments
         self._run_id = run_id
         self._rest = rest
-        self._voice = live_voice()
+        self._voice = voice
         self._waiting: queue.Queue[Job | None] = queue.Queue()
         self._last = threading.Event()
         """The load is over: there is nobody left to be in the way of."""
         self._gave_up = self._at_work = False
+        self._failure: Exception | None = None
 
     def give_up(self) -> None:
         """What is not scored yet never will be. Raises GaveUp out of the score under way: for a signal's handler."""
@@ -133,14 +146,17 @@ class Scorer:
             raise GaveUp
 
     def read(self, stream: BinaryIO) -> None:
-        """Takes jobs until the stream ends."""
-        while len(head := stream.read(4)) == 4:
-            if head == LOAD_IS_OVER:
-                self._last.set()
-                continue
-            body = stream.read(int.from_bytes(head))
-            with contextlib.suppress(msgspec.DecodeError):  # a torn last job of an engine that was killed
-                self._waiting.put(msgspec.msgpack.decode(body, type=Job))
+        """Takes jobs until the stream ends. What goes wrong in this thread is raised by ``work``."""
+        try:
+            while len(head := stream.read(4)) == 4:
+                if head == LOAD_IS_OVER:
+                    self._last.set()
+                    continue
+                body = stream.read(int.from_bytes(head))
+                with contextlib.suppress(msgspec.DecodeError):  # a torn last job of an engine that was killed
+                    self._waiting.put(msgspec.msgpack.decode(body, type=Job))
+        except Exception as error:
+            self._failure = error
         self._last.set()
         self._waiting.put(None)
 
@@ -160,6 +176,8 @@ class Scorer:
                 waited_s = time.monotonic() - began_s - worked_s
                 self._last.wait(max(0.0, worked_s * self._rest - waited_s))
         self._flush()
+        if self._failure is not None:
+            raise self._failure
 
     def _score(self, job: Job) -> None:
         self._at_work = True
@@ -173,8 +191,12 @@ class Scorer:
             self._at_work = False
 
     def _unscored(self, job: Job, why: str) -> None:
-        row = _row(job, self._voice, self._run_id, self._segments.writer)
-        self._segments.append(msgspec.structs.replace(row, reason=why))
+        self._segments.append(unscored(job, self._voice, self._run_id, self._segments.writer, why))
+
+    @property
+    def rows_left(self) -> int:
+        """How many rows the disk refused."""
+        return self._segments.waiting() + self._segments.rows_given_up
 
     def _flush(self) -> None:
         try:
@@ -191,11 +213,20 @@ def main() -> None:
     parser.add_argument("--writer", required=True)
     given = parser.parse_args()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C is the engine's to hear; we end when it closes our stdin
-    scorer = Scorer(SegmentWriter(given.run_folder / "probes", ProbeRow, given.writer), given.run_id)
+    # The engine's own voice, and none made here: two that were made apart may differ.
+    stdin = sys.stdin.buffer
+    body = stdin.read(int.from_bytes(stdin.read(4)))
+    if not body:
+        return
+    voice = msgspec.msgpack.decode(body, type=LiveVoice)
+    scorer = Scorer(SegmentWriter(given.run_folder / "probes", ProbeRow, given.writer), given.run_id, voice)
     signal.signal(signal.SIGTERM, lambda _number, _frame: scorer.give_up())
-    threading.Thread(target=scorer.read, args=(sys.stdin.buffer,), daemon=True).start()
+    threading.Thread(target=scorer.read, args=(stdin,), daemon=True).start()
     scorer.work()
+    if scorer.rows_left:
+        sys.exit(1)  # the engine tells that scores are missing
 
 
 if __name__ == "__main__":
-    main()
+    with crash.told("calls.media.probe_scorer"):
+        main()

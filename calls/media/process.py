@@ -34,9 +34,9 @@ _GOLDEN = 0.6180339887498949
 @functools.cache
 def machine_clock_id() -> str:
     """Returns a name of this machine's monotonic clock: equal names, comparable times."""
-    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="utf-8").strip()
     namespace = Path("/proc/self/timens_offsets")
-    offsets = namespace.read_text().split() if namespace.exists() else []
+    offsets = namespace.read_text(encoding="utf-8").split() if namespace.exists() else []
     return boot + "".join(f"-{offset}" for offset in offsets if offset.lstrip("-").isdigit() and int(offset))
 
 

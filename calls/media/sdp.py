@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 from calls.media.errors import BadDescription
 from calls.media.transport import RemoteTransport
 
 MAX_DESCRIPTION_BYTES = 64 * 1024
+MAX_SECTIONS = 64
+MAX_FINGERPRINTS = 16
+"""More of either describes no call, and every section has a copy of the session's fingerprints."""
+MAX_TOKEN_CHARS = 256
+"""Of an ICE user fragment or password (RFC 8839, 5.4), and of a mid."""
 CLOCK_ATTRIBUTE = "x-ringfence-clock"
 """Session attribute that names the machine whose monotonic clock stamps abs-send-time."""
 VOICE_ATTRIBUTE = "x-ringfence-voice"
@@ -55,6 +61,8 @@ class Section:
     ice_pwd: str = ""
     fingerprints: list[tuple[str, str]] = field(default_factory=list)
     setup: str = ""
+    bundle_only: bool = False
+    """Port 0 refuses nothing when this section shares another one's transport (RFC 9143, 6)."""
 
     def codec(self, name: str) -> Codec | None:
         """Returns the first codec of that name."""
@@ -73,13 +81,17 @@ class Description:
     voice: str = ""
     link: str = ""
 
+    def taken(self) -> list[Section]:
+        """Returns the sections that are not refused: a port of 0 refuses unless the section is ``bundle-only``."""
+        return [s for s in self.sections if s.port or (s.bundle_only and s.mid and s.mid in self.bundle)]
+
     def section(self, kind: str) -> Section | None:
-        """Returns the first section of that kind that is not refused (port 0)."""
-        return next((section for section in self.sections if section.kind == kind and section.port), None)
+        """Returns the first section of that kind that is not refused."""
+        return next((section for section in self.taken() if section.kind == kind), None)
 
     def transport(self) -> RemoteTransport:
         """Returns the transport that all bundled sections share. Raises BadDescription when it is incomplete."""
-        carrier = next((s for s in self.sections if s.port and s.ice_ufrag and s.ice_pwd), None)
+        carrier = next((s for s in self.taken() if s.ice_ufrag and s.ice_pwd), None)
         if carrier is None:
             raise BadDescription("the description has no ICE user fragment and password")
         if not carrier.fingerprints:
@@ -88,11 +100,11 @@ class Description:
 
     def setup(self) -> str:
         """Returns the DTLS role attribute: actpass, active or passive."""
-        return next((section.setup for section in self.sections if section.port and section.setup), "")
+        return next((section.setup for section in self.taken() if section.setup), "")
 
     def candidates(self) -> list[str]:
         """Returns every candidate of the shared transport, without ``candidate:``, each once."""
-        return list(dict.fromkeys(c for section in self.sections if section.port for c in section.candidates))
+        return list(dict.fromkeys(c for section in self.taken() for c in section.candidates))
 
     def candidates_complete(self) -> bool:
         """Returns whether no candidate will trickle after these."""
@@ -101,7 +113,7 @@ class Description:
 
 def parse(text: str) -> Description:
     """Reads a description. Raises BadDescription with the line that makes no sense."""
-    if not isinstance(text, str) or len(text) > MAX_DESCRIPTION_BYTES:
+    if not isinstance(text, str) or not _is_text(text):
         raise BadDescription("the description is not text of at most 64 KiB")
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     if not lines or lines[0] != "v=0":
@@ -112,6 +124,8 @@ def parse(text: str) -> Description:
     for line in lines:
         try:
             if line.startswith("m="):
+                if len(description.sections) == MAX_SECTIONS:
+                    raise BadDescription(f"the description has more than {MAX_SECTIONS} media sections")
                 section = _media_line(line, session)
                 description.sections.append(section)
             elif line.startswith("a="):
@@ -120,18 +134,26 @@ def parse(text: str) -> Description:
                     _session_attribute(description, name, value)
                 else:
                     _attribute(section, name, value)
-        except (ValueError, IndexError, KeyError):
+        except (ValueError, IndexError, KeyError, OverflowError):
             raise BadDescription(f"the description has a line that makes no sense: {line[:120]!r}") from None
     if not description.sections:
         raise BadDescription("the description has no media")
     return description
 
 
+def _is_text(text: str) -> bool:
+    """Whether ``text`` is of bounded length, and can be written as UTF-8: a lone surrogate cannot."""
+    try:
+        return len(text) <= MAX_DESCRIPTION_BYTES and len(text.encode()) <= MAX_DESCRIPTION_BYTES
+    except UnicodeEncodeError:
+        return False
+
+
 def _media_line(line: str, session: Section) -> Section:
     kind, port, protocol, *formats = line[2:].split()
     return Section(
         kind=kind,
-        port=int(port.partition("/")[0]),
+        port=_whole(port.partition("/")[0], 65535),
         protocol=protocol,
         formats=formats,
         direction=session.direction,
@@ -159,11 +181,11 @@ def _attribute(section: Section, name: str, value: str) -> None:
     if name in ("sendrecv", "sendonly", "recvonly", "inactive"):
         section.direction = name
     elif name == "mid":
-        section.mid = value
+        section.mid = _token(value.strip())
     elif name == "ice-ufrag":
-        section.ice_ufrag = value
+        section.ice_ufrag = _token(value.strip())
     elif name == "ice-pwd":
-        section.ice_pwd = value
+        section.ice_pwd = _token(value.strip())
     elif name == "setup":
         section.setup = value
     elif name == "candidate":
@@ -172,25 +194,57 @@ def _attribute(section: Section, name: str, value: str) -> None:
         section.end_of_candidates = True
     elif name == "fingerprint":
         algorithm, digest = value.split()
+        if len(section.fingerprints) == MAX_FINGERPRINTS:
+            raise ValueError("too many fingerprints")
         section.fingerprints.append((algorithm.lower(), digest))
+    elif name == "bundle-only":
+        section.bundle_only = True
     elif name == "ptime":
-        section.ptime_ms = int(float(value))
+        section.ptime_ms = _milliseconds(value)
     elif name in ("rtpmap", "fmtp", "rtcp-fb", "extmap"):
         _codec_attribute(section, name, value)
 
 
 def _codec_attribute(section: Section, name: str, value: str) -> None:
-    key, rest = value.split(None, 1)
+    key, rest = [*value.split(None, 1), "", ""][:2]
+    if not rest and name != "rtpmap":
+        return  # without parameters the line says nothing, and that is no fault
     if name == "extmap":
-        section.extensions[rest.split()[0]] = int(key.partition("/")[0])
+        section.extensions[rest.split()[0]] = _whole(key.partition("/")[0], 65535)
     elif name == "rtpmap":
         encoding, rate, *_ = rest.split("/")
-        section.codecs[int(key)] = Codec(int(key), encoding.lower(), int(rate))
+        section.codecs[_payload_type(key)] = Codec(_payload_type(key), encoding.lower(), _whole(rate, 10**9))
     else:
-        chosen = section.codecs.values() if key == "*" else filter(None, [section.codecs.get(int(key))])
+        chosen = section.codecs.values() if key == "*" else filter(None, [section.codecs.get(_payload_type(key))])
         for codec in chosen:
             if name == "rtcp-fb":
                 codec.feedback.add(rest)
             else:
                 pairs = (pair.strip().partition("=") for pair in rest.split(";"))
                 codec.parameters.update({parameter: setting for parameter, _, setting in pairs if parameter})
+
+
+def _payload_type(text: str) -> int:
+    return _whole(text, 127)
+
+
+def _whole(text: str, high: int) -> int:
+    """Returns a whole number in [0, high], in plain digits. Raises ValueError."""
+    if not (text.isascii() and text.isdecimal() and len(text) <= 10) or int(text) > high:
+        raise ValueError("not a whole number in range")
+    return int(text)
+
+
+def _milliseconds(text: str) -> int:
+    """Returns a packet time, which may have decimals. Raises ValueError for what is no number, infinity included."""
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError("not a time")
+    return int(value)
+
+
+def _token(text: str) -> str:
+    """Returns ``text`` when it is printable ASCII of a bounded length, as names in packets are. Raises ValueError."""
+    if len(text) > MAX_TOKEN_CHARS or not (text.isascii() and (text.isprintable() or not text)) or " " in text:
+        raise ValueError("not a token")
+    return text

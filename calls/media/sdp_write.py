@@ -44,13 +44,13 @@ def write(
     sections: list[LocalStream | Section],
 ) -> str:
     """Returns the description. A ``Section`` stands for one of the far end's that we refuse."""
-    accepted = [section.plan.mid for section in sections if isinstance(section, LocalStream)]
+    accepted = [section.plan.mid for section in sections if isinstance(section, LocalStream) and section.plan.mid]
     lines = [
         "v=0",
         f"o=ringfence {session_id} {version} IN IP4 127.0.0.1",
         "s=-",
         "t=0 0",
-        f"a=group:BUNDLE {' '.join(accepted)}",
+        *([f"a=group:BUNDLE {' '.join(accepted)}"] if accepted else []),
         f"a=msid-semantic: WMS {cname}",
         f"a={CLOCK_ATTRIBUTE}:{clock}",
         f"a={VOICE_ATTRIBUTE}:{voice}",
@@ -77,7 +77,7 @@ def _stream(stream: LocalStream, transport: LocalTransport, cname: str) -> list[
         f"a=ice-pwd:{transport.ice_pwd}",
         f"a=fingerprint:sha-256 {transport.fingerprint}",
         f"a=setup:{transport.setup}",
-        f"a=mid:{plan.mid}",
+        *([f"a=mid:{plan.mid}"] if plan.mid else []),
         *(f"a=extmap:{number} {uri}" for uri, number in plan.extensions.items()),
         f"a={plan.direction}",
         f"a=msid:{cname} {cname}-{plan.kind}",

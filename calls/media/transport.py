@@ -334,6 +334,7 @@ class LegTransport(DatagramTaker):
             self.garbage += 1
 
     def _take_stun(self, datagram: bytes, address: tuple[str, int]) -> bool:
+        address = address[:2]  # IPv6 brings a flow and a scope too, and aioice compares addresses
         if self._former_ice is None:
             return self.ice.received(datagram, address)
         takers = [path for path in (self.ice, self._former_ice) if path.is_asked(datagram)]

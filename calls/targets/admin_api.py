@@ -14,11 +14,15 @@ import threading
 from typing import Any
 from urllib.parse import urlsplit
 
+from bedrock.environment_input import ADMIN_TOKEN
 from bedrock.errors import TargetUnreachable
-from calls.errors import TargetRefused
+from calls.errors import TargetRefused, TlsFailed
+from calls.targets.trust import client_context, why_untrusted
 
-TOKEN_VARIABLE = "RINGFENCE_ADMIN_TOKEN"
+TOKEN_VARIABLE = ADMIN_TOKEN
 """Environment variable that holds the service's admin token."""
+ADMIN = "/admin/"
+"""Paths that need the token. No other request carries it: whoever listens at a wrong address must not learn it."""
 HEALTH_S = 5.0
 ANSWER_S = 30.0
 LARGEST_ANSWER_BYTES = 16_000_000
@@ -40,17 +44,28 @@ class AdminApi:
         return self.ask("POST", "/admin/seed", accounts)
 
     def ask(self, method: str, path: str, body: object = None, *, timeout_s: float = ANSWER_S) -> dict[str, Any]:
-        """Sends one request and returns its JSON object. ``timeout_s`` bounds the whole exchange."""
+        """Sends one request and returns its JSON object. ``timeout_s`` bounds the whole exchange.
+
+        The token goes along where the service asks for it, and never further: a redirect is refused.
+        """
         try:
             status, text = self._exchange(method, path, body, timeout_s)
         except (TimeoutError, _Late):
             raise TargetUnreachable(f"the target {self.url} does not answer within {timeout_s:g} s") from None
+        except ssl.SSLCertVerificationError as error:
+            sentence, hint = why_untrusted(self.url, error)
+            raise TlsFailed(sentence, hint=hint) from None
         except ssl.SSLError as error:
             raise TargetUnreachable(f"the target {self.url} does not speak TLS with us: {error.reason}") from None
         except OSError as error:
             raise TargetUnreachable(f"the target {self.url} does not answer: {error}") from None
         except http.client.HTTPException:
             raise TargetUnreachable(f"{self.url} answers {path} with something that is not HTTP") from None
+        if 300 <= status < 400:
+            raise TargetRefused(
+                f"{self.url} answers {method} {path} with a redirect (HTTP {status})",
+                hint="name the address that it leads to: redirects are not followed, the admin token would go along",
+            )
         if status >= 400:
             hint = f"does {TOKEN_VARIABLE} hold the service's admin token?" if status in (401, 403) else ""
             said = text[:300].decode(errors="replace").strip()
@@ -79,7 +94,9 @@ class AdminApi:
         timer.start()
         try:
             data = None if body is None else json.dumps(body).encode()
-            headers = {"Authorization": f"Bearer {self._token}", "Content-Type": "application/json"}
+            headers = {"Content-Type": "application/json"}
+            if self._token and path.startswith(ADMIN):
+                headers["Authorization"] = f"Bearer {self._token}"
             connection.request(method, path, data, headers)
             response = connection.getresponse()
             status, text = response.status, response.read(LARGEST_ANSWER_BYTES)
@@ -104,7 +121,7 @@ class AdminApi:
         if parts.scheme not in ("http", "https") or not host:
             raise TargetUnreachable(f"'{self.url}' is no address of a service", hint="write it as http://host:port")
         if parts.scheme == "https":
-            return http.client.HTTPSConnection(host, port, timeout=timeout_s)
+            return http.client.HTTPSConnection(host, port, timeout=timeout_s, context=client_context())
         return http.client.HTTPConnection(host, port, timeout=timeout_s)
 
 

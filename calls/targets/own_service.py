@@ -5,13 +5,13 @@ It needs neither asyncio nor threads, so that it serves Locust's patched process
 
 from __future__ import annotations
 
-import os
 import secrets
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 from bedrock.child_process import ChildProcess, spawn
+from bedrock.environment_input import secret
 from calls.targets.admin_api import TOKEN_VARIABLE, AdminApi
 from network_profiles.addresses import LINK_RANGE
 
@@ -49,7 +49,7 @@ def start_own_service(
     it does not come up.
     """
     settings = settings or ServiceSettings()
-    token = os.environ.get(TOKEN_VARIABLE) or secrets.token_urlsafe(24)
+    token = secret(TOKEN_VARIABLE) or secrets.token_urlsafe(24)
     database = database.absolute()
     database.parent.mkdir(parents=True, exist_ok=True)
     argv = [

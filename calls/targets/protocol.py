@@ -8,7 +8,7 @@ service's URL and a ``Clock``. ``calls/targets/reference.py`` is an example of s
 - Methods that return None never wait and never raise for what the network does: they queue. A connection that is gone
   for good is told once with ``listener.on_lost``. Only ``sign_in``, ``send_text`` and ``close`` wait, each bounded.
 - Pass every byte of signaling through ``link`` when there is one, both ways, so that a slow network slows it.
-- Contact nothing but the service's own URL.
+- Contact nothing but the service's own URL; over TLS with ``calls.targets.trust.client_context()``.
 """
 
 from __future__ import annotations

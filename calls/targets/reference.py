@@ -12,6 +12,7 @@ from bedrock.errors import TargetUnreachable
 from calls.targets.protocol import Listener
 from calls.targets.reference_http import fetch_token
 from calls.targets.reference_session import ReferenceSession
+from calls.targets.trust import client_context
 
 if TYPE_CHECKING:
     from calls.access_link import AccessLink
@@ -29,7 +30,9 @@ class ReferenceTarget:
     def http(self) -> aiohttp.ClientSession:
         """The shared client, made on first use inside the loop."""
         if self._http is None:
-            self._http = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), trust_env=False)
+            secured = client_context() if self.url.startswith("https:") else True
+            connector = aiohttp.TCPConnector(limit=0, ssl=secured)
+            self._http = aiohttp.ClientSession(connector=connector, trust_env=False)
         return self._http
 
     async def sign_in(

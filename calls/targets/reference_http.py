@@ -9,6 +9,7 @@ import msgspec
 
 from bedrock.errors import TargetUnreachable
 from calls.errors import NotTheService, RateLimited, SignInRefused, TlsFailed
+from calls.targets.trust import why_untrusted
 
 MAX_SIGN_IN_BYTES = 64 * 1024
 LONGEST_WAIT_S = 60.0
@@ -42,6 +43,10 @@ async def fetch_token(http: aiohttp.ClientSession, url: str, name: str, password
 
 def unreachable(url: str, what: str, error: Exception) -> TargetUnreachable:
     """Returns the error that says which way the service cannot be reached."""
+    certificate = getattr(error, "certificate_error", error)
+    if isinstance(certificate, ssl.SSLCertVerificationError):
+        sentence, hint = why_untrusted(url, certificate)
+        return TlsFailed(sentence, hint=hint)
     if isinstance(error, (aiohttp.ClientSSLError, aiohttp.ClientConnectorCertificateError, ssl.SSLError)):
         return TlsFailed(f"{url} {what}: no safe connection: {error}", hint="check the certificate, and the port")
     if isinstance(error, (aiohttp.ClientResponseError, ValueError)):

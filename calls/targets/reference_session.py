@@ -203,11 +203,19 @@ class ReferenceSession:
 
     async def _come_back(self, timeout_s: float) -> bool:
         """Takes the connection up again, with the calls that are on; gives up after ``timeout_s``."""
+        renewed = False
         try:
             async with asyncio.timeout(timeout_s):
                 while not self.is_up:
                     try:
+                        if not self._token:
+                            self._token = await self._fetch_token()
                         await self._connect()
+                    except SignInRefused:
+                        # Tokens expire; one who knows the password has a new one before the calls are given up.
+                        if renewed:
+                            raise
+                        renewed, self._token = True, ""
                     except TargetUnreachable:
                         await asyncio.sleep(RETRY_S)
         except SignInRefused:

@@ -1,32 +1,32 @@
 """Drives a device's browser through an Appium server.
 
-Appium and chromedriver stay outside the namespace; ``--remote-debugging-pipe`` lets chromedriver speak to the browser
-over inherited descriptors, so nothing of the control path crosses the shaped link.
+Appium and chromedriver have a private network of their own, and the browser is in that of its link;
+``--remote-debugging-pipe`` lets chromedriver speak to the browser over inherited descriptors, so nothing of the control
+path crosses the shaped link.
 """
 
 from __future__ import annotations
 
 import contextlib
 import functools
-import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, ParamSpec, TypeVar
 
 import urllib3.exceptions
 from appium.options.common import AppiumOptions
-from appium.webdriver.client_config import AppiumClientConfig
 from appium.webdriver.webdriver import WebDriver
 from selenium.common.exceptions import TimeoutException, WebDriverException
 from selenium.webdriver.common.by import By
 
-from device_matrix.appium_server import server_is_ready
 from device_matrix.drivers.appium_capabilities import chromium_capabilities
+from device_matrix.drivers.appium_connection import AppiumAddress, PrivateConnection
 from device_matrix.drivers.chromium import browser_arguments, browser_version, find_browser, find_chromedriver
 from device_matrix.drivers.network_emulation import settings
 from device_matrix.drivers.protocol import LaunchSpec, PageTimeout
 from device_matrix.drivers.wrapper import write_browser_wrapper, write_chromedriver_wrapper
 from device_matrix.errors import DeviceUnavailable
+from network_profiles import private_network
 
 SCRIPT_TIMEOUT_S = 90.0
 COMMAND_TIMEOUT_S = 100.0
@@ -122,8 +122,8 @@ class AppiumBrowser:
 class AppiumDriver:
     """Opens sessions on one shared Appium server."""
 
-    def __init__(self, server_url: str) -> None:
-        self._server_url = server_url
+    def __init__(self, server: AppiumAddress) -> None:
+        self._server = server
 
     @contextlib.contextmanager
     def launch(self, spec: LaunchSpec, timeout_s: float) -> Iterator[AppiumBrowser]:
@@ -143,7 +143,8 @@ class AppiumDriver:
         browser = write_browser_wrapper(
             spec.work_folder,
             browser=find_browser(),
-            exec_prefix=spec.exec_prefix,
+            # A browser without a link is to be where we are, and not where its driver is.
+            exec_prefix=[*private_network.enter_prefix(private_network.own_network()), *spec.exec_prefix],
             join_paths=spec.group.join_paths,
             environment=spec.environment,
             # chromedriver passes no address on; the new-tab page would wait for the internet that is not there.
@@ -156,7 +157,7 @@ class AppiumDriver:
             chromedriver=write_chromedriver_wrapper(
                 spec.work_folder, chromedriver=find_chromedriver(), environment=spec.environment
             ),
-            chromedriver_port=_free_port(),
+            chromedriver_port=self._free_port(),
             arguments=[
                 "--headless=new",
                 "--remote-debugging-pipe",
@@ -167,9 +168,8 @@ class AppiumDriver:
         self._await_server(timeout_s)
         try:
             session = WebDriver(
-                self._server_url,
+                PrivateConnection(self._server, timeout_s),
                 options=AppiumOptions().load_capabilities(dict(capabilities)),
-                client_config=AppiumClientConfig(remote_server_addr=self._server_url, timeout=timeout_s),
             )
             session.command_executor.client_config.timeout = COMMAND_TIMEOUT_S
             session.set_script_timeout(SCRIPT_TIMEOUT_S)
@@ -183,11 +183,19 @@ class AppiumDriver:
     def _await_server(self, timeout_s: float) -> None:
         """A server that died is started again by its owner: what comes after the lost cell waits for it."""
         deadline_s = time.monotonic() + timeout_s
-        while not server_is_ready(self._server_url):
+        while not self._server.is_ready():
             if time.monotonic() > deadline_s:
-                message = f"the Appium server at {self._server_url} did not answer within {timeout_s:.0f} s"
+                message = f"the Appium server at {self._server.url} did not answer within {timeout_s:.0f} s"
                 raise DeviceUnavailable(message, reason="appium_died")
             time.sleep(SERVER_POLL_S)
+
+    def _free_port(self) -> int:
+        try:
+            return private_network.free_port(self._server.network)
+        except OSError as error:
+            raise DeviceUnavailable(
+                f"the network of the Appium server is gone: {error}", reason="appium_died"
+            ) from error
 
 
 def _run_before_every_document(session: WebDriver, script: str) -> None:
@@ -197,12 +205,6 @@ def _run_before_every_document(session: WebDriver, script: str) -> None:
         "executeCdp", "POST", "/session/$sessionId/goog/cdp/execute"
     )
     session.execute("executeCdp", {"cmd": "Page.addScriptToEvaluateOnNewDocument", "params": {"source": script}})
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _first_line(error: Exception) -> str:

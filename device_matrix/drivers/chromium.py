@@ -9,7 +9,10 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
+from bedrock.child_environment import own_environment_cleaned
 from bedrock.errors import EnvironmentLacks
+from bedrock.short_command import run_and_read
+from calls.targets.trust import key_digests
 
 BROWSER_NAMES = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
 CHROMEDRIVER_PATHS = ("/usr/lib/chromium/chromedriver", "/usr/lib/chromium-browser/chromedriver")
@@ -54,14 +57,13 @@ def find_chromedriver() -> str:
 def browser_version(path: str) -> str:
     """Returns the version that the browser reports, e.g. ``156.0.8078.79``. Raises EnvironmentLacks."""
     try:
-        printed = subprocess.run(
-            [path, "--version"], capture_output=True, text=True, timeout=VERSION_TIMEOUT_S, check=True
-        ).stdout
+        asked = run_and_read([path, "--version"], timeout_s=VERSION_TIMEOUT_S)
+        asked.check_returncode()
     except (OSError, subprocess.SubprocessError) as error:
         raise EnvironmentLacks(f"{path} does not start: {error}", hint="apt-get install --reinstall chromium") from None
-    version = re.search(r"\d+(\.\d+){1,3}", printed)
+    version = re.search(r"\d+(\.\d+){1,3}", asked.stdout)
     if version is None:
-        raise EnvironmentLacks(f"{path} does not say its version, but '{printed.strip()}'")
+        raise EnvironmentLacks(f"{path} does not say its version, but '{asked.stdout.strip()}'")
     return version[0]
 
 
@@ -69,6 +71,7 @@ def browser_arguments(secure_origins: Sequence[str], *, over_loopback: bool = Fa
     """Returns the switches that both drivers start the browser with; ``over_loopback`` lets media travel there."""
     return [
         *(["--allow-loopback-in-peer-connection"] if over_loopback else []),
+        *([f"--ignore-certificate-errors-spki-list={','.join(trusted)}"] if (trusted := key_digests()) else []),
         "--use-fake-ui-for-media-stream",
         "--use-fake-device-for-media-stream",
         "--autoplay-policy=no-user-gesture-required",
@@ -102,6 +105,6 @@ def browser_arguments(secure_origins: Sequence[str], *, over_loopback: bool = Fa
 def _bundled_browser() -> str | None:
     from playwright.sync_api import sync_playwright
 
-    with sync_playwright() as playwright:
+    with own_environment_cleaned(), sync_playwright() as playwright:
         path = playwright.chromium.executable_path
     return path if Path(path).exists() else None

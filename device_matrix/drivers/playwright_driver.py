@@ -11,6 +11,7 @@ from playwright.sync_api import BrowserContext, ConsoleMessage, Page, Playwright
 from playwright.sync_api import Error as PlaywrightError
 from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
+from bedrock.child_environment import own_environment_cleaned
 from device_matrix.drivers.chromium import browser_arguments, browser_version, find_browser
 from device_matrix.drivers.network_emulation import settings
 from device_matrix.drivers.protocol import LaunchSpec, PageTimeout
@@ -96,7 +97,8 @@ class PlaywrightDriver:
     def start(self) -> None:
         """Starts Playwright's own process, which ``launch`` otherwise does at its first use."""
         if self._playwright is None:
-            self._playwright = sync_playwright().start()
+            with own_environment_cleaned():  # of Playwright's own process, which nobody else can be told
+                self._playwright = sync_playwright().start()
 
     @contextlib.contextmanager
     def launch(self, spec: LaunchSpec, timeout_s: float) -> Iterator[PlaywrightBrowser]:

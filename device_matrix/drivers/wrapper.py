@@ -42,6 +42,6 @@ def _exports(environment: Mapping[str, str]) -> str:
 
 
 def _write(path: Path, body: str) -> Path:
-    path.write_text(f"#!/bin/sh\n{body}")
+    path.write_text(f"#!/bin/sh\n{body}", encoding="utf-8")
     path.chmod(0o700)
     return path

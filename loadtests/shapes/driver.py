@@ -14,6 +14,7 @@ from pathlib import Path
 import gevent
 import msgspec
 
+from bedrock import crash
 from bedrock.child_process import spawn
 from bedrock.clock import Clock
 from loadtests.errors import StepNotJudged
@@ -107,7 +108,9 @@ class StepDriver:
         except subprocess.TimeoutExpired:
             raise StepNotJudged(f"stage '{self.stage}' was not judged within {JUDGING_S:.0f} s") from None
         except msgspec.DecodeError:
-            raise StepNotJudged(f"stage '{self.stage}' could not be judged", hint=child.last_words(1)) from None
+            why = f"{child.name} {crash.ending(child.popen.wait(JUDGING_S), child.pid)}"
+            sentence = f"stage '{self.stage}' could not be judged: {why}"
+            raise StepNotJudged(sentence, hint=child.last_words(1)) from None
         finally:
             child.stop()
 

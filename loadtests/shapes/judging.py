@@ -15,6 +15,7 @@ from pathlib import Path
 
 import msgspec
 
+from bedrock import crash
 from bedrock.intervals import count_bounds, proportion_bounds
 from loadtests.shapes.order import Order
 from reports.call_view import make_calls, make_seconds
@@ -163,4 +164,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    with crash.told("loadtests.shapes.judging"):
+        sys.exit(main())

@@ -13,7 +13,7 @@ import math
 from pydantic import Field, model_validator
 
 from bedrock.intervals import count_bounds
-from loadtests.shapes.stage import MOST_CALLS
+from loadtests.shapes.stage import LEAST_CALLS, MOST_CALLS
 from loadtests.shapes.stepwise import Ask, HoldTable, Why
 from loadtests.shapes.usl import NoFit, Point, fit_usl
 from reports.staged_result import KNEE_FILE, Judgement, KneeEnd, KneeResult, MachinesNeeded, Step, StepVerdict, UslFit
@@ -34,15 +34,15 @@ HOW = (
 class KneeTable(HoldTable):
     """``[swarm.knee]``."""
 
-    start_calls: float = Field(gt=0, le=MOST_CALLS)
-    max_calls: float = Field(gt=0, le=MOST_CALLS)
+    start_calls: float = Field(ge=LEAST_CALLS, le=MOST_CALLS)
+    max_calls: float = Field(ge=LEAST_CALLS, le=MOST_CALLS)
     growth: float = Field(default=1.5, ge=1.05, le=4)
     """Each step up is so many times the one before it."""
     refine: int = Field(default=2, ge=0, le=8)
     """How often the gap between what held and what broke is halved."""
     want_calls: float = Field(default=0, ge=0, le=MOST_CALLS)
     """PASS only when the capacity is shown to be at least this; 0 for a search that only measures."""
-    want_setups_per_s: float = Field(default=LAUNCH_SETUPS_PER_S, gt=0)
+    want_setups_per_s: float = Field(default=LAUNCH_SETUPS_PER_S, gt=0, le=1_000_000)
     """The rate that the number of machines is worked out for."""
 
     @model_validator(mode="after")

@@ -5,18 +5,18 @@ from __future__ import annotations
 from pydantic import Field, model_validator
 
 from bedrock.toml_input import Written
-from loadtests.shapes.stage import LONGEST_S, MOST_CALLS, StageTable
+from loadtests.shapes.stage import LEAST_CALLS, LONGEST_S, MOST_CALLS, SHORTEST_S, StageTable
 
 
 class LaunchDayTable(Written):
     """``[swarm.launch_day]``."""
 
-    spike_calls: float = Field(gt=0, le=MOST_CALLS)
-    plateau_calls: float = Field(gt=0, le=MOST_CALLS)
-    rise_s: float = Field(default=10, gt=0, le=LONGEST_S)
+    spike_calls: float = Field(ge=LEAST_CALLS, le=MOST_CALLS)
+    plateau_calls: float = Field(ge=LEAST_CALLS, le=MOST_CALLS)
+    rise_s: float = Field(default=10, ge=SHORTEST_S, le=LONGEST_S)
     """How fast the news spreads: the steeper, the harder."""
-    spike_s: float = Field(gt=0, le=LONGEST_S)
-    fall_s: float = Field(default=20, gt=0, le=LONGEST_S)
+    spike_s: float = Field(ge=SHORTEST_S, le=LONGEST_S)
+    fall_s: float = Field(default=20, ge=SHORTEST_S, le=LONGEST_S)
     plateau_s: float = Field(ge=0, le=LONGEST_S)
     """0: until the run is told to end."""
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from pydantic import Field, field_validator
 
-from loadtests.shapes.stage import MOST_CALLS
+from loadtests.shapes.stage import LEAST_CALLS, MOST_CALLS
 from loadtests.shapes.stepwise import Ask, HoldTable, Why
 from reports.staged_result import ROLLOUT_FILE, RolloutEnd, RolloutResult, Step, StepVerdict
 
@@ -28,7 +28,7 @@ _ENDS: dict[StepVerdict, RolloutEnd | None] = {
 class RolloutTable(HoldTable):
     """``[swarm.rollout]``."""
 
-    peak_calls: float = Field(gt=0, le=MOST_CALLS)
+    peak_calls: float = Field(ge=LEAST_CALLS, le=MOST_CALLS)
     shadow: float = Field(default=0.1, ge=0, le=1)
     """Share of the peak's starts that the shadow stage places; 0 for no such stage."""
     shares: tuple[float, ...] = (0.01, 0.1, 0.5, 1.0)

@@ -8,15 +8,15 @@ from __future__ import annotations
 from pydantic import Field
 
 from bedrock.toml_input import Written
-from loadtests.shapes.stage import LONGEST_S, MOST_CALLS, StageTable
+from loadtests.shapes.stage import LEAST_CALLS, LONGEST_S, MOST_CALLS, SHORTEST_S, StageTable
 
 
 class SoakTable(Written):
     """``[swarm.soak]``."""
 
-    calls: float = Field(gt=0, le=MOST_CALLS)
-    rise_s: float = Field(default=60, gt=0, le=LONGEST_S)
-    duration_s: float = Field(gt=0, le=LONGEST_S)
+    calls: float = Field(ge=LEAST_CALLS, le=MOST_CALLS)
+    rise_s: float = Field(default=60, ge=SHORTEST_S, le=LONGEST_S)
+    duration_s: float = Field(ge=SHORTEST_S, le=LONGEST_S)
     parts: int = Field(default=4, ge=1, le=100)
 
     def stages(self) -> tuple[StageTable, ...]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from bedrock.toml_input import Written
 
+LEAST_CALLS = 0.1
 MOST_CALLS = 100_000
+SHORTEST_S = 0.001
 LONGEST_S = 7 * 86400
 
 
@@ -23,6 +25,13 @@ class StageTable(Written):
     duration_s: float = Field(ge=0, le=LONGEST_S)
     concurrent_calls: float = Field(ge=0, le=MOST_CALLS)
     """Mean calls with media flowing; ringing comes on top. The number of the moment varies as its square root."""
+
+    @field_validator("duration_s")
+    @classmethod
+    def _long_enough(cls, duration_s: float) -> float:
+        if 0 < duration_s < SHORTEST_S:
+            raise ValueError(f"must be 0 (no end), or from {SHORTEST_S} to {LONGEST_S}")
+        return duration_s
 
 
 def check_stages(stages: Sequence[StageTable]) -> None:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from pydantic import Field
 
 from bedrock.toml_input import Written
-from loadtests.shapes.stage import LONGEST_S, MOST_CALLS, StageTable
+from loadtests.shapes.stage import LEAST_CALLS, LONGEST_S, MOST_CALLS, SHORTEST_S, StageTable
 
 
 class SteadyTable(Written):
     """``[swarm.steady]``."""
 
-    calls: float = Field(gt=0, le=MOST_CALLS)
-    rise_s: float = Field(default=15, gt=0, le=LONGEST_S)
+    calls: float = Field(ge=LEAST_CALLS, le=MOST_CALLS)
+    rise_s: float = Field(default=15, ge=SHORTEST_S, le=LONGEST_S)
     hold_s: float = Field(ge=0, le=LONGEST_S)
     """0: until the run is told to end."""
 

@@ -15,8 +15,10 @@ from typing import Literal, Protocol
 from pydantic import Field, model_validator
 
 from bedrock.toml_input import Written
+from loadtests.shapes.stage import SHORTEST_S
 from reports.staged_result import Judgement, KneeResult, RolloutResult, Step
 
+SHORTEST_HOLD_S = 0.1
 Why = Literal["", "stopped"]
 """What the driver of a load knows of its end that the load itself does not."""
 
@@ -34,12 +36,12 @@ class Ask:
 class HoldTable(Written):
     """What every load that is judged step by step says about its steps."""
 
-    rise_s: float = Field(default=10, gt=0, le=3600)
+    rise_s: float = Field(default=10, ge=SHORTEST_S, le=3600)
     """How long the way to a step's level takes."""
     settle_s: float = Field(default=5, ge=0, le=3600)
     """How long the level is held before calls count."""
-    hold_s: float = Field(default=60, gt=0, le=86_400)
-    max_hold_s: float = Field(default=180, gt=0, le=86_400)
+    hold_s: float = Field(default=60, ge=SHORTEST_HOLD_S, le=86_400)
+    max_hold_s: float = Field(default=180, ge=SHORTEST_HOLD_S, le=86_400)
     """A step that is undecided until then stays so."""
 
     @model_validator(mode="after")

@@ -16,11 +16,12 @@ from __future__ import annotations
 import errno
 import json
 import select
-import subprocess
 import sys
 import time
 from typing import Any
 
+from bedrock import crash
+from bedrock.short_command import run_and_read
 from network_profiles import interfaces, plain_profile
 from network_profiles.daemon import INNER_DEVICE, SIDES, Orders, serve
 from network_profiles.netem.arrangement import PATHS, Fifo, build_commands, fifo_commands
@@ -140,11 +141,12 @@ def _mac(device: str, end: int) -> str:
 
 
 def _run(argv: list[str]) -> None:
-    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    done = run_and_read(argv)
     if done.returncode != 0:
         number = errno.EBUSY if "File exists" in done.stderr else errno.EIO
         raise OSError(number, done.stderr.strip(), " ".join(argv[:4]))
 
 
 if __name__ == "__main__":
-    sys.exit(serve(lambda: Keeper(json.loads(sys.argv[1]))))
+    with crash.told("network_profiles.netem.keeper"):
+        sys.exit(serve(lambda: Keeper(json.loads(sys.argv[1]))))

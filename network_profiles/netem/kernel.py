@@ -8,6 +8,8 @@ from collections.abc import Callable, Sequence
 from functools import cache
 from typing import NamedTuple
 
+from bedrock.child_environment import child_environment
+
 ATTEMPT_TIMEOUT_S = 20.0
 
 
@@ -47,7 +49,9 @@ Runner = Callable[[Sequence[str]], int]
 def run_quietly(argv: Sequence[str]) -> int:
     """Runs ``argv`` without its output; 127 when it cannot be run at all."""
     try:
-        return subprocess.run(argv, capture_output=True, timeout=ATTEMPT_TIMEOUT_S, check=False).returncode
+        return subprocess.run(
+            argv, capture_output=True, timeout=ATTEMPT_TIMEOUT_S, check=False, env=child_environment()
+        ).returncode
     except (OSError, subprocess.TimeoutExpired):
         return 127
 

@@ -15,6 +15,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from bedrock.child_environment import child_environment
+
 ANSWER_TIMEOUT_S = 10.0
 _TABLES_FOLDER = Path(__file__).resolve().parent
 _QUESTION = "qdisc show dev lo"
@@ -35,7 +37,7 @@ class Tc:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            env={**os.environ, "TC_LIB_DIR": str(_TABLES_FOLDER)},
+            env=child_environment({"TC_LIB_DIR": str(_TABLES_FOLDER)}),
         )
         self._buffered = b""
         self.do([])

@@ -18,6 +18,8 @@ import sys
 import time
 from typing import Any
 
+from bedrock import crash
+from bedrock.exit_codes import ExitCode
 from network_profiles.probe.plan import HEADERS_BYTES
 
 _SO_TIMESTAMPNS = 35
@@ -90,12 +92,17 @@ def main() -> int:
         print(json.dumps({"event": "ready", "port": udp.getsockname()[1]}), flush=True)
         line = sys.stdin.readline()
         if not line:
-            return 1
+            return ExitCode.ENVIRONMENT
         end = ProbeEnd(udp, json.loads(line))
-        end.run()
+        try:
+            end.run()
+        except OSError as error:  # the link has gone in the middle: whoever measures says so
+            print(f"probe end {sys.argv[1]}: {error.strerror}", file=sys.stderr)
+            return ExitCode.ENVIRONMENT
     print(json.dumps({"sent": end.sent, "received": end.received}), flush=True)
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    with crash.told("network_profiles.probe.end"):
+        sys.exit(main())

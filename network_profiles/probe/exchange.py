@@ -9,7 +9,6 @@ import select
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 from bedrock.child_process import ChildProcess, spawn
@@ -27,7 +26,6 @@ START_DELAY_S = 0.05
 _PROMPT_AFTER_S = 0.2
 """An end that reads its order has no plan yet: what it sends late before this says nothing of the machine."""
 _LOOK_EVERY_S = 0.25
-_PACKAGE_ROOT = Path(__file__).resolve().parent.parent.parent
 _PROBE_END = [sys.executable, "-S", "-m", "network_profiles.probe.end"]
 
 
@@ -122,7 +120,7 @@ def exchange(link: ShapedLink, plans: Mapping[Side, Plan]) -> dict[Side, Seen]:
 
 def _start_end(stack: contextlib.ExitStack, address: str, exec_prefix: list[str]) -> ChildProcess:
     argv = [*exec_prefix, *_PROBE_END, address]
-    end = spawn(f"probe end {address}", argv, pipe_stdout=True, env={"PYTHONPATH": str(_PACKAGE_ROOT)})
+    end = spawn(f"probe end {address}", argv, pipe_stdout=True)
     stack.callback(end.stop)
     return end
 

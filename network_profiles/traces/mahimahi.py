@@ -7,6 +7,7 @@ fits one opportunity. (Described in Netravali et al., "Mahimahi: accurate record
 
 from __future__ import annotations
 
+import itertools
 import math
 import os
 from array import array
@@ -15,13 +16,17 @@ from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
+from bedrock.input_file import FileUnreadable, name_problem, open_regular
 from network_profiles.traces.generate import STEP_S, RateStretch
 
 OPPORTUNITY_BYTES = 1504
 GAP_S = 1.0
 """A trace without an opportunity for this long counts as an outage where it is sampled, drawn or counted."""
 MAX_LENGTH_MS = 86_400_000
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 MAX_FILE_BYTES = 200_000_000
+_LONGEST_LINE = 64
+_MOST_LINES = MAX_FILE_BYTES // 2
 
 
 class TraceUnreadable(OSError):
@@ -63,13 +68,15 @@ def read_trace(path: Path) -> MahimahiTrace:
 
     Raises TraceUnreadable, with the line, when it is not one.
     """
+    if problem := name_problem(str(path)):
+        raise TraceUnreadable(problem)
     try:
         facts = os.stat(path)
-        if facts.st_size > MAX_FILE_BYTES:
-            raise TraceUnreadable(f"is larger than {MAX_FILE_BYTES // 1_000_000} MB")
         return _read(str(path), facts.st_mtime_ns, facts.st_size)
     except TraceUnreadable:
         raise
+    except FileUnreadable as error:
+        raise TraceUnreadable(str(error)) from None
     except FileNotFoundError:
         raise TraceUnreadable("no such file") from None
     except OSError as error:
@@ -78,8 +85,9 @@ def read_trace(path: Path) -> MahimahiTrace:
 
 @lru_cache(maxsize=32)
 def _read(path: str, _changed_at_ns: int, _size_bytes: int) -> MahimahiTrace:
-    with open(path, "rb") as lines:
-        return MahimahiTrace(parse(lines))
+    with open_regular(Path(path), MAX_FILE_BYTES) as lines:
+        # Bounded, since a file of /proc says that it is empty and may have no end and no line ends.
+        return MahimahiTrace(parse(itertools.islice(iter(lambda: lines.readline(_LONGEST_LINE), b""), _MOST_LINES)))
 
 
 def parse(lines: Iterable[bytes]) -> array[int]:
@@ -87,11 +95,11 @@ def parse(lines: Iterable[bytes]) -> array[int]:
     at_ms = array("q")
     before = 0
     for number, line in enumerate(lines, 1):
-        text = line.strip()
+        text = line.removeprefix(_BYTE_ORDER_MARK).strip() if number == 1 else line.strip()
         if not text:
             continue
         if not text.isdigit() or len(text) > len(str(MAX_LENGTH_MS)):
-            shown = text[:20].decode("ascii", "backslashreplace")
+            shown = ascii(text[:20].decode("latin-1"))[1:-1]
             raise TraceUnreadable(
                 f"line {number}: must be whole milliseconds from 0 to {MAX_LENGTH_MS} (got '{shown}')"
             )

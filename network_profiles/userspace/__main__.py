@@ -9,14 +9,16 @@ from __future__ import annotations
 import json
 import sys
 
+from bedrock import crash
 from bedrock.compiled_finder import serve_from
 
 if __name__ == "__main__":
-    settings = json.loads(sys.argv[1])
-    if settings["compiled"]:
-        # Before anything imports the packet path.
-        serve_from(settings["compiled"])
-    from network_profiles.daemon import serve
-    from network_profiles.userspace.shuttle import Shuttle
+    with crash.told("network_profiles.userspace"):
+        settings = json.loads(sys.argv[1])
+        if settings["compiled"]:
+            # Before anything imports the packet path.
+            serve_from(settings["compiled"])
+        from network_profiles.daemon import serve
+        from network_profiles.userspace.shuttle import Shuttle
 
-    sys.exit(serve(lambda: Shuttle(settings)))
+        sys.exit(serve(lambda: Shuttle(settings)))

@@ -60,7 +60,7 @@ class UserspaceLink(DaemonLink):
 def _dropped_before(device_table: Path, device: str) -> int:
     """Reads the device's count of packets dropped on sending from the table of its namespace; 0 when it is gone."""
     with contextlib.suppress(OSError):
-        for line in device_table.read_text().splitlines():
+        for line in device_table.read_text(encoding="utf-8").splitlines():
             name, _, numbers = line.partition(":")
             if name.strip() == device:
                 return int(numbers.split()[11])

@@ -181,7 +181,7 @@ export class Call {
       case "call.reanswer": return this.#reanswered(message);
       case "call.media": return this.#farMedia(message);
       case "call.ended": return this.end(message.reason);
-      case "error": return message.code === "unknown_call" && this.end("peer_lost");
+      case "error": return (message.code === "unknown_call" || message.code === "storage") && this.end("peer_lost");
     }
   }
 

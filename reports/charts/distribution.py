@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from html import escape
 
 from reports.charts.frame import Frame, log_ticks, round_ticks, short, x_scale, y_scale
 from reports.charts.timeline import Bound
@@ -63,7 +64,7 @@ def columns(title: str, low: float, width: float, stacks: Sequence[Stack], label
                 left, right = frame.x.px(low + place * width), frame.x.px(low + (place + 1) * width)
                 top, bottom = frame.y.px(below[place] + count), frame.y.px(below[place])
                 frame.marks.append(
-                    f'<rect class="bar {stack.colour}" x="{left + 0.7:.1f}" y="{top}" '
+                    f'<rect class="bar {escape(stack.colour)}" x="{left + 0.7:.1f}" y="{top}" '
                     f'width="{right - left - 1.4:.1f}" height="{max(0.4, bottom - top - 0.6):.1f}"/>'
                 )
             below[place] += count
@@ -87,6 +88,6 @@ def _steps(frame: Frame, curve: Curve, unit: str) -> str:
     p50, p95 = curve.quantiles[round(last * 0.5)], curve.quantiles[round(last * 0.95)]
     tip = f"{curve.name}: {counted(curve.n, 'call')}\nmedian {grouped(p50)} {unit}\np95 {grouped(p95)} {unit}"
     return (
-        f'<g class="curve"><path class="line {curve.colour}" d="{path}"/>'
-        f'<path class="wide" d="{path}"/><title>{tip}</title></g>'
+        f'<g class="curve"><path class="line {escape(curve.colour)}" d="{path}"/>'
+        f'<path class="wide" d="{path}"/><title>{escape(tip)}</title></g>'
     )

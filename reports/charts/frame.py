@@ -57,16 +57,20 @@ class Frame:
             at = self.x.px(value)
             self.marks.append(f'<line class="tick" x1="{at}" x2="{at}" y1="{bottom}" y2="{bottom + 4}"/>')
             anchor = "end" if at > WIDTH - RIGHT - 12 else "middle"
-            self.marks.append(f'<text class="tick" x="{at}" y="{bottom + 16}" text-anchor="{anchor}">{text}</text>')
+            self.marks.append(
+                f'<text class="tick" x="{at}" y="{bottom + 16}" text-anchor="{anchor}">{escape(text)}</text>'
+            )
         middle = (LEFT + WIDTH - RIGHT) / 2
-        self.marks.append(f'<text class="axis" x="{middle}" y="{HEIGHT - 4}" text-anchor="middle">{label}</text>')
+        self.marks.append(
+            f'<text class="axis" x="{middle}" y="{HEIGHT - 4}" text-anchor="middle">{escape(label)}</text>'
+        )
 
     def y_axis(self, ticks: Iterable[tuple[float, str]]) -> None:
         """Grid lines with their labels at the left."""
         for value, text in ticks:
             at = self.y.px(value)
             self.marks.append(f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{at}" y2="{at}"/>')
-            self.marks.append(f'<text class="tick" x="{LEFT - 6}" y="{at + 4}" text-anchor="end">{text}</text>')
+            self.marks.append(f'<text class="tick" x="{LEFT - 6}" y="{at + 4}" text-anchor="end">{escape(text)}</text>')
 
     def limit_across(self, value: float, label: str) -> None:
         """A dashed line at a bound of the y axis."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from html import escape
 
 from reports.charts.frame import HEIGHT, Frame, round_ticks, short, x_scale, y_scale
 from reports.wording import clock, grouped
@@ -88,6 +89,8 @@ def _line(frame: Frame, seconds: Sequence[float], line: Series) -> str:
         points = "L".join(f"{x} {y}" for x, y in run)
         if line.filled:
             floor = HEIGHT - 34
-            paths.append(f'<path class="area {line.colour}" d="M{run[0][0]} {floor}L{points}L{run[-1][0]} {floor}z"/>')
-        paths.append(f'<path class="line {line.colour}" d="M{points}{"h0.5" if len(run) == 1 else ""}"/>')
+            paths.append(
+                f'<path class="area {escape(line.colour)}" d="M{run[0][0]} {floor}L{points}L{run[-1][0]} {floor}z"/>'
+            )
+        paths.append(f'<path class="line {escape(line.colour)}" d="M{points}{"h0.5" if len(run) == 1 else ""}"/>')
     return "".join(paths)

@@ -17,7 +17,7 @@ app = App(
     Start here:  ringfence doctor;  ringfence run --plan smoke;  then open runs/latest/report.html
 
     Exit codes: 0 PASS, 1 FAIL, 2 usage or configuration, 3 INCONCLUSIVE, 4 INVALID, 5 the environment lacks something,
-    130 interrupted.""",
+    70 ringfence itself crashed (no verdict), 130 interrupted.""",
     help_format="plaintext",
 )
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json as json_format
-
 from cyclopts import App
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from bedrock.errors import InputError
 from bedrock.exit_codes import ExitCode
+from bedrock.foreign_text import json_text
 from bedrock.toml_input import unknown_name
 from device_matrix.cpu_limit import quota_cores
 from device_matrix.devices import catalogue
@@ -30,11 +29,11 @@ def list_devices(*, json: bool = False) -> int:
     """
     devices = catalogue()
     if json:
-        print(
-            json_format.dumps([device.model_dump(mode="json", by_alias=True) for device in devices.values()], indent=1)
-        )
+        print(json_text([device.model_dump(mode="json", by_alias=True) for device in devices.values()], indent=1))
         return ExitCode.PASS
-    table = Table("id", "class", "os", "CSS pixels", "DPR", "RAM MB", "CPU cores", box=None, header_style="dim")
+    whole_id = Column("id", no_wrap=True, min_width=max(map(len, devices)))  # an id is typed in elsewhere
+    columns = ("class", "os", "CSS pixels", "DPR", "RAM MB", "CPU cores")
+    table = Table(whole_id, *columns, box=None, header_style="dim")
     for device in devices.values():
         table.add_row(
             device.id,
@@ -68,7 +67,7 @@ def show(device: str, *, json: bool = False) -> int:
         raise InputError([unknown_name("device_matrix/devices.toml", "device", "device", device, devices)])
     figures = devices[device].model_dump(mode="json", by_alias=True)
     if json:
-        print(json_format.dumps(figures, indent=1))
+        print(json_text(figures, indent=1))
         return ExitCode.PASS
     console = Console(highlight=False, soft_wrap=True)
     for name, value in figures.items():

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import json as json_format
-
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from bedrock.exit_codes import ExitCode
+from bedrock.foreign_text import clean, json_text
 from calls.record import Tier
 from ringfence.doctor.checks import examine, runnable_tiers
+
+NEEDED_TIERS = frozenset({Tier.PACKETS, Tier.MEDIA, Tier.BROWSER})
+"""Of the smoke plan. The others take emulators or phones, which few machines have."""
 
 
 def doctor(*, json: bool = False) -> int:
@@ -24,18 +27,20 @@ def doctor(*, json: bool = False) -> int:
     """
     findings = examine()
     tiers = runnable_tiers(findings)
-    code = ExitCode.PASS if {Tier.PACKETS, Tier.MEDIA, Tier.BROWSER} <= set(tiers) else ExitCode.ENVIRONMENT
+    code = ExitCode.PASS if set(tiers) >= NEEDED_TIERS else ExitCode.ENVIRONMENT
     if json:
         listed = [
             {"name": each.name, "ok": each.ok, "detail": each.detail, "fix": each.fix, "tiers": sorted(each.tiers)}
             for each in findings
         ]
-        print(json_format.dumps({"tiers": tiers, "findings": listed}, indent=1))
+        print(json_text({"tiers": tiers, "findings": listed}, indent=1))
         return code
     table = Table(box=None, show_header=False, padding=(0, 2))
     for each in findings:
-        mark = "[green]✔[/]" if each.ok else ("[red]✘[/]" if each.tiers else "[yellow]·[/]")
-        table.add_row(mark, each.name, each.detail, f"[bold]{each.fix}[/]" if each.fix else "")
+        # Emulators and phones are extras: to be without them is no fault of the machine.
+        needed = bool(each.tiers & NEEDED_TIERS)
+        mark = "[green]✔[/]" if each.ok else ("[red]✘[/]" if needed else "[dim]·[/]")
+        table.add_row(mark, each.name, Text(clean(each.detail)), Text(clean(each.fix), "bold"))
     console = Console(highlight=False)
     console.print(table)
     for tier in Tier:

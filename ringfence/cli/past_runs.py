@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-import json as json_format
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
-from bedrock.errors import EnvironmentLacks, InputError, Problem
+from bedrock.errors import InputError, Problem, RingfenceError
 from bedrock.exit_codes import ExitCode
+from bedrock.foreign_text import clean, clean_all, json_text
+from reports.errors import RunFolderMissing
+from reports.file_input import Unreadable, decode_json, list_folder, read_file
+from reports.run_folder import PARTS, find_run, is_run, refuse_newer
+from reports.summary import SUMMARY_FORMAT, RuleResult, Summary
 
 VERDICT_STYLES = {"PASS": "green", "FAIL": "bold red", "INCONCLUSIVE": "yellow", "INVALID": "magenta"}
 FIGURES = ("calls", "completed", "peak", "cells", "passed")
+NO_REPORT = "no report"
+UNREADABLE = "unreadable"
 
 
 def history(runs: Path = Path("runs"), *, json: bool = False) -> int:
@@ -26,19 +34,18 @@ def history(runs: Path = Path("runs"), *, json: bool = False) -> int:
     json
         Print a JSON array instead of a table.
     """
-    if not runs.is_dir():
-        raise EnvironmentLacks(f"there is no folder {runs}", hint="ringfence run --plan smoke makes the first run")
-    found = [row for path in sorted(runs.iterdir(), reverse=True) if (row := _row(path)) is not None]
+    found = [_row(path) for path in _runs_in(runs)]
     if json:
-        print(json_format.dumps(found, indent=1))
+        print(json_text(found, indent=1))
         return ExitCode.PASS
     table = Table("run", "verdict", "calls", "completed", "peak", "cells", "passed", box=None, header_style="dim")
     for row in found:
-        verdict = f"[{VERDICT_STYLES.get(row['verdict'], 'dim')}]{row['verdict']}[/]"
-        table.add_row(
-            row["run"], verdict, *[str(row[key]) for key in ("calls", "completed", "peak", "cells", "passed")]
-        )
-    Console().print(table)
+        table.add_row(Text(row["run"]), _styled(row["verdict"]), *[str(row[key]) for key in FIGURES])
+    console = Console()
+    console.print(table)
+    for row in found:
+        if row["problem"]:
+            console.print(Text(f"{row['run']}: {row['problem']}", "yellow"), soft_wrap=True)
     return ExitCode.PASS
 
 
@@ -54,73 +61,110 @@ def compare(before: Path, after: Path = Path("runs/latest"), *, json: bool = Fal
     json
         Print a JSON object instead of a table.
     """
-    old, new = _summary(before), _summary(after)
+    (old_name, old), (new_name, new) = _summary(before), _summary(after)
     rows = _paired_rules(old, new)
     if json:
-        pair = {"before": old["verdict"], "after": new["verdict"], "rules": rows}
-        print(json_format.dumps(pair, indent=1))
+        print(json_text({"before": old.verdict.value, "after": new.verdict.value, "rules": rows}, indent=1))
         return ExitCode.PASS
-    table = Table("rule", before.resolve().name, after.resolve().name, "change", box=None, header_style="dim")
-    table.add_row("[bold]verdict[/]", _styled(old["verdict"]), _styled(new["verdict"]), "")
+    table = Table(box=None, header_style="dim")
+    for name in ("rule", old_name, new_name, "change"):
+        table.add_column(Text(name))
+    table.add_row(Text("verdict", "bold"), _styled(old.verdict), _styled(new.verdict), "")
     for row in rows:
-        table.add_row(row["name"], _cell(row["before"]), _cell(row["after"]), row["change"])
+        table.add_row(Text(row["name"]), _cell(row["before"]), _cell(row["after"]), row["change"])
     Console().print(table)
     Console().print("[dim]Intervals that overlap may be the same product: one pair of runs proves no trend.[/]")
     return ExitCode.PASS
 
 
-def _paired_rules(old: dict[str, Any], new: dict[str, Any]) -> list[dict[str, Any]]:
-    earlier = {rule["name"]: rule for rule in old["rules"]}
-    later = {rule["name"]: rule for rule in new["rules"]}
+def _runs_in(runs: Path) -> list[Path]:
+    """The runs of a folder, the newest first; a folder that is itself a run is the only one of them.
+
+    Raises RunFolderMissing, in the words of the other commands, when there is none.
+    """
+    try:
+        if is_run(runs):
+            return [runs]
+        folders = [path for path in list_folder(runs) if not path.is_symlink() and path.is_dir()]
+        found = [path for path in reversed(folders) if _may_be_run(path)]
+    except (OSError, Unreadable):
+        found = []
+    if not found:
+        find_run(runs)  # says what is wrong with it
+        raise RunFolderMissing(f"{runs} is no run folder: it holds none of {', '.join(PARTS)}")
+    return found
+
+
+def _may_be_run(path: Path) -> bool:
+    try:
+        return is_run(path)
+    except OSError:
+        return True
+
+
+def _paired_rules(old: Summary, new: Summary) -> list[dict[str, Any]]:
+    earlier = {rule.name: rule for rule in old.rules}
+    later = {rule.name: rule for rule in new.rules}
     rows = []
     for name in dict.fromkeys([*earlier, *later]):
         first, second = earlier.get(name), later.get(name)
-        rows.append({"name": name, "before": first, "after": second, "change": _change(first, second)})
+        sides = [None if rule is None else msgspec.to_builtins(rule) for rule in (first, second)]
+        rows.append({"name": name, "before": sides[0], "after": sides[1], "change": _change(first, second)})
     return rows
 
 
-def _change(first: dict[str, Any] | None, second: dict[str, Any] | None) -> str:
+def _change(first: RuleResult | None, second: RuleResult | None) -> str:
     if first is None or second is None:
         return "only in one run"
-    if None in (first["low"], first["high"], second["low"], second["high"]):
+    if first.low is None or first.high is None or second.low is None or second.high is None:
         return ""
-    if second["low"] > first["high"]:
+    if second.low > first.high:
         return "higher"
-    return "lower" if second["high"] < first["low"] else ""
+    return "lower" if second.high < first.low else ""
 
 
-def _cell(rule: dict[str, Any] | None) -> str:
+def _cell(rule: dict[str, Any] | None) -> Text:
     if rule is None:
-        return "-"
+        return Text("-")
     value = "-" if rule["value"] is None else f"{rule['value']:.4g}"
-    return f"{value} (n={rule['n']}) {_styled(rule['verdict'])}"
+    return Text.assemble(f"{value} (n={rule['n']}) ", _styled(rule["verdict"]))
 
 
-def _styled(verdict: str) -> str:
-    return f"[{VERDICT_STYLES.get(verdict, 'dim')}]{verdict}[/]"
+def _styled(verdict: str) -> Text:
+    return Text(str(verdict), VERDICT_STYLES.get(verdict, "dim"))
 
 
-def _row(path: Path) -> dict[str, Any] | None:
-    if path.is_symlink() or not (path / "manifest.json").exists():
-        return None
-    row: dict[str, Any] = {"run": path.name, "verdict": "no report"}
-    row |= dict.fromkeys(FIGURES, "-")
+def _row(path: Path) -> dict[str, Any]:
+    """One run in short. Whatever is wrong with it is told in its row: it hides none of the others."""
+    row: dict[str, Any] = {"run": clean(path.resolve().name), "verdict": NO_REPORT}
+    row |= dict.fromkeys(FIGURES, "-") | {"problem": ""}
     try:
-        summary = _summary(path)
-    except InputError:
+        summary = _read_summary(path)
+    except FileNotFoundError:
         return row
-    swarm, matrix = summary["swarm"], summary["matrix"]
-    row |= {"verdict": summary["verdict"], "calls": swarm["calls"], "completed": swarm["completed"]}
-    row |= {"peak": swarm["peak_concurrent"], "cells": matrix["cells"], "passed": matrix["by_status"].get("passed", 0)}
-    return row
+    except Unreadable as error:
+        return row | {"verdict": UNREADABLE, "problem": f"summary.json {error}"}
+    except (RingfenceError, OSError) as error:
+        return row | {"verdict": UNREADABLE, "problem": clean(str(error))}
+    swarm, matrix = summary.swarm, summary.matrix
+    row |= {"verdict": summary.verdict.value, "calls": swarm.calls, "completed": swarm.completed}
+    return row | {"peak": swarm.peak_concurrent, "cells": matrix.cells, "passed": matrix.by_status.get("passed", 0)}
 
 
-def _summary(run: Path) -> dict[str, Any]:
-    path = run / "summary.json"
+def _summary(run: Path) -> tuple[str, Summary]:
+    """A run's name and its summary. Raises InputError, which names the file, when there is none to be read."""
+    folder = find_run(run)
+    file = str(folder.path / "summary.json")
     try:
-        summary: dict[str, Any] = json_format.loads(path.read_text())
-    except OSError:
-        raise InputError([Problem(str(path), "", "does not exist", f"make it with: ringfence report {run}")]) from None
-    except ValueError as error:
-        raise InputError([Problem(str(path), "", f"is not readable: {error}")]) from None
-    return summary
+        return clean(folder.path.name), _read_summary(folder.path)
+    except FileNotFoundError:
+        raise InputError([Problem(file, "", "does not exist", f"make it with: ringfence report {run}")]) from None
+    except Unreadable as error:
+        raise InputError([Problem(file, "", str(error), f"make it again with: ringfence report {run}")]) from None
+
+
+def _read_summary(run: Path) -> Summary:
+    file = run / "summary.json"
+    written = read_file(file)
+    refuse_newer(written, SUMMARY_FORMAT, file)
+    return clean_all(decode_json(written, Summary))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from pathlib import Path
@@ -10,14 +11,18 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 from rich.console import Console
+from rich.markup import escape
 
+from bedrock import crash
 from bedrock.clock import SystemClock
-from bedrock.errors import InputError, Problem
+from bedrock.end_signals import end_signals
+from bedrock.errors import ChildCrashed, InputError, Problem, RingfenceError
 from bedrock.exit_codes import ExitCode
 from device_matrix import link_choice
 from device_matrix.devices import catalogue
 from device_matrix.planner import Filters, narrow, plan_cells
 from device_matrix.user_namespace import is_way_to_links
+from loadtests.other_runs import Neighbours, warning_of
 from network_profiles import load_catalogue
 from network_profiles.rootless import enter_if_needed
 from network_profiles.shaped_link import BackendName
@@ -46,6 +51,9 @@ def run(
     json: bool = False,
 ) -> int:
     """Run a whole plan: start the service, load it, place calls from every device, report, and judge.
+
+    Exit codes: 0 PASS, 1 FAIL, 2 usage or configuration, 3 INCONCLUSIVE, 4 INVALID, 5 a prerequisite is missing,
+    70 ringfence itself crashed (no verdict), 130 interrupted.
 
     Parameters
     ----------
@@ -78,6 +86,9 @@ def swarm(
     json: bool = False,
 ) -> int:
     """Run only the [swarm] section of a plan: the load, without the devices.
+
+    Exit codes: 0 PASS, 1 FAIL, 2 usage or configuration, 3 INCONCLUSIVE, 4 INVALID, 5 a prerequisite is missing,
+    70 ringfence itself crashed (no verdict), 130 interrupted.
 
     Parameters
     ----------
@@ -113,12 +124,15 @@ def matrix(
 ) -> int:
     """Run only the [matrix] section of a plan: real calls from device profiles over shaped links.
 
+    Exit codes: 0 PASS, 1 FAIL, 2 usage or configuration, 3 INCONCLUSIVE, 4 INVALID, 5 a prerequisite is missing,
+    70 ringfence itself crashed (no verdict), 130 interrupted.
+
     Parameters
     ----------
     plan
         A built-in plan's name (smoke), or a TOML file.
     cell
-        Only this cell, e.g. moto_e13--gprs_2g--video_fallback: how a report's replay command reads.
+        Only this cell, e.g. moto-e13--gprs_2g--video_fallback: how a report's replay command reads.
     devices
         Only these devices (comma-separated ids).
     networks
@@ -162,31 +176,48 @@ def conduct(
 
     ``force`` starts a load that is beyond what this machine was last measured to carry.
     """
+    handle_ends()
     matrix = plan.written.matrix
     if matrix is not None and is_way_to_links(matrix.backend, plan.written.target.url):
         enter_if_needed(sys.orig_argv)
     console = Console(stderr=json)
     if not force and (advice := require_capacity(plan)):
-        console.print(f"[dim]ringfence:[/] {advice}", highlight=False)
-    require(plan)
+        console.print(f"[dim]ringfence:[/] {escape(advice)}", highlight=False)
+    require(plan, drivers=(matrix_filters or {}).get("drivers", ""))
     for warning in link_choice.warnings(matrix.backend) if matrix is not None else ():
-        console.print(f"[dim]ringfence:[/] {warning}", highlight=False)
+        console.print(f"[dim]ringfence:[/] {escape(warning)}", highlight=False)
     for leftover in sweep_leftovers():
-        console.print(f"[dim]ringfence:[/] removed what an earlier run left: {leftover}", highlight=False)
+        console.print(f"[dim]ringfence:[/] removed what an earlier run left: {escape(leftover)}", highlight=False)
     clock = SystemClock()
-    folder = create_run_folder(runs, plan, clock)
-    signal.signal(signal.SIGTERM, end_at_once)
+    neighbours = Neighbours(clock, os.getpid())
+    for other in neighbours.look(now=True):
+        console.print(f"[bold yellow]ringfence:[/] {escape(warning_of(other))}", highlight=False)
+    folder = create_run_folder(runs, plan, clock, neighbours.to_json())
+    crash.keep_in(folder.path)
     interrupted = False
     with Screen(console, f"ringfence {plan.written.name}", plan.written.estimated_duration_s) as screen:
         screen.say(f"run folder {folder.path}")
-        conductor = Conductor(plan, folder, clock, screen, matrix_filters=matrix_filters or {})
+        if folder.advice:
+            screen.warn(folder.advice)
+        conductor = Conductor(plan, folder, clock, screen, neighbours, matrix_filters=matrix_filters or {})
         try:
             conductor.run()
         except KeyboardInterrupt:
             interrupted = True
-            signal.signal(signal.SIGTERM, end_at_once)
+            handle_ends()
+        except ChildCrashed as error:
+            folder.record_fault("child_crashed", f"{error.message} {error.hint}".strip(), "invalid")
+        except Exception as error:
+            if not isinstance(error, RingfenceError):
+                folder.record_fault("ringfence_crashed", f"ringfence crashed: {crash.reason(error)}", "invalid")
+            raise
         screen.say("reading the records and judging")
     code = judge(folder.path, plan.slo, json=json)
+    if folder.problem:
+        # The verdict above was made of an older manifest: what it could not know is said here.
+        faults = "".join(f"\n  {fault['what']}: {fault['detail']}" for fault in folder.manifest["faults"])
+        console.print(f"ringfence: INVALID: {folder.problem}{faults}", style="bold yellow", markup=False)
+        code = ExitCode.INVALID
     return ExitCode.INTERRUPTED if interrupted else code
 
 
@@ -199,7 +230,14 @@ def _check_filters(plan: Plan, filters: dict[str, str]) -> None:
     narrow(cells, Filters(names["cell"], names["devices"], names["networks"], names["scenarios"], names["drivers"]))
 
 
+def handle_ends() -> None:
+    """Has SIGTERM, and SIGHUP unless nohup(1) has it ignored, do what Ctrl-C does."""
+    for number in end_signals():
+        signal.signal(number, end_at_once)
+
+
 def end_at_once(_number: int, _frame: FrameType | None) -> None:
-    """Handles SIGTERM as Ctrl-C, once: whoever ends a group of processes, as timeout(1) does, signals us twice."""
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    """Ends the run as Ctrl-C does, once: a closed terminal and timeout(1) both signal us more than once."""
+    for number in end_signals():
+        signal.signal(number, signal.SIG_IGN)
     raise KeyboardInterrupt

@@ -8,9 +8,14 @@ from typing import Annotated, Any
 from cyclopts import Parameter, validators
 from rich.console import Console
 
+from bedrock import crash
+from bedrock.errors import ChildCrashed, EnvironmentLacks
 from bedrock.exit_codes import ExitCode
 from calls.targets.admin_api import AdminApi
 from loadtests.plan import ServiceTable
+from ringfence.cli.run import handle_ends
+from ringfence.errors import ChildDied
+from ringfence.orchestration.conductor import undisturbed
 from ringfence.orchestration.target import Target, start_target
 from ringfence.plan import PlanFile
 
@@ -25,6 +30,8 @@ def serve(
 ) -> int:
     """Start the reference calling service on loopback, with three people who follow each other, until Ctrl-C.
 
+    Exits with 130 after Ctrl-C, 5 when it cannot be started here, 70 when it crashed.
+
     Parameters
     ----------
     port
@@ -34,20 +41,29 @@ def serve(
     degradation
         Whether its web client gives up video, then bitrate, on a poor network.
     """
+    handle_ends()
     console = Console(highlight=False)
-    database.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        database.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise EnvironmentLacks(f"the folder of {database} cannot be made: {error.strerror}") from None
     plan = PlanFile(name="serve", service=ServiceTable(degradation=degradation))
-    target = start_target(plan, database=database, log_path=database.with_suffix(".log"), port=port)
+    log = database.with_suffix(".log")
+    target = start_target(plan, database=database, log_path=log, port=port)
     try:
         seed_demo_people(target)
         console.print(f"the calling service answers at [bold]{target.url}[/]")
         console.print("sign in as: " + ", ".join(f"{name} (password {name})" for name in DEMO_PEOPLE))
         console.print("[dim]Ctrl-C ends it[/]")
         if target.process is not None:
-            target.process.popen.wait()
+            code = target.process.popen.wait()
+            if code != ExitCode.PASS:
+                died = ChildCrashed if code == ExitCode.CRASHED else ChildDied
+                raise died(f"the calling service {crash.ending(code, target.process.pid)}", hint=f"see {log}")
     finally:
-        if target.process is not None:
-            target.process.stop()
+        with undisturbed():
+            if target.process is not None:
+                target.process.stop()
     return ExitCode.PASS
 
 

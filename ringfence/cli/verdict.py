@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from rich.console import Console
+from rich.text import Text
 
 from bedrock.exit_codes import ExitCode
+from bedrock.foreign_text import clean
 from reports.build import summarize, write_all
 from reports.run_folder import find_run
 from reports.slo import SloFile, load_slo
@@ -16,6 +18,8 @@ from reports.terminal import render
 
 def gate(run: Path = Path("runs/latest"), *, slo: str = "", json: bool = False) -> int:
     """Judge a run against an SLO. The exit code is the verdict: 0 PASS, 1 FAIL, 3 INCONCLUSIVE, 4 INVALID.
+
+    2 is wrong usage, 5 a missing prerequisite, 70 a crash of ringfence itself: none of them is a verdict.
 
     Parameters
     ----------
@@ -48,12 +52,23 @@ def report(run: Path = Path("runs/latest"), *, slo: str = "", json: bool = False
 
 
 def judge(run: Path, slo: SloFile, *, json: bool) -> int:
-    """Summarises a run, writes every report into its folder, shows it, and returns the verdict's exit code."""
+    """Summarises a run, writes every report into its folder, shows it, and returns the verdict's exit code.
+
+    A folder that takes no reports costs the reports, and never the verdict on the terminal.
+    """
     summary = summarize(run, slo)
-    write_all(run, summary)
+    unwritten = ""
+    try:
+        write_all(run, summary)
+    except OSError as error:
+        unwritten = f"the reports cannot be written into {run}: {error.strerror or error}"
     _show(summary, json=json)
+    if unwritten:
+        Console(stderr=True, soft_wrap=True).print(f"ringfence: {unwritten}", style="bold yellow", markup=False)
+        return int(ExitCode.INVALID) if summary.exit_code == ExitCode.PASS else int(summary.exit_code)
     if not json:
-        Console().print(f"[dim]report:[/] {run / 'report.html'}", highlight=False, soft_wrap=True)
+        path = clean(str(run / "report.html"))
+        Console().print(Text.assemble(("report:", "dim"), f" {path}"), soft_wrap=True)
     return int(summary.exit_code)
 
 

@@ -5,21 +5,31 @@ from __future__ import annotations
 import os
 import resource
 import shutil
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from bedrock.child_environment import home_folder
+from bedrock.errors import EnvironmentLacks
+from bedrock.short_command import run_and_read
+from bedrock.user_folder import passed_over, user_folder
 from calls.record import Tier
 from device_matrix import cpu_limit
 from device_matrix.appium_server import appium_modules
-from network_profiles import rootless
+from network_profiles import private_network, rootless
 from network_profiles.backends import BACKEND_NAMES, backend
 from ringfence.doctor.finding import Finding
 from ringfence.doctor.tuning import check_tuning
 
 MINIMUM_DESCRIPTORS = 4096
 """100 calls hold two UDP sockets and two WebSockets each, with room for logs and pipes."""
+
+EMPTY_TOP_GROUP = (
+    "mkdir /sys/fs/cgroup/init && for pid in $(cat /sys/fs/cgroup/cgroup.procs); do "
+    "echo $pid > /sys/fs/cgroup/init/cgroup.procs; done"
+)
+"""Moves a container's processes out of the group that it sees as the top."""
+SHARED_MEMORY = "/dev/shm"
 
 SWARM = frozenset({Tier.PACKETS, Tier.MEDIA})
 BROWSER = frozenset({Tier.BROWSER})
@@ -88,8 +98,50 @@ def check_cpu_limit() -> Finding:
     if not missing:
         return Finding("CPU limits", True, f"cgroup {cpu_limit.cpu_controller()}")
     if os.geteuid() == 0 and not rootless.inside():
+        if cpu_limit.is_occupied():
+            return Finding("CPU limits", False, "; ".join(missing), EMPTY_TOP_GROUP, BROWSER)
         return Finding("CPU limits", False, "; ".join(missing), "mount -t cgroup2 none /sys/fs/cgroup", BROWSER)
     return Finding("CPU limits", False, f"every device has all of the CPU: {'; '.join(missing)}", "sudo make run")
+
+
+def check_private_network() -> Finding:
+    """A network of their own for Appium and chromedriver, which take orders from whoever connects."""
+    missing = private_network.lacks()
+    if not missing:
+        return Finding("Appium's network", True, "of its own: no other user of the machine reaches it")
+    if os.geteuid() != 0 and not rootless.lacks():
+        return Finding("Appium's network", True, "of its own, in the user namespace")
+    return Finding("Appium's network", False, f"no cells with Appium: {missing}", "sudo make run")
+
+
+def check_temporary_files() -> Finding:
+    """A folder of the user's own for sockets, browser profiles and records of remote workers."""
+    try:
+        folder = user_folder()
+    except EnvironmentLacks as error:
+        return Finding("temporary files", False, error.message, error.hint, SWARM | BROWSER)
+    why = passed_over()
+    detail = f"{folder}; TMPDIR is not used: {why}" if why else str(folder)
+    return Finding("temporary files", True, detail)
+
+
+def check_home() -> Finding:
+    """A home folder, for caches."""
+    home = home_folder()
+    named = os.environ.get("HOME", "")
+    if str(home) == named:
+        return Finding("home folder", True, named)
+    why = f"HOME is {named}, which this user cannot enter" if named else "HOME is not set"
+    return Finding("home folder", True, f"{why}: {home} stands in")
+
+
+def check_shared_memory() -> Finding:
+    """``/dev/shm``, which DuckDB, Chromium and Python's own libraries look for."""
+    ok = os.path.isdir(SHARED_MEMORY) and os.access(SHARED_MEMORY, os.W_OK)
+    if ok:
+        return Finding("shared memory", True, SHARED_MEMORY)
+    detail = f"there is no {SHARED_MEMORY} to write to; browsers keep what they share in the temporary files"
+    return Finding("shared memory", False, detail, f"mount -t tmpfs none {SHARED_MEMORY}")
 
 
 def check_descriptors() -> Finding:
@@ -106,7 +158,7 @@ def check_phones() -> list[Finding]:
     if shutil.which("adb") is None:
         tiers = frozenset({Tier.EMULATOR, Tier.DEVICE})
         return [Finding("Android devices", False, "adb is not on this machine", "apt-get install adb", tiers)]
-    listed = subprocess.run(["adb", "devices"], capture_output=True, text=True, timeout=20, check=False).stdout
+    listed = run_and_read(["adb", "devices"], timeout_s=20).stdout
     serials = [line.split("\t")[0] for line in listed.splitlines() if line.endswith("\tdevice")]
     emulators = [serial for serial in serials if serial.startswith("emulator-")]
     phones = [serial for serial in serials if serial not in emulators]
@@ -122,7 +174,8 @@ def examine() -> list[Finding]:
     findings = [check() for check in single]
     findings += check_links()
     findings += check_programs()
-    findings += [check_appium(), check_cpu_limit(), check_descriptors()]
+    findings += [check_appium(), check_private_network(), check_cpu_limit(), check_descriptors()]
+    findings += [check_temporary_files(), check_home(), check_shared_memory()]
     return findings + check_tuning() + check_phones()
 
 

@@ -5,19 +5,25 @@ from __future__ import annotations
 from bedrock.errors import EnvironmentLacks
 from calls.record import Tier
 from device_matrix.link_choice import chosen_backend
+from network_profiles import private_network
 from ringfence.doctor.checks import examine
 from ringfence.doctor.finding import Finding
 from ringfence.plan import Plan
 
 
-def require(plan: Plan) -> None:
-    """Raises EnvironmentLacks when a tier that the plan needs, or the links it asks for, cannot be had here."""
+def require(plan: Plan, *, drivers: str = "") -> None:
+    """Raises EnvironmentLacks when a tier that the plan needs, or the links it asks for, cannot be had here.
+
+    ``drivers`` narrows the plan's own choice of drivers, as on the command line; empty for all.
+    """
     needed: set[Tier] = set()
     if plan.written.swarm is not None:
         needed |= {Tier.PACKETS, Tier.MEDIA}
     if plan.written.matrix is not None:
         needed.add(Tier.BROWSER)
     missing = missing_for(needed, examine())
+    if plan.written.matrix is not None and (drivers or plan.written.matrix.drivers) != "playwright":
+        missing += without_private_network()
     if not missing and plan.written.matrix is not None:
         chosen_backend(plan.written.matrix.backend)
     if not missing:
@@ -28,6 +34,15 @@ def require(plan: Plan) -> None:
         f"this machine lacks what the plan '{plan.written.name}' needs: {names}",
         hint="\n  ".join(lines),
     )
+
+
+def without_private_network() -> list[Finding]:
+    """Returns what keeps cells with Appium from running, at most one finding."""
+    refused = private_network.lacks()
+    if not refused:
+        return []
+    detail = f"other users of the machine could give orders to Appium: {refused}"
+    return [Finding("Appium's network", False, detail, "sudo, or --set 'matrix.drivers=\"playwright\"'")]
 
 
 def missing_for(tiers: set[Tier], findings: list[Finding]) -> list[Finding]:

@@ -58,7 +58,7 @@ def _tracking(proc: Path) -> Finding | None:
 
 def _number(path: Path) -> int | None:
     try:
-        return int(path.read_text())
+        return int(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
 
@@ -66,6 +66,6 @@ def _number(path: Path) -> int | None:
 def _lines(path: Path) -> int:
     """Entries of a table of /proc; its first line is a heading."""
     try:
-        return max(0, len(path.read_text().splitlines()) - 1)
+        return max(0, len(path.read_text(encoding="utf-8").splitlines()) - 1)
     except OSError:
         return 0

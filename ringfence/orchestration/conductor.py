@@ -8,6 +8,7 @@ tick. Whatever happens, ``finish`` ends every process and leaves a readable fold
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import selectors
 import signal
@@ -15,14 +16,16 @@ import subprocess
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+from bedrock import crash
 from bedrock.child_process import ChildProcess
 from bedrock.clock import Clock
 from bedrock.exit_codes import ExitCode
+from loadtests.other_runs import Neighbours, warning_of
 from reports.staged import read_knee, read_rollout
 from ringfence.orchestration.matrix import start_matrix
 from ringfence.orchestration.matrix_end import MatrixEnd
 from ringfence.orchestration.progress import Progress
-from ringfence.orchestration.run_folder import RunFolder
+from ringfence.orchestration.run_folder import FOR_RECORDS, RESERVES, RunFolder
 from ringfence.orchestration.screen import Screen
 from ringfence.orchestration.swarm import SwarmProcesses, start_swarm
 from ringfence.orchestration.swarm_end import SwarmEnd
@@ -33,8 +36,12 @@ TICK_S = 0.5
 WORKER_ALONE_S = 90.0
 """A worker whose master is dead tells nobody how far it is. Its engine's steps add up to 50 s on the slowest link, and
 its last report, which nobody acknowledges, takes 15 s."""
-MATRIX_OK_EXITS = frozenset({0, 1})
-"""pytest: all passed, some failed. Cells judge themselves; these are no fault of the harness."""
+MATRIX_OK_EXITS = frozenset({ExitCode.PASS, ExitCode.FAIL, ExitCode.INVALID})
+"""All passed, some failed, some came to no judgement. Cells judge themselves: these are no fault of the harness."""
+MACHINE_IS_FULL = frozenset(
+    {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN}
+)
+"""What ends a run as INVALID and is no fault of our code."""
 
 
 @dataclass(slots=True)
@@ -45,6 +52,7 @@ class Conductor:
     folder: RunFolder
     clock: Clock
     screen: Screen
+    neighbours: Neighbours
     matrix_filters: Mapping[str, str] = field(default_factory=dict)
 
     target: Target | None = None
@@ -56,6 +64,8 @@ class Conductor:
     _matrix_done: bool = False
     _swarm_end: SwarmEnd | None = None
     _stop_reason: str = ""
+    _no_more_load: bool = False
+    """What is measured cannot be kept any more: the load ends by itself or is ended, and nothing new begins."""
 
     def __post_init__(self) -> None:
         self.progress = Progress(self.folder.path / "live")
@@ -72,10 +82,17 @@ class Conductor:
         except KeyboardInterrupt:
             interrupted = True
             raise
+        except OSError as error:
+            if error.errno not in MACHINE_IS_FULL:
+                raise
+            self._stop("machine_full", f"this machine has no room left for the run: {error}", "invalid")
         finally:
             with undisturbed():
                 self._end_everything()
-                self.folder.finish(interrupted=interrupted)
+                for reserve in RESERVES:
+                    self.folder.spend_reserve(reserve)
+                self.neighbours.look(now=True)
+                self.folder.finish(interrupted=interrupted, other_runs=self.neighbours.to_json())
             self.selector.close()
 
     def _start_target(self) -> None:
@@ -99,6 +116,7 @@ class Conductor:
         self.swarm = start_swarm(section.workers, self.target, self.folder)
         for child in self.swarm.all():
             self._watch_child(child)
+        self.selector.register(self.swarm.faults.reading_end, selectors.EVENT_READ)
 
     def _start_matrix(self) -> None:
         section = self.plan.written.matrix
@@ -118,26 +136,44 @@ class Conductor:
         while not self._is_over():
             for key, _ in self.selector.select(TICK_S):
                 descriptor = key.fd
+                if descriptor not in self._watched:
+                    self._hear_faults()
+                    continue
                 self.selector.unregister(descriptor)
                 os.close(descriptor)
                 self._child_ended(self._watched.pop(descriptor))
             elapsed_s = self.clock.monotonic_s() - started_at_s
             self._advance(elapsed_s)
+            for other in self.neighbours.look():
+                self.screen.warn(warning_of(other))
             self.progress.read()
             for sentence in self.progress.take_news():
                 self.screen.say(sentence)
             self.screen.draw(self.progress, elapsed_s)
+        self._notice_the_last_ends()
+
+    def _notice_the_last_ends(self) -> None:
+        """Takes in the ends that came between the last look at the descriptors and the look at the processes."""
+        for descriptor, child in list(self._watched.items()):
+            if not child.is_running():
+                self.selector.unregister(descriptor)
+                os.close(descriptor)
+                self._child_ended(self._watched.pop(descriptor))
 
     def _is_over(self) -> bool:
         if self._stop_reason:
             return True
         swarm_over = self.swarm is None or not self.swarm.master.is_running()
-        matrix_over = self.plan.written.matrix is None or self._matrix_done
+        matrix_over = self.plan.written.matrix is None or self._matrix_done or (self._no_more_load and not self.matrix)
         return swarm_over and matrix_over
 
     def _advance(self, elapsed_s: float) -> None:
         matrix = self.plan.written.matrix
-        if self.matrix is None and matrix is not None:
+        if not self._no_more_load and (self.folder.problem or self.folder.is_full()):
+            problem = self.folder.problem or f"the disk of {self.folder.path} is full"
+            self.folder.record_fault("disk_refuses", problem, "invalid")
+            self._end_load(problem)
+        if self.matrix is None and matrix is not None and not self._no_more_load:
             swarm_gone = self.swarm is None or not self.swarm.master.is_running()
             if elapsed_s >= matrix.start_after_s or swarm_gone:
                 self._start_matrix()
@@ -168,6 +204,35 @@ class Conductor:
         for line in self.progress.take_closing():
             end.hear(line)
 
+    def _hear_faults(self) -> None:
+        """Takes in what the master tells of the swarm's faults."""
+        assert self.swarm is not None
+        faults = self.swarm.faults.read()
+        if faults is None:
+            self.selector.unregister(self.swarm.faults.reading_end)
+        for fault in faults or ():
+            self.folder.take_fault(fault)
+            if fault.get("ends_load") and not self._no_more_load:
+                self._end_load(str(fault.get("detail", "")))
+
+    def _hear_last_faults(self) -> None:
+        assert self.swarm is not None
+        while faults := self.swarm.faults.read():
+            for fault in faults:
+                self.folder.take_fault(fault)
+        self.swarm.faults.close()
+
+    def _end_load(self, why: str) -> None:
+        """Has swarm and matrix end now, each with what it has; whoever does not is ended a little later."""
+        self._no_more_load = True
+        self.folder.spend_reserve(FOR_RECORDS)
+        self.screen.warn(f"the load ends: {why}")
+        if self.swarm is not None and self.swarm.master.is_running():
+            self.swarm.master.signal(signal.SIGTERM)
+            self._swarm_end = SwarmEnd(self.clock, 0.0)
+        if self.matrix is not None:
+            self.matrix.signal(signal.SIGINT)
+
     def _swarm_is_in_its_open_stage(self) -> bool:
         section = self.plan.written.swarm
         stages = section.timeline if section is not None else ()
@@ -177,24 +242,29 @@ class Conductor:
         code = child.popen.wait()
         if child is self.matrix:
             self._matrix_done = True
-            if code not in MATRIX_OK_EXITS:
+            if code not in MATRIX_OK_EXITS and not self._no_more_load:
                 self.folder.record_fault(
-                    "matrix_died", f"pytest ended with exit code {code}: {child.last_words(3)}", "invalid"
+                    "matrix_died", f"pytest {crash.ending(code, child.pid)}: {child.last_words(3)}", "invalid"
                 )
             return
         if self.target is not None and child is self.target.process:
-            self._stop("target_died", f"the calling service ended by itself with exit code {code}", "fail")
+            # Its death is the product's; an exception of our own reference service, which ends with 70, is ours.
+            crashed = code == ExitCode.CRASHED
+            detail = f"the calling service ended by itself: it {crash.ending(code, child.pid)}"
+            # A service that shares a disk that is full is no witness of its own quality.
+            ours = crashed or self._no_more_load or self.folder.is_full()
+            self._stop("target_crashed" if crashed else "target_died", detail, "invalid" if ours else "fail")
             return
         if self.swarm is not None and child is self.swarm.master:
-            if code not in (0, self._code_of_steps()):
+            if code not in (0, self._code_of_steps()) and not self._no_more_load:
                 self.folder.record_fault(
-                    "swarm_master_died", f"the Locust master ended with exit code {code}", "invalid"
+                    "swarm_master_died", f"the Locust master {crash.ending(code, child.pid)}", "invalid"
                 )
             return
         self.progress.read()
         ending = self.progress.swarm_ended or self.progress.swarm_stage == "drain"
-        if code != 0 or not ending:
-            self.folder.record_fault("swarm_worker_died", f"{child.name} ended with exit code {code}", "invalid")
+        if (code != 0 or not ending) and not self._no_more_load:
+            self.folder.record_fault("swarm_worker_died", f"{child.name} {crash.ending(code, child.pid)}", "invalid")
 
     def _code_of_steps(self) -> int:
         """Returns how the master ends when the steps of its load came to what they did: no fault of its own."""
@@ -212,6 +282,7 @@ class Conductor:
             self._end_matrix(self.matrix)
         if self.swarm is not None:
             self._end_swarm(self.swarm)
+            self._hear_last_faults()
         if self.target is not None and self.target.process is not None:
             self.target.process.stop(timeout_s=10)
         for descriptor in self._watched:
@@ -258,7 +329,8 @@ class Conductor:
 @contextlib.contextmanager
 def undisturbed() -> Iterator[None]:
     """Lets no impatient second Ctrl-C or SIGTERM break off the end of a run: it is bounded in time by itself."""
-    previous = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    previous = {number: signal.signal(number, signal.SIG_IGN) for number in numbers}
     try:
         yield
     finally:

@@ -11,6 +11,8 @@ from typing import Any
 
 import psutil
 
+from bedrock.short_command import run_and_read
+
 PACKAGES = (
     "ringfence",
     "locust",
@@ -61,9 +63,7 @@ def git_state() -> dict[str, str]:
 
 def _git(*arguments: str) -> str:
     try:
-        done = subprocess.run(
-            ["git", *arguments], cwd=Path(__file__).parent, capture_output=True, text=True, timeout=10, check=False
-        )
+        done = run_and_read(["git", *arguments], cwd=Path(__file__).parent, timeout_s=10)
     except (OSError, subprocess.TimeoutExpired):
         return ""
     return done.stdout.strip() if done.returncode == 0 else ""
@@ -71,6 +71,6 @@ def _git(*arguments: str) -> str:
 
 def _read(path: Path) -> str:
     try:
-        return path.read_text().strip()
+        return path.read_text(encoding="utf-8").strip()
     except OSError:
         return ""

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import device_matrix.cpu_limit
-import device_matrix.scene
 import network_profiles.lab
+from bedrock.scratch import sweep_scratch
 
 
 def sweep_leftovers() -> list[str]:
-    """Removes links, address claims, cgroups and browser profiles whose owner is dead. Returns a name each."""
-    return [*network_profiles.lab.sweep(), *device_matrix.cpu_limit.sweep(), *device_matrix.scene.sweep_scratch()]
+    """Removes links, address claims, cgroups and scratch folders whose owner is dead. Returns a name each."""
+    return [*network_profiles.lab.sweep(), *device_matrix.cpu_limit.sweep(), *sweep_scratch()]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import secrets
@@ -14,12 +15,18 @@ import tomli_w
 
 from bedrock.clock import Clock
 from bedrock.errors import EnvironmentLacks
+from bedrock.foreign_text import clean_all, json_text
 from device_matrix.link_choice import chosen_backend
+from loadtests.faults import FILE
 from network_profiles.rootless import lab
 from ringfence.orchestration.environment import capture_environment, git_state, package_versions
 from ringfence.plan import Plan
 
 MANIFEST_FORMAT = 1
+
+FOR_RECORDS, FOR_REPORTS = ".reserve-for-records", ".reserve-for-reports"
+RESERVES = {FOR_RECORDS: 1_000_000, FOR_REPORTS: 2_000_000}
+"""Bytes kept from the first second, so that a run that fills the disk can still write what it knows at its end."""
 
 Severity = Literal["invalid", "fail", "note"]
 
@@ -31,6 +38,10 @@ class RunFolder:
     path: Path
     clock: Clock
     manifest: dict[str, Any] = field(default_factory=dict)
+    advice: str = ""
+    """What a person should know of the folder, one sentence; mostly empty."""
+    problem: str = ""
+    """Why the manifest was not written the last time, empty when it was."""
 
     @property
     def run_id(self) -> str:
@@ -44,42 +55,70 @@ class RunFolder:
 
     def record_fault(self, what: str, detail: str, severity: Severity) -> None:
         """Notes something that went wrong. ``invalid`` and ``fail`` each decide the verdict; ``note`` does not."""
-        self.manifest["faults"].append(
-            {"at_s": self.clock.unix_s(), "what": what, "detail": detail, "severity": severity}
-        )
-        self.save()
+        self.take_fault({"at_s": self.clock.unix_s(), "what": what, "detail": detail, "severity": severity})
+
+    def take_fault(self, fault: dict[str, Any]) -> None:
+        """Takes over a fault that another process of the run has told, once."""
+        if (fault["what"], fault["at_s"]) not in self._known_faults():
+            self.manifest["faults"].append(clean_all(fault))
+            self.save()
+
+    def _known_faults(self) -> set[tuple[Any, Any]]:
+        return {(fault["what"], fault["at_s"]) for fault in self.manifest["faults"]}
 
     def absorb_faults(self) -> None:
         """Takes over the faults that other processes of the run wrote down in ``faults.jsonl``."""
-        notes = self.path / "faults.jsonl"
-        if not notes.exists():
+        try:
+            lines = (self.path / FILE).read_text(encoding="utf-8", errors="replace").splitlines()
+        except OSError:
             return
-        known = {(fault["what"], fault["at_s"]) for fault in self.manifest["faults"]}
-        for line in notes.read_text(errors="replace").splitlines():
+        known = self._known_faults()
+        for line in lines:
             try:
                 fault = json.loads(line)
-            except ValueError:
+            except (ValueError, RecursionError):
                 continue
-            if (fault.get("what"), fault.get("at_s")) not in known:
+            if isinstance(fault, dict) and (fault.get("what"), fault.get("at_s")) not in known:
                 self.manifest["faults"].append(fault)
         self.save()
 
-    def finish(self, *, interrupted: bool) -> None:
-        """Writes the end of the run into the manifest."""
+    def finish(self, *, interrupted: bool, other_runs: list[dict[str, Any]]) -> None:
+        """Writes the end of the run into the manifest, and which other runs were on the machine meanwhile."""
         self.absorb_faults()
         self.manifest["ended_at_s"] = self.clock.unix_s()
         self.manifest["interrupted"] = interrupted
-        self.manifest["environment_after"] = capture_environment()
+        self.manifest["environment_after"] = {**capture_environment(), "other_runs": other_runs}
         self.save()
 
     def save(self) -> None:
-        """Writes ``manifest.json`` whole and renames it into place."""
+        """Writes ``manifest.json`` whole and renames it into place. A disk that refuses is noted in ``problem``."""
         partial = self.path / ".manifest.json.partial"
-        partial.write_text(json.dumps(self.manifest, indent=1, default=str))
-        partial.replace(self.path / "manifest.json")
+        try:
+            partial.write_text(json_text(self.manifest, indent=1), encoding="utf-8")
+            partial.replace(self.path / "manifest.json")
+        except OSError as error:
+            self.problem = f"{self.path / 'manifest.json'} cannot be written: {error.strerror or error}"
+            with contextlib.suppress(OSError):
+                partial.unlink(missing_ok=True)
+        else:
+            self.problem = ""
+
+    def is_full(self) -> bool:
+        """Whether the disk says that it has no room left; a quota shows only when something is written."""
+        try:
+            room = os.statvfs(self.path)
+        except OSError:
+            return True
+        free = room.f_bavail if os.geteuid() else room.f_bfree
+        return free == 0 or (room.f_files > 0 and room.f_ffree == 0)
+
+    def spend_reserve(self, name: str) -> None:
+        """Gives back the room that was kept for one part of the end of the run."""
+        with contextlib.suppress(OSError):
+            (self.path / name).unlink(missing_ok=True)
 
 
-def create_run_folder(runs: Path, plan: Plan, clock: Clock) -> RunFolder:
+def create_run_folder(runs: Path, plan: Plan, clock: Clock, other_runs: list[dict[str, Any]]) -> RunFolder:
     """Makes ``runs/<UTC time>-<plan name>/`` and points ``runs/latest`` at it.
 
     Raises EnvironmentLacks when the folder cannot be made.
@@ -107,7 +146,7 @@ def create_run_folder(runs: Path, plan: Plan, clock: Clock) -> RunFolder:
         "seeds": {"plan": plan.written.seed},
         "versions": package_versions(),
         "git": git_state(),
-        "environment_before": capture_environment(),
+        "environment_before": {**capture_environment(), "other_runs": other_runs},
         "environment_after": None,
         "tiers": [],
         "link_backend": None if plan.written.matrix is None else chosen_backend(plan.written.matrix.backend),
@@ -116,15 +155,42 @@ def create_run_folder(runs: Path, plan: Plan, clock: Clock) -> RunFolder:
         "faults": [],
         "interrupted": False,
     }
-    folder.plan_file.write_bytes(tomli_w.dumps(plan.tables).encode())
+    try:
+        folder.plan_file.write_bytes(tomli_w.dumps(plan.tables).encode())
+        for name, size in RESERVES.items():
+            (path / name).write_bytes(bytes(size))
+    except OSError as error:
+        for name in RESERVES:
+            folder.spend_reserve(name)
+        raise EnvironmentLacks(
+            f"the run folder {path} has no room: {error.strerror or error}",
+            hint="free some, or name another with --runs",
+        ) from None
     folder.save()
-    point_latest_at(path)
+    if folder.problem:
+        raise EnvironmentLacks(folder.problem)
+    folder.advice = point_latest_at(path)
     return folder
 
 
-def point_latest_at(run: Path) -> None:
-    """Makes ``runs/latest`` a link to ``run``, in one step."""
-    link = run.parent / f".latest-{os.getpid()}"
-    link.unlink(missing_ok=True)
-    link.symlink_to(run.name)
-    link.replace(run.parent / "latest")
+def point_latest_at(run: Path) -> str:
+    """Makes ``runs/latest`` lead to ``run``: a link, or a file with its name where the file system has no links.
+
+    Returns one sentence when it cannot, empty otherwise: a run is no worse for a missing short name.
+    """
+    latest = run.parent / "latest"
+    if latest.is_dir() and not latest.is_symlink():
+        return f"{latest} is a folder, so it keeps its content and does not lead to this run; name {run} instead"
+    fresh = run.parent / f".latest-{os.getpid()}"
+    try:
+        fresh.unlink(missing_ok=True)
+        try:
+            fresh.symlink_to(run.name)
+        except OSError:
+            fresh.write_text(f"{run.name}\n", encoding="utf-8")
+        fresh.replace(latest)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            fresh.unlink(missing_ok=True)
+        return f"{latest} cannot be made to lead to this run ({error.strerror or error}); name {run} instead"
+    return ""

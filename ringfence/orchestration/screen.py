@@ -10,6 +10,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from bedrock.foreign_text import clean
 from ringfence.orchestration.progress import CellProgress, Progress
 
 PLAIN_LINE_EVERY_S = 10.0
@@ -48,11 +49,11 @@ class Screen:
     def say(self, sentence: str) -> None:
         """Tells of a step of the run."""
         self._last_said = sentence
-        self.console.print(f"[dim]ringfence:[/] {sentence}", highlight=False)
+        self.console.print(Text.assemble(("ringfence:", "dim"), f" {clean(sentence)}"))
 
     def warn(self, sentence: str) -> None:
         """Tells of something that went wrong."""
-        self.console.print(f"[bold yellow]ringfence: {sentence}[/]", highlight=False)
+        self.console.print(Text(f"ringfence: {clean(sentence)}", "bold yellow"))
 
     def draw(self, progress: Progress, elapsed_s: float) -> None:
         """Shows the state of the run: redraws the live screen, or prints a line now and then."""
@@ -60,7 +61,7 @@ class Screen:
             self._live.update(self._screen(progress, elapsed_s))
         elif elapsed_s - self._last_plain_s >= PLAIN_LINE_EVERY_S and (progress.second or progress.cells):
             self._last_plain_s = elapsed_s
-            self.console.print(self._plain_line(progress, elapsed_s), highlight=False, soft_wrap=True)
+            self.console.print(Text(self._plain_line(progress, elapsed_s)), soft_wrap=True)
 
     def _screen(self, progress: Progress, elapsed_s: float) -> RenderableType:
         parts: list[RenderableType] = [self._headline(elapsed_s)]
@@ -118,7 +119,7 @@ def _swarm_panel(progress: Progress) -> Panel:
     half = (len(rows) + 1) // 2
     for left, right in zip(rows[:half], rows[half:], strict=False):
         table.add_row(f"[dim]{left[0]}[/]", left[1](), f"[dim]{right[0]}[/]", right[1]())
-    title = f"swarm: {second.get('stage', '')}"
+    title = Text(f"swarm: {second.get('stage', '')}")
     return Panel(table, title=title, title_align="left", border_style="cyan", expand=False)
 
 

@@ -10,6 +10,9 @@ from pathlib import Path
 
 from bedrock.child_process import ChildProcess, spawn
 from calls.targets.admin_api import TOKEN_VARIABLE
+from loadtests.faults import PIPE
+from loadtests.machine import WORKER_NUMBER
+from ringfence.orchestration.fault_pipe import FaultPipe
 from ringfence.orchestration.run_folder import RunFolder
 from ringfence.orchestration.target import Target
 
@@ -19,6 +22,7 @@ class SwarmProcesses:
     """A Locust master and its workers."""
 
     master: ChildProcess
+    faults: FaultPipe
     workers: list[ChildProcess] = field(default_factory=list)
 
     def all(self) -> list[ChildProcess]:
@@ -30,21 +34,23 @@ def start_swarm(workers: int, target: Target, folder: RunFolder) -> SwarmProcess
     """Starts a headless master and ``workers`` worker processes that run the ``[swarm]`` section of the run's plan."""
     port = str(free_port())
     shared = ["--plan", str(folder.plan_file), "--target", target.url, "--run-folder", str(folder.path)]
-    env = {TOKEN_VARIABLE: target.admin_token}
+    faults = FaultPipe()
+    env = {TOKEN_VARIABLE: target.admin_token, PIPE: str(faults.writing_end)}
     logs = folder.path / "logs"
     master = spawn(
-        "locust_master",
+        "the Locust master",
         [*_locust(), "--master", "--headless", "--expect-workers", str(workers),
          "--master-bind-host", "127.0.0.1", "--master-bind-port", port, *shared],
-        log_path=logs / "locust-master.log", env=env, death_signal="TERM",
+        log_path=logs / "locust-master.log", env=env, death_signal="TERM", pass_fds=[faults.writing_end],
     )  # fmt: skip
-    swarm = SwarmProcesses(master)
+    faults.close_writing_end()
+    swarm = SwarmProcesses(master, faults)
     for index in range(workers):
         swarm.workers.append(
             spawn(
-                f"locust_worker_{index}",
+                f"worker {index}",
                 [*_locust(), "--worker", "--master-host", "127.0.0.1", "--master-port", port, *shared],
-                log_path=logs / f"locust-worker-{index}.log", env=env, death_signal="TERM",
+                log_path=logs / f"worker-{index}.log", env={WORKER_NUMBER: str(index)}, death_signal="TERM",
             )
         )  # fmt: skip
     return swarm

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from bedrock.child_process import ChildProcess
+from bedrock.environment_input import secret
 from bedrock.errors import EnvironmentLacks, TargetUnreachable
+from calls.errors import TlsFailed
 from calls.targets.admin_api import TOKEN_VARIABLE, AdminApi
 from calls.targets.own_service import ServiceSettings, start_own_service
+from calls.targets.trust import trust
 from ringfence.plan import PlanFile
 
 
@@ -29,15 +31,19 @@ def start_target(plan: PlanFile, *, database: Path, log_path: Path, host: str = 
     Raises TargetUnreachable when a named service does not answer, EnvironmentLacks when our own does not start.
     """
     if plan.target.url:
-        token = os.environ.get(TOKEN_VARIABLE, "")
+        token = secret(TOKEN_VARIABLE)
         if not token:
             raise EnvironmentLacks(
                 f"the plan names a target, {plan.target.url}, and {TOKEN_VARIABLE} is not set",
                 hint="export the service's admin token: it seeds the people who place the calls",
             )
+        if plan.target.ca_file:
+            trust(Path(plan.target.ca_file))
         try:
             AdminApi(plan.target.url).health()
         except TargetUnreachable as error:
+            if isinstance(error, TlsFailed):
+                raise
             hint = error.hint or "start it, or leave out target.url to use the reference service"
             raise TargetUnreachable(error.message, hint=hint) from None
         return Target(plan.target.url, token, None)

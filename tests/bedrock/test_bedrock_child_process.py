@@ -68,3 +68,15 @@ def _gone(pid: int) -> bool:
         return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return True
+
+
+def test_the_last_words_of_a_child_are_clean_and_the_last_whatever_came_before(tmp_path: Path) -> None:
+    script = (
+        r"import sys; sys.stderr.write('x' * 200_000 + '\n' + '\x1b[31mred\x1b[0m \x00\n' + 'the reason'); sys.exit(5)"
+    )
+    child = spawn("service", [sys.executable, "-c", script], pipe_stdout=True, log_path=tmp_path / "log")
+    with pytest.raises(EnvironmentLacks) as caught:
+        child.wait_ready(10)
+    child.stop()
+    assert caught.value.hint.endswith("\nred \N{REPLACEMENT CHARACTER}\nthe reason")
+    assert len(caught.value.hint) < 5000

@@ -18,15 +18,19 @@ from calls.targets.own_service import start_own_service
 
 
 @contextlib.contextmanager
-def answering(*pieces: bytes, every_s: float = 0.0, then_close: bool = True) -> Iterator[str]:
-    """A server that takes one connection and sends ``pieces``, whatever was asked."""
+def answering(
+    *pieces: bytes, every_s: float = 0.0, then_close: bool = True, heard: list[bytes] | None = None
+) -> Iterator[str]:
+    """A server that takes one connection and sends ``pieces``, whatever was asked; that goes to ``heard``."""
     over = threading.Event()
 
     def serve(listener: socket.socket) -> None:
         with contextlib.suppress(OSError):
             connection, _ = listener.accept()
             with connection:
-                connection.recv(65536)
+                asked = connection.recv(65536)
+                if heard is not None:
+                    heard.append(asked)
                 for piece in pieces:
                     connection.sendall(piece)
                     if over.wait(every_s):
@@ -96,3 +100,24 @@ def test_our_own_service_starts_seeds_and_refuses_a_wrong_token(tmp_path: Path) 
     finally:
         service.process.stop()
     assert not service.process.is_running()
+
+
+@pytest.mark.parametrize(("path", "carries"), [("/health", False), ("/admin/seed", True)])
+def test_the_token_goes_only_where_it_is_asked_for(path: str, carries: bool) -> None:
+    heard: list[bytes] = []
+    with answering(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}", heard=heard) as url:
+        AdminApi(url, "sesame").ask("GET", path)
+    assert (b"sesame" in b"".join(heard)) == carries
+
+
+def test_a_redirect_is_told_and_not_followed() -> None:
+    elsewhere: list[bytes] = []
+    with answering(b"HTTP/1.1 200 OK\r\n\r\n{}", heard=elsewhere) as other:
+        moved = f'HTTP/1.1 307 Moved\r\nLocation: {other}/admin/seed\r\n\r\n{{"status": "ok"}}'.encode()
+        with (
+            answering(moved) as url,
+            pytest.raises(TargetRefused, match=r"POST /admin/seed with a redirect \(HTTP 307"),
+        ):
+            AdminApi(url, "sesame").seed({"users": []})
+        assert elsewhere == []
+        AdminApi(other).health()

@@ -12,7 +12,6 @@ from io import FileIO
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import numpy as np
 import pytest
 from calls_world import wait_for
@@ -23,7 +22,7 @@ from calls.engine.probe_desk import ProbeDesk
 from calls.media import probe_scorer
 from calls.media.live_voice import ESPEAK, GENERATED, live_voice, make_voice
 from calls.media.opus import SAMPLE_RATE
-from calls.media.probe_scorer import LOAD_IS_OVER, Job, Scorer, score
+from calls.media.probe_scorer import LOAD_IS_OVER, Job, Scorer, on_the_wire, score
 from calls.media.recording import SEGMENT_S, HeardAudio, Recording
 from calls.media.speech import LOOP_S
 from calls.quality.alignment import gcc_phat, window_delays_ms
@@ -134,13 +133,20 @@ def probes(folder: Path) -> list[dict[str, object]]:
     ]
 
 
+class Told(list[tuple[str, str]]):
+    """What a desk told of its troubles: codes and sentences."""
+
+    def __call__(self, code: str, message: str) -> None:
+        self.append((code, message))
+
+
 def heard(seconds: float = 4.0) -> HeardAudio:
     return HeardAudio(live_voice().pcm[: int(2 * seconds * SAMPLE_RATE)], 800.1, live_voice().tag, True)
 
 
 @pytest.mark.integration
 async def test_every_probe_of_a_run_gets_a_row_from_a_process_of_its_own(tmp_path: Path) -> None:
-    desk = ProbeDesk(tmp_path, "r", "swarm-0")
+    desk = ProbeDesk(tmp_path, "r", "swarm-0", Told())
     for number in range(3):
         desk.submit(f"c{number}", Side.CALLER, 100.0, heard(8.0))
     await desk.close()
@@ -193,7 +199,9 @@ class Judge:
         self.monkeypatch.setattr(probe_scorer, "score", scored_for_nothing)
         out, self._pipe = os.pipe()
         self.stream = Jobs(out)
-        self.scorer = Scorer(SegmentWriter(self.folder / "probes", ProbeRow, "swarm-0"), "r", rest=self.rest)
+        self.scorer = Scorer(
+            SegmentWriter(self.folder / "probes", ProbeRow, "swarm-0"), "r", live_voice(), rest=self.rest
+        )
         self._threads = [
             threading.Thread(target=self.scorer.read, args=(self.stream,)),
             threading.Thread(target=self.scorer.work),
@@ -219,9 +227,8 @@ class Judge:
         )
 
 
-def on_the_wire(number: int) -> bytes:
-    body = msgspec.msgpack.encode(job(bytes(96), delay_s=0.1, call_id=f"c{number:02d}"))
-    return len(body).to_bytes(4) + body
+def numbered_job(number: int) -> bytes:
+    return on_the_wire(job(bytes(96), delay_s=0.1, call_id=f"c{number:02d}"))
 
 
 def test_what_waits_while_the_load_is_on_is_scored_when_it_is_over(
@@ -229,7 +236,7 @@ def test_what_waits_while_the_load_is_on_is_scored_when_it_is_over(
 ) -> None:
     with Judge(tmp_path, monkeypatch) as judge:
         judge.gate.set()
-        judge.say(*map(on_the_wire, range(12)))
+        judge.say(*map(numbered_job, range(12)))
         assert len(judge.rows(1)) == 1  # then it rests
         judge.say(LOAD_IS_OVER)
         assert [row["reason"] for row in judge.rows(12)] == [""] * 12
@@ -240,9 +247,9 @@ def test_more_than_can_be_kept_is_given_up_from_the_oldest_on_and_says_so(
 ) -> None:
     monkeypatch.setattr(probe_scorer, "WAITING_MAX", 3)
     with Judge(tmp_path, monkeypatch, rest=0.0) as judge:
-        judge.say(on_the_wire(0))
+        judge.say(numbered_job(0))
         assert judge.is_at_work.wait(HANG_LIMIT_S)
-        judge.say(*map(on_the_wire, range(1, 8)))
+        judge.say(*map(numbered_job, range(1, 8)))
         assert eventually(lambda: judge.stream.asked == 9)  # the first is at work, seven wait
         judge.gate.set()
         assert [row["reason"] for row in judge.rows(8)] == ["", *["budget"] * 4, *[""] * 3]
@@ -250,7 +257,7 @@ def test_more_than_can_be_kept_is_given_up_from_the_oldest_on_and_says_so(
 
 @pytest.mark.integration
 async def test_a_judge_that_hangs_is_killed_and_keeps_nobody(tmp_path: Path) -> None:
-    desk = ProbeDesk(tmp_path, "r", "swarm-0", last_scores_s=0.5)
+    desk = ProbeDesk(tmp_path, "r", "swarm-0", Told(), last_scores_s=0.5)
     desk.submit("c0", Side.CALLER, 100.0, heard())
     assert await eventually_async(lambda: desk.pid)
     assert desk.pid is not None
@@ -262,13 +269,102 @@ async def test_a_judge_that_hangs_is_killed_and_keeps_nobody(tmp_path: Path) -> 
         os.kill(desk.pid, 0)
 
 
+async def started(desk: ProbeDesk) -> int:
+    assert await eventually_async(lambda: desk.pid is not None)
+    assert desk.pid is not None
+    return desk.pid
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV])
+async def test_the_death_of_the_judge_is_told_at_once_and_every_missing_score_says_why(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    told = Told()
+    desk = ProbeDesk(tmp_path, "r", "swarm-0", told)
+    desk.submit("c0", Side.CALLER, 100.0, heard())
+    assert await eventually_async(lambda: probes(tmp_path))
+    desk.submit("c1", Side.CALLER, 101.0, heard())
+    os.kill(await started(desk), number)
+    assert await eventually_async(lambda: told)
+    for side in (Side.CALLER, Side.CALLEE):
+        desk.submit("c2", side, 102.0, heard(8.0))
+    await desk.close()
+    assert told == [
+        ("scorer_died", f"the process that scores probes ended before its work was done (signal {number.name})")
+    ]
+    rows = {(row["call_id"], row["side"]): row for row in probes(tmp_path)}
+    assert len(rows) == len(probes(tmp_path)) == 4
+    assert rows.pop(("c0", "caller"))["reason"] == ""
+    assert {row["reason"] for row in rows.values()} <= {"scorer_died", ""}
+    assert [rows["c2", side]["reason"] for side in ("caller", "callee")] == ["scorer_died"] * 2
+    assert [rows["c2", side]["duration_s"] for side in ("caller", "callee")] == [8.0] * 2
+
+
+@pytest.mark.integration
+async def test_a_judge_that_we_had_to_end_owes_no_row_and_is_no_death(tmp_path: Path) -> None:
+    told = Told()
+    desk = ProbeDesk(tmp_path, "r", "swarm-0", told, last_scores_s=0.2)
+    desk.submit("c0", Side.CALLER, 100.0, heard())
+    os.kill(await started(desk), signal.SIGSTOP)
+    await desk.close()
+    assert told == []
+    assert [row["reason"] for row in probes(tmp_path)] == ["no_time"]
+
+
+@pytest.mark.integration
+async def test_a_judge_without_probes_or_without_trouble_tells_nothing(tmp_path: Path) -> None:
+    for count in (0, 1):
+        told = Told()
+        desk = ProbeDesk(tmp_path, "r", f"swarm-{count}", told)
+        for number in range(count):
+            desk.submit(f"c{number}", Side.CALLER, 100.0, heard())
+        await desk.close()
+        assert told == []
+
+
+def test_one_utterance_that_came_out_differently_does_not_change_the_voice() -> None:
+    """Seen: espeak-ng said the same sentence a little differently once, and one process knew nobody's voice."""
+    count = 0
+
+    def speak(argv: Sequence[str]) -> bytes:
+        nonlocal count
+        count += 1
+        wav = bytearray(subprocess.run(argv, check=True, capture_output=True).stdout)
+        if count in (1, 5):
+            wav[4001] ^= 0x08
+        return bytes(wav)
+
+    assert make_voice(speak).tag == live_voice().tag
+    assert make_voice(lambda argv: os.urandom(8)).name == GENERATED
+
+
+@pytest.mark.integration
+async def test_the_judge_knows_the_voice_of_its_engine_even_when_it_would_speak_with_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    live_voice()
+    # Any espeak-ng that the judge could find now is no use to it.
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "espeak-ng").write_text("#!/bin/sh\nexit 1\n")
+    (tmp_path / "bin" / "espeak-ng").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+    desk = ProbeDesk(tmp_path, "r", "swarm-0", Told())
+    desk.submit("c0", Side.CALLER, 100.0, heard())
+    assert await eventually_async(lambda: probes(tmp_path))
+    await desk.close()
+    assert [(row["reason"], row["voice"]) for row in probes(tmp_path)] == [("", live_voice().name)]
+
+
 async def test_a_judge_that_cannot_be_started_costs_scores_and_nothing_else(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    desk = ProbeDesk(tmp_path, "r", "swarm-0")
+    told = Told()
+    desk = ProbeDesk(tmp_path, "r", "swarm-0", told)
     desk.submit("c1", Side.CALLER, 100.0, heard())
     desk.submit("c2", Side.CALLER, 100.0, heard())
     await desk.close()
-    assert probes(tmp_path) == []
-    assert caplog.text.count("probes are not scored") == 1
+    assert [row["reason"] for row in probes(tmp_path)] == ["scorer_not_started"] * 2
+    assert [code for code, _ in told] == ["scorer_not_started"]
+    assert caplog.text.count("what probes hear is not scored: 'setpriv' is not on this machine") == 1

@@ -48,6 +48,7 @@ def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def worker(run_folder: Path) -> Iterator[Worker]:
     service = start_own_service(run_folder / "service" / "service.sqlite", run_folder / "service.log")
     server = AppiumServer(run_folder / "appium.log")
+    appium = None if appium_server.lacks() else server.start()
     settings = RunSettings(
         run_id="test-run",
         run_folder=str(run_folder),
@@ -57,7 +58,8 @@ def worker(run_folder: Path) -> Iterator[Worker]:
         retries_environment=0,
         target_url=service.url,
         admin_token=service.admin_token,
-        appium_url=server.start() if not appium_server.lacks() else "",
+        appium_url="" if appium is None else appium.url,
+        appium_network="" if appium is None else appium.network,
     )
     patch = pytest.MonkeyPatch()
     # Shorter than a run's own: enough packets to tell a link that is off, not to tell by how little.

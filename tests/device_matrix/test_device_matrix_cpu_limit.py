@@ -59,6 +59,20 @@ def test_version_2_takes_both_in_one_file_and_is_switched_on_for_children(tmp_pa
     assert (group.used_s(), group.throttled_s()) == (1.5, 0.25)
 
 
+def test_a_container_whose_top_group_holds_its_processes_says_so_beforehand(tmp_path: Path) -> None:
+    root = tree_v2(tmp_path / "v2")
+    (root / "cgroup.procs").write_text("1\n7\n")
+    assert cpu_limit.lacks(root) == [], "the machine's own top may hold processes"
+    (root / "cgroup.type").write_text("domain\n")
+    assert "holds processes itself" in cpu_limit.lacks(root)[0]
+    assert (root / "cgroup.subtree_control").read_text() == "", "who only looks changes nothing"
+    (root / "cgroup.subtree_control").write_text("cpu\n")
+    assert cpu_limit.lacks(root) == []
+    (root / "cgroup.subtree_control").write_text("")
+    (root / "cgroup.procs").write_text("")
+    assert cpu_limit.lacks(root) == []
+
+
 def test_a_machine_without_groups_says_so(tmp_path: Path) -> None:
     assert cpu_limit.cpu_controller(tmp_path) == ""
     assert "no control group" in cpu_limit.lacks(tmp_path)[0]

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tls_front import certificate
 from waiting import HANG_LIMIT_S
 
+from calls.targets.trust import CA_FILE_VARIABLE, trust
 from device_matrix.devices import catalogue
 from device_matrix.drivers.appium_capabilities import (
     SessionPorts,
@@ -71,6 +74,16 @@ def test_features_are_switched_off_in_one_switch_and_origins_are_trusted_in_one(
     assert "--unsafely-treat-insecure-origin-as-secure=http://10.213.0.1:8080,http://10.213.0.5:8080" in arguments
     features = next(argument for argument in arguments if argument.startswith("--disable-features="))
     assert "WebRtcHideLocalIpsWithMdns" in features
+
+
+def test_a_certificate_of_the_user_s_own_is_trusted_by_its_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    switch = "--ignore-certificate-errors-spki-list="
+    monkeypatch.setenv(CA_FILE_VARIABLE, "")
+    assert not [argument for argument in browser_arguments([]) if argument.startswith(switch)]
+    pem, _ = certificate(tmp_path)
+    trust(pem)
+    (digest,) = [argument.removeprefix(switch) for argument in browser_arguments([]) if argument.startswith(switch)]
+    assert len(base64.b64decode(digest)) == 32
 
 
 def test_chromium_capabilities_download_nothing_and_carry_the_device() -> None:

@@ -136,19 +136,20 @@ def test_a_far_end_that_ends_is_heard_by_who_waits_for_it(tmp_path: Path) -> Non
     assert told == {"event": "closing", "worker": "matrix-gw1", "step": "hanging up", "left": 1, "limit_s": 20.0}
 
 
-def test_a_signal_is_a_wish_that_the_next_step_obeys() -> None:
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_is_a_wish_that_the_next_step_obeys(number: signal.Signals) -> None:
     clock = HeldClock()
     stop = StopWish(clock, bool)
     steps = StepLog(SystemClock(), stop.check)
-    before = signal.getsignal(signal.SIGTERM)
+    before = signal.getsignal(number)
     with stop.listening():
         steps.begin("open_link")
-        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), number)
         assert stop.requested
         with pytest.raises(KeyboardInterrupt):
             steps.begin("launch")
         os.kill(os.getpid(), signal.SIGINT)
-    assert signal.getsignal(signal.SIGTERM) is before
+    assert signal.getsignal(number) is before
     assert steps.current == "open_link"
     clock.now_s += 2 * ORDERLY_END_S
     assert eventually(lambda: not watching())

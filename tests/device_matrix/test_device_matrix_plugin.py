@@ -18,6 +18,7 @@ from bedrock.exit_codes import ExitCode
 from device_matrix import cpu_limit
 from device_matrix.cells import Cell, DriverName
 from device_matrix.controller import Controller, require_machine
+from device_matrix.exit_status import Outcomes, ours
 from device_matrix.lifetime import ORDERLY_END_S
 from device_matrix.plugin import ATTEMPT_LIMIT_S, OnInterrupt
 from network_profiles import lacks
@@ -139,3 +140,59 @@ def test_without_root_links_asked_for_by_name_are_refused(monkeypatch: pytest.Mo
     with pytest.raises(EnvironmentLacks, match="root is needed") as caught:
         require_machine([cell], "userspace")
     assert caught.value.exit_code == ExitCode.ENVIRONMENT
+
+
+@needs_machine
+@pytest.mark.parametrize(
+    "arguments",
+    [["--plna", "x"], ["nowhere.py"], ["-k", "no_such_cell", "--collect-only"]],
+    ids=["option", "file", "nothing to run"],
+)
+def test_what_pytest_calls_4_and_5_is_wrong_usage(tmp_path: Path, plan: Path, arguments: list[str]) -> None:
+    assert matrix(tmp_path / "run", "--plan", str(plan), *arguments).returncode == ExitCode.USAGE
+
+
+CRASHES = {
+    "configure": "import device_matrix.plugin as one\none.read_options = boom",
+    "start": "import device_matrix.controller as one\none.Controller.start = boom",
+    "cell": "import device_matrix.plugin as one\none.Attempt = boom",
+    "worker": "import device_matrix.worker as one\none.Worker.warm_up = boom",
+}
+
+
+@needs_machine
+@pytest.mark.parametrize("part", CRASHES)
+def test_a_crash_of_our_own_is_70_and_never_a_failed_test(tmp_path: Path, plan: Path, part: str) -> None:
+    script = f"""
+def boom(*_, **__):
+    raise ZeroDivisionError("planted by a test")
+{CRASHES[part]}
+import sys, pytest
+sys.exit(pytest.main(sys.argv[1:]))
+"""
+    ended = subprocess.run(
+        [sys.executable, "-c", script, str(MATRIX), "--run-folder", str(tmp_path / "run"), "-n", "0",
+         "--plan", str(plan), "--cell", "pixel-7--hspa_35g--audio_call"],
+        capture_output=True, text=True, timeout=HANG_LIMIT_S, check=False, cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(MATRIX.parent), "XDG_CACHE_HOME": str(tmp_path / "cache")},
+    )  # fmt: skip
+    said = ended.stderr + ended.stdout
+    assert ended.returncode == ExitCode.CRASHED, said
+    assert "pytest device_matrix crashed, which is a fault of ringfence" in said
+    (file,) = tmp_path.glob("**/crash-*.txt")
+    assert "planted by a test" in file.read_text()
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "code"),
+    [
+        (Outcomes(failed=1, unjudged=1, crashed=1), ExitCode.FAIL),
+        (Outcomes(unjudged=1, crashed=1), ExitCode.CRASHED),
+        (Outcomes(unjudged=1), ExitCode.INVALID),
+    ],
+)
+def test_some_tests_failed_is_a_fail_only_where_the_product_failed(outcomes: Outcomes, code: ExitCode) -> None:
+    assert ours(pytest.ExitCode.TESTS_FAILED, outcomes) == code
+    assert ours(pytest.ExitCode.INTERRUPTED, outcomes) == ExitCode.INTERRUPTED
+    assert ours(pytest.ExitCode.INTERNAL_ERROR, outcomes) == ExitCode.CRASHED
+    assert ours(5, outcomes) == 5, "a code that we had it end with"

@@ -15,7 +15,7 @@ from waiting import eventually
 
 from bedrock.clock import SystemClock
 from device_matrix import appium_server, plugin
-from device_matrix.appium_server import AppiumServer, appium_modules, server_is_ready
+from device_matrix.appium_server import AppiumServer, appium_modules
 from device_matrix.cells import Cell, DriverName
 from device_matrix.lifetime import StopWish
 from device_matrix.worker import Worker
@@ -117,17 +117,17 @@ def server(tmp_path: Path, deaths: list[str]) -> Iterator[AppiumServer]:
 @needs_appium
 @pytest.mark.integration
 def test_an_appium_server_that_was_killed_comes_back_on_its_port(server: AppiumServer, deaths: list[str]) -> None:
-    url = server.start()
-    assert server_is_ready(url)
+    address = server.start()
+    assert address.is_ready()
     first = server.pid
     assert first is not None
     os.kill(first, signal.SIGKILL)
-    assert eventually(lambda: server.pid != first and server_is_ready(url))
-    assert server.url == url
+    assert eventually(lambda: server.pid != first and address.is_ready())
+    assert server.address == address
     assert server.restarts == 1
     assert deaths == ["the Appium server ended by itself with exit code -9; it is started again"]
     server.stop()
-    assert not server_is_ready(url)
+    assert not address.is_ready()
 
 
 @needs_appium

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import csv
 import signal
+import sys
 from pathlib import Path
 
 import pytest
-from swarm_process import free_port, swarm_in, write_plan
+from swarm_process import PROJECT, free_port, swarm_in, write_plan
+
+from bedrock.exit_codes import ExitCode
 
 pytestmark = [pytest.mark.patient, pytest.mark.integration]
 
@@ -51,3 +54,44 @@ def test_a_service_that_dies_mid_run_is_the_runs_failure(tmp_path: Path) -> None
             lists = {row["Error"] for row in csv.DictReader(file) if row["Method"] == "LIST"}
         assert {error.partition(": ")[2] for error in lists} == {"signaling_lost (blame target)"}
         assert "Traceback" not in swarm.log()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_run_that_is_told_to_go_keeps_its_data_and_ends_with_130(tmp_path: Path, number: signal.Signals) -> None:
+    with swarm_in(tmp_path) as swarm:
+        plan = write_plan(tmp_path, people=24, calls=4)
+        swarm.start("--headless", "--only-summary", "--plan", str(plan), "--run-folder", str(swarm.run))
+        swarm.wait_for(lambda second: second["stage"] == "hold" and second["completed"] >= 1)
+        swarm.master.send_signal(number)
+        assert swarm.wait() == ExitCode.INTERRUPTED
+        assert swarm.legs()
+        assert "Traceback" not in swarm.log()
+
+
+PLANT = """
+from gevent import monkey
+monkey.patch_all()
+def boom(*_, **__):
+    raise ZeroDivisionError("planted by a test")
+import loadtests.{module} as one
+one.{function} = boom
+from locust.main import main
+main()
+"""
+
+
+@pytest.mark.parametrize(
+    ("module", "function"),
+    [("master", "prepare_run"), ("master", "SwarmMaster.on_spawning_complete"), ("life_cycle", "SystemClock")],
+)
+def test_a_crash_of_our_hooks_is_70_and_never_a_verdict(tmp_path: Path, module: str, function: str) -> None:
+    with swarm_in(tmp_path) as swarm:
+        locustfile, plan = str(PROJECT / "loadtests" / "locustfile.py"), write_plan(tmp_path, people=24, calls=4)
+        script = PLANT.format(module=module, function=function)
+        command = [sys.executable, "-c", script, "-f", locustfile, "--headless", "--only-summary"]
+        command += ["--plan", str(plan), "--run-folder", str(swarm.run)]
+        swarm.start_command(command, env={"PYTHONPATH": str(PROJECT), "XDG_CACHE_HOME": str(tmp_path / "cache")})
+        assert swarm.wait() == ExitCode.CRASHED, swarm.log()
+        assert "crashed, which is a fault of ringfence" in swarm.log()
+        (file,) = tmp_path.glob("**/crash-*.txt")
+        assert "planted by a test" in file.read_text()

@@ -130,7 +130,7 @@ def test_the_tab_and_the_charts_show_the_run(tmp_path: Path, page: Page) -> None
         titles = page.locator("table tr td:first-child").all_inner_texts()
         assert titles[:2] == ["In progress", "Started"]
         assert re.search(r"[1-9]\d* completed", figure(page, "Scenario: talk"))
-        assert re.fullmatch(r"engine \d+% of a core, sends [\d.]+ ms late, lags [\d.]+ ms", figure(page, "Generator 0"))
+        assert re.fullmatch(r"engine \d+% of a core, sends [\d.]+ ms late, lags [\d.]+ ms", figure(page, "Worker 0"))
         row = page.locator("tr", has=page.get_by_role("cell", name="Plan", exact=True))
         asked = "test: steady, up to 4 calls at once, until told to end; 24 people of good_networks"
         expect(row.locator("td").nth(3)).to_have_text(asked)

@@ -13,13 +13,14 @@ from typing import Any
 import gevent
 import psutil
 import pytest
+from waiting import HANG_LIMIT_S
 
 from bedrock.errors import EnvironmentLacks
 from loadtests import shipping
 from loadtests.attendance import GRACE_S, Attendance, Change
 from loadtests.clock_offset import ClockOffset
 from loadtests.machine import is_dead, machine_id, media_address, whereabouts
-from loadtests.receiving import Receiver, has_mark, leave_mark
+from loadtests.receiving import REFUSED, Receiver, has_mark, leave_mark
 from loadtests.shipping import PIECE_BYTES, Shipper
 
 
@@ -29,6 +30,9 @@ def hub() -> Iterator[None]:
     gevent.sleep(0)
     yield
     gevent.get_hub().destroy(destroy_loop=True)
+
+
+PROJECT = Path(__file__).parent.parent.parent
 
 
 class HandClock:
@@ -110,6 +114,17 @@ def test_media_go_where_the_target_is() -> None:
     assert media_address("127.0.0.7", "http://127.0.0.1:8086") == "127.0.0.7"
     with pytest.raises(EnvironmentLacks, match=r"192\.0\.2\.7 is no address of this machine"):
         media_address("192.0.2.7", "http://127.0.0.1:8086")
+    assert media_address("127.0.0.7", "http://[::1]:8086") == "127.0.0.7"
+    with pytest.raises(EnvironmentLacks, match=r"no way leads from this machine to no\.such\.name\.invalid"):
+        media_address("auto", "http://no.such.name.invalid:8086")
+
+
+@pytest.mark.skipif(not Path("/proc/net/if_inet6").exists(), reason="this kernel has no IPv6")
+def test_media_go_over_ipv6_where_the_target_is_there() -> None:
+    assert media_address("auto", "http://[::1]:8086") == "::1"
+    assert media_address("::1", "http://[::1]:8086") == "::1"
+    with pytest.raises(EnvironmentLacks, match="2001:db8::7 is no address of this machine"):
+        media_address("2001:db8::7", "http://[::1]:8086")
 
 
 class Line:
@@ -178,6 +193,42 @@ def test_a_file_with_no_place_in_a_run_folder_is_refused(tmp_path: Path, name: s
     piece = {"slot": 0, "file": name, "offset": 0, "data": b"x", "last": True, "sum": zlib.crc32(b"x")}
     assert Receiver(tmp_path).take(piece) is None
     assert not list(tmp_path.rglob("*"))
+
+
+def test_the_masters_full_disk_is_answered_and_not_asked_again(tmp_path: Path) -> None:
+    master, worker = tmp_path / "master", tmp_path / "worker"
+    master.mkdir()
+    (worker / "calls").mkdir(parents=True)
+    file = worker / "calls" / "swarm-1-000000.parquet"
+    file.write_bytes(b"rows" * 1000)
+    (master / "calls").mkdir()
+    (master / "calls" / f".{file.name}.part").symlink_to("/dev/full")
+    receiver = Receiver(master, HandClock())
+    asked: list[dict[str, Any]] = []
+
+    def send(_message: str, data: dict[str, Any]) -> None:
+        asked.append(data)
+        answer = receiver.take(data)
+        assert answer is not None
+        shipper.hear(answer["file"], answer["offset"])
+
+    shipper = Shipper(worker, 1, send)
+    left = shipper.finish(HANG_LIMIT_S)
+    assert [path.name for path in left] == [file.name]
+    assert file.exists()
+    assert len(asked) == 1
+    assert receiver.problem.endswith("cannot be written: No space left on device")
+    assert receiver.take(asked[0]) == {"file": f"calls/{file.name}", "offset": REFUSED}
+
+
+def test_locust_deals_out_its_users_in_the_order_of_the_numbers_that_workers_were_started_with() -> None:
+    code = (
+        "from loadtests.life_cycle import number_this_worker; from locust import runners; ids = []\n"
+        "for number in (10, 2, 0): number_this_worker(number); ids.append(runners.uuid4().hex)\n"
+        "print([ids.index(one) for one in sorted(ids)], len(set(ids)))"
+    )
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=PROJECT).stdout
+    assert told == "[2, 1, 0] 3\n"
 
 
 def test_a_worker_knows_its_masters_disk_by_a_mark(tmp_path: Path) -> None:

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ipaddress
+import dataclasses
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import aiohttp
 from service_process import TOKEN, AnyService, Client
 
-from reference_service.__main__ import WEB_ROOT
+from reference_service.__main__ import parse
 from reference_service.app import build
 from reference_service.service import Service
-from reference_service.settings import Settings
 
 
 class StoppedLoop(asyncio.SelectorEventLoop):
@@ -56,11 +55,8 @@ class ServiceInStoppedTime(AnyService):
 @contextlib.asynccontextmanager
 async def in_stopped_time(database: Path, *, no_answer_s: float = 30.0) -> AsyncIterator[ServiceInStoppedTime]:
     """A service with ann, bob, cat and dan, who all follow each other."""
-    settings = Settings(
-        host="127.0.0.1", port=0, database=database, link_range=ipaddress.IPv4Network("10.213.0.0/16"),
-        no_answer_s=no_answer_s, degradation=True, answer_delay_ms=0, lose_every_nth_answer=0, admin_token=TOKEN,
-        exit_on_stdin_eof=False, web_root=WEB_ROOT,
-    )  # fmt: skip
+    written = parse(["--database", str(database), "--no-answer-s", str(no_answer_s)])
+    settings = dataclasses.replace(written, admin_token=TOKEN)
     async with contextlib.AsyncExitStack() as stack:
         service = Service(settings)
         stack.push_async_callback(service.close)
@@ -68,6 +64,7 @@ async def in_stopped_time(database: Path, *, no_answer_s: float = 30.0) -> Async
         runner, listeners = build(service)
         await runner.setup()
         stack.push_async_callback(runner.cleanup)
+        stack.push_async_callback(listeners.stop)
         await listeners.start("127.0.0.1", 0)
         http = await stack.enter_async_context(aiohttp.ClientSession())
         found = ServiceInStoppedTime(f"http://127.0.0.1:{listeners.port}", http)

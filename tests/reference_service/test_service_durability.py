@@ -170,4 +170,7 @@ async def test_full_disk_refuses_messages_and_loses_none(tmp_path: Path) -> None
         assert delivered == acknowledged
         assert await service.stop() == 0
         assert process.stderr is not None
-        assert "a message was not stored" in (await process.stderr.read()).decode()
+        told = (await process.stderr.read()).decode().splitlines()
+        assert len(told) == 2, told
+        assert "nothing can be stored" in told[0]
+        assert "storing works again" in told[1]

@@ -52,6 +52,7 @@ class SyntheticRun:
     lose_every_nth_answer: int = 0
     human_ratio: float = 0.06
     cells: bool = True
+    devices: int = len(DEVICES)
     messages: int = 2000
     message_failed_ratio: float = 0.0
     late_writers: Sequence[str] = ()
@@ -251,7 +252,7 @@ class SyntheticRun:
         live = LiveWriter(path / "live" / "matrix.jsonl")
         planned = [
             (*device, network, "video_fallback" if network == "gprs_2g" else "audio_call")
-            for index, device in enumerate(DEVICES)
+            for index, device in enumerate(DEVICES[: self.devices])
             for network in (("gprs_2g", "hspa_35g") if index % 2 else ("gprs_2g", "lte_good"))
         ]
         live.emit("plan", cells=[

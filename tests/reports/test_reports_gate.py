@@ -198,10 +198,11 @@ def test_a_rule_is_judged_by_its_whole_interval(folder: Path, rule: dict[str, An
 
 
 def test_no_data_at_all_is_never_a_pass(tmp_path: Path) -> None:
+    (tmp_path / "calls").mkdir()
     summary = summarize(tmp_path, SMOKE)
     assert summary.verdict is Verdict.INVALID
     assert {rule.verdict for rule in summary.rules_of(RuleKind.SLO)} == {Verdict.INCONCLUSIVE}
-    assert "the run folder is empty" in summary.reasons[0]
+    assert "manifest.json is missing" in summary.reasons[0]
     assert summary.swarm.calls == 0
 
 

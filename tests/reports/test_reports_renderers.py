@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 from synthetic_run_folder import healthy
+from xunit_schema import broken_rules
 
 from reports.build import summarize, write_all
 from reports.cells import CellResult, CellStatus, write_cell
@@ -85,25 +86,38 @@ def test_junit_has_a_suite_for_cells_and_one_for_rules(run: Path, summary: Summa
     assert failed == {rule.name for rule in summary.rules if rule.verdict == "FAIL"}
 
 
-def test_junit_keeps_every_attempt_as_a_property(summary: Summary) -> None:
+def test_junit_tells_every_attempt_and_what_is_known_of_a_cell(summary: Summary) -> None:
     document = ET.fromstring(junit_xml(summary, "r"))
     twice = next(cell for cell in summary.matrix.grid if cell.attempts == 2 and cell.status == "passed")
     case = next(
         case for case in document.iter("testcase")
         if case.get("classname") == f"device_matrix.{twice.device}" and twice.network in str(case.get("name"))
     )  # fmt: skip
-    properties = {prop.get("name"): prop.get("value") for prop in case.iter("property")}
-    assert str(properties["attempt.1"]).startswith("environment_error link_off")
-    assert str(properties["attempt.2"]).startswith("passed")
-    assert properties["replay"] == twice.replay
-    assert str(case.findtext("system-out")).startswith("attempt.1: environment_error link_off")
+    known = dict(line.split(": ", 1) for line in str(case.findtext("system-out")).splitlines())
+    assert known["attempt.1"].startswith("environment_error link_off")
+    assert known["attempt.2"].startswith("passed")
+    assert known["replay"] == twice.replay
+    assert known["tier"] == twice.tier
+
+
+def test_junit_keeps_to_the_schema_of_jenkins_xunit_plugin(run: Path) -> None:
+    assert broken_rules(ET.parse(run / "junit.xml").getroot()) == []
+
+
+def test_the_schema_tells_what_that_plugin_refuses() -> None:
+    refused = """<testsuites skipped="1"><testsuite name="s" tests="1" failures="0" errors="0" time="1e-05">
+        <testcase name="c"><properties><property name="a" value="b"/></properties></testcase>
+        </testsuite></testsuites>"""
+    assert broken_rules(ET.fromstring(refused)) == [
+        "skipped at testsuites", "time 1e-05 at testsuite", "properties inside testcase",
+    ]  # fmt: skip
 
 
 def test_an_attempt_that_the_environment_spoiled_is_told_although_the_cell_passed(run: Path, summary: Summary) -> None:
     twice = next(cell for cell in summary.matrix.grid if cell.attempts == 2 and cell.status == "passed")
     told = f"{twice.cell} passed after 1 environment error: attempt 1 [link_off] the link was measured"
     assert told in " ".join(_terminal(summary, 200).split())
-    assert f"- {told}" in summary_markdown(summary, "r1")
+    assert f"- {told}".replace("[link_off]", "\\[link_off\\]") in summary_markdown(summary, "r1")
     assert "Attempt 1: environment error (link off)." in (run / "report.html").read_text()
 
 

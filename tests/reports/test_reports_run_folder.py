@@ -65,8 +65,9 @@ def test_what_is_right_in_a_wrong_manifest_is_kept(tmp_path: Path) -> None:
     assert (folder.run_id, folder.manifest.plan_name, folder.manifest.faults) == ("r9", "smoke", [])
 
 
-def test_an_empty_folder_and_a_missing_manifest_are_told_apart(tmp_path: Path) -> None:
-    assert find_run(tmp_path).problems == ("the run folder is empty",)
+def test_a_folder_that_is_no_run_is_told_from_a_run_without_a_manifest(tmp_path: Path) -> None:
+    with pytest.raises(RunFolderMissing, match="is no run folder: it holds none of manifest"):
+        find_run(tmp_path)
     (tmp_path / "calls").mkdir()
     assert find_run(tmp_path).problems == ("manifest.json is missing",)
 

@@ -83,7 +83,8 @@ def test_a_newer_record_is_refused_with_a_sentence(run: Path) -> None:
         RunStore(find_run(run))
 
 
-def test_an_empty_run_folder_has_empty_tables(tmp_path: Path) -> None:
+def test_a_run_folder_without_records_has_empty_tables(tmp_path: Path) -> None:
+    (tmp_path / "calls").mkdir()
     with RunStore(find_run(tmp_path)) as store:
         for table in ("legs", "messages", "health", "samples", "cells"):
             assert store.value(f"SELECT count(*) FROM {table}") == 0
@@ -108,3 +109,14 @@ def test_the_run_folder_itself_is_never_written_to(run: Path) -> None:
     with RunStore(find_run(run)) as store:
         store.execute("CREATE TABLE mine (a INT)")
     assert sorted(path.relative_to(run) for path in run.rglob("*")) == before
+
+
+@pytest.mark.parametrize("name", ["[a]run*?", "{a,b}", "it's", "run-\udcff-latin-1"])
+def test_a_run_and_its_segments_are_read_whatever_they_are_called(run: Path, name: str) -> None:
+    odd = run.rename(run.with_name(name))
+    segment = _segment(odd)
+    segment.rename(segment.with_name(f"{name}.parquet"))
+    with RunStore(find_run(odd)) as store:
+        assert store.segments.unreadable == []
+        assert store.value("SELECT count(*) FROM legs") > 0
+        assert store.value("SELECT count(*) FROM samples") == 50

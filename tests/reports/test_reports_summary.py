@@ -75,7 +75,8 @@ def test_every_report_is_written_whole_and_again(run: Path, summary: Summary) ->
     assert not list(run.glob(".*"))
 
 
-def test_reports_are_written_for_a_folder_with_nothing_in_it(tmp_path: Path) -> None:
+def test_reports_are_written_for_a_run_that_left_no_record(tmp_path: Path) -> None:
+    (tmp_path / "calls").mkdir()
     write_all(tmp_path, summarize(tmp_path, SMOKE))
     assert "INVALID" in (tmp_path / "report.html").read_text()
     assert json.loads((tmp_path / "summary.json").read_text())["swarm"]["calls"] == 0

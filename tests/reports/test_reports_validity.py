@@ -100,6 +100,24 @@ def test_a_run_that_the_harness_cannot_vouch_for_is_invalid(
     assert rule.reason in summary.reasons
 
 
+def test_another_run_on_the_machine_is_named_where_the_generator_was_late_and_nowhere_else(tmp_path: Path) -> None:
+    other = {"pid": 4711, "user": "eve", "folder": "runs/theirs", "from_s": 1e9, "to_s": 1e9 + 65}
+    manifest = {"environment_after": {"other_runs": [other, {**other, "pid": 4712, "to_s": None}]}, "interrupted": True}
+    run = healthy(edit_leg=_late, manifest=manifest).write(tmp_path / "late")
+    summary = summarize(run, SMOKE)
+    reasons = {rule.name: rule.reason for rule in summary.rules}
+    assert reasons["send_late_legs"].endswith(
+        "; another ringfence run (pid 4711, folder runs/theirs) ran here from 01:46:40 to 01:47:45 UTC, "
+        "(pid 4712, folder runs/theirs) ran here from 01:46:40 until after this one"
+    )
+    assert reasons["run_complete"] == "the run was interrupted"
+    broken = {"environment_after": {"other_runs": [{"from_s": "soon", "to_s": 1e300}, 7]}}
+    summary = summarize(healthy(edit_leg=_late, manifest=broken).write(tmp_path / "broken"), SMOKE)
+    assert "from an unknown time to an unknown time UTC" in next(
+        rule.reason for rule in summary.rules if rule.name == "send_late_legs"
+    )
+
+
 def test_a_torn_segment_makes_the_run_invalid_and_is_named(tmp_path: Path) -> None:
     run = healthy().write(tmp_path)
     torn = sorted((run / "calls").glob("*.parquet"))[0]

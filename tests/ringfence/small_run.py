@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,14 +78,33 @@ class SmallRun:
 
 
 @contextmanager
-def small_run(tmp_path: Path, *overrides: str, peak_s: int = 12, slo: str = "smoke") -> Iterator[SmallRun]:
-    """Starts the run, judged by ``slo`` (a name or a path); makes sure at the end that nothing of it is left."""
+def small_run(
+    tmp_path: Path,
+    *overrides: str,
+    peak_s: int = 12,
+    slo: str = "smoke",
+    program: Sequence[str] = ("-m", "ringfence"),
+    before: Sequence[str] = (),
+    terminal: int | None = None,
+) -> Iterator[SmallRun]:
+    """Starts the run, judged by ``slo`` (a name or a path); makes sure at the end that nothing of it is left.
+
+    ``program`` is what Python runs, ``before`` the command that runs Python. ``terminal`` becomes the run's own.
+    """
     plan = tmp_path / "small.toml"
     plan.write_text(PLAN.replace("PEAK", str(peak_s)).replace("SLO", slo))
-    argv = [sys.executable, "-m", "ringfence", "swarm", "--plan", str(plan), "--runs", str(tmp_path / "runs")]
+    argv = [*before, sys.executable, *program, "swarm", "--plan", str(plan), "--runs", str(tmp_path / "runs")]
     for override in overrides:
         argv += ["--set", override]
-    popen = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True)
+    if terminal is None:
+        popen = subprocess.Popen(
+            argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+        )
+    else:
+        # setsid(1) makes the terminal on stdin the controlling one: its end is then the session's SIGHUP.
+        popen = subprocess.Popen(
+            ["setsid", "--ctty", "--", *argv], stdin=terminal, stdout=terminal, stderr=terminal, text=True
+        )
     run = SmallRun(popen, tmp_path / "runs")
     try:
         eventually(lambda: (run.runs / "latest").exists() or popen.poll() is not None)

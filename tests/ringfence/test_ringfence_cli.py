@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import subprocess
@@ -7,9 +8,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from tls_front import behind_tls, certificate
 
 from bedrock.exit_codes import ExitCode
 from ringfence.__main__ import run_command
+from ringfence.plan import load_plan
 
 COMMANDS = [
     "run",
@@ -75,7 +78,7 @@ def test_every_wrong_name_of_a_plan_is_told_at_once_and_nothing_is_started(
         ("slo", "smoke"),
         ("sede", "seed"),
         ("swarm.mix", "emerging_smoke"),
-        ("swarm.stages[0].concurrent_calls", "greater than or equal to 0"),
+        ("swarm.stages[0].concurrent_calls", "at least 0 and at most 100000"),
         ("matrix.devices[0]", "nokia-1"),
         ("matrix.rules[0].scenario", "audio_call"),
         ("matrix.rules[0].networks[0]", "gprs_2g"),
@@ -103,6 +106,59 @@ def test_a_target_that_does_not_answer_is_exit_5(
 
     assert run_command(arguments) == ExitCode.ENVIRONMENT
     assert "http://127.0.0.1:9 does not answer" in capsys.readouterr().err
+
+
+PLAN_OF_OWN_TARGET = """
+name = "mine"
+[target]
+url = "https://127.0.0.1:9"
+ca_file = "{ca_file}"
+[swarm]
+people = 16
+mix = "emerging_smoke"
+talk_s = {{ median = 5 }}
+stages = [{{ name = "peak", duration_s = 18, concurrent_calls = 4 }}]
+"""
+
+
+def test_a_plan_names_the_certificate_of_its_target_beside_itself(tmp_path: Path) -> None:
+    certificate(tmp_path)
+    file = tmp_path / "mine.toml"
+    file.write_text(PLAN_OF_OWN_TARGET.format(ca_file="own.pem"))
+    plan = load_plan(str(file))
+    assert plan.written.target.ca_file == str(tmp_path / "own.pem")
+    assert plan.tables["target"]["ca_file"] == str(tmp_path / "own.pem"), "children read a copy that lies elsewhere"
+
+
+@pytest.mark.parametrize("named", ["nothing.pem", ".", "mine.toml"])
+def test_a_file_that_holds_no_certificate_is_named_with_its_key(
+    tmp_path: Path, named: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text(PLAN_OF_OWN_TARGET.format(ca_file=named))
+    assert run_command(["swarm", "--plan", str(file), "--runs", str(tmp_path / "runs")]) == ExitCode.USAGE
+    told = " ".join(capsys.readouterr().err.split())
+    assert "target.ca_file" in told
+    assert "PEM" in told
+
+
+async def test_a_target_whose_certificate_is_not_trusted_says_so_and_is_exit_5(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RINGFENCE_ADMIN_TOKEN", "secret")
+    monkeypatch.setenv("RINGFENCE_CA_FILE", "")
+    _, context = certificate(tmp_path)
+    async with behind_tls("http://127.0.0.1:9", context) as url:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "ringfence", "swarm", "--set", f"target.url={url}", "--runs", str(tmp_path),
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+        shown, _ = await process.communicate()
+    assert process.returncode == ExitCode.ENVIRONMENT
+    told = " ".join(shown.decode().split())
+    assert "is not trusted" in told
+    assert "target.ca_file" in told
+    assert "start it" not in told
 
 
 def test_figures_come_as_json_too(capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,6 +13,9 @@ from ringfence.orchestration.conductor import Conductor
 from ringfence.orchestration.matrix_end import CELLS_MARGIN_S, MatrixEnd
 from ringfence.orchestration.progress import Progress
 
+NOBODY = cast(Any, None)
+"""Stands for what the end of a matrix has nothing to do with."""
+
 
 class HandClock:
     def __init__(self) -> None:
@@ -102,7 +105,7 @@ def ended_orderly(tmp_path: Path, *, says_how_far: bool) -> bool:
     live, enough, mark = tmp_path / "live", tmp_path / "enough", tmp_path / "ended"
     live.mkdir()
     clock = HandClock()
-    conductor = Conductor(cast(Any, None), cast(Any, SimpleNamespace(path=tmp_path)), clock, cast(Any, None))
+    conductor = Conductor(NOBODY, cast(Any, SimpleNamespace(path=tmp_path)), clock, NOBODY, NOBODY)
     conductor.progress = PacedProgress(live, clock, enough, even_without_news=not says_how_far)
     program = MATRIX.replace("EVERY", "1" if says_how_far else "9000")
     argv = [sys.executable, "-c", program, str(live / "matrix.jsonl"), str(enough), str(mark)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 from pathlib import Path
 
@@ -91,6 +92,11 @@ def test_a_part_of_the_generator_killed_is_invalid_and_keeps_the_data(
 
     assert (code, summary["verdict"]) == (ExitCode.INVALID, "INVALID")
     assert reason in " ".join(summary["reasons"])
+    if reason == "worker":
+        manifest = json.loads((run.folder / "manifest.json").read_text())
+        told = {fault["what"]: re.findall(r"worker (\d+)", fault["detail"]) for fault in manifest["faults"]}
+        assert {"worker_lost", "swarm_worker_died"} <= set(told)
+        assert len({number for numbers in told.values() for number in numbers}) == 1, "one worker, one number"
     assert summary["swarm"]["calls"] > 0
     assert nothing_left(run.folder)
 

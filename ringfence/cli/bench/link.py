@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json as json_format
 from typing import Annotated
 
 from cyclopts import Parameter, validators
@@ -10,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bedrock.exit_codes import ExitCode
+from bedrock.foreign_text import json_text
 from network_profiles.bench_link import PROFILE_ID, Step, bench, growth
 from network_profiles.bench_traffic import (
     AUDIO_BYTES,
@@ -57,7 +57,7 @@ def link(
             on_step=lambda step: status.update(f"{step.links} links: {step.core_ratio:.1%} of a core"),
         )
     if json:
-        print(json_format.dumps({"profile": PROFILE_ID, "traffic": _traffic(), "steps": [s.to_dict() for s in steps]}))
+        print(json_text({"profile": PROFILE_ID, "traffic": _traffic(), "steps": [s.to_dict() for s in steps]}))
         return ExitCode.PASS
     console.print(_table(steps))
     console.print(f"CPU of a core    {_curve([step.core_ratio for step in steps])}  at {_counts(steps)} links")

@@ -136,10 +136,13 @@ def needs(feasibility: Feasibility) -> Table:
     partly = any(0.0 < ratio < 1.0 for fit in feasibility.fits for ratio in (fit.down_ratio, fit.up_ratio))
     of_time = " of the time" if partly else ""
     table = Table(
-        "what a call needs, each way", "kbit/s", f"down{of_time}", f"up{of_time}", box=None, header_style="dim"
+        "what a call needs, each way", "kbit/s", "loss", f"down{of_time}", f"up{of_time}", box=None, header_style="dim"
     )
     for fit in feasibility.fits:
-        table.add_row(fit.format.title, f"{fit.format.wire_kbit:.0f}", _share(fit.down_ratio), _share(fit.up_ratio))
+        most = f"≤{fit.format.loss_max_ratio:.0%}"
+        table.add_row(
+            fit.format.title, f"{fit.format.wire_kbit:.0f}", most, _share(fit.down_ratio), _share(fit.up_ratio)
+        )
     return table
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json as json_format
 from dataclasses import asdict
 from typing import Any
 
@@ -11,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bedrock.exit_codes import ExitCode
+from bedrock.foreign_text import clean, json_text
 from network_profiles import NetworkProfile, RegionMix, load_catalogue, load_mixes
 from network_profiles.course import Course, course
 from network_profiles.feasibility import FORMATS, Feasibility, describe
@@ -39,7 +39,7 @@ def list_profiles(*, json: bool = False) -> int:
             "profiles": [profile.model_dump(mode="json") for profile in profiles.values()],
             "mixes": [_mix_as_json(mix) for mix in mixes.values()],
         }
-        print(json_format.dumps(listed, indent=1))
+        print(json_text(listed, indent=1))
         return ExitCode.PASS
     console = Console(highlight=False)
     console.print(_profiles_table(list(profiles.values()), console.width))
@@ -71,10 +71,10 @@ def show(profile: str, *, seed: int = 1, json: bool = False) -> int:
     if json:
         over = {"seed": seed, "down": _course_as_json(down), "up": _course_as_json(up)}
         shown = {**chosen.model_dump(mode="json"), "feasibility": _feasibility_as_json(feasibility), "course": over}
-        print(json_format.dumps(shown, indent=1))
+        print(json_text(shown, indent=1))
         return ExitCode.PASS
     console = Console(highlight=False)
-    console.print(f"[bold]{chosen.id}[/]  {chosen.title} ({chosen.generation})")
+    console.print(Text.assemble((chosen.id, "bold"), f"  {clean(chosen.title)} ({chosen.generation})"))
     console.print(directions(chosen))
     if chosen.changes_with_time:
         console.print("")
@@ -83,9 +83,11 @@ def show(profile: str, *, seed: int = 1, json: bool = False) -> int:
     console.print("")
     console.print(needs(feasibility))
     console.print(Text(feasibility.sentence, style=verdict_style(feasibility)))
+    passing = feasibility.round_trips_ratio
     console.print(
         f"round trip of the empty link {feasibility.rtt_ms:.0f} ms: "
         f"no media within {feasibility.setup_floor_ms:.0f} ms of the answer (ICE and DTLS take three)"
+        + (f"; loss lets {passing:.1%} of round trips through" if passing < 1 else "")
     )
     console.print("")
     console.print(_sources(chosen))
@@ -94,7 +96,7 @@ def show(profile: str, *, seed: int = 1, json: bool = False) -> int:
 
 def _show_mix(mix: RegionMix, *, json: bool) -> int:
     if json:
-        print(json_format.dumps(_mix_as_json(mix), indent=1))
+        print(json_text(_mix_as_json(mix), indent=1))
         return ExitCode.PASS
     console = Console(highlight=False)
     console.print(f"[bold]{mix.id}[/]  {mix.title}")
@@ -161,7 +163,7 @@ def _sources(profile: NetworkProfile) -> Table:
     table.add_column(style="dim")
     for name, source in profile.source.model_dump().items():
         if source:
-            table.add_row(f"{name}{_CHOSEN if name in profile.synthetic else ''}", source)
+            table.add_row(f"{name}{_CHOSEN if name in profile.synthetic else ''}", Text(clean(source)))
     for one in FORMATS:
         table.add_row(one.name, one.source)
     if profile.synthetic:

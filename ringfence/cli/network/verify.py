@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json as json_format
 import sys
 import threading
 from typing import Annotated
@@ -13,6 +12,7 @@ from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Ta
 from rich.text import Text
 
 from bedrock.exit_codes import ExitCode
+from bedrock.foreign_text import json_text
 from network_profiles import NetworkProfile
 from network_profiles.evidence import Evidence
 from network_profiles.rootless import enter_if_needed
@@ -56,7 +56,7 @@ def verify(
         watcher = _watcher(progress, None if json else console)
         proofs = verify_profiles(profiles, budget_s, backend=backend, watcher=watcher)
     if json:
-        print(json_format.dumps([proof.to_dict() for proof in proofs], indent=1))
+        print(json_text([proof.to_dict() for proof in proofs], indent=1))
     else:
         print_verdict(console, proofs)
     return ExitCode.PASS if all(proof.ok for proof in proofs) else ExitCode.ENVIRONMENT

@@ -1,0 +1,50 @@
+"""Standard output and error that cannot change how a command ends.
+
+A reader that has gone (``ringfence gate | head``), a terminal that has hung up, a terminal that knows only ASCII: none
+of them is a reason to lose the exit code of a verdict. What nobody can read any more is dropped; what the terminal
+cannot show is replaced.
+"""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import sys
+from typing import TextIO
+
+_READER_GONE = frozenset({errno.EPIPE, errno.EIO, errno.ENXIO, errno.ECONNRESET})
+"""write(2): the pipe's other end is closed; the terminal has hung up."""
+
+
+class _Patient(io.FileIO):
+    """A descriptor whose reader may leave. From then on it leads to nowhere, for our children too."""
+
+    def write(self, data: object) -> int:
+        try:
+            return super().write(data)  # type: ignore[arg-type]
+        except OSError as error:
+            if error.errno not in _READER_GONE:
+                raise
+        nowhere = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
+        os.dup2(nowhere, self.fileno(), inheritable=True)
+        os.close(nowhere)
+        return len(memoryview(data))  # type: ignore[arg-type]
+
+
+def outlive_readers() -> None:
+    """Replaces ``sys.stdout`` and ``sys.stderr``. For the very start of a program."""
+    sys.stdout, sys.stderr = _patient(sys.stdout, 1), _patient(sys.stderr, 2)
+
+
+def _patient(stream: TextIO | None, descriptor: int) -> TextIO:
+    try:
+        os.fstat(descriptor)
+    except OSError:  # closed by whoever started us
+        return open(os.devnull, "w", encoding="utf-8")
+    if not isinstance(stream, io.TextIOWrapper):
+        return stream if stream is not None else open(os.devnull, "w", encoding="utf-8")
+    stream.flush()
+    raw = io.BufferedWriter(_Patient(descriptor, "wb", closefd=False))
+    is_prompt = descriptor == 2 or stream.isatty()
+    return io.TextIOWrapper(raw, encoding=stream.encoding, errors="replace", line_buffering=is_prompt)

@@ -1,0 +1,80 @@
+"""The connection to an Appium server in its private network: no proxy, and no way in for anybody else."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import socket
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+import urllib3
+import urllib3.connection
+import urllib3.connectionpool
+import urllib3.exceptions
+from appium.webdriver.appium_connection import AppiumConnection
+from appium.webdriver.client_config import AppiumClientConfig
+
+from network_profiles import private_network
+
+STATUS_TIMEOUT_S = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class AppiumAddress:
+    """Where a server listens: a port of loopback in a private network."""
+
+    network: str
+    """The path by which the network is entered."""
+    port: int
+
+    @classmethod
+    def at(cls, url: str, network: str) -> AppiumAddress:
+        """Returns the address whose ``url`` and ``network`` these are."""
+        return cls(network, urlsplit(url).port or 0)
+
+    @property
+    def url(self) -> str:
+        """As it is written in requests and messages."""
+        return f"http://{private_network.LOOPBACK}:{self.port}"
+
+    def is_ready(self) -> bool:
+        """Says whether an Appium server answers there and takes sessions."""
+        asking = http.client.HTTPConnection(private_network.LOOPBACK, self.port, timeout=STATUS_TIMEOUT_S)
+        try:
+            asking.sock = private_network.connect(self.network, self.port, STATUS_TIMEOUT_S)
+            asking.request("GET", "/status")
+            return bool(json.load(asking.getresponse())["value"]["ready"])
+        except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError):
+            return False
+        finally:
+            asking.close()
+
+
+class PrivateConnection(AppiumConnection):
+    """Carries the commands of one session."""
+
+    def __init__(self, address: AppiumAddress, timeout_s: float) -> None:
+        self._address = address
+        super().__init__(client_config=AppiumClientConfig(remote_server_addr=address.url, timeout=timeout_s))
+
+    def _get_connection_manager(self) -> urllib3.PoolManager:
+        """Every connection of the session starts here. What the environment says of proxies is not asked."""
+        manager = urllib3.PoolManager()
+        manager.pool_classes_by_scheme = {"http": _pool_class(self._address)}
+        return manager
+
+
+def _pool_class(address: AppiumAddress) -> type[urllib3.connectionpool.HTTPConnectionPool]:
+    class Connection(urllib3.connection.HTTPConnection):
+        def _new_conn(self) -> socket.socket:
+            timeout_s = self.timeout if isinstance(self.timeout, int | float) else None
+            try:
+                return private_network.connect(address.network, address.port, timeout_s)
+            except OSError as error:
+                raise urllib3.exceptions.NewConnectionError(self, f"no connection: {error}") from error
+
+    class Pool(urllib3.connectionpool.HTTPConnectionPool):
+        ConnectionCls = Connection
+
+    return Pool

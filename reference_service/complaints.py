@@ -1,0 +1,18 @@
+"""What the service says on stderr. A full disk under its log must not take it down."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import traceback
+
+
+def complain(sentence: str) -> None:
+    """Says ``sentence``, or nothing where nobody can hear it."""
+    with contextlib.suppress(OSError, ValueError):
+        print(sentence, file=sys.stderr, flush=True)
+
+
+def complain_of_exception() -> None:
+    """Prints the exception that is being handled: a fault of ours."""
+    complain(traceback.format_exc().rstrip())

@@ -1,0 +1,160 @@
+"""Runs on machines that have no room: a disk that fills up, turns read-only, or takes no run at all."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from small_run import PLAN, nothing_left
+from waiting import HANG_LIMIT_S, eventually
+
+from bedrock.clock import SystemClock
+from bedrock.exit_codes import ExitCode
+from ringfence.orchestration.fault_pipe import FaultPipe
+from ringfence.orchestration.run_folder import FOR_RECORDS, FOR_REPORTS, RunFolder
+
+FAULT = {"at_s": 2.0, "what": "worker_lost", "detail": "worker 1 is gone", "severity": "invalid"}
+
+
+def folder_in(path: Path) -> RunFolder:
+    return RunFolder(path, SystemClock(), {"faults": []})
+
+
+def test_a_manifest_that_cannot_be_written_is_told_and_the_old_one_stays(tmp_path: Path) -> None:
+    folder = folder_in(tmp_path)
+    folder.save()
+    (tmp_path / ".manifest.json.partial").symlink_to("/dev/full")
+    folder.record_fault("disk_refuses", "the disk is full", "invalid")
+    assert folder.problem == f"{tmp_path / 'manifest.json'} cannot be written: No space left on device"
+    assert json.loads((tmp_path / "manifest.json").read_text()) == {"faults": []}
+    assert [path.name for path in tmp_path.iterdir()] == ["manifest.json"]
+    folder.save()
+    assert folder.problem == ""
+    assert json.loads((tmp_path / "manifest.json").read_text())["faults"][0]["what"] == "disk_refuses"
+
+
+def test_a_fault_that_came_by_pipe_and_by_file_is_one_fault(tmp_path: Path) -> None:
+    folder = folder_in(tmp_path)
+    pipe = FaultPipe()
+    line = json.dumps(FAULT).encode() + b"\n"
+    os.write(pipe.writing_end, b"not JSON\n[1]\n" + line[:20])
+    assert pipe.read() == []
+    os.write(pipe.writing_end, line[20:] + line)
+    faults = pipe.read()
+    assert faults == [FAULT, FAULT]
+    for fault in faults:
+        folder.take_fault(fault)
+    (tmp_path / "faults.jsonl").write_bytes(line + b"[2]\n")
+    folder.absorb_faults()
+    assert folder.manifest["faults"] == [FAULT]
+    assert pipe.read() == []
+    pipe.close_writing_end()
+    assert pipe.read() is None
+    pipe.close()
+    pipe.close()
+
+
+@dataclass
+class SmallDisk:
+    """A run on a small file system of its own, which only its own processes see."""
+
+    popen: subprocess.Popen[str]
+    disk: Path
+    kept: Path
+
+    @property
+    def inside(self) -> Path:
+        """The disk as the run sees it, while it lives."""
+        return Path(f"/proc/{self.popen.pid}/root{self.disk}")
+
+    def wait_for_calls(self) -> None:
+        def talking() -> bool:
+            live = self.inside / "runs" / "latest" / "live" / "swarm.jsonl"
+            assert self.popen.poll() is None, self.popen.communicate()[0]
+            return live.exists() and '"calls_active":2' in live.read_text()
+
+        assert eventually(talking)
+
+    def fill(self) -> None:
+        with (self.inside / "filler").open("wb", buffering=0) as file:
+            try:
+                while True:
+                    file.write(bytes(65536))
+            except OSError:
+                return
+
+    def turn_read_only(self) -> None:
+        """Lays a read-only view over the run's folder: a file system with open files is not remounted."""
+        run = self.disk / "runs" / os.readlink(self.inside / "runs" / "latest")
+        command = f"mount --bind {run} {run} && mount -o remount,bind,ro {run}"
+        subprocess.run(["nsenter", "--mount", "--target", str(self.popen.pid), "sh", "-c", command], check=True)
+
+    def ended(self) -> tuple[int, str]:
+        output, _ = self.popen.communicate(timeout=HANG_LIMIT_S)
+        return self.popen.returncode, output
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[SmallDisk]:
+    if os.geteuid():
+        pytest.skip("only root may mount a file system")
+    plan, disk, kept = tmp_path / "small.toml", tmp_path / "disk", tmp_path / "kept"
+    disk.mkdir()
+    plan.write_text(PLAN.replace("PEAK", "90"))
+    script = (
+        f"mount -t tmpfs -o size=20m none {disk} || exit 99; "
+        f"{sys.executable} -m ringfence swarm --plan {plan} --runs {disk}/runs --set swarm.probe_calls=1; code=$?; "
+        f"cp -r {disk}/runs {kept}; exit $code"
+    )
+    popen = subprocess.Popen(
+        ["unshare", "--mount", "--propagation", "private", "sh", "-c", script],
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
+    )  # fmt: skip
+    yield SmallDisk(popen, disk, kept)
+    if popen.poll() is None:
+        os.killpg(popen.pid, 9)
+        popen.communicate()
+    assert nothing_left(disk)
+
+
+@pytest.mark.patient
+@pytest.mark.integration
+def test_a_disk_that_fills_up_ends_the_load_and_the_verdict_says_why(small_disk: SmallDisk) -> None:
+    small_disk.wait_for_calls()
+    small_disk.fill()
+    code, output = small_disk.ended()
+
+    assert code == ExitCode.INVALID, output
+    assert "the load ends: " in output
+    assert "INVALID" in output
+    (folder,) = [path for path in small_disk.kept.iterdir() if path.name != "latest"]
+    manifest = json.loads((folder / "manifest.json").read_text())
+    assert manifest["ended_at_s"] is not None
+    (began,) = [fault["at_s"] for fault in manifest["faults"] if fault["what"] == "disk_refuses"]
+    # The plan has 90 s of load, and no call of it outlives the disk.
+    assert manifest["ended_at_s"] - manifest["started_at_s"] < 90 or manifest["ended_at_s"] - began < 90
+    summary = json.loads((folder / "summary.json").read_text())
+    assert summary["verdict"] == "INVALID"
+    assert any("is full" in reason or "No space left" in reason for reason in summary["reasons"])
+    for name in ("report.html", "junit.xml", "summary.md"):
+        assert (folder / name).stat().st_size > 0, name
+    assert not [name for name in (FOR_RECORDS, FOR_REPORTS) if (folder / name).exists()]
+    assert not list(folder.rglob(".*.parquet.*")), "half a segment was left"
+
+
+@pytest.mark.patient
+@pytest.mark.integration
+def test_a_disk_that_turns_read_only_ends_the_load_and_the_verdict_is_on_the_terminal(small_disk: SmallDisk) -> None:
+    small_disk.wait_for_calls()
+    small_disk.turn_read_only()
+    code, output = small_disk.ended()
+
+    assert code == ExitCode.INVALID, output
+    assert "INVALID" in output
+    assert "Read-only file system" in output
