@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from calls.bridge.messages import (
     SignIn,
     SignOut,
     Snapshot,
+    StillClosing,
     TargetSpec,
 )
 from calls.record import LegRecord, Tier
@@ -76,7 +77,18 @@ class SignedInPeer:
 class FarEnd:
     """The worker's engine, started at its first use and again after it died."""
 
-    def __init__(self, *, run_folder: Path, run_id: str, writer: str, target_url: str, seed: int) -> None:
+    def __init__(
+        self,
+        *,
+        run_folder: Path,
+        run_id: str,
+        writer: str,
+        target_url: str,
+        seed: int,
+        on_closing: Callable[[StillClosing], None],
+    ) -> None:
+        """``on_closing`` hears how far the engine is with its end, on the engine's thread: it must not wait."""
+        self._on_closing = on_closing
         self._run_folder = run_folder
         self._run_id = run_id
         self._writer = writer
@@ -176,3 +188,5 @@ class FarEnd:
                 while len(self._legs) > LEGS_KEPT:
                     self._legs.pop(next(iter(self._legs)))
                 self._leg_came.notify_all()
+        elif isinstance(event, StillClosing):
+            self._on_closing(event)

@@ -12,15 +12,21 @@ import ctypes
 import os
 import signal
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Protocol
 
+from bedrock.clock import Clock, SystemClock
 from bedrock.end_signals import end_signals
+from calls.bridge.closing import ClosingWatch
 
 PR_SET_PDEATHSIG = 1
 """prctl(2)."""
-ORDERLY_END_S = 12.0
+ORDERLY_END_S = 30.0
+"""For a cell to come to its end once its browser is dead: its far end may take 10 s to answer and 4 s to sign a person
+out, and link, capture and files come after. The far end's own end comes on top, for as long as it makes progress."""
+LOOK_S = 0.2
 
 
 class Killable(Protocol):
@@ -33,14 +39,21 @@ class Killable(Protocol):
 class StopWish:
     """Set by a signal, looked at between the steps of an attempt."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock | None = None, leave: Callable[[int], object] = os._exit) -> None:
+        """``leave`` ends this process at once, with an exit code."""
         self.requested = False
         self._groups: list[Killable] = []
+        self._watch = ClosingWatch(clock or SystemClock(), ORDERLY_END_S)
+        self._leave = leave
 
     def check(self) -> None:
         """Raises KeyboardInterrupt once the end was asked for."""
         if self.requested:
             raise KeyboardInterrupt
+
+    def hear(self, step: str, left: int, limit_s: float) -> None:
+        """Takes in how far the far end is with its end: whoever makes progress is waited for."""
+        self._watch.hear(step, left, limit_s)
 
     @contextlib.contextmanager
     def kills(self, group: Killable) -> Iterator[None]:
@@ -66,13 +79,17 @@ class StopWish:
         if self.requested:
             return
         self.requested = True
+        self._watch.begin()
         for group in self._groups:
             group.kill()
         # What waits for something else than the browser has limits of its own; together they may exceed what is
         # decent. Our children die with us, and what is left in a control group is the next sweep's.
-        last = threading.Timer(ORDERLY_END_S, os._exit, (1,))
-        last.daemon = True
-        last.start()
+        threading.Thread(target=self._leave_when_overdue, name="last moment", daemon=True).start()
+
+    def _leave_when_overdue(self) -> None:
+        while not self._watch.is_overdue:
+            time.sleep(LOOK_S)
+        self._leave(1)
 
 
 def interrupt_on(number: signal.Signals) -> None:

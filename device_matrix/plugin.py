@@ -46,12 +46,19 @@ CONTROLLER = pytest.StashKey[Controller]()
 class OnInterrupt:
     """A hook that pytest calls without its config, and so has to know its controller."""
 
-    def __init__(self, controller: Controller) -> None:
+    def __init__(self, controller: Controller, plugins: pytest.PytestPluginManager) -> None:
         self._controller = controller
+        self._plugins = plugins
 
     def pytest_keyboard_interrupt(self) -> None:
-        """Lets the workers release their cells now: xdist itself only closes their pipes, and waits."""
+        """Lets the workers release their cells now: xdist itself only closes their pipes, and kills them after 10 s.
+
+        A worker bounds its own end, by what its far end says of its progress; xdist knows nothing of that.
+        """
         self._controller.interrupt_workers()
+        session = self._plugins.getplugin("dsession")
+        if session is not None and session.nodemanager is not None:
+            session.nodemanager.EXIT_TIMEOUT = ATTEMPT_LIMIT_S
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -102,7 +109,7 @@ def pytest_configure(config: pytest.Config) -> None:
         options = read_options(config)
         _go_where_links_are(config, options)
         controller = config.stash[CONTROLLER] = Controller(options)
-        config.pluginmanager.register(OnInterrupt(controller), "device-matrix-interrupt")
+        config.pluginmanager.register(OnInterrupt(controller, config.pluginmanager), "device-matrix-interrupt")
     except RingfenceError as error:
         _leave(error)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from bedrock.clock import Clock
+from calls.bridge.messages import StillClosing
 from calls.record import LegRecord, SampleRow
 from calls.segments import SegmentWriter
 from device_matrix.cells import DriverName
@@ -19,6 +20,7 @@ from device_matrix.far_end import FarEnd
 from device_matrix.lifetime import StopWish
 from device_matrix.target_admin import TargetAdmin
 from network_profiles import NetworkProfile
+from reports.live import LiveWriter
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +73,7 @@ class Worker:
             writer=f"far-{self.name}",
             target_url=settings.target_url,
             seed=settings.seed,
+            on_closing=self._tell_closing,
         )
         self.legs = SegmentWriter(self.run_folder / "calls", LegRecord, self.name)
         self.samples = SegmentWriter(self.run_folder / "samples", SampleRow, self.name)
@@ -102,6 +105,19 @@ class Worker:
             stack.callback(self.far_end.close)
             for driver in self._drivers.values():
                 stack.callback(driver.close)
+
+    def _tell_closing(self, told: StillClosing) -> None:
+        """Moves our own last moment, and that of whoever waits for us."""
+        self.stop.hear(told.step, told.left, told.limit_s)
+        with contextlib.suppress(OSError):
+            LiveWriter(self.run_folder / "live" / "matrix.jsonl").emit(
+                "closing",
+                at_s=self.clock.unix_s(),
+                worker=self.name,
+                step=told.step,
+                left=told.left,
+                limit_s=told.limit_s,
+            )
 
     def _make_driver(self, name: DriverName) -> Driver:
         if name is DriverName.PLAYWRIGHT:

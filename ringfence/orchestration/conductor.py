@@ -23,6 +23,7 @@ from bedrock.exit_codes import ExitCode
 from loadtests.other_runs import Neighbours, warning_of
 from reports.staged import read_knee, read_rollout
 from ringfence.orchestration.matrix import start_matrix
+from ringfence.orchestration.matrix_end import MatrixEnd
 from ringfence.orchestration.progress import Progress
 from ringfence.orchestration.run_folder import FOR_RECORDS, RESERVES, RunFolder
 from ringfence.orchestration.screen import Screen
@@ -277,12 +278,8 @@ class Conductor:
 
     def _end_everything(self) -> None:
         """Ends what still runs, the callers before the called, each with a bounded grace."""
-        if self.matrix is not None and self.matrix.is_running():
-            self.matrix.signal(signal.SIGINT)
-            with contextlib.suppress(Exception):
-                self.matrix.popen.wait(20)
         if self.matrix is not None:
-            self.matrix.stop()
+            self._end_matrix(self.matrix)
         if self.swarm is not None:
             self._end_swarm(self.swarm)
             self._hear_last_faults()
@@ -291,6 +288,22 @@ class Conductor:
         for descriptor in self._watched:
             os.close(descriptor)
         self._watched.clear()
+
+    def _end_matrix(self, matrix: ChildProcess) -> None:
+        """Has the matrix release its cells, for as long as it or one of its far ends makes progress."""
+        if matrix.is_running():
+            self.progress.read()
+            self.progress.take_matrix_lines()
+            end = MatrixEnd(self.clock)
+            matrix.signal(signal.SIGINT)
+            while not end.is_overdue:
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    matrix.popen.wait(TICK_S)
+                    break
+                self.progress.read()
+                for line in self.progress.take_matrix_lines():
+                    end.hear(line)
+        matrix.stop()
 
     def _end_swarm(self, swarm: SwarmProcesses) -> None:
         """Has the master end its workers, for as long as they make progress; then the workers that it left."""

@@ -36,6 +36,7 @@ class Progress:
     peak_concurrent: int = 0
     swarm_ended: bool = False
     _closing: list[dict[str, Any]] = field(default_factory=list)
+    _matrix_lines: list[dict[str, Any]] = field(default_factory=list)
     _news: list[str] = field(default_factory=list)
     _swarm: LiveReader = field(init=False)
     _matrix: LiveReader = field(init=False)
@@ -64,6 +65,7 @@ class Progress:
                 self.swarm_ended = True
         for line in self._matrix.read_new():
             self._take_matrix(line)
+            self._matrix_lines.append(line)
 
     def take_news(self) -> list[str]:
         """Returns what was said since the last call: how the steps of a load were judged."""
@@ -74,6 +76,11 @@ class Progress:
         """Returns what workers said since the last call of how far they are with their end."""
         closing, self._closing = self._closing, []
         return closing
+
+    def take_matrix_lines(self) -> list[dict[str, Any]]:
+        """Returns what the matrix said since the last call."""
+        lines, self._matrix_lines = self._matrix_lines, []
+        return lines
 
     def _take_matrix(self, line: dict[str, Any]) -> None:
         event = line.get("event")

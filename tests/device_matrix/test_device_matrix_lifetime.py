@@ -11,11 +11,13 @@ import pytest
 from waiting import HANG_LIMIT_S, eventually
 
 from bedrock.clock import SystemClock
-from device_matrix import lifetime
+from calls.bridge.messages import StillClosing
 from device_matrix.artifacts import StepLog, next_attempt, replay_command
 from device_matrix.cpu_pressure import PressureGauge
-from device_matrix.lifetime import StopWish
+from device_matrix.lifetime import ORDERLY_END_S, StopWish
 from device_matrix.watchdog import Watchdog
+from device_matrix.worker import RunSettings, Worker
+from reports.live import LiveReader
 
 
 class HeldClock:
@@ -23,8 +25,10 @@ class HeldClock:
 
     def __init__(self) -> None:
         self.now_s = 100.0
+        self.asked = 0
 
     def monotonic_s(self) -> float:
+        self.asked += 1
         return self.now_s
 
     def unix_s(self) -> float:
@@ -78,10 +82,64 @@ def test_a_watchdog_bites_by_the_real_clock_too() -> None:
     assert watchdog.fired
 
 
+class LastMoment:
+    """Notes with which code a process would have left, and lets its thread go."""
+
+    def __init__(self) -> None:
+        self.codes: list[int] = []
+
+    def leave(self, code: int) -> None:
+        self.codes.append(code)
+
+
+def watching() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name == "last moment"]
+
+
+def looked_again(clock: HeldClock) -> bool:
+    """Whether the thread that watches has seen the clock where it stands, twice."""
+    asked = clock.asked
+    return eventually(lambda: clock.asked >= asked + 2 or not watching())
+
+
+def test_a_worker_leaves_at_once_only_when_nothing_makes_progress() -> None:
+    clock, last = HeldClock(), LastMoment()
+    stop = StopWish(clock, last.leave)
+    clock.now_s += 1000
+    with stop.listening():
+        os.kill(os.getpid(), signal.SIGTERM)
+    clock.now_s += ORDERLY_END_S
+    assert looked_again(clock)
+    for left in (9, 8, 7):
+        stop.hear("hanging up", left, 20.0)
+        clock.now_s += 20.0 + ORDERLY_END_S
+        assert looked_again(clock)
+    stop.hear("hanging up", 7, 20.0)
+    assert (last.codes, len(watching())) == ([], 1), "it makes progress"
+    clock.now_s += 0.1
+    assert eventually(lambda: not watching())
+    assert last.codes == [1]
+
+
+def test_a_far_end_that_ends_is_heard_by_who_waits_for_it(tmp_path: Path) -> None:
+    settings = RunSettings(
+        run_id="r", run_folder=str(tmp_path), plan="smoke", seed=1, sustain_s=2.0, retries_environment=0,
+        target_url="http://127.0.0.1:9", admin_token="", appium_url="",
+    )  # fmt: skip
+    clock = HeldClock()
+    worker = Worker("matrix-gw1", settings, {}, {}, clock, StopWish(clock, bool))
+    worker.stop.hear("hanging up", 2, 20.0)
+    worker.far_end._on_event(StillClosing(step="hanging up", left=1, limit_s=20.0))
+    assert worker.stop._watch.in_words() == "it got no further than 'hanging up', 1 left"
+    (line,) = LiveReader(tmp_path / "live" / "matrix.jsonl").read_new()
+    told = {key: line[key] for key in ("event", "worker", "step", "left", "limit_s")}
+    assert told == {"event": "closing", "worker": "matrix-gw1", "step": "hanging up", "left": 1, "limit_s": 20.0}
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_is_a_wish_that_the_next_step_obeys(monkeypatch: pytest.MonkeyPatch, number: signal.Signals) -> None:
-    monkeypatch.setattr(lifetime.threading, "Timer", lambda *_arguments: threading.Thread(target=bool))
-    stop = StopWish()
+def test_a_signal_is_a_wish_that_the_next_step_obeys(number: signal.Signals) -> None:
+    clock = HeldClock()
+    stop = StopWish(clock, bool)
     steps = StepLog(SystemClock(), stop.check)
     before = signal.getsignal(number)
     with stop.listening():
@@ -93,6 +151,8 @@ def test_a_signal_is_a_wish_that_the_next_step_obeys(monkeypatch: pytest.MonkeyP
         os.kill(os.getpid(), signal.SIGINT)
     assert signal.getsignal(number) is before
     assert steps.current == "open_link"
+    clock.now_s += 2 * ORDERLY_END_S
+    assert eventually(lambda: not watching())
 
 
 def test_steps_are_logged_with_their_times() -> None:

@@ -6,16 +6,21 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from waiting import HANG_LIMIT_S
+from xdist.workermanage import NodeManager
 
 from bedrock.errors import EnvironmentLacks
 from bedrock.exit_codes import ExitCode
 from device_matrix import cpu_limit
 from device_matrix.cells import Cell, DriverName
-from device_matrix.controller import require_machine
+from device_matrix.controller import Controller, require_machine
 from device_matrix.exit_status import Outcomes, ours
+from device_matrix.lifetime import ORDERLY_END_S
+from device_matrix.plugin import ATTEMPT_LIMIT_S, OnInterrupt
 from network_profiles import lacks
 
 MATRIX = Path(__file__).parents[2] / "device_matrix"
@@ -105,6 +110,28 @@ def test_a_machine_without_programs_is_told_which_and_how_to_get_them(tmp_path: 
     assert "there is no Chromium (apt-get install chromium" in said
     assert "there is no Node.js (apt-get install nodejs" in said
     assert "Traceback" not in said
+
+
+def test_xdist_lets_workers_take_the_time_that_their_far_ends_need() -> None:
+    """By itself it kills them 10 s after Ctrl-C."""
+    asked: list[str] = []
+    controller = cast(Controller, SimpleNamespace(interrupt_workers=lambda: asked.append("to end")))
+    nodes = NodeManager.__new__(NodeManager)
+    assert nodes.EXIT_TIMEOUT < ORDERLY_END_S
+    plugins = cast(
+        pytest.PytestPluginManager, SimpleNamespace(getplugin={"dsession": SimpleNamespace(nodemanager=nodes)}.get)
+    )
+    OnInterrupt(controller, plugins).pytest_keyboard_interrupt()
+    assert asked == ["to end"]
+    waited: list[float] = []
+    nodes.group = cast(Any, SimpleNamespace(terminate=waited.append))
+    nodes.teardown_nodes()
+    assert waited == [ATTEMPT_LIMIT_S]
+
+
+def test_without_xdist_there_is_nobody_to_wait_for() -> None:
+    controller = cast(Controller, SimpleNamespace(interrupt_workers=bool))
+    OnInterrupt(controller, cast(Any, SimpleNamespace(getplugin=lambda _name: None))).pytest_keyboard_interrupt()
 
 
 def test_without_root_links_asked_for_by_name_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:

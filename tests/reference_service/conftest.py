@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 
 import pytest
-from service_process import TOKEN, RunningService, running
+from service_process import TOKEN, RunningService, Start, running
+from stopped_time import StoppedLoop
 
-Start = Callable[..., Awaitable[RunningService]]
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Names the mark."""
+    config.addinivalue_line("markers", "stopped_time: runs in a loop whose time stands until the test lets it pass")
+
+
+def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """Gives a test that is marked ``stopped_time`` its loop, its fixtures' loop too."""
+    if item.get_closest_marker("stopped_time") is not None:
+        return {"stopped": StoppedLoop}
+    return {"machine": asyncio.new_event_loop}
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import itertools
 import json
 import os
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -44,13 +44,6 @@ class Client:
         assert {key: heard.get(key) for key in fields} == fields
         return heard
 
-    async def hear_until(self, kind: str, **fields: Any) -> dict[str, Any]:
-        """The next message of that kind, whatever comes before it."""
-        while (heard := await self.hear())["type"] != kind:
-            pass
-        assert {key: heard.get(key) for key in fields} == fields
-        return heard
-
     async def who_is_online(self) -> set[str]:
         await self.say("contacts.list", ref=1)
         contacts = (await self.expect("contacts", ref=1))["contacts"]
@@ -75,11 +68,10 @@ class Client:
         writer.transport.abort()
 
 
-class RunningService:
-    """The process, its URL, and the clients that tests open."""
+class AnyService:
+    """A service at its URL, and the clients that tests open of it."""
 
-    def __init__(self, process: asyncio.subprocess.Process, url: str, http: aiohttp.ClientSession) -> None:
-        self.process = process
+    def __init__(self, url: str, http: aiohttp.ClientSession) -> None:
         self.url = url
         self.http = http
         self._sockets: list[aiohttp.ClientWebSocketResponse] = []
@@ -169,6 +161,14 @@ class RunningService:
 
         assert await eventually_awaited(is_offline), f"{name} never went offline"
 
+
+class RunningService(AnyService):
+    """A service that is a process of its own."""
+
+    def __init__(self, process: asyncio.subprocess.Process, url: str, http: aiohttp.ClientSession) -> None:
+        super().__init__(url, http)
+        self.process = process
+
     async def stop(self) -> int:
         """Asks the service to end; returns its exit code."""
         if self.process.returncode is None:
@@ -178,6 +178,10 @@ class RunningService:
     async def kill(self) -> None:
         self.process.kill()
         await self.process.wait()
+
+
+Start = Callable[..., Awaitable[RunningService]]
+"""Starts a service with these arguments; see the fixture ``start``."""
 
 
 async def launch(*arguments: str | Path, token: str = TOKEN) -> asyncio.subprocess.Process:

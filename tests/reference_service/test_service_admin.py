@@ -9,8 +9,7 @@ import time
 
 import aiohttp
 import pytest
-from conftest import Start
-from service_process import SDP, RunningService
+from service_process import SDP, RunningService, Start
 
 pytestmark = pytest.mark.integration
 

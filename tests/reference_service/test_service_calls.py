@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from conftest import Start
-from service_process import SDP, Client, RunningService
+from service_process import SDP, Client, RunningService, Start
 
 pytestmark = pytest.mark.integration
 
@@ -87,19 +86,6 @@ async def test_nobody_answers_in_time(start: Start) -> None:
     await service.hear_end(call_id, "no_answer", None, ann, bob)
     await bob.say("call.answer", call_id=call_id, media="audio", sdp=SDP)
     await service.hear_end(call_id, "no_answer", None, bob)
-
-
-async def test_answered_call_outlives_the_no_answer_limit(start: Start) -> None:
-    service = await start("--no-answer-s", "3")
-    await service.seed("ann", "bob", "cat", "dan")
-    ann, bob = await service.connect("ann"), await service.connect("bob")
-    cat, dan = await service.connect("cat"), await service.connect("dan")
-    talk = await service.talk(ann, bob)
-    unanswered = await service.ring(cat, dan)
-    await service.hear_end(unanswered, "no_answer", None, cat, dan)
-    await ann.expect_silence()
-    await ann.say("call.hangup", call_id=talk)
-    await service.hear_end(talk, "hangup", "ann", ann, bob)
 
 
 async def test_callee_in_a_call_is_busy_and_free_again_after_it(service: RunningService) -> None:

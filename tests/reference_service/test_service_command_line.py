@@ -6,8 +6,7 @@ import socket
 from pathlib import Path
 
 import pytest
-from conftest import Start
-from service_process import launch
+from service_process import Start, launch
 
 pytestmark = pytest.mark.integration
 

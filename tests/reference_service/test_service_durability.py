@@ -9,8 +9,7 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from conftest import Start
-from service_process import SDP, RunningService, adopt, launch, running
+from service_process import SDP, RunningService, Start, adopt, launch, running
 from waiting import HANG_LIMIT_S
 
 from reference_service.service import GOODBYE_S

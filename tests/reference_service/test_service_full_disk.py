@@ -12,8 +12,8 @@ from pathlib import Path
 
 import aiohttp
 import pytest
-from service_process import REPOSITORY, SDP, START_S, TOKEN, RunningService
-from waiting import eventually_async
+from service_process import REPOSITORY, SDP, TOKEN, RunningService
+from waiting import HANG_LIMIT_S, eventually_async
 
 pytestmark = [
     pytest.mark.integration,
@@ -51,7 +51,7 @@ async def on_a_small_disk(mount: Path) -> AsyncIterator[tuple[RunningService, Sm
     assert process.stdout is not None
     assert process.stderr is not None
     try:
-        line = await asyncio.wait_for(process.stdout.readline(), START_S)
+        line = await asyncio.wait_for(process.stdout.readline(), HANG_LIMIT_S)
         if not line:
             raise AssertionError((await process.stderr.read()).decode())
         async with aiohttp.ClientSession() as http:

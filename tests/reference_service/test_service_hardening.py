@@ -11,8 +11,7 @@ from pathlib import Path
 
 import aiohttp
 import pytest
-from conftest import Start
-from service_process import TOKEN, Client, RunningService, adopt, launch
+from service_process import TOKEN, Client, RunningService, Start, adopt, launch
 from waiting import HANG_LIMIT_S, eventually_async
 
 from reference_service import accounts, admin, door

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from conftest import Start
-from service_process import SDP, Client, RunningService
+from service_process import SDP, Client, RunningService, Start
 
 pytestmark = pytest.mark.integration
 

@@ -173,6 +173,7 @@ async def test_nobody_answers(start: Start) -> None:
         await ann.open_thread("bob")
         await ann.tap("call-audio")
         await asyncio.gather(*(person.sees_call("ended", end_reason="no_answer") for person in (ann, bob)))
+        assert await bob.screens() == ["incoming", "ended"]
         await ann.sees_text(".call-status", "answer")
         await bob.sees_text(".call-status", "Missed call from Ann")
         await bob.tap("close-call")

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
 from playwright.async_api import Browser, BrowserContext, Page, async_playwright
 from service_process import RunningService
-from waiting import HANG_LIMIT_S
+from waiting import HANG_LIMIT_S, eventually_awaited
 
 CHROMIUM = Path("/usr/bin/chromium")
 PATIENCE_MS = HANG_LIMIT_S * 1000
@@ -34,6 +34,11 @@ window.RTCPeerConnection = class extends RTCPeerConnection {
 window.said = [];
 const send = WebSocket.prototype.send;
 WebSocket.prototype.send = function (data) { window.said.push(JSON.parse(data)); return send.call(this, data); };
+window.shown = [];
+new MutationObserver(() => {
+  const state = document.querySelector("[data-testid=call-screen]")?.dataset.state;
+  if (state && state !== window.shown.at(-1)) window.shown.push(state);
+}).observe(document, { subtree: true, childList: true, attributes: true, attributeFilter: ["data-state"] });
 """
 READ_COUNTERS = """async () => {
   const found = {};
@@ -92,6 +97,26 @@ class Person:
         found: dict[str, Any] = await self.page.evaluate(READ_COUNTERS)
         return found
 
+    async def counts(self, holds: Callable[[dict[str, Any]], bool], what: str) -> dict[str, Any]:
+        """Waits until the counters are as asked, and returns them.
+
+        Asked again and again from here: Playwright's own wait takes the promise of an asynchronous question for a yes.
+        """
+        last: dict[str, Any] = {}
+
+        async def hold() -> bool:
+            last.clear()
+            last.update(await self.counters())
+            return holds(last)
+
+        assert await eventually_awaited(hold), f"{self.name}: no {what}: {last}"
+        return last
+
+    async def screens(self) -> list[str]:
+        """The states that the call screen has shown so far, each as often as it came."""
+        shown: list[str] = await self.page.evaluate("window.shown")
+        return shown
+
     async def said(self, kind: str) -> list[dict[str, Any]]:
         """Messages of ``kind`` that this page has sent."""
         everything: list[dict[str, Any]] = await self.page.evaluate("window.said")
@@ -99,13 +124,11 @@ class Person:
 
     async def hears_audio(self) -> None:
         """Waits until sound, not only packets, has come from the far end."""
-        await self.page.wait_for_function(
-            f"async () => (await ({READ_COUNTERS})())['audio in']?.totalAudioEnergy > 0.01"
-        )
+        await self.counts(lambda now: now.get("audio in", {}).get("totalAudioEnergy", 0) > 0.01, "sound")
 
     async def sees_frames(self) -> None:
         """Waits until pictures have come from the far end."""
-        await self.page.wait_for_function(f"async () => (await ({READ_COUNTERS})())['video in']?.framesDecoded > 3")
+        await self.counts(lambda now: now.get("video in", {}).get("framesDecoded", 0) > 3, "pictures")
 
     async def audio_per_s(self, over_s: float = 1.5) -> tuple[float, float]:
         """Returns (packets, payload kbit) that leave for each second of sound from the microphone.
@@ -113,11 +136,8 @@ class Person:
         Counted by the sound, not by a clock: a browser that gets too little CPU takes in less of it.
         """
         before = await self.counters()
-        await self.page.wait_for_function(
-            f"async (s) => (await ({READ_COUNTERS})())['audio source'].totalSamplesDuration > s",
-            arg=before["audio source"]["totalSamplesDuration"] + over_s,
-        )
-        now = await self.counters()
+        until_s = before["audio source"]["totalSamplesDuration"] + over_s
+        now = await self.counts(lambda now: now["audio source"]["totalSamplesDuration"] > until_s, "more from the mike")
         span_s = now["audio source"]["totalSamplesDuration"] - before["audio source"]["totalSamplesDuration"]
         packets, sent_bytes = (now["audio out"][key] - before["audio out"][key] for key in ("packetsSent", "bytesSent"))
         return packets / span_s, sent_bytes * 8 / 1000 / span_s
@@ -170,7 +190,7 @@ class People:
 async def people_of(service: RunningService) -> AsyncIterator[People]:
     """A browser for the people of ``service``; at the end no page may have complained."""
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS, timeout=PATIENCE_MS)
         try:
             people = People(browser, service)
             yield people

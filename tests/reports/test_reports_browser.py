@@ -32,7 +32,9 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        browser = playwright.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox"], timeout=HANG_LIMIT_S * 1000
+        )
         yield browser
         browser.close()
 
@@ -43,6 +45,7 @@ def test_the_page_stands_alone_at_every_width(
 ) -> None:
     context = browser.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme, offline=True)
     page = context.new_page()
+    page.set_default_timeout(HANG_LIMIT_S * 1000)
     requests: list[str] = []
     errors: list[str] = []
     page.on("request", lambda request: requests.append(request.url))
@@ -61,6 +64,7 @@ def test_the_page_stands_alone_at_every_width(
 
 def _open(browser: Browser, report: Path) -> Page:
     page = browser.new_page(viewport={"width": 1280, "height": 800})
+    page.set_default_timeout(HANG_LIMIT_S * 1000)
     page.goto(report.as_uri())
     return page
 

@@ -70,6 +70,7 @@ def run(good: Path, tmp_path: Path) -> Path:
     return shutil.copytree(good, tmp_path / "runs" / "run")
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("batch", range(BATCHES))
 def test_no_mutation_of_a_run_folder_ends_in_a_traceback(good: Path, tmp_path: Path, batch: int) -> None:
     runs = tmp_path / "runs"

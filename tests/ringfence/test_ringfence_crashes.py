@@ -110,7 +110,7 @@ PROCESSES = {
         "calls.targets", "open_target", ["--url", "http://127.0.0.1:9", "--pairs", "1", "--core", "0"],
     ),
     "calls.media.probe_scorer": (
-        "calls.segments", "SegmentWriter", ["--run-folder", "FOLDER", "--run-id", "r", "--writer", "w"],
+        "msgspec.msgpack", "decode", ["--run-folder", "FOLDER", "--run-id", "r", "--writer", "w"],
     ),
 }  # fmt: skip
 """By module that is run as a program: what it uses, which is made to raise, and its command line."""

@@ -40,15 +40,8 @@ def half_of_each_core(share: float = SHARE) -> Iterator[Path]:
         group.mkdir()
         (group / "cpu.cfs_period_us").write_text(str(PERIOD_US))
         (group / "cpu.cfs_quota_us").write_text(str(quota_us))
-        try:
-            if (group / "cpu.rt_runtime_us").exists():
-                (group / "cpu.rt_period_us").write_text(str(PERIOD_US))
-                (group / "cpu.rt_runtime_us").write_text(str(int(PERIOD_US * share)))
-        except OSError:
-            group.rmdir()
-            raise NoControlGroup(
-                f"the real-time share of {share:.0%} is taken: another run at half speed has it; wait for its end"
-            ) from None
+        if (group / "cpu.rt_runtime_us").exists():
+            _slow_real_time(group, share)
     else:
         root = next((root for root in V2_ROOTS if _offers_cpu(root)), None)
         if root is None:
@@ -62,6 +55,20 @@ def half_of_each_core(share: float = SHARE) -> Iterator[Path]:
     finally:
         _empty(group)
         group.rmdir()
+
+
+def _slow_real_time(group: Path, share: float) -> None:
+    """Gives real-time ranks the same share. The kernel gives all control groups together 95 % at most."""
+    try:
+        (group / "cpu.rt_period_us").write_text(str(PERIOD_US))
+        (group / "cpu.rt_runtime_us").write_text(str(int(PERIOD_US * share)))
+    except OSError:
+        group.rmdir()
+        others = [path.parent.name for path in V1_CPU.glob("*/cpu.rt_runtime_us") if int(path.read_text()) > 0]
+        raise NoControlGroup(
+            f"no real-time share of {share:.0%} is left beside the control groups {', '.join(others) or '(none)'}: "
+            "wait until they have ended, or give a lower --share"
+        ) from None
 
 
 def throttled_share(group: Path) -> float:
