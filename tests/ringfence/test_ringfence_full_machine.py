@@ -106,7 +106,7 @@ def small_disk(tmp_path: Path) -> Iterator[SmallDisk]:
         pytest.skip("only root may mount a file system")
     plan, disk, kept = tmp_path / "small.toml", tmp_path / "disk", tmp_path / "kept"
     disk.mkdir()
-    plan.write_text(PLAN.replace("PEAK", "90"))
+    plan.write_text(PLAN.replace("PEAK", "90").replace("SLO", "smoke"))
     script = (
         f"mount -t tmpfs -o size=20m none {disk} || exit 99; "
         f"{sys.executable} -m ringfence swarm --plan {plan} --runs {disk}/runs --set swarm.probe_calls=1; code=$?; "

@@ -1,0 +1,24 @@
+"""Daemons of links run without site-packages (``-S``): they start sooner, and need nothing but the standard library."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PROJECT = Path(__file__).parent.parent.parent
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        "network_profiles.userspace.__main__", "network_profiles.netem.keeper", "network_profiles.probe.end",
+        "network_profiles.bench_traffic",
+    ],
+)  # fmt: skip
+def test_a_daemon_needs_only_the_standard_library(module: str) -> None:
+    argv = [sys.executable, "-S", "-c", f"import {module}"]
+    done = subprocess.run(argv, cwd=PROJECT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
