@@ -48,6 +48,7 @@ async def behind_tls(url: str, context: ssl.SSLContext) -> AsyncIterator[str]:
     """A front that ends TLS and hands every byte on, as a load balancer does; yields its URL."""
     inner = urlsplit(url)
     open_tasks: set[asyncio.Task[None]] = set()
+    writers: list[asyncio.StreamWriter] = []
 
     async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(ConnectionError, ssl.SSLError):
@@ -59,6 +60,7 @@ async def behind_tls(url: str, context: ssl.SSLContext) -> AsyncIterator[str]:
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         inner_reader, inner_writer = await asyncio.open_connection(inner.hostname, inner.port)
+        writers.extend((writer, inner_writer))
         for task in (
             asyncio.create_task(pump(reader, inner_writer)),
             asyncio.create_task(pump(inner_reader, writer)),
@@ -75,4 +77,8 @@ async def behind_tls(url: str, context: ssl.SSLContext) -> AsyncIterator[str]:
         for task in list(open_tasks):
             task.cancel()
         await asyncio.gather(*open_tasks, return_exceptions=True)
+        for writer in writers:
+            writer.transport.abort()
+            with contextlib.suppress(ConnectionError, ssl.SSLError):
+                await writer.wait_closed()
         await server.wait_closed()

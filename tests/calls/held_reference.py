@@ -50,6 +50,9 @@ async def held_reference(folder: Path, **settings: Any) -> AsyncIterator[HeldSer
         answer_delay_ms=0,
         lose_every_nth_answer=0,
         admin_token="",
+        token_lifetime_s=43_200.0,
+        max_waiting=1024,
+        silence_s=10.0,
         exit_on_stdin_eof=False,
         web_root=folder,
     )

@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 from calls_world import Driver, Service, rows, wait_for
-from waiting import HANG_LIMIT_S
+from waiting import HANG_LIMIT_S, eventually
 
 from bedrock.errors import EnvironmentLacks
 from calls.bridge.client import EngineClient
@@ -228,7 +228,7 @@ def test_an_engine_that_falls_silent_is_given_up(tmp_path: Path) -> None:
     client = EngineClient.spawn(tmp_path, "r", "swarm-1", "engine", on_event=events.append, silent_s=LONG_SILENCE_S)
     try:
         client.request(Configure(target=TargetSpec(kind="reference", url="http://127.0.0.1:9")), HANG_LIMIT_S)
-        wait_for(lambda: events or None)
+        assert eventually(lambda: any(isinstance(event, EngineHealth) for event in events))
         os.kill(client.pid, signal.SIGSTOP)
         with pytest.raises(EngineGone, match=f"said nothing for {LONG_SILENCE_S:.0f} s"):
             client.submit(Snapshot(name="ann")).result(HANG_LIMIT_S)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from itertools import pairwise
+from itertools import groupby, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +18,22 @@ from calls.record import LegRecord, Outcome, Side, Tier
 pytestmark = [pytest.mark.integration, pytest.mark.held_time]
 
 
+COMFORT_FRAMES = round(COMFORT_S / 0.02)
+"""In a pause, so many frames from one of comfort noise to the next."""
+
+
 def said_to(leg: LegRecord) -> tuple[int, int]:
-    """Returns how many frames and spurts the call's own conversation has for ``leg`` while it heard the other."""
+    """Returns how many frames and spurts the call's own conversation has for ``leg`` while it heard the other.
+
+    A pause whose last frame is one of comfort noise, as one of a single frame, leaves no gap that a receiver could tell.
+    """
     assert leg.first_audio_at_s is not None
     conversation, other = Conversation(leg.call_id), int(leg.side is Side.CALLER)
     frame_s = 0.02
     times_s = (leg.first_audio_at_s + number * frame_s for number in range(int(leg.talked_s / frame_s)))
     talks = [conversation.talks(other, at_s) for at_s in times_s]
-    begins = sum(now and not before for before, now in pairwise(talks))
+    pauses = [len(list(frames)) for talking, frames in groupby(talks) if not talking]
+    begins = sum((pause - 1) % COMFORT_FRAMES != 0 for pause in pauses[: None if talks[-1] else -1])
     falls_silent = sum(before and not now for before, now in pairwise(talks))
     return sum(talks) + falls_silent + round(talks.count(False) * frame_s / COMFORT_S), begins
 
