@@ -22,4 +22,5 @@ class WithoutFiles(argument_parser.LocustArgumentParser):
 
 if __name__ == "__main__":
     vars(argument_parser)["LocustArgumentParser"] = WithoutFiles
-    main.main()
+    start: Any = main.main
+    start()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 from locust.exception import RPCError
 from locust.rpc import zmqrpc
@@ -15,8 +16,9 @@ class TellingServer(zmqrpc.Server):
     """Locust's server. Locust ends with 1 when it cannot bind, or with a traceback; 1 would be read as FAIL."""
 
     def __init__(self, host: str, port: int) -> None:
+        listen: Any = super().__init__
         try:
-            super().__init__(host, port)
+            listen(host, port)
         except RPCError as error:
             why = str(error).removeprefix("Socket bind failure: ")
             print(

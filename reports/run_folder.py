@@ -88,7 +88,7 @@ class RunFolder:
         file, name = slo.get("file"), str(slo.get("name") or "default")
         if not isinstance(file, str) or not file:
             return name
-        is_built_in = name in built_in_names() and Path(file).parts[-3:] == BUILT_IN.parts[-2:] + (f"{name}.toml",)
+        is_built_in = name in built_in_names() and Path(file).parts[-3:] == (*BUILT_IN.parts[-2:], f"{name}.toml")
         return name if is_built_in and not _is_file(Path(file)) else file
 
 
@@ -135,7 +135,8 @@ def require_name(named: Path) -> None:
     """Raises RunFolderMissing when no folder can have this name."""
     if problem := name_problem(str(named)):
         raise RunFolderMissing(
-            f"{clean(str(named), LONGEST_SHOWN)} is no run folder: {problem}", hint="name a run folder, e.g. runs/latest"
+            f"{clean(str(named), LONGEST_SHOWN)} is no run folder: {problem}",
+            hint="name a run folder, e.g. runs/latest",
         )
 
 
