@@ -28,9 +28,9 @@ from loadtests.aggregate import SwarmView
 from loadtests.changes import Changes
 from loadtests.crash_guard import CrashGuard
 from loadtests.crew import Crew
-from loadtests.faults import pipe_of
+from loadtests.faults import Severity, pipe_of
 from loadtests.job import LOCAL, OPTION, SwarmJob
-from loadtests.live_view import LiveView, Severity
+from loadtests.live_view import LiveView
 from loadtests.load_line import planned_calls
 from loadtests.other_runs import other_runs, processes, warning_of
 from loadtests.plan import LoadPlan, load_plan

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 import signal
 import sys
 from pathlib import Path
@@ -146,3 +147,19 @@ def test_a_swarm_without_file_descriptors_ends_at_once_and_says_so(tmp_path: Pat
     summary = summarize(swarm.run, load_slo("smoke"))
     assert summary.verdict == "INVALID"
     assert any("Too many open files" in reason for reason in summary.reasons)
+
+
+@pytest.mark.parametrize("kind", ["torn", "list", "pipe"])
+def test_a_run_folder_whose_manifest_cannot_be_read_is_told_and_not_written_to(tmp_path: Path, kind: str) -> None:
+    file = tmp_path / "run" / "manifest.json"
+    file.parent.mkdir()
+    if kind == "pipe":
+        os.mkfifo(file)
+    else:
+        file.write_text('{"written_by": "loadt' if kind == "torn" else "[1]")
+    with swarm_in(tmp_path) as swarm:
+        swarm.start("--headless", "--plan", str(write_plan(tmp_path)), "--run-folder", str(swarm.run))
+        assert swarm.wait() == ExitCode.USAGE, swarm.log()
+        assert f"{file}: " in swarm.log()
+        assert "--run-folder" in swarm.log()
+        assert "Traceback" not in swarm.log()

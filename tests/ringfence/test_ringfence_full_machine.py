@@ -16,6 +16,8 @@ from waiting import HANG_LIMIT_S, eventually
 
 from bedrock.clock import SystemClock
 from bedrock.exit_codes import ExitCode
+from reports.build import summarize
+from reports.slo import load_slo
 from ringfence.orchestration.fault_pipe import FaultPipe
 from ringfence.orchestration.run_folder import FOR_RECORDS, FOR_REPORTS, RunFolder
 
@@ -29,7 +31,7 @@ def folder_in(path: Path) -> RunFolder:
 def test_a_manifest_that_cannot_be_written_is_told_and_the_old_one_stays(tmp_path: Path) -> None:
     folder = folder_in(tmp_path)
     folder.save()
-    (tmp_path / ".manifest.json.partial").symlink_to("/dev/full")
+    (tmp_path / f".manifest.json.{os.getpid()}.partial").symlink_to("/dev/full")
     folder.record_fault("disk_refuses", "the disk is full", "invalid")
     assert folder.problem == f"{tmp_path / 'manifest.json'} cannot be written: No space left on device"
     assert json.loads((tmp_path / "manifest.json").read_text()) == {"faults": []}
@@ -50,7 +52,16 @@ def test_a_fault_that_came_by_pipe_and_by_file_is_one_fault(tmp_path: Path) -> N
     assert faults == [FAULT, FAULT]
     for fault in faults:
         folder.take_fault(fault)
-    (tmp_path / "faults.jsonl").write_bytes(line + b"[2]\n")
+    wrong = (
+        b"[2]",
+        b"{}",
+        b'{"what": "x"}',
+        b'{"what": 7, "at_s": 1}',
+        b'{"what": "x", "at_s": "y"}',
+        b"[" * 99_999,
+        b"\xff",
+    )
+    (tmp_path / "faults.jsonl").write_bytes(line + b"\n".join(wrong) + b"\n" + line[:20])
     folder.absorb_faults()
     assert folder.manifest["faults"] == [FAULT]
     assert pipe.read() == []
@@ -58,6 +69,23 @@ def test_a_fault_that_came_by_pipe_and_by_file_is_one_fault(tmp_path: Path) -> N
     assert pipe.read() is None
     pipe.close()
     pipe.close()
+
+
+@pytest.mark.parametrize("kind", ["folder", "pipe", "missing", "torn"])
+def test_a_faults_file_that_cannot_be_read_hides_no_other_fault_and_is_named(tmp_path: Path, kind: str) -> None:
+    folder, file = folder_in(tmp_path), tmp_path / "faults.jsonl"
+    match kind:
+        case "folder":
+            file.mkdir()
+        case "pipe":
+            os.mkfifo(file)
+        case "torn":
+            file.write_bytes(json.dumps(FAULT).encode()[:30])
+    folder.take_fault(FAULT)
+    folder.finish(interrupted=False, other_runs=[])
+    assert folder.manifest["faults"] == [FAULT]
+    reasons = summarize(tmp_path, load_slo("smoke")).reasons
+    assert any("faults.jsonl" in reason for reason in reasons) == (kind != "missing"), reasons
 
 
 @dataclass
