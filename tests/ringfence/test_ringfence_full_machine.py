@@ -156,7 +156,7 @@ class SmallDisk:
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[SmallDisk]:
     plan = tmp_path / "small.toml"
-    plan.write_text(PLAN.replace("PEAK", "90"))
+    plan.write_text(PLAN.replace("PEAK", "90").replace("SLO", "smoke"))
     with on_small_disk(tmp_path, f"swarm --plan {plan} --set swarm.probe_calls=1") as disk:
         yield disk
 
