@@ -11,8 +11,8 @@ from calls.bridge.closing import MASTER_MARGIN_S, ClosingWatch
 from loadtests import handshake
 from loadtests.aggregate import SwarmView
 from loadtests.attendance import Attendance, Change
+from loadtests.faults import Severity
 from loadtests.handshake import RollCall
-from loadtests.live_view import Severity
 from loadtests.receiving import Receiver
 from loadtests.switchboard import Switchboard
 

@@ -10,11 +10,15 @@ import logging
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from bedrock.foreign_text import json_text
+from bedrock.foreign_text import clean_all, json_text
+from reports.file_input import Unreadable, decode_json, read_file
+from reports.run_folder import Fault
 
 FILE = "faults.jsonl"
+Severity = Literal["invalid", "fail", "note"]
+"""``invalid`` and ``fail`` each decide the verdict, ``note`` does not."""
 PIPE = "RINGFENCE_FAULT_PIPE"
 """Environment variable: the descriptor on which the process that started the master hears of faults."""
 
@@ -52,3 +56,24 @@ def pipe_of(environ: Mapping[str, str]) -> int | None:
     except (ValueError, OSError, OverflowError):
         return None
     return descriptor
+
+
+def noted_faults(run_folder: Path) -> list[dict[str, Any]]:
+    """Returns the faults that the processes of a run wrote down.
+
+    What cannot be read is passed over: the gate reads the same file, and says that it is damaged.
+    """
+    try:
+        lines = read_file(run_folder / FILE).splitlines()
+    except (FileNotFoundError, Unreadable):
+        return []
+    return [fault for line in lines if (fault := fault_in(line)) is not None]
+
+
+def fault_in(line: bytes) -> dict[str, Any] | None:
+    """Returns the fault that one line tells, its text clean; None for a line that is torn or tells none."""
+    try:
+        decode_json(line, Fault)  # what the gate would not read is no fault here either
+        return clean_all(decode_json(line, dict))
+    except Unreadable:
+        return None

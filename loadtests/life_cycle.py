@@ -18,6 +18,7 @@ from bedrock.clock import SystemClock
 from bedrock.end_signals import end_signals
 from bedrock.environment_input import check_environment
 from bedrock.errors import RingfenceError
+from loadtests import master_port
 from loadtests.arguments import StartForm
 from loadtests.crash_guard import CrashGuard, leave
 from loadtests.machine import WORKER_NUMBER, require_free_port
@@ -38,6 +39,7 @@ def install() -> None:
     events: Any = locust.events
     if number := os.environ.get(WORKER_NUMBER, ""):
         number_this_worker(int(number))
+    master_port.install()
     form = StartForm()
     set_up = CrashGuard(leave)
     events.init_command_line_parser.add_listener(set_up.guarded(form.add_arguments))

@@ -5,18 +5,16 @@ from __future__ import annotations
 import logging
 import math
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from bedrock.foreign_text import clean
 from loadtests.aggregate import SwarmView
-from loadtests.faults import FaultLog
+from loadtests.faults import FaultLog, Severity
 from loadtests.history import History
 from loadtests.probe_scores import ProbeScores
 from reports.live import LiveWriter
 
 logger = logging.getLogger(__name__)
-
-Severity = Literal["invalid", "fail", "note"]
 
 
 class LiveView:

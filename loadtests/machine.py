@@ -17,6 +17,8 @@ LOOPBACK = "127.0.0.1"
 _DISCARD_PORT = 9
 WORKER_NUMBER = "RINGFENCE_WORKER"
 """Environment variable: the number of this worker among those of its run, where somebody numbered them."""
+CANNOT_LISTEN = "the Locust master cannot listen for its workers at"
+"""How the sentence begins with which a master ends whose port is taken."""
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 

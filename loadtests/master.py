@@ -19,16 +19,18 @@ from locust.env import Environment
 
 from bedrock import crash
 from bedrock.clock import Clock
-from bedrock.errors import RingfenceError
+from bedrock.errors import InputError, Problem, RingfenceError
 from bedrock.exit_codes import ExitCode
+from bedrock.input_file import name_problem
+from bedrock.target_url import url_problem
 from loadtests import handshake, shipping
 from loadtests.aggregate import SwarmView
 from loadtests.changes import Changes
 from loadtests.crash_guard import CrashGuard
 from loadtests.crew import Crew
-from loadtests.faults import pipe_of
+from loadtests.faults import Severity, pipe_of
 from loadtests.job import LOCAL, OPTION, SwarmJob
-from loadtests.live_view import LiveView, Severity
+from loadtests.live_view import LiveView
 from loadtests.load_line import planned_calls
 from loadtests.other_runs import other_runs, processes, warning_of
 from loadtests.plan import LoadPlan, load_plan
@@ -151,6 +153,10 @@ class SwarmMaster:
     def check_options(self) -> LoadPlan:
         """Returns the command line's plan, to which its changes can be made. Raises InputError."""
         options: Any = self.environment.parsed_options
+        if self._target_url and (why := url_problem(self._target_url)):
+            raise InputError([Problem("--target", "", f"{why} (got '{self._target_url}')")])
+        if self._run_folder and (why := name_problem(self._run_folder)):
+            raise InputError([Problem("--run-folder", "", why)])
         plan = load_plan(options.plan)
         Changes.written_in(vars(options)).apply(plan)
         return plan

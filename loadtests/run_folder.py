@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
 import os
 import platform
 from dataclasses import asdict
@@ -12,10 +10,12 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from bedrock.errors import EnvironmentLacks
+from bedrock.errors import EnvironmentLacks, InputError, Problem
 from bedrock.foreign_text import json_text
+from bedrock.whole_file import write_whole
 from loadtests.other_runs import other_runs, processes
 from loadtests.plan import LoadPlan
+from reports.file_input import Unreadable, decode_json, read_file
 
 MANIFEST_FORMAT = 1
 
@@ -25,7 +25,7 @@ class SwarmFolder:
 
     def __init__(self, path: Path, manifest: dict[str, Any], *, is_ours: bool) -> None:
         self.path = path
-        self.run_id = str(manifest["run_id"])
+        self.run_id = str(manifest.get("run_id") or path.name)
         self._manifest = manifest
         self.is_ours = is_ours
         """Whether nobody but us will judge this run."""
@@ -60,11 +60,11 @@ def open_folder(path: Path, plan: LoadPlan, plan_name: str, target_url: str, sta
     """Returns the folder at ``path``; makes it, with a manifest, where it is new.
 
     A folder in which a swarm of ours has run already is not written to again: its name gets a number. Raises
-    EnvironmentLacks when the folder cannot be made.
+    InputError when its manifest cannot be read, EnvironmentLacks when the folder cannot be made.
     """
     manifest_file = path / "manifest.json"
     if manifest_file.exists():
-        known = json.loads(manifest_file.read_text(encoding="utf-8"))
+        known = _known(manifest_file)
         if known.get("written_by") != "loadtests":
             return SwarmFolder(path, known, is_ours=False)
         path = _unused(path)
@@ -96,6 +96,14 @@ def open_folder(path: Path, plan: LoadPlan, plan_name: str, target_url: str, sta
     return SwarmFolder(path, manifest, is_ours=True)
 
 
+def _known(manifest_file: Path) -> dict[str, Any]:
+    try:
+        return decode_json(read_file(manifest_file), dict)
+    except Unreadable as error:
+        hint = "name another folder with --run-folder"
+        raise InputError([Problem(str(manifest_file), "", str(error), hint)]) from None
+
+
 def _unused(path: Path) -> Path:
     candidate, number = path, 2
     while (candidate / "manifest.json").exists():
@@ -114,11 +122,4 @@ def _environment() -> dict[str, Any]:
 
 
 def _save(path: Path, manifest: dict[str, Any]) -> None:
-    partial = path / ".manifest.json.partial"
-    try:
-        partial.write_text(json_text(manifest, indent=1), encoding="utf-8")
-        partial.replace(path / "manifest.json")
-    except OSError:
-        with contextlib.suppress(OSError):
-            partial.unlink()
-        raise
+    write_whole(path / "manifest.json", json_text(manifest, indent=1).encode())

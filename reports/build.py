@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import duckdb
 
 from bedrock.foreign_text import clean_all
+from bedrock.whole_file import write_whole
 from reports.call_view import make_calls, make_seconds
 from reports.errors import ReportNotWritten, RunNotJudged
 from reports.figures import duration_s, matrix_figures, swarm_figures, tiers
@@ -81,13 +81,9 @@ def _judgeable(run_folder: Path) -> Iterator[None]:
 def _write(path: Path, text: str) -> None:
     if path.is_dir():
         raise ReportNotWritten(f"{path} cannot be written: a folder has its name", hint="move that folder away")
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(path)
+        write_whole(path, text.encode())
     except OSError as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
         raise ReportNotWritten(
             f"{path} cannot be written: {error.strerror or error}", hint="is the disk full, or the folder read-only?"
         ) from error

@@ -5,7 +5,6 @@ A cell's file is ``cells/<cell>/<attempt>/cell.json``; its screenshots and logs 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -15,6 +14,7 @@ from typing import Any
 import msgspec
 
 from bedrock.foreign_text import clean_all
+from bedrock.whole_file import write_whole
 from calls.record import Blame
 from reports.file_input import Unreadable, decode_json, list_folder, read_file
 from reports.run_folder import is_moment, refuse_newer
@@ -124,9 +124,7 @@ def write_cell(run_folder: Path, result: CellResult) -> Path:
     folder = attempt_folder(run_folder, result.cell, result.attempt)
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "cell.json"
-    temporary = folder / f".cell.json.{os.getpid()}"
-    temporary.write_bytes(msgspec.json.format(msgspec.json.encode(clean_all(result)), indent=2))
-    temporary.replace(path)
+    write_whole(path, msgspec.json.format(msgspec.json.encode(clean_all(result)), indent=2))
     return path
 
 

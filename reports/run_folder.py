@@ -10,15 +10,19 @@ from typing import Any
 
 import msgspec
 
-from bedrock.foreign_text import clean_all
+from bedrock.foreign_text import clean, clean_all
+from bedrock.input_file import name_problem
 from reports.errors import NewerFormat, RunFolderMissing
 from reports.file_input import Unreadable, decode_json, read_file
+from reports.slo import BUILT_IN, built_in_names
 
 MANIFEST_FORMAT = 1
 PARTS = ("manifest.json", "plan.toml", "calls", "cells", "health", "live")
 """A folder with none of these is no run."""
 LATEST = "latest"
 """A link to the newest run beside it. Where the file system has no links: a file with its name."""
+LONGEST_SHOWN = 80
+"""Characters of a name that no folder can have, as an error shows it."""
 END_OF_TIME_S = 4_102_444_800.0
 """The year 2100. No clock of a machine that makes calls shows less than 0 or more than this."""
 
@@ -75,10 +79,17 @@ class RunFolder:
 
     @property
     def slo_reference(self) -> str:
-        """What to hand to ``load_slo`` to judge this run as it was meant: its SLO file, else its name."""
+        """What to hand to ``load_slo`` to judge this run as it was meant.
+
+        A file of the user's own stays the reference when it is gone: another of the same name may say something else.
+        A built-in one is found by its name on a machine that has ringfence in another place.
+        """
         slo = self.manifest.slo if self.manifest else {}
-        file = str(slo.get("file") or "")
-        return file if file and _is_file(Path(file)) else str(slo.get("name") or "default")
+        file, name = slo.get("file"), str(slo.get("name") or "default")
+        if not isinstance(file, str) or not file:
+            return name
+        is_built_in = name in built_in_names() and Path(file).parts[-3:] == (*BUILT_IN.parts[-2:], f"{name}.toml")
+        return name if is_built_in and not _is_file(Path(file)) else file
 
 
 def find_run(named: Path) -> RunFolder:
@@ -120,7 +131,17 @@ def refuse_newer(written: bytes, known_format: int, path: Path) -> None:
         )
 
 
+def require_name(named: Path) -> None:
+    """Raises RunFolderMissing when no folder can have this name."""
+    if problem := name_problem(str(named)):
+        raise RunFolderMissing(
+            f"{clean(str(named), LONGEST_SHOWN)} is no run folder: {problem}",
+            hint="name a run folder, e.g. runs/latest",
+        )
+
+
 def _find(named: Path) -> Path:
+    require_name(named)
     try:
         path = _followed(named)
         if path.is_symlink() and not path.exists():

@@ -10,6 +10,7 @@ from bedrock.clock import Clock
 from calls.bridge.messages import Configure
 from calls.engine.probe_desk import ProbeDesk
 from calls.engine.recorder import Recorder
+from calls.engine.shortage import Shortage
 from calls.media.factory import MediaFactory
 from calls.state_machine import Limits
 from calls.targets.protocol import Target
@@ -49,6 +50,7 @@ class Context:
     media: MediaFactory
     recorder: Recorder
     probes: ProbeDesk
+    shortage: Shortage
 
     @property
     def limits(self) -> Limits:

@@ -41,6 +41,7 @@ from calls.engine.people import Person
 from calls.engine.probe_desk import ProbeDesk
 from calls.engine.recorder import Recorder
 from calls.engine.second_hand import SecondHand
+from calls.engine.shortage import Shortage
 from calls.engine.snapshot import snapshot_of
 from calls.errors import EngineRefused, NotDelivered, SignInRefused
 from calls.media.alarm import Alarm, MakeAlarm
@@ -68,6 +69,9 @@ class Engine:
             lambda code, message, is_over: tell(
                 EngineTrouble(code=code, message=message, loses_data=is_over, ends_load=is_over)
             ),
+        )
+        self._shortage = Shortage(
+            lambda message: tell(EngineTrouble(code="is_short", message=message, loses_data=True, ends_load=True))
         )
         loop = asyncio.get_running_loop()
         self._probes = ProbeDesk(
@@ -101,8 +105,10 @@ class Engine:
         try:
             return await self._handlers[type(command)](command)
         except (EngineRefused, SignInRefused) as error:
+            self._shortage.notice(error)
             return Refused(code=error.code, message=error.message, hint=error.hint)
         except RingfenceError as error:
+            self._shortage.notice(error)
             code = "".join(f"_{part.lower()}" if part.isupper() else part for part in type(error).__name__)
             return Refused(code=code.lstrip("_"), message=str(error), hint=error.hint)
 
@@ -148,7 +154,9 @@ class Engine:
         limits = ConnectLimits(ice_s=command.setup_limit_s, dtls_s=command.setup_limit_s)
         loop = asyncio.get_running_loop()
         media = MediaFactory(loop, self._clock, limits=limits, make_alarm=self._make_alarm)
-        self._configured = Context(self._identity, command, self._clock, target, media, self._recorder, self._probes)
+        self._configured = Context(
+            self._identity, command, self._clock, target, media, self._recorder, self._probes, self._shortage
+        )
         second_hand = SecondHand(
             self._configured, legs=self._legs, signed_in=lambda: len(self._people), tell=self._tell
         )

@@ -108,6 +108,7 @@ class LegMedia:
             logger.warning("%s: %s: %s", self._facts.call_id, reason, error)
             raise StepFailed(reason) from None
         except (MediaError, TimeoutError, OSError) as error:
+            self._context.shortage.notice(error)
             logger.warning("%s: media: %s", self._facts.call_id, error)
             raise StepFailed(reason if reason == "bind_failed" else "media_error") from None
 

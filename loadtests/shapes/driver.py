@@ -17,6 +17,7 @@ import msgspec
 from bedrock import crash
 from bedrock.child_process import spawn
 from bedrock.clock import Clock
+from bedrock.whole_file import write_whole
 from loadtests.errors import StepNotJudged
 from loadtests.shapes.order import Order
 from loadtests.shapes.stepwise import Ask, Stepwise, Why, step_of
@@ -125,7 +126,5 @@ class StepDriver:
     def _save(self, ended: Why = "") -> KneeResult | RolloutResult:
         result = self._load.result(ended)
         file = self._run / self._load.file_name
-        partial = file.with_name(f".{file.name}.partial")
-        partial.write_bytes(msgspec.json.format(msgspec.json.encode(result), indent=1))
-        partial.replace(file)
+        write_whole(file, msgspec.json.format(msgspec.json.encode(result), indent=1))
         return result

@@ -15,7 +15,7 @@ from bedrock.exit_codes import ExitCode
 from bedrock.foreign_text import clean, clean_all, json_text
 from reports.errors import RunFolderMissing
 from reports.file_input import Unreadable, decode_json, list_folder, read_file
-from reports.run_folder import PARTS, find_run, is_run, refuse_newer
+from reports.run_folder import PARTS, find_run, is_run, refuse_newer, require_name
 from reports.summary import SUMMARY_FORMAT, RuleResult, Summary
 
 VERDICT_STYLES = {"PASS": "green", "FAIL": "bold red", "INCONCLUSIVE": "yellow", "INVALID": "magenta"}
@@ -82,6 +82,7 @@ def _runs_in(runs: Path) -> list[Path]:
 
     Raises RunFolderMissing, in the words of the other commands, when there is none.
     """
+    require_name(runs)
     try:
         if is_run(runs):
             return [runs]

@@ -18,6 +18,7 @@ from bedrock.clock import SystemClock
 from bedrock.end_signals import end_signals
 from bedrock.errors import ChildCrashed, InputError, Problem, RingfenceError
 from bedrock.exit_codes import ExitCode
+from bedrock.input_file import name_problem
 from device_matrix import link_choice
 from device_matrix.devices import catalogue
 from device_matrix.planner import Filters, narrow, plan_cells
@@ -176,6 +177,8 @@ def conduct(
 
     ``force`` starts a load that is beyond what this machine was last measured to carry.
     """
+    if problem := name_problem(str(runs)):
+        raise InputError([Problem("--runs", "", problem)])
     handle_ends()
     matrix = plan.written.matrix
     if matrix is not None and is_way_to_links(matrix.backend, plan.written.target.url):

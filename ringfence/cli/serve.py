@@ -9,8 +9,9 @@ from cyclopts import Parameter, validators
 from rich.console import Console
 
 from bedrock import crash
-from bedrock.errors import ChildCrashed, EnvironmentLacks
+from bedrock.errors import ChildCrashed, EnvironmentLacks, InputError, Problem
 from bedrock.exit_codes import ExitCode
+from bedrock.input_file import name_problem
 from calls.targets.admin_api import AdminApi
 from loadtests.plan import ServiceTable
 from ringfence.cli.run import handle_ends
@@ -41,6 +42,8 @@ def serve(
     degradation
         Whether its web client gives up video, then bitrate, on a poor network.
     """
+    if problem := name_problem(str(database)):
+        raise InputError([Problem("--database", "", problem)])
     handle_ends()
     console = Console(highlight=False)
     try:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
 from rich.text import Text
 
+from bedrock.errors import InputError
 from bedrock.exit_codes import ExitCode
 from bedrock.foreign_text import clean
 from reports.build import summarize, write_all
 from reports.run_folder import find_run
-from reports.slo import SloFile, load_slo
+from reports.slo import SloFile, built_in_names, load_slo
 from reports.summary import Summary, summary_json
 from reports.terminal import render
 
@@ -75,7 +77,12 @@ def judge(run: Path, slo: SloFile, *, json: bool) -> int:
 def _slo_of(run: Path, named: str) -> SloFile:
     if named:
         return load_slo(named)
-    return load_slo(find_run(run).slo_reference)
+    reference = find_run(run).slo_reference
+    try:
+        return load_slo(reference)
+    except InputError as error:
+        hint = f"the run's manifest names it; name another with --slo: {', '.join(built_in_names())}, or a file"
+        raise InputError([replace(one, hint=one.hint or hint) for one in error.problems]) from None
 
 
 def _show(summary: Summary, *, json: bool) -> None:

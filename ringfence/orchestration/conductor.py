@@ -19,7 +19,9 @@ from dataclasses import dataclass, field
 from bedrock import crash
 from bedrock.child_process import ChildProcess
 from bedrock.clock import Clock
+from bedrock.errors import EnvironmentLacks
 from bedrock.exit_codes import ExitCode
+from loadtests.machine import CANNOT_LISTEN
 from loadtests.other_runs import Neighbours, warning_of
 from reports.staged import read_knee, read_rollout
 from ringfence.orchestration.matrix import start_matrix
@@ -256,6 +258,9 @@ class Conductor:
             self._stop("target_crashed" if crashed else "target_died", detail, "invalid" if ours else "fail")
             return
         if self.swarm is not None and child is self.swarm.master:
+            if code == ExitCode.ENVIRONMENT and (sentence := _port_taken(child)):
+                self.folder.record_fault("swarm_master_died", sentence, "invalid")
+                raise EnvironmentLacks(sentence, hint="start the run again: each takes a port that is free then")
             if code not in (0, self._code_of_steps()) and not self._no_more_load:
                 self.folder.record_fault(
                     "swarm_master_died", f"the Locust master {crash.ending(code, child.pid)}", "invalid"
@@ -324,6 +329,12 @@ class Conductor:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 worker.popen.wait(max(0.0, deadline_s - self.clock.monotonic_s()))
             worker.stop(timeout_s=0)
+
+
+def _port_taken(master: ChildProcess) -> str:
+    """Returns why a master could not listen for its workers, empty when that is not why it ended."""
+    lines = [line for line in master.last_words().splitlines() if CANNOT_LISTEN in line]
+    return lines[-1].removeprefix("ringfence: ").partition(" (")[0] if lines else ""
 
 
 @contextlib.contextmanager

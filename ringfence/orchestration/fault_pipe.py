@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import os
 from typing import Any
+
+from loadtests.faults import fault_in
 
 
 class FaultPipe:
@@ -31,7 +32,7 @@ class FaultPipe:
         if not chunk:
             return None
         *lines, self._half = (self._half + chunk).split(b"\n")
-        return [fault for line in lines if (fault := _fault_in(line)) is not None]
+        return [fault for line in lines if (fault := fault_in(line)) is not None]
 
     def close(self) -> None:
         """Closes both ends. Safe to call twice."""
@@ -39,11 +40,3 @@ class FaultPipe:
         if not self._closed:
             self._closed = True
             os.close(self.reading_end)
-
-
-def _fault_in(line: bytes) -> dict[str, Any] | None:
-    try:
-        fault = json.loads(line)
-    except ValueError:
-        return None
-    return fault if isinstance(fault, dict) and "what" in fault and "at_s" in fault else None

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import secrets
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import tomli_w
 
 from bedrock.clock import Clock
 from bedrock.errors import EnvironmentLacks
 from bedrock.foreign_text import clean_all, json_text
+from bedrock.whole_file import write_whole
 from device_matrix.link_choice import chosen_backend
-from loadtests.faults import FILE
+from loadtests.faults import Severity, noted_faults
 from network_profiles.rootless import lab
 from ringfence.orchestration.environment import capture_environment, git_state, package_versions
 from ringfence.plan import Plan
@@ -27,8 +27,6 @@ MANIFEST_FORMAT = 1
 FOR_RECORDS, FOR_REPORTS = ".reserve-for-records", ".reserve-for-reports"
 RESERVES = {FOR_RECORDS: 1_000_000, FOR_REPORTS: 2_000_000}
 """Bytes kept from the first second, so that a run that fills the disk can still write what it knows at its end."""
-
-Severity = Literal["invalid", "fail", "note"]
 
 
 @dataclass(slots=True)
@@ -68,18 +66,10 @@ class RunFolder:
 
     def absorb_faults(self) -> None:
         """Takes over the faults that other processes of the run wrote down in ``faults.jsonl``."""
-        try:
-            lines = (self.path / FILE).read_text(encoding="utf-8", errors="replace").splitlines()
-        except OSError:
-            return
         known = self._known_faults()
-        for line in lines:
-            try:
-                fault = json.loads(line)
-            except (ValueError, RecursionError):
-                continue
-            if isinstance(fault, dict) and (fault.get("what"), fault.get("at_s")) not in known:
-                self.manifest["faults"].append(fault)
+        self.manifest["faults"] += [
+            fault for fault in noted_faults(self.path) if (fault["what"], fault["at_s"]) not in known
+        ]
         self.save()
 
     def finish(self, *, interrupted: bool, other_runs: list[dict[str, Any]]) -> None:
@@ -92,14 +82,11 @@ class RunFolder:
 
     def save(self) -> None:
         """Writes ``manifest.json`` whole and renames it into place. A disk that refuses is noted in ``problem``."""
-        partial = self.path / ".manifest.json.partial"
+        file = self.path / "manifest.json"
         try:
-            partial.write_text(json_text(self.manifest, indent=1), encoding="utf-8")
-            partial.replace(self.path / "manifest.json")
+            write_whole(file, json_text(self.manifest, indent=1).encode())
         except OSError as error:
-            self.problem = f"{self.path / 'manifest.json'} cannot be written: {error.strerror or error}"
-            with contextlib.suppress(OSError):
-                partial.unlink(missing_ok=True)
+            self.problem = f"{file} cannot be written: {error.strerror or error}"
         else:
             self.problem = ""
 

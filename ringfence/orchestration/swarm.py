@@ -39,7 +39,7 @@ def start_swarm(workers: int, target: Target, folder: RunFolder) -> SwarmProcess
     logs = folder.path / "logs"
     master = spawn(
         "the Locust master",
-        [*_locust(), "--master", "--headless", "--expect-workers", str(workers),
+        [*locust_command(), "--master", "--headless", "--expect-workers", str(workers),
          "--master-bind-host", "127.0.0.1", "--master-bind-port", port, *shared],
         log_path=logs / "locust-master.log", env=env, death_signal="TERM", pass_fds=[faults.writing_end],
     )  # fmt: skip
@@ -49,7 +49,7 @@ def start_swarm(workers: int, target: Target, folder: RunFolder) -> SwarmProcess
         swarm.workers.append(
             spawn(
                 f"worker {index}",
-                [*_locust(), "--worker", "--master-host", "127.0.0.1", "--master-port", port, *shared],
+                [*locust_command(), "--worker", "--master-host", "127.0.0.1", "--master-port", port, *shared],
                 log_path=logs / f"worker-{index}.log", env={WORKER_NUMBER: str(index)}, death_signal="TERM",
             )
         )  # fmt: skip
@@ -72,5 +72,6 @@ def free_port() -> int:
         return port
 
 
-def _locust() -> list[str]:
-    return [sys.executable, "-m", "locust", "-f", str(locustfile())]
+def locust_command() -> list[str]:
+    """Returns how a Locust process of ours is started: no configuration file of Locust has a say in it."""
+    return [sys.executable, "-m", "loadtests.locust_process", "-f", str(locustfile())]

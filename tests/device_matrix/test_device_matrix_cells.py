@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -46,9 +46,15 @@ def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def worker(run_folder: Path) -> Iterator[Worker]:
-    service = start_own_service(run_folder / "service" / "service.sqlite", run_folder / "service.log")
+    with matrix_worker(run_folder, with_appium=not appium_server.lacks()) as made:
+        yield made
+
+
+@contextmanager
+def matrix_worker(run_folder: Path, *, with_appium: bool, host: str = "127.0.0.1") -> Iterator[Worker]:
+    service = start_own_service(run_folder / "service" / "service.sqlite", run_folder / "service.log", host=host)
     server = AppiumServer(run_folder / "appium.log")
-    appium = None if appium_server.lacks() else server.start()
+    appium = server.start() if with_appium else None
     settings = RunSettings(
         run_id="test-run",
         run_folder=str(run_folder),
@@ -70,11 +76,13 @@ def worker(run_folder: Path) -> Iterator[Worker]:
     driver = made.driver(DriverName.PLAYWRIGHT)
     assert isinstance(driver, PlaywrightDriver)
     driver.start()
-    yield made
-    made.close()
-    server.stop()
-    service.process.stop()
-    patch.undo()
+    try:
+        yield made
+    finally:
+        made.close()
+        server.stop()
+        service.process.stop()
+        patch.undo()
 
 
 def run(worker: Worker, cell: Cell) -> CellResult:
@@ -157,6 +165,15 @@ def test_a_call_driven_by_playwright_is_measured_at_both_ends(worker: Worker) ->
 
 
 @pytest.mark.skipif(bool(appium_server.lacks()), reason="no Appium server on this machine")
+def test_a_target_on_ipv6_is_called_over_the_same_links(tmp_path: Path) -> None:
+    """The far end signs in by IPv6; the device reaches the service at its link's own address, which is IPv4."""
+    with matrix_worker(tmp_path, with_appium=False, host="::1") as worker:
+        assert worker.settings.target_url.startswith("http://[::1]:")
+        result = run(worker, PLAYWRIGHT_CELL)
+        require_whole_call(worker, result)
+        assert len(legs_of(worker, result.call_id)) == 2
+
+
 def test_a_call_driven_by_appium_is_measured_the_same_way(worker: Worker) -> None:
     require_whole_call(worker, run(worker, APPIUM_CELL))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 import signal
 import sys
 from pathlib import Path
@@ -11,6 +12,8 @@ import pytest
 from swarm_process import PROJECT, free_port, swarm_in, write_plan
 
 from bedrock.exit_codes import ExitCode
+from reports.build import summarize
+from reports.slo import load_slo
 
 pytestmark = [pytest.mark.patient, pytest.mark.integration]
 
@@ -95,3 +98,68 @@ def test_a_crash_of_our_hooks_is_70_and_never_a_verdict(tmp_path: Path, module: 
         assert "crashed, which is a fault of ringfence" in swarm.log()
         (file,) = tmp_path.glob("**/crash-*.txt")
         assert "planted by a test" in file.read_text()
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "says"),
+    [
+        ("--target", "ftp://127.0.0.1", "must be an address like http://127.0.0.1:8086"),
+        ("--target", "127.0.0.1:8086", "must be an address like http://127.0.0.1:8086"),
+        ("--target", "http://admin:secret@127.0.0.1", "must not hold a user name or a password"),
+        ("--target", "http://127.0.0.1:99999", "port out of range"),
+        ("--run-folder", "a" * 300, "at most 255 bytes long (got 300)"),
+    ],
+)
+def test_a_target_or_folder_that_cannot_be_is_told_before_anything_is_started(
+    tmp_path: Path, option: str, value: str, says: str
+) -> None:
+    with swarm_in(tmp_path) as swarm:
+        plan = write_plan(tmp_path)
+        swarm.start("--headless", "--plan", str(plan), option, value, env={"RINGFENCE_ADMIN_TOKEN": "x"})
+        assert swarm.wait() == ExitCode.USAGE, swarm.log()
+        assert f"{option}: " in swarm.log()
+        assert says in swarm.log()
+        assert "Traceback" not in swarm.log()
+        assert not swarm.run.exists()
+        assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize("descriptors", [40, 64])
+def test_a_swarm_without_file_descriptors_ends_at_once_and_says_so(tmp_path: Path, descriptors: int) -> None:
+    """40: too few to sign everybody in. 64: enough for that, and too few for their calls."""
+    with swarm_in(tmp_path) as swarm:
+        # Without an end of its own: only the fault can end this load.
+        arguments = [
+            "--headless",
+            "--only-summary",
+            "--plan",
+            str(write_plan(tmp_path)),
+            "--run-folder",
+            str(swarm.run),
+        ]
+        swarm.start(*arguments, enter=["sh", "-c", f'ulimit -n {descriptors}; exec "$@"', "sh"])
+        assert swarm.wait() == ExitCode.INVALID, swarm.log()
+        told = [fault["detail"] for fault in swarm.faults() if fault["what"] == "engine_is_short"]
+    assert told == [
+        f"worker 0: the engine has no more file descriptors of one process (allowed {descriptors}): "
+        "Too many open files; raise the limit with 'ulimit -n', or let fewer people sign in to each worker"
+    ]
+    summary = summarize(swarm.run, load_slo("smoke"))
+    assert summary.verdict == "INVALID"
+    assert any("Too many open files" in reason for reason in summary.reasons)
+
+
+@pytest.mark.parametrize("kind", ["torn", "list", "pipe"])
+def test_a_run_folder_whose_manifest_cannot_be_read_is_told_and_not_written_to(tmp_path: Path, kind: str) -> None:
+    file = tmp_path / "run" / "manifest.json"
+    file.parent.mkdir()
+    if kind == "pipe":
+        os.mkfifo(file)
+    else:
+        file.write_text('{"written_by": "loadt' if kind == "torn" else "[1]")
+    with swarm_in(tmp_path) as swarm:
+        swarm.start("--headless", "--plan", str(write_plan(tmp_path)), "--run-folder", str(swarm.run))
+        assert swarm.wait() == ExitCode.USAGE, swarm.log()
+        assert f"{file}: " in swarm.log()
+        assert "--run-folder" in swarm.log()
+        assert "Traceback" not in swarm.log()

@@ -84,5 +84,9 @@ def test_a_run_names_the_slo_that_it_was_meant_for(tmp_path: Path) -> None:
     file = tmp_path / "mine.toml"
     file.write_text("")
     assert find_run(_manifest(tmp_path / "a", slo={"name": "mine", "file": str(file)})).slo_reference == str(file)
-    assert find_run(_manifest(tmp_path / "b", slo={"name": "smoke", "file": "/gone.toml"})).slo_reference == "smoke"
+    built_in = {"name": "smoke", "file": "/elsewhere/reports/slo/smoke.toml"}
+    assert find_run(_manifest(tmp_path / "b", slo=built_in)).slo_reference == "smoke"
+    for gone in ("/gone.toml", "/mine/smoke.toml"):
+        assert find_run(_manifest(tmp_path / "d", slo={"name": "smoke", "file": gone})).slo_reference == gone
+    assert find_run(_manifest(tmp_path / "e", slo={"name": "smoke", "file": 7})).slo_reference == "smoke"
     assert find_run(_manifest(tmp_path / "c")).slo_reference == "default"

@@ -283,6 +283,48 @@ def test_a_name_that_no_file_can_have_is_told(
     assert says in capsys.readouterr().err
 
 
+IMPOSSIBLE_NAMES = [("a" * 300, "at most 255 bytes long (got 300)"), ("é" * 200, "(got 400)"), ("a\0b", "NUL")]
+COMMANDS_OF_A_FOLDER = [
+    ["gate"], ["report"], ["history"], ["compare"], ["compare", "."],
+    ["run", "--runs"], ["swarm", "--runs"], ["matrix", "--runs"], ["serve", "--database"],
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "says"), IMPOSSIBLE_NAMES)
+@pytest.mark.parametrize("command", COMMANDS_OF_A_FOLDER, ids=" ".join)
+def test_a_name_that_no_folder_can_have_is_told_in_one_sentence(
+    command: list[str], name: str, says: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if command == ["compare", "."]:
+        (tmp_path / "manifest.json").write_text("{}")
+        assert run_command(["report", str(tmp_path)]) == ExitCode.PASS
+        capsys.readouterr()
+        command = ["compare", str(tmp_path)]
+    assert run_command([*command, name]) == ExitCode.USAGE
+    said = capsys.readouterr().err
+    assert says in said
+    assert said.count(says) == 1
+    assert len(said) < 400, "a name of a mile is not printed whole"
+    assert "\0" not in said
+
+
+@pytest.mark.parametrize("command", ["gate", "report"])
+@pytest.mark.parametrize("kind", SPECIAL)
+def test_a_recorded_slo_that_is_no_file_is_told_and_holds_nobody(
+    tmp_path: Path, kind: str, command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = special(tmp_path / "smoke.toml", kind)
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "manifest.json").write_text(json.dumps({"run_id": "r", "slo": {"name": "smoke", "file": str(file)}}))
+    assert run_command([command, str(run)]) == ExitCode.USAGE
+    said = capsys.readouterr().err
+    assert SPECIAL[kind] in said
+    assert str(file) in said
+    assert "--slo" in said
+    assert run_command([command, str(run), "--slo", "smoke"]) in (ExitCode.INVALID, ExitCode.PASS)
+
+
 def test_a_byte_order_mark_is_read_and_other_encodings_are_told(tmp_path: Path) -> None:
     text = (PROFILES_FOLDER / "gprs_2g.toml").read_text()
     path = tmp_path / "gprs_2g.toml"

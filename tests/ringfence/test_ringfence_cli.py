@@ -3,15 +3,20 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import socket
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from small_run import nothing_left, small_run
 from tls_front import behind_tls, certificate
+from waiting import HANG_LIMIT_S
 
+from bedrock.child_environment import child_environment
 from bedrock.exit_codes import ExitCode
 from ringfence.__main__ import run_command
+from ringfence.orchestration.swarm import locust_command, locustfile
 from ringfence.plan import load_plan
 
 COMMANDS = [
@@ -192,3 +197,42 @@ def test_the_command_line_starts_without_reading_heavy_packages() -> None:
     script = "import sys, ringfence.__main__; print({'locust', 'duckdb', 'aiortc', 'playwright'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
+
+
+@pytest.mark.parametrize("file", ["locust.conf", "pyproject.toml", "home/.locust.conf"])
+def test_locusts_configuration_files_are_heard_by_hand_and_never_in_a_run(tmp_path: Path, file: str) -> None:
+    (tmp_path / "home").mkdir()
+    heading = "[tool.locust]\n" if file.endswith(".toml") else ""
+    (tmp_path / file).write_text(f"{heading}loglevel = 'NONSENSE'\n")
+    env = child_environment({"HOME": str(tmp_path / "home")})
+
+    def ends_with(command: list[str]) -> int:
+        asked = [*command, "--list"]
+        return subprocess.run(asked, cwd=tmp_path, env=env, capture_output=True, check=False).returncode
+
+    assert ends_with([sys.executable, "-m", "locust", "-f", str(locustfile())]) == 2
+    assert ends_with(locust_command()) == 0
+
+
+PORT_TAKEN = """
+import sys
+from ringfence.orchestration import swarm
+swarm.free_port = lambda: {port}
+from ringfence.__main__ import main
+sys.argv[0] = "ringfence"
+main()
+"""
+
+
+@pytest.mark.integration
+def test_a_masters_port_that_somebody_took_is_one_sentence_exit_5_and_nothing_is_left(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with small_run(tmp_path, program=("-c", PORT_TAKEN.format(port=port))) as run:
+            output, _ = run.popen.communicate(timeout=HANG_LIMIT_S)
+    told = f"the Locust master cannot listen for its workers at 127.0.0.1, port {port}: Address already in use"
+    assert run.popen.returncode == ExitCode.ENVIRONMENT, output
+    assert output.count(told) == 1, output
+    assert "Traceback" not in output
+    assert nothing_left(run.folder)
+    assert run_command(["gate", str(run.folder)]) == ExitCode.INVALID

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from small_run import nothing_left, small_run
-from waiting import HANG_LIMIT_S
+from waiting import HANG_LIMIT_S, eventually
 
 from bedrock.exit_codes import ExitCode
 from ringfence.cli.run import end_at_once, handle_ends
@@ -101,3 +102,28 @@ def test_a_run_under_nohup_goes_on_when_its_terminal_is_closed(tmp_path: Path) -
     assert code == summary["exit_code"] != ExitCode.INTERRUPTED
     assert json.loads((run.folder / "manifest.json").read_text())["interrupted"] is False
     assert nothing_left(run.folder)
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("number", SIGNALS)
+def test_serve_ends_in_order_with_130(tmp_path: Path, number: signal.Signals) -> None:
+    command = [sys.executable, "-m", "ringfence", "serve", "--port", "0", "--database", str(tmp_path / "it.sqlite")]
+    log = tmp_path / "said"
+    with log.open("w") as said:
+        popen = subprocess.Popen(command, stdout=said, stderr=said, start_new_session=True)
+        try:
+            assert eventually(lambda: "Ctrl-C ends it" in log.read_text() or popen.poll() is not None)
+            assert popen.poll() is None, log.read_text()
+            popen.send_signal(number)
+            assert popen.wait(HANG_LIMIT_S) == ExitCode.INTERRUPTED, log.read_text()
+        finally:
+            popen.kill()
+            popen.wait()
+    assert "Traceback" not in log.read_text()
+    assert nothing_left(tmp_path)
+    assert not (tmp_path / "it.sqlite-wal").exists(), "the service did not close its database: it was killed"
+    database = sqlite3.connect(tmp_path / "it.sqlite")
+    try:
+        assert database.execute("pragma integrity_check").fetchall() == [("ok",)]
+    finally:
+        database.close()

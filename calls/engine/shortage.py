@@ -1,0 +1,45 @@
+"""What the machine, or a limit of this process, has no more of. Calls that fail for it say nothing of the service."""
+
+from __future__ import annotations
+
+import errno
+import os
+import resource
+from collections.abc import Callable
+
+SHORT_OF = {
+    errno.EMFILE: "file descriptors of one process",
+    errno.ENFILE: "file descriptors of the whole machine",
+    errno.ENOMEM: "memory",
+    errno.ENOBUFS: "memory for sockets",
+}
+MORE = {errno.EMFILE: "raise the limit with 'ulimit -n', or let fewer people sign in to each worker"}
+
+
+class Shortage:
+    """Tells once, at the first error that has such a reason: everything after it fails in the same way."""
+
+    def __init__(self, tell: Callable[[str], None]) -> None:
+        self._tell = tell
+        self._told = False
+
+    def notice(self, error: BaseException) -> None:
+        """Looks at an error, and at what led to it."""
+        number = _number_in(error)
+        if number and not self._told:
+            self._told = True
+            self._tell(_sentence(number))
+
+
+def _number_in(error: BaseException | None) -> int:
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in SHORT_OF:
+            return error.errno
+        error = error.__cause__ or error.__context__
+    return 0
+
+
+def _sentence(number: int) -> str:
+    limit = f" (allowed {resource.getrlimit(resource.RLIMIT_NOFILE)[0]})" if number == errno.EMFILE else ""
+    what = f"the engine has no more {SHORT_OF[number]}{limit}: {os.strerror(number)}"
+    return what + (f"; {MORE[number]}" if number in MORE else "")
