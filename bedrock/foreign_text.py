@@ -10,9 +10,10 @@ from __future__ import annotations
 import json
 import math
 import re
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-import msgspec
+if TYPE_CHECKING:
+    import msgspec
 
 LONGEST_TEXT = 4000
 """Characters of one text. A detail is a sentence, a log's tail some lines; more is cut, and ends in an ellipsis."""
@@ -70,19 +71,22 @@ def json_text(content: Any, *, indent: int | None = None) -> str:
 def _clean_all(value: Any, depth: int) -> Any:
     if type(value) is str:  # an enum of text is no foreign text
         return clean(value)
-    if not isinstance(value, dict | list | tuple | msgspec.Struct):
+    is_struct = hasattr(type(value), "__struct_fields__")
+    if not is_struct and not isinstance(value, dict | list | tuple):
         return value
     if depth >= DEEPEST:
         return "…"
     if isinstance(value, dict):
         return {_clean_all(key, depth + 1): _clean_all(item, depth + 1) for key, item in value.items()}
-    if isinstance(value, msgspec.Struct):
+    if is_struct:
         return _clean_struct(value, depth)
     items = [_clean_all(item, depth + 1) for item in value]
     return items if isinstance(value, list) else tuple(items)
 
 
 def _clean_struct(value: msgspec.Struct, depth: int) -> msgspec.Struct:
+    import msgspec  # here, because daemons of links have only the standard library, and no structs
+
     fields = {name: getattr(value, name) for name in value.__struct_fields__}
     cleaned = {name: _clean_all(item, depth + 1) for name, item in fields.items()}
     changed = {name: item for name, item in cleaned.items() if item is not fields[name] and item != fields[name]}
