@@ -226,9 +226,9 @@ def _swarm_ran(store: RunStore, _bounds: ValidityBounds) -> Check:
 def _matrix_ran(store: RunStore, bounds: ValidityBounds) -> Check:
     limit = bounds.environment_error_ratio_max
     planned = planned_cells(store)
-    ran = {row[0]: row[1] for row in store.rows("SELECT cell, status FROM cells WHERE status <> 'skipped'")}
+    ran = {row[0] for row in store.rows("SELECT cell FROM cells WHERE status <> 'skipped'")}
     missing = sorted(set(planned) - {row[0] for row in store.rows("SELECT cell FROM cells")})
-    errors = sorted(cell for cell, status in ran.items() if status == "environment_error")
+    errors = [cell.environment_errors for cell in store.cells.cells if cell.status is CellStatus.ENVIRONMENT_ERROR]
     n = len(ran) + len(missing)
     if n == 0:
         wanted = store.folder.manifest is not None and store.folder.manifest.plans("matrix")
@@ -238,7 +238,8 @@ def _matrix_ran(store: RunStore, bounds: ValidityBounds) -> Check:
         return Check(share, limit, n, "", "ratio")
     parts = []
     if errors:
-        parts.append(f"{counted(len(errors), 'cell')} ended in an environment error, e.g. {errors[0]}")
+        last = errors[0][-1]
+        parts.append(f"{counted(len(errors), 'cell')} ended in an environment error, e.g. {last.cell}: {last.detail}")
     if missing:
         parts.append(f"{counted(len(missing), 'planned cell')} left no result, e.g. {missing[0]}")
     return Check(share, limit, n, " and ".join(parts), "ratio")

@@ -78,7 +78,7 @@ def _strange(leg: LegRecord) -> LegRecord:
         ("run_supervised", {"manifest": {"ended_at_s": None}}, "the run never came to its end"),
         ("run_complete", {"manifest": {"interrupted": True}}, "the run was interrupted"),
         ("swarm_ran", {"calls": 0, "manifest": {"plan": {"swarm": {"workers": 2}}}}, "a swarm was planned"),
-        ("matrix_ran", {"environment_errors": 7}, r"7 cells ended in an environment error, e\.g\. .*--"),
+        ("matrix_ran", {"environment_errors": 7}, r"7 cells ended in an environment error, e\.g\. .*--.*: .+"),
         ("matrix_ran", {"missing_cells": 6}, r"6 planned cells left no result, e\.g\. .*--"),
         ("matrix_ran", {"cells": False, "manifest": {"plan": {"matrix": {"workers": 4}}}}, "a device matrix was"),
         ("matrix_retries", {"retried": 10},
