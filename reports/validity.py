@@ -35,9 +35,12 @@ def judge_validity(store: RunStore, bounds: ValidityBounds) -> list[RuleResult]:
     """Returns every validity rule, judged: PASS or INVALID. Needs the table ``calls``."""
     results = []
     neighbours = neighbours_in_words(store.folder.manifest)
+    # A generator that died is silent because of that, whoever else was there.
+    somebody_died = any(fault.what in _GENERATOR_DEATHS for fault in store.folder.faults)
+    spoilt = _SPOILT - {"engine_health_gap"} if somebody_died else _SPOILT
     for name, kind, judge in _RULES:
         check = judge(store, bounds)
-        reason = f"{check.reason}; {neighbours}" if check.reason and neighbours and name in _SPOILT else check.reason
+        reason = f"{check.reason}; {neighbours}" if check.reason and neighbours and name in spoilt else check.reason
         results.append(
             RuleResult(
                 name=name, verdict=Verdict.INVALID if check.reason else Verdict.PASS, kind=kind, value=check.value,
@@ -325,3 +328,5 @@ _SPOILT = frozenset({"send_late_seconds", "send_late_legs", "datagrams_dropped",
     {"engine_health_gap", "starts_dropped"}
 )
 """What another run on the same machine can bring about by taking processor time from this one."""
+_GENERATOR_DEATHS = frozenset({"engine_lost", "worker_lost", "swarm_worker_died", "swarm_master_died"})
+"""Faults of processes whose health rows end with them."""
