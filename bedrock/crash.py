@@ -91,6 +91,8 @@ def ending(exit_code: int, pid: int) -> str:
     """Returns how a child of ours ended, for a sentence: with its exit code, a signal, or a crash and its traceback."""
     if exit_code < 0:
         return f"was killed by signal {-exit_code}"
+    if exit_code == ExitCode.PASS:
+        return "ended in order with exit code 0, as after SIGTERM"
     if exit_code != ExitCode.CRASHED:
         return f"ended with exit code {exit_code}"
     file = left_by(pid)

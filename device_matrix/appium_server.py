@@ -20,6 +20,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from bedrock import crash
 from bedrock.child_process import ChildProcess, spawn
 from bedrock.errors import EnvironmentLacks
 from device_matrix.appium_policy import POLICY_VARIABLE, policy
@@ -127,7 +128,7 @@ class AppiumServer:
                 self._child.stop(timeout_s=2.0)
                 if not self._stopping.is_set():
                     self.restarts += 1
-                    self._tell(self._child.popen.returncode)
+                    self._tell(self._child)
         except (OSError, EnvironmentLacks) as error:
             self._failure = self._failure or EnvironmentLacks(f"the Appium server cannot be started: {error}")
         finally:
@@ -135,9 +136,10 @@ class AppiumServer:
                 self._child.stop(timeout_s=2.0)
             self._settled.set()
 
-    def _tell(self, code: int) -> None:
+    def _tell(self, dead: ChildProcess) -> None:
         if self._on_death is not None:
-            self._on_death(f"the Appium server ended by itself with exit code {code}; it is started again")
+            ended = crash.ending(dead.popen.returncode, dead.pid)
+            self._on_death(f"the Appium server {ended}; it is started again")
 
     def _spawn(self) -> ChildProcess:
         assert self._network is not None
@@ -184,5 +186,5 @@ class AppiumServer:
                 return
             self._stopping.wait(0.1)
         code = child.popen.poll()
-        ended = f"ended with exit code {code}" if code is not None else f"did not answer within {READY_TIMEOUT_S:.0f} s"
+        ended = crash.ending(code, child.pid) if code is not None else f"did not answer within {READY_TIMEOUT_S:.0f} s"
         raise EnvironmentLacks(f"the Appium server {ended}", hint=child.last_words())

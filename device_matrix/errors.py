@@ -4,7 +4,8 @@ EnvironmentLacks                 (bedrock) the machine lacks a piece
 |-- DeviceUnavailable            no browser, driver, Appium server or CPU group to be had, or it died in our hands
 |-- LinkOff                      the link is not what its profile says: a figure taken over it would be a lie
 |-- FarEndLost                   our own answering peer is gone or cannot sign in
-`-- TargetUnavailable            the service does not answer its admin or health API
+|-- TargetUnavailable            the service does not answer its admin or health API
+`-- PageNotLoaded                the browser lives, and its connection to the service was refused or broke
 
 All of these are the harness's own trouble: the attempt is an ``environment_error`` and may be retried. What the
 product did wrong is never an exception of this tree but a Judgement (scenarios/judgement.py), and is never retried.
@@ -54,3 +55,13 @@ class TargetUnavailable(CellEnvironmentError):
 
     reason = "target_unavailable"
     blame = Blame.TARGET
+
+
+class PageNotLoaded(CellEnvironmentError):
+    """The browser could not load the app and says why: a refused or broken connection is no death of the browser."""
+
+    reason = "page_not_loaded"
+    blame = Blame.TARGET
+
+    SIGN = "net::ERR_"
+    """Chromium's own codes begin like this."""

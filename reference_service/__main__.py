@@ -1,4 +1,4 @@
-"""``python -m reference_service``: reads the command line, starts the service, stops it on SIGTERM or SIGINT.
+"""``python -m reference_service``: reads the command line, starts the service, stops it on SIGTERM, SIGINT or SIGHUP.
 
 Exit codes: 0 stopped as asked; 2 the command line is wrong; 5 the port is taken or the database cannot be used;
 70 the service crashed: one sentence on stderr, the traceback in a file beside the database.
@@ -146,9 +146,15 @@ async def run(settings: Settings) -> int:
     return 0
 
 
+def _end_signals() -> list[signal.Signals]:
+    """SIGHUP, of a closed terminal, ends the service in order too, unless nohup(1) had it ignored."""
+    numbers = [signal.SIGTERM, signal.SIGINT]
+    return numbers if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN else [*numbers, signal.SIGHUP]
+
+
 def _stop_event(settings: Settings) -> asyncio.Event:
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in _end_signals():
         loop.add_signal_handler(number, stop.set)
     if settings.exit_on_stdin_eof:
 
@@ -194,7 +200,7 @@ def main() -> None:
         code = uvloop.run(run(settings))
     except Exception as error:
         code = _crashed(error, settings.database)
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)  # everything is on disk: a second order to stop must not spoil the code
     sys.exit(code)
 

@@ -18,6 +18,7 @@ from bedrock.foreign_text import clean_all
 from reports.cells import Cell, CellResult
 from reports.charts.interval import interval
 from reports.file_input import Unreadable, read_file
+from reports.neighbours import neighbours_in_words
 from reports.page import funnel, health_charts, swarm_charts
 from reports.quality_view import quality_tables
 from reports.run_folder import RunFolder
@@ -98,6 +99,7 @@ def render_html(store: RunStore, summary: Summary) -> str:
         details=_details(store, summary.matrix.grid),
         outliers=[*outlier_lines(summary.swarm), *outlier_lines(summary.matrix)],
         faults=store.folder.faults,
+        neighbours=neighbours_in_words(store.folder.manifest),
         started_at_s=_started_at_s(store.folder),
         provenance=_provenance(store.folder, summary),
     )

@@ -35,9 +35,12 @@ def judge_validity(store: RunStore, bounds: ValidityBounds) -> list[RuleResult]:
     """Returns every validity rule, judged: PASS or INVALID. Needs the table ``calls``."""
     results = []
     neighbours = neighbours_in_words(store.folder.manifest)
+    # A generator that died is silent because of that, whoever else was there.
+    somebody_died = any(fault.what in _GENERATOR_DEATHS for fault in store.folder.faults)
+    spoilt = _SPOILT - {"engine_health_gap"} if somebody_died else _SPOILT
     for name, kind, judge in _RULES:
         check = judge(store, bounds)
-        reason = f"{check.reason}; {neighbours}" if check.reason and neighbours and name in _SPOILT else check.reason
+        reason = f"{check.reason}; {neighbours}" if check.reason and neighbours and name in spoilt else check.reason
         results.append(
             RuleResult(
                 name=name, verdict=Verdict.INVALID if check.reason else Verdict.PASS, kind=kind, value=check.value,
@@ -226,9 +229,9 @@ def _swarm_ran(store: RunStore, _bounds: ValidityBounds) -> Check:
 def _matrix_ran(store: RunStore, bounds: ValidityBounds) -> Check:
     limit = bounds.environment_error_ratio_max
     planned = planned_cells(store)
-    ran = {row[0]: row[1] for row in store.rows("SELECT cell, status FROM cells WHERE status <> 'skipped'")}
+    ran = {row[0] for row in store.rows("SELECT cell FROM cells WHERE status <> 'skipped'")}
     missing = sorted(set(planned) - {row[0] for row in store.rows("SELECT cell FROM cells")})
-    errors = sorted(cell for cell, status in ran.items() if status == "environment_error")
+    errors = [cell.environment_errors for cell in store.cells.cells if cell.status is CellStatus.ENVIRONMENT_ERROR]
     n = len(ran) + len(missing)
     if n == 0:
         wanted = store.folder.manifest is not None and store.folder.manifest.plans("matrix")
@@ -238,7 +241,8 @@ def _matrix_ran(store: RunStore, bounds: ValidityBounds) -> Check:
         return Check(share, limit, n, "", "ratio")
     parts = []
     if errors:
-        parts.append(f"{counted(len(errors), 'cell')} ended in an environment error, e.g. {errors[0]}")
+        last = errors[0][-1]
+        parts.append(f"{counted(len(errors), 'cell')} ended in an environment error, e.g. {last.cell}: {last.detail}")
     if missing:
         parts.append(f"{counted(len(missing), 'planned cell')} left no result, e.g. {missing[0]}")
     return Check(share, limit, n, " and ".join(parts), "ratio")
@@ -324,3 +328,5 @@ _SPOILT = frozenset({"send_late_seconds", "send_late_legs", "datagrams_dropped",
     {"engine_health_gap", "starts_dropped"}
 )
 """What another run on the same machine can bring about by taking processor time from this one."""
+_GENERATOR_DEATHS = frozenset({"engine_lost", "worker_lost", "swarm_worker_died", "swarm_master_died"})
+"""Faults of processes whose health rows end with them."""

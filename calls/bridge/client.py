@@ -26,6 +26,7 @@ from typing import Any
 import msgspec
 import zmq
 
+from bedrock import crash
 from bedrock.child_process import ChildProcess
 from bedrock.child_process import spawn as spawn_process
 from bedrock.clock import Clock, SystemClock
@@ -250,7 +251,7 @@ class EngineClient:
                 heard_at_s = time.monotonic()
             if pidfd in ready:
                 self._drain_socket(socket)
-                return f"it ended with exit code {self.child.popen.wait()}"
+                return f"it {crash.ending(self.child.popen.wait(), self.child.pid)}"
             if self._closing:
                 return "it was closed"
             if not ready and self._beats and time.monotonic() >= heard_at_s + self._silent_s:

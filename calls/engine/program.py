@@ -1,6 +1,6 @@
 """One engine process, as a program. Prints one JSON line when it is ready, then nothing more.
 
-Ends on Shutdown, on SIGTERM or SIGINT, and when its stdin closes; each time with every row on disk.
+Ends on Shutdown, on SIGTERM, SIGINT or SIGHUP, and when its stdin closes; each time with every row on disk.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from pathlib import Path
 import uvloop
 
 from bedrock.clock import SystemClock
+from bedrock.end_signals import end_signals
 from calls.bridge.messages import PROTOCOL
 from calls.engine.context import ROLES, Identity
 from calls.engine.engine import Engine
@@ -54,7 +55,7 @@ async def run(ipc: str, identity: Identity) -> None:
 
 
 def _end_on_signals(end: Callable[[], None]) -> None:
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in (signal.SIGINT, *end_signals()):
         asyncio.get_running_loop().add_signal_handler(number, end)
 
 

@@ -4,13 +4,15 @@ A score costs seconds of CPU, so it has a process of its own at the lowest rank,
 to others: packets come first. To wait for a processor is rest enough, so on a busy machine it takes what is left over.
 Its stdin brings the engine's voice and then jobs, each a length (4 bytes, network order) and MessagePack; a length of 0
 says that the load is over. Rows go to ``probes/*.parquet``. From then on, or when stdin ends, it works off what waits
-without resting; on SIGTERM what still waits gets a row that says so. Nothing is dropped without a row.
+without resting; on SIGTERM or SIGHUP what still waits gets a row that says so, and it ends. Nothing is dropped without
+a row.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import os
 import queue
 import signal
 import sys
@@ -23,6 +25,7 @@ import msgspec
 import numpy as np
 
 from bedrock import crash
+from bedrock.end_signals import end_signals
 from calls.errors import SegmentNotWritten
 from calls.media.live_voice import LiveVoice
 from calls.media.opus import SAMPLE_RATE
@@ -132,16 +135,22 @@ class Scorer:
         self._run_id = run_id
         self._rest = rest
         self._voice = voice
-        self._waiting: queue.Queue[Job | None] = queue.Queue()
+        # A SimpleQueue, because a signal's handler may put while ``get`` waits.
+        self._waiting: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._last = threading.Event()
         """The load is over: there is nobody left to be in the way of."""
+        self.stream_ended = False
         self._gave_up = self._at_work = False
         self._failure: Exception | None = None
 
     def give_up(self) -> None:
-        """What is not scored yet never will be. Raises GaveUp out of the score under way: for a signal's handler."""
+        """Ends ``work``: what is not scored yet never will be. Raises GaveUp out of the score under way.
+
+        For a signal's handler. Who starts us closes the stream first; without that, it sees us die, and says so.
+        """
         self._gave_up = True
         self._last.set()
+        self._waiting.put(None)
         if self._at_work:
             raise GaveUp
 
@@ -157,11 +166,12 @@ class Scorer:
                     self._waiting.put(msgspec.msgpack.decode(body, type=Job))
         except Exception as error:
             self._failure = error
+        self.stream_ended = True
         self._last.set()
         self._waiting.put(None)
 
     def work(self) -> None:
-        """Scores until the stream has ended and nothing waits."""
+        """Scores until the stream has ended, or a signal came, and nothing waits."""
         while (job := self._waiting.get()) is not None:
             began_s, worked_s = time.monotonic(), time.process_time()
             if self._gave_up:
@@ -220,9 +230,14 @@ def main() -> None:
         return
     voice = msgspec.msgpack.decode(body, type=LiveVoice)
     scorer = Scorer(SegmentWriter(given.run_folder / "probes", ProbeRow, given.writer), given.run_id, voice)
-    signal.signal(signal.SIGTERM, lambda _number, _frame: scorer.give_up())
+    for number in end_signals():
+        signal.signal(number, lambda _number, _frame: scorer.give_up())
     threading.Thread(target=scorer.read, args=(stdin,), daemon=True).start()
     scorer.work()
+    if not scorer.stream_ended:
+        # Told to end in the middle: the engine tells that scores are missing. Python's own end would stumble over the
+        # thread that still reads.
+        os._exit(1)
     if scorer.rows_left:
         sys.exit(1)  # the engine tells that scores are missing
 

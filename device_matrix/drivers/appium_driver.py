@@ -25,7 +25,7 @@ from device_matrix.drivers.chromium import browser_arguments, browser_version, f
 from device_matrix.drivers.network_emulation import settings
 from device_matrix.drivers.protocol import LaunchSpec, PageTimeout
 from device_matrix.drivers.wrapper import write_browser_wrapper, write_chromedriver_wrapper
-from device_matrix.errors import DeviceUnavailable
+from device_matrix.errors import DeviceUnavailable, PageNotLoaded
 from network_profiles import private_network
 
 SCRIPT_TIMEOUT_S = 90.0
@@ -78,7 +78,12 @@ class AppiumBrowser:
     @_translated
     def open(self, url: str, timeout_s: float) -> None:
         self._session.set_page_load_timeout(timeout_s)
-        self._session.get(url)
+        try:
+            self._session.get(url)
+        except WebDriverException as error:
+            if PageNotLoaded.SIGN in str(error):
+                raise PageNotLoaded(f"the page could not be loaded: {_first_line(error)}") from error
+            raise
 
     @_translated
     def evaluate(self, function: str, *arguments: Any) -> Any:

@@ -16,7 +16,7 @@ from device_matrix.drivers.chromium import browser_arguments, browser_version, f
 from device_matrix.drivers.network_emulation import settings
 from device_matrix.drivers.protocol import LaunchSpec, PageTimeout
 from device_matrix.drivers.wrapper import write_browser_wrapper
-from device_matrix.errors import DeviceUnavailable
+from device_matrix.errors import DeviceUnavailable, PageNotLoaded
 
 OWN_DEFAULTS_DROPPED = ["--disable-field-trial-config"]
 """Playwright's defaults that would stand twice on the command line."""
@@ -57,7 +57,12 @@ class PlaywrightBrowser:
 
     @_translated
     def open(self, url: str, timeout_s: float) -> None:
-        self._page.goto(url, timeout=timeout_s * 1000, wait_until="domcontentloaded")
+        try:
+            self._page.goto(url, timeout=timeout_s * 1000, wait_until="domcontentloaded")
+        except PlaywrightError as error:
+            if PageNotLoaded.SIGN in str(error):
+                raise PageNotLoaded(f"the page could not be loaded: {_first_line(error)}") from error
+            raise
 
     @_translated
     def evaluate(self, function: str, *arguments: Any) -> Any:

@@ -19,11 +19,12 @@ from dataclasses import dataclass, field
 from bedrock import crash
 from bedrock.child_process import ChildProcess
 from bedrock.clock import Clock
-from bedrock.errors import EnvironmentLacks
+from bedrock.errors import EnvironmentLacks, RingfenceError
 from bedrock.exit_codes import ExitCode
 from loadtests.machine import CANNOT_LISTEN
 from loadtests.other_runs import Neighbours, warning_of
 from reports.staged import read_knee, read_rollout
+from ringfence.orchestration.leftovers import sweep_leftovers
 from ringfence.orchestration.matrix import start_matrix
 from ringfence.orchestration.matrix_end import MatrixEnd
 from ringfence.orchestration.progress import Progress
@@ -95,6 +96,9 @@ class Conductor:
                     self.folder.spend_reserve(reserve)
                 self.neighbours.look(now=True)
                 self.folder.finish(interrupted=interrupted, other_runs=self.neighbours.to_json())
+                # A process of ours that was killed left its scratch folder: no later run may ever come to sweep it.
+                with contextlib.suppress(OSError, RingfenceError):
+                    sweep_leftovers()
             self.selector.close()
 
     def _start_target(self) -> None:
@@ -252,7 +256,7 @@ class Conductor:
         if self.target is not None and child is self.target.process:
             # Its death is the product's; an exception of our own reference service, which ends with 70, is ours.
             crashed = code == ExitCode.CRASHED
-            detail = f"the calling service ended by itself: it {crash.ending(code, child.pid)}"
+            detail = f"the calling service ended in the middle of the run: it {crash.ending(code, child.pid)}"
             # A service that shares a disk that is full is no witness of its own quality.
             ours = crashed or self._no_more_load or self.folder.is_full()
             self._stop("target_crashed" if crashed else "target_died", detail, "invalid" if ours else "fail")

@@ -22,7 +22,7 @@ def start_matrix(workers: int, target: Target, folder: RunFolder, filters: Mappi
         sys.executable, "-m", "pytest", str(matrix_folder()), "-n", str(workers),
         "-c", str(matrix_folder() / "pytest.toml"), "-p", "no:cacheprovider", "--tb=short", "-q",
         "--junitxml", str(folder.path / "logs" / "matrix-junit.xml"),
-        "--plan", str(folder.plan_file), "--run-folder", str(folder.path), "--target", target.url,
+        "--plan", str(folder.plan_file), "--run-folder", str(folder.path.absolute()), "--target", target.url,
     ]  # fmt: skip
     for name, value in filters.items():
         if value:

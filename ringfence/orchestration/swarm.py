@@ -33,7 +33,7 @@ class SwarmProcesses:
 def start_swarm(workers: int, target: Target, folder: RunFolder) -> SwarmProcesses:
     """Starts a headless master and ``workers`` worker processes that run the ``[swarm]`` section of the run's plan."""
     port = str(free_port())
-    shared = ["--plan", str(folder.plan_file), "--target", target.url, "--run-folder", str(folder.path)]
+    shared = ["--plan", str(folder.plan_file), "--target", target.url, "--run-folder", str(folder.path.absolute())]
     faults = FaultPipe()
     env = {TOKEN_VARIABLE: target.admin_token, PIPE: str(faults.writing_end)}
     logs = folder.path / "logs"

@@ -302,6 +302,21 @@ async def test_the_death_of_the_judge_is_told_at_once_and_every_missing_score_sa
 
 
 @pytest.mark.integration
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+async def test_a_judge_that_is_told_to_end_writes_what_it_did_not_score_and_its_end_is_told(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    told = Told()
+    desk = ProbeDesk(tmp_path, "r", "swarm-0", told)
+    desk.submit("c0", Side.CALLER, 100.0, heard())
+    assert await eventually_async(lambda: probes(tmp_path))
+    os.kill(await started(desk), number)
+    assert await eventually_async(lambda: told)
+    await desk.close()
+    assert told == [("scorer_died", "the process that scores probes ended before its work was done (exit code 1)")]
+
+
+@pytest.mark.integration
 async def test_a_judge_that_we_had_to_end_owes_no_row_and_is_no_death(tmp_path: Path) -> None:
     told = Told()
     desk = ProbeDesk(tmp_path, "r", "swarm-0", told, last_scores_s=0.2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,12 +10,13 @@ from pathlib import Path
 import pytest
 from waiting import HANG_LIMIT_S
 
+from calls.record import Blame
 from device_matrix import cpu_limit
 from device_matrix.cpu_limit import CpuGroup
 from device_matrix.devices import catalogue
 from device_matrix.drivers.playwright_driver import PlaywrightBrowser, PlaywrightDriver
 from device_matrix.drivers.protocol import LaunchSpec, PageTimeout
-from device_matrix.errors import DeviceUnavailable
+from device_matrix.errors import DeviceUnavailable, PageNotLoaded
 from device_matrix.hook import init_script
 from device_matrix.hook.samples import call_connection, read_connections
 from device_matrix.pages.app_page import AppPage
@@ -167,6 +169,15 @@ def test_what_the_page_does_not_do_in_time_is_no_trouble_of_ours(browser: Playwr
         browser.click("#off", 0.2)
     with pytest.raises(PageTimeout):
         app.hang_up(0.2)
+
+
+def test_a_service_that_refuses_the_page_is_no_death_of_the_browser(browser: PlaywrightBrowser) -> None:
+    with socket.socket() as nobody:  # bound and not listening: whoever connects is refused
+        nobody.bind(("127.0.0.1", 0))
+        with pytest.raises(PageNotLoaded, match="net::ERR_CONNECTION_REFUSED") as caught:
+            browser.open(f"http://127.0.0.1:{nobody.getsockname()[1]}/", HANG_LIMIT_S)
+    assert (caught.value.reason, caught.value.blame) == ("page_not_loaded", Blame.TARGET)
+    assert browser.crash() == ""
 
 
 def test_a_browser_that_was_killed_is_said_to_be_gone(browser: PlaywrightBrowser, group: CpuGroup) -> None:

@@ -155,7 +155,7 @@ def test_what_pytest_calls_4_and_5_is_wrong_usage(tmp_path: Path, plan: Path, ar
 CRASHES = {
     "configure": "import device_matrix.plugin as one\none.read_options = boom",
     "start": "import device_matrix.controller as one\none.Controller.start = boom",
-    "cell": "import device_matrix.plugin as one\none.Attempt = boom",
+    "cell": "import device_matrix.plugin as one\none.Attempt.run = boom",
     "worker": "import device_matrix.worker as one\none.Worker.warm_up = boom",
 }
 

@@ -125,7 +125,7 @@ def test_an_appium_server_that_was_killed_comes_back_on_its_port(server: AppiumS
     assert eventually(lambda: server.pid != first and address.is_ready())
     assert server.address == address
     assert server.restarts == 1
-    assert deaths == ["the Appium server ended by itself with exit code -9; it is started again"]
+    assert deaths == ["the Appium server was killed by signal 9; it is started again"]
     server.stop()
     assert not address.is_ready()
 

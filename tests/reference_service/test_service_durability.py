@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import resource
+import signal
 import sqlite3
 from pathlib import Path
 
@@ -100,12 +101,13 @@ async def test_tokens_people_and_controls_outlive_a_restart(tmp_path: Path) -> N
         assert (state["who"], state["blocked"]) == ("nobody", ["bob"])
 
 
-async def test_stop_ends_calls_and_closes_sockets_cleanly(start: Start, tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+async def test_stop_ends_calls_and_closes_sockets_cleanly(start: Start, tmp_path: Path, number: signal.Signals) -> None:
     service = await start()
     await service.seed("ann", "bob")
     ann, bob = await service.connect("ann"), await service.connect("bob")
     call_id = await service.talk(ann, bob)
-    service.process.terminate()
+    service.process.send_signal(number)
     await service.hear_end(call_id, "peer_lost", None, ann, bob)
     assert (await ann.expect_close(), await bob.expect_close()) == (1001, 1001)
     assert await asyncio.wait_for(service.process.wait(), HANG_LIMIT_S) == 0

@@ -121,6 +121,15 @@ def test_an_attempt_that_the_environment_spoiled_is_told_although_the_cell_passe
     assert "Attempt 1: environment error (link off)." in (run / "report.html").read_text()
 
 
+def test_the_report_says_that_another_run_was_on_the_machine_whatever_the_verdict(run: Path, tmp_path: Path) -> None:
+    other = {"pid": 4711, "user": "eve", "folder": "/runs/<theirs>", "from_s": 1e9, "to_s": None}
+    shared = healthy(manifest={"environment_after": {"other_runs": [other]}}).write(tmp_path)
+    write_all(shared, summarize(shared, load_slo("smoke")))
+    told = "This run was not alone on its machine: another ringfence run (pid 4711, folder /runs/&lt;theirs&gt;)"
+    assert told in (shared / "report.html").read_text()
+    assert "not alone on its machine" not in (run / "report.html").read_text()
+
+
 def test_the_comment_tells_verdict_rules_and_replay(summary: Summary) -> None:
     text = summary_markdown(summary, "r1")
     assert text.startswith("## ❌ FAIL")

@@ -31,6 +31,10 @@ def _late(leg: LegRecord) -> LegRecord:
     return msgspec.structs.replace(leg, send_late_p99_ms=44.0) if leg.writer == "swarm-1" else leg
 
 
+def _reason(run: Path, name: str) -> str:
+    return next(rule.reason for rule in summarize(run, SMOKE).rules if rule.name == name)
+
+
 def _backwards(leg: LegRecord) -> LegRecord:
     return msgspec.structs.replace(leg, owd_negative=leg.packets_received // 4)
 
@@ -78,7 +82,7 @@ def _strange(leg: LegRecord) -> LegRecord:
         ("run_supervised", {"manifest": {"ended_at_s": None}}, "the run never came to its end"),
         ("run_complete", {"manifest": {"interrupted": True}}, "the run was interrupted"),
         ("swarm_ran", {"calls": 0, "manifest": {"plan": {"swarm": {"workers": 2}}}}, "a swarm was planned"),
-        ("matrix_ran", {"environment_errors": 7}, r"7 cells ended in an environment error, e\.g\. .*--"),
+        ("matrix_ran", {"environment_errors": 7}, r"7 cells ended in an environment error, e\.g\. .*--.*: .+"),
         ("matrix_ran", {"missing_cells": 6}, r"6 planned cells left no result, e\.g\. .*--"),
         ("matrix_ran", {"cells": False, "manifest": {"plan": {"matrix": {"workers": 4}}}}, "a device matrix was"),
         ("matrix_retries", {"retried": 10},
@@ -111,6 +115,13 @@ def test_another_run_on_the_machine_is_named_where_the_generator_was_late_and_no
         "(pid 4712, folder runs/theirs) ran here from 01:46:40 until after this one"
     )
     assert reasons["run_complete"] == "the run was interrupted"
+    gap = ("swarm-0", 50, 64)
+    silent = healthy(health_gap=gap, manifest=manifest).write(tmp_path / "silent")
+    assert "; another ringfence run (pid 4711" in _reason(silent, "engine_health_gap")
+    died = {"at_s": 1e9, "what": "engine_lost", "detail": "engine swarm-0 is gone", "severity": "invalid"}
+    silent = healthy(health_gap=gap, manifest={**manifest, "faults": [died]}).write(tmp_path / "died")
+    assert "fell silent" in _reason(silent, "engine_health_gap")
+    assert "another ringfence run" not in _reason(silent, "engine_health_gap")
     broken = {"environment_after": {"other_runs": [{"from_s": "soon", "to_s": 1e300}, 7]}}
     summary = summarize(healthy(edit_leg=_late, manifest=broken).write(tmp_path / "broken"), SMOKE)
     assert "from an unknown time to an unknown time UTC" in next(

@@ -9,6 +9,7 @@ import signal
 from pathlib import Path
 
 import duckdb
+import psutil
 import pytest
 from small_run import nothing_left, small_run
 
@@ -43,6 +44,12 @@ min_n = 5
 """
 
 
+def socket_of(engine: psutil.Process) -> Path:
+    """Where an engine and its worker talk, in the worker's scratch folder."""
+    words = engine.cmdline()
+    return Path(words[words.index("--ipc") + 1].removeprefix("ipc://"))
+
+
 def test_a_run_leaves_every_report_and_every_leg(tmp_path: Path) -> None:
     with small_run(tmp_path, PROBES) as run:
         code, summary = run.ended()
@@ -73,7 +80,7 @@ def test_the_service_killed_is_a_fail_with_its_reason(tmp_path: Path) -> None:
         code, summary = run.ended()
 
     assert (code, summary["verdict"]) == (ExitCode.FAIL, "FAIL")
-    assert "calling service ended by itself" in " ".join(summary["reasons"])
+    assert "calling service ended in the middle of the run" in " ".join(summary["reasons"])
     assert nothing_left(run.folder)
 
 
@@ -87,10 +94,14 @@ def test_a_part_of_the_generator_killed_is_invalid_and_keeps_the_data(
 ) -> None:
     with small_run(tmp_path, peak_s=15) as run:
         run.wait_for_calls()
+        sockets = [socket_of(engine) for engine in run.children("calls.engine")]
+        assert sockets
+        assert all(socket.exists() for socket in sockets)
         run.children(*words)[0].kill()
         code, summary = run.ended()
 
     assert (code, summary["verdict"]) == (ExitCode.INVALID, "INVALID")
+    assert [socket.parent for socket in sockets if socket.parent.exists()] == [], "a scratch folder was left"
     assert reason in " ".join(summary["reasons"])
     if reason == "worker":
         manifest = json.loads((run.folder / "manifest.json").read_text())
