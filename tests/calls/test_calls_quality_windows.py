@@ -25,7 +25,7 @@ COMFORT_FRAMES = round(COMFORT_S / 0.02)
 def said_to(leg: LegRecord) -> tuple[int, int]:
     """Returns how many frames and spurts the call's own conversation has for ``leg`` while it heard the other.
 
-    A pause whose last frame is one of comfort noise, as one of a single frame, leaves no gap that a receiver could tell.
+    A pause that ends with a frame of comfort noise, as one of a single frame, leaves no gap that a receiver can tell.
     """
     assert leg.first_audio_at_s is not None
     conversation, other = Conversation(leg.call_id), int(leg.side is Side.CALLER)
