@@ -24,6 +24,8 @@ PASSED_ON = frozenset(
         "XDG_RUNTIME_DIR", "LD_LIBRARY_PATH", "CC", "PYTHONDONTWRITEBYTECODE", "PYTHONPYCACHEPREFIX",
         "PLAYWRIGHT_BROWSERS_PATH", "FONTCONFIG_FILE", "FONTCONFIG_PATH", "SSL_CERT_FILE", "SSL_CERT_DIR",
         "ANDROID_HOME", "ANDROID_SDK_ROOT", "JAVA_HOME", "SUDO_UID", "SUDO_GID",
+        # What the processor needs: without these, libraries may compute wrongly or crash on some.
+        "GLIBC_TUNABLES", "OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "NPY_DISABLE_CPU_FEATURES", "OPENSSL_ia32cap",
     }
 )  # fmt: skip
 OWN_PREFIX = "RINGFENCE_"

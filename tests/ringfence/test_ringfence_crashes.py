@@ -207,9 +207,9 @@ import sys
 import ringfence.orchestration.swarm as swarm
 from ringfence.__main__ import main
 PLANT = {plant!r}
-def locust():
+def locust_command():
     return [sys.executable, "-c", PLANT, "-f", str(swarm.locustfile())]
-swarm._locust = locust
+swarm.locust_command = locust_command
 main()
 """
 ENGINE_PLANT = """
