@@ -165,15 +165,6 @@ def test_a_call_driven_by_playwright_is_measured_at_both_ends(worker: Worker) ->
 
 
 @pytest.mark.skipif(bool(appium_server.lacks()), reason="no Appium server on this machine")
-def test_a_target_on_ipv6_is_called_over_the_same_links(tmp_path: Path) -> None:
-    """The far end signs in by IPv6; the device reaches the service at its link's own address, which is IPv4."""
-    with matrix_worker(tmp_path, with_appium=False, host="::1") as worker:
-        assert worker.settings.target_url.startswith("http://[::1]:")
-        result = run(worker, PLAYWRIGHT_CELL)
-        require_whole_call(worker, result)
-        assert len(legs_of(worker, result.call_id)) == 2
-
-
 def test_a_call_driven_by_appium_is_measured_the_same_way(worker: Worker) -> None:
     require_whole_call(worker, run(worker, APPIUM_CELL))
 

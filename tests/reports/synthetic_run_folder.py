@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from calls.record import Blame, HealthRow, LegRecord, ListRow, MessageRow, Outcome, SampleRow, Side, Stage, Tier
 from reports.cells import CellResult, CellStatus, write_cell
 from reports.live import LiveWriter
+from reports.slo import BUILT_IN
 
 RUN_ID = "synthetic"
 STARTED_AT_S = 1_790_000_000.0
@@ -104,7 +105,7 @@ class SyntheticRun:
         ended_at_s = max((leg.ended_at_s for leg in legs), default=STARTED_AT_S) + 5
         return {
             "format": 1, "run_id": RUN_ID, "started_at_s": STARTED_AT_S, "ended_at_s": ended_at_s,
-            "plan_name": "smoke", "plan": plan, "slo": {"name": "smoke", "file": "smoke.toml"},
+            "plan_name": "smoke", "plan": plan, "slo": {"name": "smoke", "file": str(BUILT_IN / "smoke.toml")},
             "seeds": {"plan": self.seed}, "versions": {"ringfence": "0.1.0", "python": "3.11.2", "chromium": "146"},
             "git": {"commit": "0123456789abcdef", "dirty": False},
             "environment_before": {"cores": 2, "load_1m": 0.2}, "environment_after": {"cores": 2, "load_1m": 1.9},
