@@ -189,7 +189,8 @@ class SocketHub:
             peer = hub_socket.peer
             try:
                 if peer is None:
-                    length, peer = hub_socket.receive_from(buffer)
+                    length, sender = hub_socket.receive_from(buffer)
+                    peer = (sender[0], sender[1])  # of IPv6 come two more fields
                 else:
                     length = hub_socket.receive(buffer)
             except OSError:
