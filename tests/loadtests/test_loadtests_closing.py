@@ -8,6 +8,7 @@ from typing import Any
 
 import gevent
 import pytest
+from hand_clock import HandClock
 from waiting import HANG_LIMIT_S
 
 from calls.bridge.closing import MASTER_MARGIN_S
@@ -24,17 +25,6 @@ def hub() -> Iterator[None]:
     gevent.sleep(0)
     yield
     gevent.get_hub().destroy(destroy_loop=True)
-
-
-class HandClock:
-    def __init__(self) -> None:
-        self.now_s = 1000.0
-
-    def monotonic_s(self) -> float:
-        return self.now_s
-
-    def unix_s(self) -> float:
-        return self.now_s
 
 
 class Master:

@@ -13,6 +13,7 @@ from typing import Any
 import gevent
 import psutil
 import pytest
+from hand_clock import HandClock
 from waiting import HANG_LIMIT_S
 
 from bedrock.errors import EnvironmentLacks
@@ -33,17 +34,6 @@ def hub() -> Iterator[None]:
 
 
 PROJECT = Path(__file__).parent.parent.parent
-
-
-class HandClock:
-    def __init__(self) -> None:
-        self.now_s = 1000.0
-
-    def monotonic_s(self) -> float:
-        return self.now_s
-
-    def unix_s(self) -> float:
-        return self.now_s
 
 
 class Workers:

@@ -7,6 +7,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
+from hand_clock import HandClock
+
 from bedrock.child_process import spawn
 from device_matrix.lifetime import ORDERLY_END_S
 from ringfence.orchestration.conductor import Conductor
@@ -15,17 +17,6 @@ from ringfence.orchestration.progress import Progress
 
 NOBODY = cast(Any, None)
 """Stands for what the end of a matrix has nothing to do with."""
-
-
-class HandClock:
-    def __init__(self) -> None:
-        self.now_s = 1000.0
-
-    def monotonic_s(self) -> float:
-        return self.now_s
-
-    def unix_s(self) -> float:
-        return self.now_s
 
 
 class PacedProgress(Progress):

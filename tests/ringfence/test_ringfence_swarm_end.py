@@ -4,20 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from hand_clock import HandClock
+
 from calls.bridge.closing import RUN_MARGIN_S
 from loadtests.handshake import DRAIN_MARGIN_S
 from ringfence.orchestration.swarm_end import SwarmEnd
-
-
-class HandClock:
-    def __init__(self) -> None:
-        self.now_s = 1000.0
-
-    def monotonic_s(self) -> float:
-        return self.now_s
-
-    def unix_s(self) -> float:
-        return self.now_s
 
 
 def overdue_after(end: SwarmEnd, clock: HandClock, seconds: float) -> bool:
