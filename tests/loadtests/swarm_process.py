@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import csv
-import json
 import os
 import signal
 import socket
@@ -17,6 +16,7 @@ from typing import Any
 
 import duckdb
 import psutil
+from growing_file import whole_lines
 from waiting import HANG_LIMIT_S, eventually
 
 PROJECT = Path(__file__).parent.parent.parent
@@ -121,8 +121,7 @@ class Swarm:
         return (self.folder / f"locust-{index}.log").read_text()
 
     def seconds(self) -> list[dict[str, Any]]:
-        live = self.run / "live" / "swarm.jsonl"
-        return [json.loads(line) for line in live.read_text().splitlines()] if live.exists() else []
+        return whole_lines(self.run / "live" / "swarm.jsonl")
 
     def wait_for(self, condition: Callable[[dict[str, Any]], bool], *, after: int = 0) -> dict[str, Any]:
         """Returns the first second of the live file, from line ``after`` on, for which ``condition`` holds."""
@@ -143,8 +142,7 @@ class Swarm:
         return self.master.wait(HANG_LIMIT_S)
 
     def faults(self) -> list[dict[str, Any]]:
-        file = self.run / "faults.jsonl"
-        return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+        return whole_lines(self.run / "faults.jsonl")
 
     def legs(self) -> list[dict[str, Any]]:
         return self.records("calls")

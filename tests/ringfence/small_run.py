@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+from growing_file import whole_lines
 from waiting import HANG_LIMIT_S, eventually
 
 PLAN = """
@@ -46,9 +47,8 @@ class SmallRun:
         return (self.runs / "latest").resolve()
 
     def last_second(self) -> dict[str, Any]:
-        live = self.folder / "live" / "swarm.jsonl"
-        lines = live.read_text().splitlines() if live.exists() else []
-        return json.loads(lines[-1]) if lines else {}
+        lines = whole_lines(self.folder / "live" / "swarm.jsonl")
+        return lines[-1] if lines else {}
 
     def wait_for_calls(self, at_least: int = 2) -> None:
         self.wait_until(lambda: self.last_second().get("calls_active", 0) >= at_least, f"{at_least} calls")
