@@ -96,10 +96,10 @@ clean: ## remove the environment and the stamps (not the runs)
 	@touch $@
 
 .setup/packets: .setup/python $(wildcard calls/media/*.py) calls/histograms.py calls/compiled.py \
-		bedrock/compiled.py $(wildcard network_profiles/*.py network_profiles/userspace/*.py network_profiles/traces/*.py)
+		bedrock/compiled.py $(wildcard network_profiles/*/*.py network_profiles/*/*/*.py)
 	$(SAY) 'compiling the packet paths of engine and links (some 45 s; they run without it too, at a higher price)'
 	@$(BIN)/python -m calls.compiled
-	@$(BIN)/python -m network_profiles.compiled
+	@$(BIN)/python -m network_profiles.links.compiled
 	@touch $@
 
 .setup/appium: $(APPIUM)/package.json $(APPIUM)/package-lock.json

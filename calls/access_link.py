@@ -11,12 +11,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from network_profiles.plain_profile import Side, plain_profile
+from network_profiles.model.plain_profile import Side, plain_profile
 
 if TYPE_CHECKING:
     from calls.media.ticker import Ticker
-    from network_profiles.link import LinkDirection
-    from network_profiles.profile import NetworkProfile
+    from network_profiles.model.link import LinkDirection
+    from network_profiles.model.profile import NetworkProfile
 
 IP_UDP_BYTES = 28
 """IPv4 and UDP headers of a datagram, which a link's rate counts too."""
@@ -36,7 +36,7 @@ class LinkCounters:
     packets: int = 0
     bytes: int = 0
     drops: Counter[str] = field(default_factory=Counter)
-    """By cause, named as in ``network_profiles.link.DropCause``."""
+    """By cause, named as in ``network_profiles.model.link.DropCause``."""
     longest_wait_s: float = 0.0
     """The longest that a packet was under way: a link that stands still makes it long."""
 

@@ -25,8 +25,8 @@ from bedrock.child_process import ChildProcess, spawn
 from bedrock.errors import EnvironmentLacks
 from device_matrix.appium_policy import POLICY_VARIABLE, policy
 from device_matrix.drivers.appium_connection import AppiumAddress
-from network_profiles import private_network
-from network_profiles.private_network import PrivateNetwork, free_port
+from network_profiles.links import private_network
+from network_profiles.links.private_network import PrivateNetwork, free_port
 
 HOME = Path(__file__).with_name("appium_server")
 ENTRY = HOME / "gate.cjs"

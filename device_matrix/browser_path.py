@@ -16,9 +16,9 @@ from device_matrix.hook.samples import Connection, Inbound
 from device_matrix.rtp_streams import StreamFigures
 from device_matrix.stats import AudioBothWays
 from network_profiles import NetworkProfile
-from network_profiles.counters import DirectionCounters, LinkCounters
-from network_profiles.evidence import Evidence, Figure
-from network_profiles.looks import decide
+from network_profiles.links.counters import DirectionCounters, LinkCounters
+from network_profiles.verification.evidence import Evidence, Figure
+from network_profiles.verification.looks import decide
 
 BACKEND = "cdp"
 LOOPBACK = "127.0.0.1"

@@ -13,7 +13,7 @@ from typing import Any
 import psutil
 
 import device_matrix.cpu_limit
-import network_profiles.lab
+import network_profiles.links.open
 from bedrock.child_process import ChildProcess
 from bedrock.clock import SystemClock
 from bedrock.environment_input import secret
@@ -206,4 +206,4 @@ def require_machine(cells: list[Cell], backend: str | None = None) -> None:
 
 def sweep() -> list[str]:
     """Removes links, CPU groups and scratch folders whose owner is gone. Returns what was removed."""
-    return [*network_profiles.lab.sweep(), *device_matrix.cpu_limit.sweep(), *sweep_scratch()]
+    return [*network_profiles.links.open.sweep(), *device_matrix.cpu_limit.sweep(), *sweep_scratch()]

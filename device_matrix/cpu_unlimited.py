@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 
 from network_profiles import ShapedLink
-from network_profiles.inhabitants import inhabitants
+from network_profiles.links.namespace_processes import inhabitants
 
 NICENESS = 10
 BEHIND_OTHERS = ("sh", "-c", f'echo {NICENESS} 2>/dev/null >/proc/self/autogroup; exec nice -n {NICENESS} "$@"', "sh")

@@ -7,8 +7,9 @@ import os
 from bedrock.errors import EnvironmentLacks
 from device_matrix import cpu_limit
 from device_matrix.browser_path import BACKEND
-from network_profiles import choose_backend, rootless
+from network_profiles import choose_backend
 from network_profiles.errors import LinkCannotBeBuilt
+from network_profiles.links import rootless
 
 
 def chosen_backend(asked: str | None) -> str:

@@ -14,7 +14,7 @@ from bedrock.plain_values import LARGEST_SEED
 from bedrock.toml_input import Written, check, find_file, read_toml, unknown_name
 from device_matrix.devices import DeviceClass, catalogue
 from device_matrix.scenarios import SCENARIO_NAMES
-from network_profiles.catalogue import problem_of
+from network_profiles.catalogue.catalogue import problem_of
 
 PLANS_FOLDER = Path(__file__).parent.parent / "ringfence" / "plans"
 DEFAULT_PLAN = "smoke"

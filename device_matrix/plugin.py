@@ -32,7 +32,7 @@ from device_matrix.options import Options, add_options, read_options
 from device_matrix.user_namespace import is_way_to_links
 from device_matrix.worker import RunSettings, Worker
 from network_profiles import load_catalogue
-from network_profiles.rootless import enter_if_needed
+from network_profiles.links.rootless import enter_if_needed
 from reports.cells import CellResult, CellStatus
 from reports.live import LiveWriter
 

@@ -32,8 +32,8 @@ from device_matrix.rtp_capture import LinkCapture
 from device_matrix.target_admin import Person
 from device_matrix.watchdog import Watchdog
 from device_matrix.worker import Worker
-from network_profiles.lab import LinkCounters, ShapedLink, open_link
-from network_profiles.proof import Evidence, measure
+from network_profiles.links.open import LinkCounters, ShapedLink, open_link
+from network_profiles.verification.proof import Evidence, measure
 
 MEASURE_BUDGET_S = 3.0
 MEASURE_TIMEOUT_S = 60.0

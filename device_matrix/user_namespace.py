@@ -9,8 +9,8 @@ from __future__ import annotations
 import os
 
 from device_matrix.browser_path import BACKEND
-from network_profiles import rootless
 from network_profiles.errors import LinkCannotBeBuilt
+from network_profiles.links import rootless
 
 
 def lacks(target_url: str) -> list[str]:

@@ -9,27 +9,27 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from network_profiles.backends import choose_backend
-    from network_profiles.catalogue import load_catalogue, resolve
-    from network_profiles.lab import ShapedLink, lacks, open_link, sweep
-    from network_profiles.mix import RegionMix, load_mixes
-    from network_profiles.profile import Direction, NetworkProfile
-    from network_profiles.proof import Evidence, measure
+    from network_profiles.catalogue.catalogue import load_catalogue, resolve
+    from network_profiles.catalogue.region_mix import RegionMix, load_mixes
+    from network_profiles.links.backends import choose_backend
+    from network_profiles.links.open import ShapedLink, lacks, open_link, sweep
+    from network_profiles.model.profile import Direction, NetworkProfile
+    from network_profiles.verification.proof import Evidence, measure
 
 _HOMES = {
-    "Direction": "profile",
-    "Evidence": "proof",
-    "NetworkProfile": "profile",
-    "RegionMix": "mix",
-    "ShapedLink": "lab",
-    "choose_backend": "backends",
-    "lacks": "lab",
-    "load_catalogue": "catalogue",
-    "load_mixes": "mix",
-    "measure": "proof",
-    "open_link": "lab",
-    "resolve": "catalogue",
-    "sweep": "lab",
+    "Direction": "model.profile",
+    "Evidence": "verification.proof",
+    "NetworkProfile": "model.profile",
+    "RegionMix": "catalogue.region_mix",
+    "ShapedLink": "links.open",
+    "choose_backend": "links.backends",
+    "lacks": "links.open",
+    "load_catalogue": "catalogue.catalogue",
+    "load_mixes": "catalogue.region_mix",
+    "measure": "verification.proof",
+    "open_link": "links.open",
+    "resolve": "catalogue.catalogue",
+    "sweep": "links.open",
 }
 
 __all__ = [

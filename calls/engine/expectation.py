@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from calls.record import Blame, Outcome
 from calls.state_machine import Ending
-from network_profiles.course import course
-from network_profiles.feasibility import LOW_VOICE
-from network_profiles.plain_profile import Side, plain_profile
-from network_profiles.profile import NetworkProfile
+from network_profiles.catalogue.feasibility import LOW_VOICE
+from network_profiles.model.plain_profile import Side, plain_profile
+from network_profiles.model.profile import NetworkProfile
+from network_profiles.model.schedule import course
 
 SEEDS = (1, 2, 3)
 """So many courses of a link that goes by chance are looked at: six minutes."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from network_profiles.timer import Timer
+from network_profiles.links.timer import Timer
 
 Ring = Callable[[], None]
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from bedrock.child_process import ChildProcess, spawn
 from bedrock.environment_input import secret
 from calls.targets.admin_api import TOKEN_VARIABLE, AdminApi
-from network_profiles.addresses import LINK_RANGE
+from network_profiles.links.addresses import LINK_RANGE
 
 READY_S = 120.0
 PROJECT = Path(__file__).parent.parent.parent

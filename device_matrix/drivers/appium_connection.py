@@ -15,7 +15,7 @@ import urllib3.exceptions
 from appium.webdriver.appium_connection import AppiumConnection
 from appium.webdriver.client_config import AppiumClientConfig
 
-from network_profiles import private_network
+from network_profiles.links import private_network
 
 STATUS_TIMEOUT_S = 2.0
 

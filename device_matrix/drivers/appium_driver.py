@@ -26,7 +26,7 @@ from device_matrix.drivers.network_emulation import settings
 from device_matrix.drivers.protocol import LaunchSpec, PageTimeout
 from device_matrix.drivers.wrapper import write_browser_wrapper, write_chromedriver_wrapper
 from device_matrix.errors import DeviceUnavailable, PageNotLoaded
-from network_profiles import private_network
+from network_profiles.links import private_network
 
 SCRIPT_TIMEOUT_S = 90.0
 COMMAND_TIMEOUT_S = 100.0

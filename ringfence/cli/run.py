@@ -25,8 +25,8 @@ from device_matrix.planner import Filters, narrow, plan_cells
 from device_matrix.user_namespace import is_way_to_links
 from loadtests.other_runs import Neighbours, warning_of
 from network_profiles import load_catalogue
-from network_profiles.rootless import enter_if_needed
-from network_profiles.shaped_link import BackendName
+from network_profiles.links.rootless import enter_if_needed
+from network_profiles.links.shaped_link import BackendName
 from ringfence.cli.verdict import judge
 from ringfence.doctor.carrying import require_capacity
 from ringfence.doctor.preflight import require

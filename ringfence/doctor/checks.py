@@ -16,8 +16,8 @@ from bedrock.user_folder import passed_over, user_folder
 from calls.record import Tier
 from device_matrix import cpu_limit
 from device_matrix.appium_server import appium_modules
-from network_profiles import private_network, rootless
-from network_profiles.backends import BACKEND_NAMES, backend
+from network_profiles.links import private_network, rootless
+from network_profiles.links.backends import BACKEND_NAMES, backend
 from ringfence.doctor.finding import Finding
 from ringfence.doctor.tuning import check_tuning
 

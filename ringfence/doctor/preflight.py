@@ -5,7 +5,7 @@ from __future__ import annotations
 from bedrock.errors import EnvironmentLacks
 from calls.record import Tier
 from device_matrix.link_choice import chosen_backend
-from network_profiles import private_network
+from network_profiles.links import private_network
 from ringfence.doctor.checks import examine
 from ringfence.doctor.finding import Finding
 from ringfence.plan import Plan

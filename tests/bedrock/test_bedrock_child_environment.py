@@ -57,9 +57,9 @@ STARTERS = {
     },
 }  # fmt: skip
 THE_CALLERS_OWN = {
-    ("network_profiles/execute.py", "_run"),
-    ("network_profiles/rootless.py", "enter_if_needed"),
-    ("network_profiles/rootless.py", "main"),
+    ("network_profiles/links/run_command.py", "_run"),
+    ("network_profiles/links/rootless.py", "enter_if_needed"),
+    ("network_profiles/links/rootless.py", "main"),
 }
 """A command that the user wrote, or our own command again: these are to hear what the user said."""
 LIBRARY_STARTS = {"sync_playwright"}

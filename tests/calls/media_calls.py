@@ -17,7 +17,7 @@ from calls.media.leg import Leg
 from calls.media.ticker import Ticker
 from calls.media.transport import ConnectLimits
 from calls.record import Tier
-from network_profiles.profile import NetworkProfile, Sources
+from network_profiles.model.profile import NetworkProfile, Sources
 
 SOURCES = Sources(
     rate_kbit="test",

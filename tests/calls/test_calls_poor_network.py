@@ -11,7 +11,7 @@ from held_world import World, after_ms
 from calls.bridge.messages import PersonSnapshot, Snapshot
 from calls.media.video_clip import FRAME_RATE
 from calls.record import LegRecord, Outcome
-from network_profiles.catalogue import resolve
+from network_profiles.catalogue.catalogue import resolve
 
 VIDEO_TALK_S = 12.0
 

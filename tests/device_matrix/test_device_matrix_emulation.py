@@ -25,8 +25,9 @@ from device_matrix.drivers.protocol import LaunchSpec
 from device_matrix.execution import Attempt
 from device_matrix.scene import scratch_folder
 from device_matrix.worker import RunSettings, Worker
-from network_profiles import load_catalogue, rootless
+from network_profiles import load_catalogue
 from network_profiles.errors import LinkCannotBeBuilt
+from network_profiles.links import rootless
 from reports.cells import CellResult, CellStatus
 
 NETWORKS = load_catalogue()

@@ -18,8 +18,9 @@ from waiting import eventually
 from bedrock.exit_codes import ExitCode
 from device_matrix import user_namespace
 from device_matrix.user_namespace import is_way_to_links
-from network_profiles import lacks, rootless
+from network_profiles import lacks
 from network_profiles.errors import LinkCannotBeBuilt
+from network_profiles.links import rootless
 
 MATRIX = Path(user_namespace.__file__).parent
 PLAN = """

@@ -29,7 +29,8 @@ from device_matrix.devices import catalogue
 from device_matrix.drivers.appium_connection import AppiumAddress
 from device_matrix.execution import Attempt
 from device_matrix.worker import RunSettings, Worker
-from network_profiles import lacks, load_catalogue, private_network, rootless
+from network_profiles import lacks, load_catalogue
+from network_profiles.links import private_network, rootless
 from reports.cells import CellStatus
 
 pytestmark = [
@@ -44,7 +45,7 @@ CELL = Cell("redmi-go", "lte_good", "audio_call", DriverName.APPIUM)
 PROGRAMS = ("node", "chromedriver", "chromium", "chrome")
 BECOME_ROOT_OF_A_USER_NAMESPACE = """
 import sys
-from network_profiles.rootless import enter_if_needed
+from network_profiles.links.rootless import enter_if_needed
 enter_if_needed([sys.executable, "-c", sys.argv[1], sys.argv[2]])
 """
 START_A_SERVER = """

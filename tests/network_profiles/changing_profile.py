@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from network_profiles.catalogue import load_catalogue
-from network_profiles.evidence import Evidence
-from network_profiles.lab import open_link
-from network_profiles.looks import decide
-from network_profiles.profile import Direction, NetworkProfile, Phase
-from network_profiles.proof import prove
-from network_profiles.shaped_link import BackendName
+from network_profiles.catalogue.catalogue import load_catalogue
+from network_profiles.links.open import open_link
+from network_profiles.links.shaped_link import BackendName
+from network_profiles.model.profile import Direction, NetworkProfile, Phase
+from network_profiles.verification.evidence import Evidence
+from network_profiles.verification.looks import decide
+from network_profiles.verification.proof import prove
 
 BUDGET_S = 5.0
 MOST_LOOKS = 6

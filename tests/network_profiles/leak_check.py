@@ -16,9 +16,9 @@ from pathlib import Path
 
 from waiting import HANG_LIMIT_S, eventually
 
-from network_profiles.addresses import claims_folder
-from network_profiles.interfaces import bring_loopback_up
-from network_profiles.lab import sweep
+from network_profiles.links.addresses import claims_folder
+from network_profiles.links.interfaces import bring_loopback_up
+from network_profiles.links.open import sweep
 
 RINGFENCE = [sys.executable, "-m", "ringfence"]
 # A child that has left the session and lost its parent: what no parent-death signal reaches.
@@ -126,7 +126,7 @@ def end(owner: subprocess.Popen[str], number: signal.Signals | None = None) -> N
 
 
 def daemons() -> list[int]:
-    return [int(line.split()[0]) for line in processes() if "network_profiles.userspace" in line]
+    return [int(line.split()[0]) for line in processes() if "network_profiles.links.userspace" in line]
 
 
 def ended_by_itself() -> None:

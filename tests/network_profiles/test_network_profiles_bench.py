@@ -11,9 +11,9 @@ import pytest
 from real_links import link_devices, needs_links, stays_after
 from waiting import eventually
 
-from network_profiles import bench_link
-from network_profiles.bench_link import bench, growth
-from network_profiles.bench_traffic import AUDIO_PACKETS_PER_S, FRAME_PACKETS, FRAMES_PER_S
+from network_profiles.bench import link as bench_link
+from network_profiles.bench.link import bench, growth
+from network_profiles.bench.traffic import AUDIO_PACKETS_PER_S, FRAME_PACKETS, FRAMES_PER_S
 from ringfence.__main__ import run_command
 
 

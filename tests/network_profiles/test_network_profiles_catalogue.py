@@ -7,8 +7,8 @@ import pytest
 
 import network_profiles
 from bedrock.errors import InputError
-from network_profiles.catalogue import PROFILES_FOLDER, load_catalogue, read_folder, read_profile, resolve
-from network_profiles.feasibility import DEFAULT_VOICE, GOOD_VIDEO, LOW_VOICE, VIDEO, describe
+from network_profiles.catalogue.catalogue import PROFILES_FOLDER, load_catalogue, read_folder, read_profile, resolve
+from network_profiles.catalogue.feasibility import DEFAULT_VOICE, GOOD_VIDEO, LOW_VOICE, VIDEO, describe
 
 PUBLISHED_IDS = {
     "gprs_2g", "2g_rural", "edge_275g", "edge_good", "umts_r99", "wpt_3gslow", "hspa_35g", "hspa_lossy", "hspa_plus",

@@ -9,7 +9,7 @@ import pytest
 
 import network_profiles
 from bedrock.compiled import CompiledSet
-from network_profiles.compiled import LINKS
+from network_profiles.links.compiled import LINKS
 
 LINK_AS_JSON = """
 import json, random, sys
@@ -17,7 +17,7 @@ if sys.argv[1]:
     from bedrock.compiled_finder import serve_from
     serve_from(sys.argv[1])
 from network_profiles import link
-from network_profiles.shape import PlainShape
+from network_profiles.model.shape import PlainShape
 one = link.LinkDirection(PlainShape(800.0, 40.0, 6.0, 0.03, 3.0, 120.0), random.Random("7/down"))
 sizes = random.Random(3)
 print(link.__file__.endswith(".so"))
@@ -35,7 +35,7 @@ def deliveries(folder: Path | None) -> tuple[str, str]:
 def test_a_compiled_link_delivers_packet_for_packet_what_the_interpreted_one_does() -> None:
     folder = LINKS.find()
     if folder is None:
-        pytest.skip("no compiled copy of this source: python -m network_profiles.compiled")
+        pytest.skip("no compiled copy of this source: python -m network_profiles.links.compiled")
     interpreted, compiled = deliveries(None), deliveries(folder)
     assert (interpreted[0], compiled[0]) == ("False", "True")
     assert interpreted[1] == compiled[1]

@@ -5,8 +5,8 @@ import itertools
 import pytest
 
 from network_profiles import load_catalogue
-from network_profiles.course import course, telling_length_s
-from network_profiles.plain_profile import plain_profile
+from network_profiles.model.plain_profile import plain_profile
+from network_profiles.model.schedule import course, telling_length_s
 
 
 @pytest.mark.parametrize("profile_id", sorted(load_catalogue()))

@@ -14,8 +14,9 @@ PROJECT = Path(__file__).parent.parent.parent
 @pytest.mark.parametrize(
     "module",
     [
-        "network_profiles.userspace.__main__", "network_profiles.netem.keeper", "network_profiles.probe.end",
-        "network_profiles.bench_traffic",
+        "network_profiles.links.userspace.__main__", "network_profiles.links.netem.netem_daemon",
+        "network_profiles.verification.probe.end",
+        "network_profiles.bench.traffic",
     ],
 )  # fmt: skip
 def test_a_daemon_needs_only_the_standard_library(module: str) -> None:

@@ -13,10 +13,10 @@ from real_links import is_running, link_devices, needs_links, stays_after
 from waiting import HANG_LIMIT_S, eventually
 
 from bedrock.errors import EnvironmentLacks, InputError
-from network_profiles import execute
-from network_profiles.catalogue import load_catalogue
-from network_profiles.execute import run_behind
-from network_profiles.shaped_link import ShapedLink
+from network_profiles.catalogue.catalogue import load_catalogue
+from network_profiles.links import run_command
+from network_profiles.links.run_command import run_behind
+from network_profiles.links.shaped_link import ShapedLink
 
 pytestmark = [needs_links, pytest.mark.integration]
 LTE = load_catalogue()["lte_good"]
@@ -56,7 +56,8 @@ def test_a_link_that_is_refused_runs_nothing(tmp_path: Path) -> None:
 
 def test_the_command_has_our_input() -> None:
     script = (
-        "import sys; from network_profiles import load_catalogue; from network_profiles.execute import run_behind; "
+        "import sys; from network_profiles import load_catalogue\n"
+        "from network_profiles.links.run_command import run_behind; "
     )
     script += "sys.exit(run_behind(load_catalogue()['lte_good'], ['grep', '-q', 'typed'], 1))"
     assert subprocess.run([sys.executable, "-c", script], input=b"typed\n", check=False).returncode == 0
@@ -79,7 +80,7 @@ ANSWERS_42 = (
 INTERRUPTED = """
     import sys
     from network_profiles import load_catalogue
-    from network_profiles.execute import run_behind
+    from network_profiles.links.run_command import run_behind
     sys.exit(run_behind(load_catalogue()["lte_good"], [sys.executable, "-S", "-c", sys.argv[1]], 1))
 """
 # Not a shell: one that is signalled while it starts a child may forget its trap.
@@ -114,11 +115,11 @@ def test_an_interrupt_while_the_command_is_being_started_still_reaches_it(monkey
             self.stdout.close()
             signal.raise_signal(signal.SIGINT)
 
-    monkeypatch.setattr(execute, "_INTERRUPT_GRACE_S", 0.2)
+    monkeypatch.setattr(run_command, "_INTERRUPT_GRACE_S", 0.2)
     with monkeypatch.context() as patched:
         # Only the command's own start is interrupted; the link's daemon has been started by then.
         patched.setattr(
-            execute, "subprocess", types.SimpleNamespace(**vars(subprocess) | {"Popen": InterruptedWhileStarting})
+            run_command, "subprocess", types.SimpleNamespace(**vars(subprocess) | {"Popen": InterruptedWhileStarting})
         )
         assert run_behind(LTE, [sys.executable, "-S", "-c", ANSWERS_42], 1) == 42
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler

@@ -17,15 +17,15 @@ import pytest
 from real_links import is_running, link_devices, needs_links, quickest_round_trip_ms, round_trips_ms
 from waiting import HANG_LIMIT_S, eventually
 
-from network_profiles import addresses, lab
-from network_profiles.addresses import claim_free, claims_folder
-from network_profiles.catalogue import load_catalogue
+from network_profiles.catalogue.catalogue import load_catalogue
 from network_profiles.errors import LinkCannotBeBuilt, LinkLost
-from network_profiles.lab import ShapedLink, open_link, sweep
-from network_profiles.probe.exchange import Seen, open_probe
-from network_profiles.probe.plan import Plan, Send
-from network_profiles.probe.watch import EDGE_TOLERANCE_S
-from network_profiles.profile import Direction, NetworkProfile, Phase
+from network_profiles.links import addresses, open
+from network_profiles.links.addresses import claim_free, claims_folder
+from network_profiles.links.open import ShapedLink, open_link, sweep
+from network_profiles.model.profile import Direction, NetworkProfile, Phase
+from network_profiles.verification.probe.exchange import Seen, open_probe
+from network_profiles.verification.probe.probe_plan import Plan, Send
+from network_profiles.verification.probe.watch import EDGE_TOLERANCE_S
 
 pytestmark = [needs_links, pytest.mark.integration]
 
@@ -305,14 +305,14 @@ def test_a_device_name_that_somebody_else_uses_is_passed_over(monkeypatch: pytes
 def test_what_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     monkeypatch.setattr(shutil, "which", lambda _program: None)
-    assert [line.split(" ")[0] for line in lab.lacks()] == ["root", "'nsenter'", "'setpriv'"]
+    assert [line.split(" ")[0] for line in open.lacks()] == ["root", "'nsenter'", "'setpriv'"]
     with pytest.raises(LinkCannotBeBuilt, match="root is needed"), open_link(STEADY, seed=1, name="test"):
         pass
 
 
 def test_a_daemon_imports_nothing_heavy_and_stays_small() -> None:
-    script = "import network_profiles.userspace.shuttle, sys; print(*sys.modules)"
-    env = {"PYTHONPATH": str(Path(lab.__file__).parent.parent)}
+    script = "import network_profiles.links.userspace.tun_forwarder, sys; print(*sys.modules)"
+    env = {"PYTHONPATH": str(Path(open.__file__).parent.parent)}
     argv = [sys.executable, "-S", "-c", script]
     modules = subprocess.run(argv, capture_output=True, text=True, check=True, env=env).stdout.split()
     assert {

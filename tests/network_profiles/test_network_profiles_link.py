@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from network_profiles.catalogue import load_catalogue
-from network_profiles.link import Delivery, DropCause, LinkDirection
-from network_profiles.shape import PlainShape, plain_shape
+from network_profiles.catalogue.catalogue import load_catalogue
+from network_profiles.model.link import Delivery, DropCause, LinkDirection
+from network_profiles.model.shape import PlainShape, plain_shape
 
 CLEAN = PlainShape(rate_kbit=100.0, owd_ms=50.0, jitter_ms=0.0, loss_ratio=0.0, loss_burst_packets=1.0, queue_ms=1000.0)
 repeatable = settings(max_examples=60, deadline=None, derandomize=True)

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from network_profiles.evidence import Evidence, Figure
-from network_profiles.looks import decide
+from network_profiles.verification.evidence import Evidence, Figure
+from network_profiles.verification.looks import decide
 
 
 def seen(*, off: bool, link_late_ms: float | None = 0.3, probe_late_ms: float = 1.0) -> Evidence:

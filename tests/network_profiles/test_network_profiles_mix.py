@@ -8,7 +8,7 @@ import pytest
 
 from bedrock.errors import InputError
 from network_profiles import load_catalogue, load_mixes
-from network_profiles.mix import read_mixes
+from network_profiles.catalogue.region_mix import read_mixes
 
 MIX = """[mixes.ours]
 title = "Ours"

@@ -8,29 +8,30 @@ from typing import Any
 import pytest
 
 from bedrock.errors import InputError
-from network_profiles import backends, jitter
-from network_profiles.backends import choose_backend
-from network_profiles.catalogue import load_catalogue
+from network_profiles.catalogue.catalogue import load_catalogue
 from network_profiles.errors import LinkCannotBeBuilt
-from network_profiles.netem import arrangement
-from network_profiles.netem.ahead import FULL_SIZE_BYTES, REFRESH_S, Ahead
-from network_profiles.netem.arrangement import (
+from network_profiles.links import backends
+from network_profiles.links.backends import choose_backend
+from network_profiles.links.netem import qdisc_layout
+from network_profiles.links.netem.backend import NetemBackend
+from network_profiles.links.netem.direction_schedule import Course
+from network_profiles.links.netem.kernel import PIECES, lacks_netem
+from network_profiles.links.netem.qdisc_layout import (
     build_commands,
     change_commands,
     fifo_commands,
     in_flight_packets,
     queue_of,
 )
-from network_profiles.netem.backend import NetemBackend
-from network_profiles.netem.counting import counted
-from network_profiles.netem.course import Course
-from network_profiles.netem.kernel import PIECES, lacks_netem
-from network_profiles.plain_profile import plain_profile
-from network_profiles.profile import Direction, Trace
-from network_profiles.shape import PlainShape
-from network_profiles.timeline import Timeline
-from network_profiles.traces.room import WanderingRate
-from network_profiles.userspace.backend import UserspaceBackend
+from network_profiles.links.netem.rate_lookahead import FULL_SIZE_BYTES, REFRESH_S, Ahead
+from network_profiles.links.netem.tc_counters import counted
+from network_profiles.links.userspace.backend import UserspaceBackend
+from network_profiles.model import jitter
+from network_profiles.model.plain_profile import plain_profile
+from network_profiles.model.profile import Direction, Trace
+from network_profiles.model.shape import PlainShape
+from network_profiles.model.timeline import Timeline
+from network_profiles.model.traces.delivery_opportunities import WanderingRate
 
 SLOW = PlainShape(50.0, 325.0, 50.0, 0.02, 2.0, 2000.0)
 
@@ -110,7 +111,7 @@ def test_a_link_without_a_rate_and_one_that_loses_everything() -> None:
 
 
 def test_netem_draws_jitter_from_the_models_own_distribution() -> None:
-    table = Path(arrangement.__file__).with_name(f"{arrangement.JITTER_TABLE}.dist")
+    table = Path(qdisc_layout.__file__).with_name(f"{qdisc_layout.JITTER_TABLE}.dist")
     numbers = [int(word) for line in table.read_text().splitlines() if line[0] != "#" for word in line.split()]
     quantiles = [
         max(-jitter.CLIP_AT_SIGMAS, min(jitter.CLIP_AT_SIGMAS, statistics.NormalDist().inv_cdf((place + 0.5) / 1024)))

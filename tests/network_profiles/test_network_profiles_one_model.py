@@ -11,12 +11,12 @@ import pytest
 
 from calls.access_link import AccessLink
 from network_profiles import NetworkProfile, load_catalogue
-from network_profiles.catalogue import PROFILES_FOLDER, read_profile
-from network_profiles.link import Delivery
-from network_profiles.plain_profile import plain_profile
-from network_profiles.traces.generate import Process, generate
-from network_profiles.traces.mahimahi import opportunities
-from network_profiles.userspace import shuttle
+from network_profiles.catalogue.catalogue import PROFILES_FOLDER, read_profile
+from network_profiles.links.userspace import tun_forwarder
+from network_profiles.model.link import Delivery
+from network_profiles.model.plain_profile import plain_profile
+from network_profiles.model.traces.generate import Process, generate
+from network_profiles.model.traces.mahimahi import opportunities
 
 STARTED_AT_S = 1000.0
 PACKETS = [
@@ -81,11 +81,11 @@ def engine_side(profile: NetworkProfile, seed: int) -> list[float]:
 def link_process_side(profile: NetworkProfile, seed: int, monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """When the link process, with its settings as they reach it, delivers."""
     monkeypatch.setattr(time, "monotonic", lambda: STARTED_AT_S)
-    monkeypatch.setattr(shuttle, "_build", lambda *_names: (-1, -1))
+    monkeypatch.setattr(tun_forwarder, "_build", lambda *_names: (-1, -1))
     settings = {
         "device": "", "host_address": "", "device_address": "", "seed": seed, "profile": plain_profile(profile),
     }  # fmt: skip
-    running = shuttle.Shuttle(json.loads(json.dumps(settings)))
+    running = tun_forwarder.Shuttle(json.loads(json.dumps(settings)))
     link = running._passages["down"].link
     found: list[Delivery] = [link.offer(at_s, size) for at_s, size in PACKETS]
 

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from network_profiles import private_network
 from network_profiles.errors import LinkCannotBeBuilt
-from network_profiles.private_network import PrivateNetwork, connect, free_port, run_inside
+from network_profiles.links import private_network
+from network_profiles.links.private_network import PrivateNetwork, connect, free_port, run_inside
 
 needs_namespaces = pytest.mark.skipif(bool(private_network.lacks()), reason="no network namespaces here")
 NOBODY = 65534

@@ -6,15 +6,15 @@ import random
 
 import pytest
 
-from network_profiles.catalogue import load_catalogue
-from network_profiles.counters import DirectionCounters
-from network_profiles.evidence import Evidence, Figure
-from network_profiles.link import LinkDirection
-from network_profiles.probe.judge import judge
-from network_profiles.probe.loss_interval import central_interval, loss_counts
-from network_profiles.probe.plan import plan
-from network_profiles.probe.trace import Packet, Trace
-from network_profiles.profile import Direction
+from network_profiles.catalogue.catalogue import load_catalogue
+from network_profiles.links.counters import DirectionCounters
+from network_profiles.model.link import LinkDirection
+from network_profiles.model.profile import Direction
+from network_profiles.verification.evidence import Evidence, Figure
+from network_profiles.verification.probe.judge import judge
+from network_profiles.verification.probe.loss_interval import central_interval, loss_counts
+from network_profiles.verification.probe.probe_plan import plan
+from network_profiles.verification.probe.trace import Packet, Trace
 
 QUIET = DirectionCounters(0, 0, 0, 0, {}, 0, 0, 0.1, 0.2)
 STATIC = sorted(name for name, profile in load_catalogue().items() if not profile.changes_with_time)

@@ -8,11 +8,11 @@ import pytest
 from real_links import needs_links, round_trips_ms
 from waiting import eventually
 
-from network_profiles.catalogue import load_catalogue
+from network_profiles.catalogue.catalogue import load_catalogue
 from network_profiles.errors import LinkLost
-from network_profiles.lab import open_link
-from network_profiles.proof import measure
-from network_profiles.verify import Watcher, verify
+from network_profiles.links.open import open_link
+from network_profiles.verification.proof import measure
+from network_profiles.verification.verify import Watcher, verify
 
 pytestmark = [needs_links, pytest.mark.integration]
 

@@ -10,8 +10,8 @@ from ordinary_machine import as_nobody, ordinary_scene
 from real_links import link_devices, needs_links, stays_after
 from waiting import eventually
 
-from network_profiles import rootless
 from network_profiles.errors import LinkCannotBeBuilt
+from network_profiles.links import rootless
 
 pytestmark = [needs_links, pytest.mark.integration]
 

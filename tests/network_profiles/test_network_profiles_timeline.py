@@ -4,11 +4,11 @@ import random
 
 import pytest
 
-from network_profiles.catalogue import load_catalogue
-from network_profiles.link import DropCause, LinkDirection
-from network_profiles.plain_profile import PlainOutages, PlainPhase, PlainProfile, from_json, plain_profile
-from network_profiles.shape import PlainShape
-from network_profiles.timeline import Timeline, phases
+from network_profiles.catalogue.catalogue import load_catalogue
+from network_profiles.model.link import DropCause, LinkDirection
+from network_profiles.model.plain_profile import PlainOutages, PlainPhase, PlainProfile, from_json, plain_profile
+from network_profiles.model.shape import PlainShape
+from network_profiles.model.timeline import Timeline, phases
 
 FAST = PlainShape(None, 10.0, 0.0, 0.0, 1.0, 100.0)
 SLOW = FAST._replace(owd_ms=300.0)

@@ -12,13 +12,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from network_profiles.catalogue import load_catalogue
-from network_profiles.link import DropCause, LinkDirection
-from network_profiles.plain_profile import PlainProfile, plain_profile
-from network_profiles.shape import PlainShape
-from network_profiles.timeline import Timeline
-from network_profiles.traces.generate import Process, RateStretch, cut_log_normal_mean, generate
-from network_profiles.traces.mahimahi import (
+from network_profiles.catalogue.catalogue import load_catalogue
+from network_profiles.model.link import DropCause, LinkDirection
+from network_profiles.model.plain_profile import PlainProfile, plain_profile
+from network_profiles.model.shape import PlainShape
+from network_profiles.model.timeline import Timeline
+from network_profiles.model.traces.delivery_opportunities import Opportunities, WanderingRate
+from network_profiles.model.traces.generate import Process, RateStretch, cut_log_normal_mean, generate
+from network_profiles.model.traces.mahimahi import (
     OPPORTUNITY_BYTES,
     MahimahiTrace,
     TraceUnreadable,
@@ -26,7 +27,6 @@ from network_profiles.traces.mahimahi import (
     parse,
     read_trace,
 )
-from network_profiles.traces.room import Opportunities, WanderingRate
 
 PROCESS = Process(
     spread=0.6, peak_ratio=2.5, coherence_s=2.0, gap_every_s=22.0, gap_median_s=1.6, gap_spread=0.55, gap_longest_s=5.8

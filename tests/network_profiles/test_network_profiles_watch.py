@@ -6,16 +6,16 @@ from collections.abc import Callable
 
 import pytest
 
-from network_profiles.catalogue import load_catalogue
-from network_profiles.evidence import Figure
-from network_profiles.plain_profile import PlainProfile, plain_profile
-from network_profiles.probe.judge import judge_thoroughly
-from network_profiles.probe.oracle import offer_all
-from network_profiles.probe.thorough_plan import thorough_plan, wanted_packets
-from network_profiles.probe.trace import Packet, Trace
-from network_profiles.probe.watch import judge_watch, stretches, watch, watched_s
-from network_profiles.profile import Direction, NetworkProfile, Outages, Phase
-from network_profiles.verify import telling_seed
+from network_profiles.catalogue.catalogue import load_catalogue
+from network_profiles.model.plain_profile import PlainProfile, plain_profile
+from network_profiles.model.profile import Direction, NetworkProfile, Outages, Phase
+from network_profiles.verification.evidence import Figure
+from network_profiles.verification.probe.judge import judge_thoroughly
+from network_profiles.verification.probe.oracle import offer_all
+from network_profiles.verification.probe.thorough_plan import thorough_plan, wanted_packets
+from network_profiles.verification.probe.trace import Packet, Trace
+from network_profiles.verification.probe.watch import judge_watch, stretches, watch, watched_s
+from network_profiles.verification.verify import telling_seed
 
 SLOW = Direction(rate_kbit=400.0, owd_ms=75.0, queue_ms=600.0)
 FAST = Direction(rate_kbit=2000.0, owd_ms=35.0, jitter_ms=5.0, queue_ms=200.0)
@@ -151,7 +151,7 @@ def test_a_thorough_probe_finds_a_right_link_right(quiet: Callable[[Direction, T
 
 @pytest.fixture
 def quiet() -> Callable[[Direction, Trace], list[Figure]]:
-    from network_profiles.counters import DirectionCounters
+    from network_profiles.links.counters import DirectionCounters
 
     daemon = DirectionCounters(0, 0, 0, 0, {}, 0, 0, 0.1, 0.2)
     return lambda direction, trace: judge_thoroughly("up", direction, trace, 0, daemon)

@@ -30,11 +30,11 @@ from loadtests.daily_curve import CURVES_FILE, load_curves
 from loadtests.load_line import planned_calls
 from loadtests.personas import PERSONAS_FILE, load_personas, shares
 from network_profiles import load_catalogue
-from network_profiles.catalogue import PROFILES_FOLDER, read_profile
-from network_profiles.feasibility import describe
-from network_profiles.mix import MIXES_FILE, read_mixes
-from network_profiles.plain_profile import from_json, plain_profile
-from network_profiles.traces.mahimahi import TraceUnreadable, read_trace
+from network_profiles.catalogue.catalogue import PROFILES_FOLDER, read_profile
+from network_profiles.catalogue.feasibility import describe
+from network_profiles.catalogue.region_mix import MIXES_FILE, read_mixes
+from network_profiles.model.plain_profile import from_json, plain_profile
+from network_profiles.model.traces.mahimahi import TraceUnreadable, read_trace
 from ringfence.__main__ import run_command
 from ringfence.plan import PLANS_FOLDER, at_pace, load_plan
 

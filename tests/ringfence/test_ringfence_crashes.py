@@ -99,11 +99,11 @@ def test_without_any_folder_the_traceback_goes_to_stderr(
 PROCESSES = {
     "reference_service": ("reference_service.service", "Service", ["--database", "DATABASE"]),
     "calls.engine": ("calls.engine.program", "main", []),
-    "network_profiles.userspace": ("network_profiles.daemon", "serve", ['{"compiled": null}', "x"]),
-    "network_profiles.netem.keeper": ("network_profiles.daemon", "serve", ["{}", "x"]),
-    "network_profiles.probe.end": ("socket", "socket", ["127.0.0.1"]),
-    "network_profiles.bench_traffic": ("json", "loads", ["{}"]),
-    "network_profiles.rootless": ("network_profiles.interfaces", "bring_loopback_up", ["true"]),
+    "network_profiles.links.userspace": ("network_profiles.links.daemon", "serve", ['{"compiled": null}', "x"]),
+    "network_profiles.links.netem.netem_daemon": ("network_profiles.links.daemon", "serve", ["{}", "x"]),
+    "network_profiles.verification.probe.end": ("socket", "socket", ["127.0.0.1"]),
+    "network_profiles.bench.traffic": ("json", "loads", ["{}"]),
+    "network_profiles.links.rootless": ("network_profiles.links.interfaces", "bring_loopback_up", ["true"]),
     "loadtests.shapes.judging": ("reports.run_folder", "find_run", []),
     "calls.bench.arm": ("calls.compiled", "use", ["--arm", "engine", "--core", "0"]),
     "calls.bench.signaling_arm": (

@@ -10,7 +10,7 @@ import pytest
 
 from bedrock.errors import EnvironmentLacks
 from bedrock.user_folder import user_folder
-from network_profiles import private_network, rootless
+from network_profiles.links import private_network, rootless
 from ringfence.doctor import checks, preflight
 from ringfence.plan import load_plan, without
 

@@ -7,7 +7,7 @@ import pytest
 
 from bedrock.exit_codes import ExitCode
 from network_profiles import load_catalogue, load_mixes
-from network_profiles.catalogue import PROFILES_FOLDER
+from network_profiles.catalogue.catalogue import PROFILES_FOLDER
 from ringfence.__main__ import run_command
 from ringfence.cli.network.drawing import NOTHING
 

@@ -10,8 +10,8 @@ from rich.table import Table
 
 from bedrock.exit_codes import ExitCode
 from bedrock.foreign_text import json_text
-from network_profiles.bench_link import PROFILE_ID, Step, bench, growth
-from network_profiles.bench_traffic import (
+from network_profiles.bench.link import PROFILE_ID, Step, bench, growth
+from network_profiles.bench.traffic import (
     AUDIO_BYTES,
     AUDIO_PACKETS_PER_S,
     FRAME_PACKETS,

@@ -9,9 +9,9 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from network_profiles.course import Course, Stretch
-from network_profiles.feasibility import Feasibility
-from network_profiles.profile import Direction, NetworkProfile, Phase, Trace
+from network_profiles.catalogue.feasibility import Feasibility
+from network_profiles.model.profile import Direction, NetworkProfile, Phase, Trace
+from network_profiles.model.schedule import Course, Stretch
 
 BARS = "▁▂▃▄▅▆▇█"
 NOTHING = "╳"  # noqa: RUF001 - a cross that fills its cell, not a letter

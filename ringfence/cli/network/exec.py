@@ -9,11 +9,11 @@ from cyclopts import Parameter
 from rich.console import Console
 
 from bedrock.errors import EnvironmentLacks
-from network_profiles.execute import run_behind
-from network_profiles.profile import NetworkProfile
-from network_profiles.proof import measure
-from network_profiles.rootless import enter_if_needed
-from network_profiles.shaped_link import BackendName, ShapedLink
+from network_profiles.links.rootless import enter_if_needed
+from network_profiles.links.run_command import run_behind
+from network_profiles.links.shaped_link import BackendName, ShapedLink
+from network_profiles.model.profile import NetworkProfile
+from network_profiles.verification.proof import measure
 from ringfence.cli.network.profile_argument import named_profile
 
 

@@ -12,9 +12,9 @@ from rich.text import Text
 from bedrock.exit_codes import ExitCode
 from bedrock.foreign_text import clean, json_text
 from network_profiles import NetworkProfile, RegionMix, load_catalogue, load_mixes
-from network_profiles.course import Course, course
-from network_profiles.feasibility import FORMATS, Feasibility, describe
-from network_profiles.plain_profile import plain_profile
+from network_profiles.catalogue.feasibility import FORMATS, Feasibility, describe
+from network_profiles.model.plain_profile import plain_profile
+from network_profiles.model.schedule import Course, course
 from ringfence.cli.network.drawing import changes, directions, kbit, needs, over_time, verdict_style
 from ringfence.cli.network.profile_argument import named_profile
 

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from network_profiles.evidence import Evidence, Figure
+from network_profiles.verification.evidence import Evidence, Figure
 
 LEGEND = (
     "expected: what a link of that profile does to this very traffic; a packet's own time on the wire is in its delay, "

@@ -14,11 +14,11 @@ from rich.text import Text
 from bedrock.exit_codes import ExitCode
 from bedrock.foreign_text import json_text
 from network_profiles import NetworkProfile
-from network_profiles.evidence import Evidence
-from network_profiles.rootless import enter_if_needed
-from network_profiles.shaped_link import BackendName
-from network_profiles.verify import DEFAULT_BUDGET_S, Watcher
-from network_profiles.verify import verify as verify_profiles
+from network_profiles.links.rootless import enter_if_needed
+from network_profiles.links.shaped_link import BackendName
+from network_profiles.verification.evidence import Evidence
+from network_profiles.verification.verify import DEFAULT_BUDGET_S, Watcher
+from network_profiles.verification.verify import verify as verify_profiles
 from ringfence.cli.network.proof_table import print_proof, print_verdict
 
 _PIPED_COLUMNS = 100

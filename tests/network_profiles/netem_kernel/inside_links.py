@@ -18,15 +18,15 @@ from changing_profile import FIGURES, figure_names, prove_changing
 from real_links import quickest_round_trip_ms
 from waiting import HANG_LIMIT_S, eventually
 
-from network_profiles.backends import choose_backend
-from network_profiles.catalogue import load_catalogue
-from network_profiles.daemon import SIDES
+from network_profiles.catalogue.catalogue import load_catalogue
 from network_profiles.errors import LinkCannotBeBuilt
-from network_profiles.lab import open_link
-from network_profiles.plain_profile import plain_profile
-from network_profiles.probe.exchange import open_probe
-from network_profiles.probe.watch import judge_watch, watch
-from network_profiles.profile import Direction, Phase, Trace
+from network_profiles.links.backends import choose_backend
+from network_profiles.links.daemon import SIDES
+from network_profiles.links.open import open_link
+from network_profiles.model.plain_profile import plain_profile
+from network_profiles.model.profile import Direction, Phase, Trace
+from network_profiles.verification.probe.exchange import open_probe
+from network_profiles.verification.probe.watch import judge_watch, watch
 
 LOOKING_S = HANG_LIMIT_S / 3
 FLOODED_PACKETS = 2000
@@ -42,7 +42,8 @@ STEADY = load_catalogue()["lte_good"].model_copy(
 def _nothing_is_left() -> Iterator[None]:
     yield
     assert [path.name for path in Path("/sys/class/net").iterdir() if path.name.startswith("rf")] == []
-    assert subprocess.run(["pgrep", "-f", "network_profiles.netem.keeper|tc -s -j"], check=False).returncode == 1
+    daemons = "network_profiles.links.netem.netem_daemon|tc -s -j"
+    assert subprocess.run(["pgrep", "-f", daemons], check=False).returncode == 1
 
 
 def test_netem_is_what_this_kernel_gives_unless_told_otherwise() -> None:

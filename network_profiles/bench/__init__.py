@@ -1,0 +1,1 @@
+"""What a link costs, and how many packets it carries."""

@@ -1,0 +1,114 @@
+"""Links without root: the whole command runs again as the root of a user namespace of its own, and the lab is inside.
+
+Linux lets any user own network namespaces that way, unless the machine's owner forbids it. Nothing of it is seen from
+outside: the far end of a link is inside too, so a server for it has to be started by the command itself.
+
+``python -m network_profiles.links.rootless COMMAND …`` is the first program in there. It brings loopback up,
+takes a folder for the claims on addresses that only this namespace sees, and becomes COMMAND.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from bedrock import crash
+from bedrock.child_environment import user_name
+from bedrock.exit_codes import ExitCode
+from bedrock.short_command import run_and_read
+from network_profiles.errors import LinkCannotBeBuilt
+from network_profiles.links.addresses import claims_folder
+from network_profiles.links.interfaces import bring_loopback_up
+
+_UNSHARE = ("unshare", "--user", "--map-root-user", "--net", "--mount", "--")
+_PACKAGE_ROOT = Path(__file__).resolve().parent.parent.parent
+_TUN = Path("/dev/net/tun")
+_UID_MAP = Path("/proc/self/uid_map")
+_LIBC = ctypes.CDLL(None, use_errno=True)
+
+
+def enter_if_needed(command: Sequence[str]) -> None:
+    """Becomes ``command`` again inside a namespace of our own when we are not root; returns at once when we are.
+
+    Raises LinkCannotBeBuilt with every reason why this user cannot have links on this machine.
+    """
+    if os.geteuid() == 0:
+        return
+    missing = lacks()
+    if missing:
+        sentence = "without root, links cannot be built here: " + "; ".join(missing)
+        raise LinkCannotBeBuilt(sentence, hint="run it with sudo", missing=missing)
+    path = os.pathsep.join([str(_PACKAGE_ROOT), os.environ.get("PYTHONPATH", "")])
+    inner = [*_UNSHARE, sys.executable, "-P", "-m", "network_profiles.links.rootless", *command]
+    # Programs name files after their user, and 'root', whom we become, has some that are not ours.
+    os.execvpe(inner[0], inner, {**os.environ, "PYTHONPATH": path, "LOGNAME": user_name()})
+
+
+def inside() -> bool:
+    """Whether our root, if we are root, is only that of a user namespace, as it is in a rootless container."""
+    try:
+        whole_machine = _UID_MAP.read_text(encoding="utf-8").split() == ["0", "0", "4294967295"]
+    except OSError:  # a kernel without user namespaces
+        return False
+    return not whole_machine
+
+
+def lab() -> str:
+    """Returns whose networks ours are: ``machine``, or ``user_namespace``."""
+    return "user_namespace" if inside() else "machine"
+
+
+def lacks() -> list[str]:
+    """Returns what keeps a user who is not root from having links, a sentence each; empty when nothing."""
+    missing = []
+    try:
+        tried = run_and_read([*_UNSHARE, "true"])
+    except FileNotFoundError:
+        missing.append("'unshare' is not on this machine (apt-get install util-linux)")
+    else:
+        if tried.returncode != 0:
+            why = tried.stderr.strip().splitlines()[-1:] or ["no reason given"]
+            missing.append(
+                f"the kernel refuses user namespaces ({why[0]}; see the sysctls user.max_user_namespaces, "
+                "kernel.unprivileged_userns_clone and kernel.apparmor_restrict_unprivileged_userns)"
+            )
+    if not _TUN.exists():
+        missing.append(f"there is no {_TUN} (modprobe tun; in a container: --device {_TUN})")
+    elif not os.access(_TUN, os.R_OK | os.W_OK):
+        missing.append(f"{_TUN} may not be opened by this user (most distributions give it mode 0666)")
+    return missing
+
+
+def main() -> None:
+    """Prepares the namespace that we are the first in, and becomes the command named."""
+    bring_loopback_up()
+    _hide_claims_of_others()
+    theirs = os.environ.pop("PYTHONPATH", "").partition(os.pathsep)[2]  # ours was put before it, for this program alone
+    if theirs:
+        os.environ["PYTHONPATH"] = theirs
+    os.execvp(sys.argv[1], sys.argv[1:])
+
+
+def _hide_claims_of_others() -> None:
+    """Our addresses are in nobody else's way: their claims and ours must not meet in one folder."""
+    try:
+        folder = claims_folder()
+    except LinkCannotBeBuilt as error:
+        _leave(f"{error.message} ({error.hint})")
+    if _LIBC.mount(b"ringfence", os.fsencode(folder), b"tmpfs", 0, b"mode=700") != 0:
+        number = ctypes.get_errno()
+        _leave(f"nothing can be mounted on {folder}: {os.strerror(number)}")
+
+
+def _leave(sentence: str) -> NoReturn:
+    print(sentence, file=sys.stderr)
+    raise SystemExit(int(ExitCode.ENVIRONMENT))
+
+
+if __name__ == "__main__":
+    with crash.told("network_profiles.links.rootless"):
+        main()

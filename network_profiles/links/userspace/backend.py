@@ -1,0 +1,67 @@
+"""The userspace backend as the lab sees it: what it needs, and a link of it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
+
+from network_profiles.links.addresses import Claim
+from network_profiles.links.counters import DirectionCounters, LinkCounters
+from network_profiles.links.daemon import INNER_DEVICE
+from network_profiles.links.daemon_link import DaemonLink, missing_for_daemon, start_daemon
+from network_profiles.links.shaped_link import BackendName, ShapedLink
+from network_profiles.model.profile import NetworkProfile
+
+_DAEMON = "network_profiles.links.userspace"
+
+
+class UserspaceBackend:
+    """Two TUN devices and a process between them: any kernel, every packet by the link model itself."""
+
+    name: BackendName = "userspace"
+
+    def lacks(self) -> list[str]:
+        missing = missing_for_daemon()
+        if not Path("/dev/net/tun").exists():
+            missing.append("there is no /dev/net/tun (modprobe tun; in a container: --device /dev/net/tun)")
+        elif not os.access("/dev/net/tun", os.R_OK | os.W_OK):
+            missing.append("/dev/net/tun may not be opened (run it with sudo)")
+        return missing
+
+    def is_exact_for(self, _profile: NetworkProfile) -> bool:
+        return True
+
+    def open(self, profile: NetworkProfile, claim: Claim, *, seed: int, name: str) -> ShapedLink | None:
+        child = start_daemon(_DAEMON, claim, profile, seed=seed, name=name)
+        if child is None:
+            return None
+        try:
+            return UserspaceLink(self.name, child, claim, profile)
+        except BaseException:
+            child.stop()
+            raise
+
+
+class UserspaceLink(DaemonLink):
+    """A link whose daemon carries the packets itself."""
+
+    def counters(self) -> LinkCounters:
+        answer = self._ask({"do": "counters"})
+        # A packet that finds the queue before a TUN device full counts as dropped by the device it was leaving by.
+        down_overrun = _dropped_before(Path("/proc/net/dev"), self.device)
+        up_overrun = _dropped_before(Path(f"/proc/{self.pid}/net/dev"), INNER_DEVICE)
+        return LinkCounters(
+            down=DirectionCounters(**answer["down"], overrun=down_overrun),
+            up=DirectionCounters(**answer["up"], overrun=up_overrun),
+        )
+
+
+def _dropped_before(device_table: Path, device: str) -> int:
+    """Reads the device's count of packets dropped on sending from the table of its namespace; 0 when it is gone."""
+    with contextlib.suppress(OSError):
+        for line in device_table.read_text(encoding="utf-8").splitlines():
+            name, _, numbers = line.partition(":")
+            if name.strip() == device:
+                return int(numbers.split()[11])
+    return 0

@@ -1,0 +1,143 @@
+"""Runs a probe over an open link: an end on either side, each sending by its plan and noting what arrives."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from bedrock.child_process import ChildProcess, spawn
+from bedrock.errors import EnvironmentLacks
+from network_profiles.errors import LinkLost
+from network_profiles.links.shaped_link import ShapedLink
+from network_profiles.model.plain_profile import Side
+from network_profiles.verification.probe.probe_plan import Plan
+from network_profiles.verification.probe.trace import Packet
+
+READY_TIMEOUT_S = 20.0
+REPORT_TIMEOUT_S = 60.0
+START_DELAY_S = 0.05
+"""Between the moment that a probe's clock starts at and the first moment that a plan may rely on."""
+_PROMPT_AFTER_S = 0.2
+"""An end that reads its order has no plan yet: what it sends late before this says nothing of the machine."""
+_LOOK_EVERY_S = 0.25
+_PROBE_END = [sys.executable, "-S", "-m", "network_profiles.verification.probe.end"]
+
+
+class Seen:
+    """What became of one direction's sends, in the order that they were sent."""
+
+    def __init__(self, plan: Plan, sent: list[float], received: list[tuple[int, float]], starts_at_s: float) -> None:
+        arrivals: dict[int, float] = {}
+        self.reordered = 0
+        highest = -1
+        for number, at_s in received:
+            self.reordered += number <= highest
+            highest = max(highest, number)
+            arrivals.setdefault(number, at_s)
+        self.packets = [
+            Packet(send.size_bytes, sent_at_s, arrivals.get(number))
+            for number, (send, sent_at_s) in enumerate(zip(plan.sends, sent, strict=False))
+        ]
+        late_s = [
+            sent_at_s - starts_at_s - send.at_s
+            for send, sent_at_s in zip(plan.sends, sent, strict=False)
+            if send.at_s > _PROMPT_AFTER_S
+        ]
+        # What was not sent at all by the end of the plan is later than anything that was.
+        unsent_s = [plan.ends_at_s - send.at_s for send in plan.sends[len(sent) :]]
+        self.late_ms = 1000.0 * max(0.0, *late_s, *unsent_s)
+        """How late a packet was sent against the plan, at most."""
+        quiet_s = plan.ends_at_s - plan.sends[-1].at_s if plan.sends else 0.0
+        self.settled_at_s = (sent[-1] if sent else starts_at_s) + quiet_s
+        """When the last packet that was sent has come out, however late it was sent."""
+
+
+class Probe:
+    """Both ends, ready to send. ``run`` once."""
+
+    def __init__(self, link: ShapedLink, plans: Mapping[Side, Plan], stack: contextlib.ExitStack) -> None:
+        self._link = link
+        self._plans = plans
+        self._ends = {
+            "host": _start_end(stack, link.host_address, []),
+            "device": _start_end(stack, link.device_address, link.exec_prefix),
+        }
+        try:
+            self._ports = {name: int(end.wait_ready(READY_TIMEOUT_S)["port"]) for name, end in self._ends.items()}
+        except EnvironmentLacks as error:
+            raise LinkLost(f"the probe of link {link.device} did not start: {error.message}") from None
+
+    def run(self, starts_at_s: float) -> dict[Side, Seen]:
+        """Sends both plans, their times counted from ``starts_at_s`` of the monotonic clock. Raises LinkLost."""
+        ends_at_s = starts_at_s + max(one.ends_at_s for one in self._plans.values())
+        self._tell("host", "device", self._link.device_address, self._plans["down"], starts_at_s, ends_at_s)
+        self._tell("device", "host", self._link.host_address, self._plans["up"], starts_at_s, ends_at_s)
+        deadline_s = ends_at_s + REPORT_TIMEOUT_S
+        reports = {name: _report(end, self._link, deadline_s) for name, end in self._ends.items()}
+        host, device = reports["host"], reports["device"]
+        seen: dict[Side, Seen] = {
+            "down": Seen(self._plans["down"], host["sent"], device["received"], starts_at_s),
+            "up": Seen(self._plans["up"], device["sent"], host["received"], starts_at_s),
+        }
+        # An end that was late has kept the queue full for longer than planned.
+        time.sleep(max(0.0, *(one.settled_at_s - time.monotonic() for one in seen.values())))
+        return seen
+
+    def _tell(self, name: str, peer: str, address: str, plan: Plan, starts_at_s: float, ends_at_s: float) -> None:
+        order = {
+            "peer": [address, self._ports[peer]],
+            "starts_at_s": starts_at_s,
+            "ends_at_s": ends_at_s,
+            "sends": [(send.at_s, send.size_bytes) for send in plan.sends],
+        }
+        stdin = self._ends[name].popen.stdin
+        try:
+            if stdin is not None:
+                stdin.write(json.dumps(order).encode() + b"\n")
+                stdin.flush()
+        except OSError:
+            raise LinkLost(f"the {self._ends[name].name} died before it began") from None
+
+
+@contextlib.contextmanager
+def open_probe(link: ShapedLink, plans: Mapping[Side, Plan]) -> Iterator[Probe]:
+    """Starts both ends, and ends them whatever happens. Raises LinkLost."""
+    with contextlib.ExitStack() as stack:
+        yield Probe(link, plans, stack)
+
+
+def exchange(link: ShapedLink, plans: Mapping[Side, Plan]) -> dict[Side, Seen]:
+    """Runs a probe whose start matters to nobody. Raises LinkLost when the link or an end of the probe dies."""
+    with open_probe(link, plans) as probe:
+        return probe.run(time.monotonic() + START_DELAY_S)
+
+
+def _start_end(stack: contextlib.ExitStack, address: str, exec_prefix: list[str]) -> ChildProcess:
+    argv = [*exec_prefix, *_PROBE_END, address]
+    end = spawn(f"probe end {address}", argv, pipe_stdout=True)
+    stack.callback(end.stop)
+    return end
+
+
+def _report(end: ChildProcess, link: ShapedLink, deadline_s: float) -> dict[str, Any]:
+    """Reads the one line that the end prints before it exits, unless the link goes before that."""
+    stdout = end.popen.stdout
+    text = b""
+    while stdout is not None and link.is_alive() and time.monotonic() < deadline_s:
+        if not select.select([stdout], [], [], _LOOK_EVERY_S)[0]:
+            continue
+        chunk = os.read(stdout.fileno(), 1 << 20)
+        if not chunk:
+            break
+        text += chunk
+    try:
+        report = json.loads(text)
+    except ValueError:
+        raise LinkLost(f"the {end.name} did not report") from None
+    return dict(report)
