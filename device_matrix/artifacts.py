@@ -9,7 +9,7 @@ from typing import Any
 
 from bedrock.clock import Clock
 from bedrock.foreign_text import clean, json_text
-from reports.cells import attempt_folder
+from reports.run.cells import attempt_folder
 
 SCREENSHOT = "screen.png"
 CONSOLE = "console.log"

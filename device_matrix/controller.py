@@ -33,8 +33,8 @@ from device_matrix.options import Options
 from device_matrix.target_admin import TargetAdmin
 from device_matrix.worker import RunSettings
 from network_profiles import load_catalogue
-from reports.cells import CellResult, CellStatus, write_cell
-from reports.live import LiveWriter
+from reports.run.cells import CellResult, CellStatus, write_cell
+from reports.run.live import LiveWriter
 
 
 @dataclass(frozen=True, slots=True)

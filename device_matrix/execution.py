@@ -31,7 +31,7 @@ from device_matrix.scenarios.judgement import ProductFailure
 from device_matrix.scene import Scene, open_scene
 from device_matrix.watchdog import Watchdog
 from device_matrix.worker import Worker
-from reports.cells import CellResult, CellStatus, write_cell
+from reports.run.cells import CellResult, CellStatus, write_cell
 
 OPEN_TIMEOUT_S = 30.0
 STEP_LIMIT_S = 45.0

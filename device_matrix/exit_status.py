@@ -11,7 +11,7 @@ import pytest
 
 from bedrock import crash
 from bedrock.exit_codes import ExitCode
-from reports.cells import CellStatus
+from reports.run.cells import CellStatus
 
 _MEANINGS = {
     pytest.ExitCode.OK: ExitCode.PASS,

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Literal
 
 from bedrock.foreign_text import json_text
-from reports.cells import DEATHS as DEATHS_OF_ONE_ATTEMPT
-from reports.cells import CellResult, CellStatus
+from reports.run.cells import DEATHS as DEATHS_OF_ONE_ATTEMPT
+from reports.run.cells import CellResult, CellStatus
 
 FILE = "faults.jsonl"
 Severity = Literal["invalid", "note"]

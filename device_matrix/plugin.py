@@ -33,8 +33,8 @@ from device_matrix.user_namespace import is_way_to_links
 from device_matrix.worker import RunSettings, Worker
 from network_profiles import load_catalogue
 from network_profiles.links.rootless import enter_if_needed
-from reports.cells import CellResult, CellStatus
-from reports.live import LiveWriter
+from reports.run.cells import CellResult, CellStatus
+from reports.run.live import LiveWriter
 
 ATTEMPT_LIMIT_S = 300.0
 """No attempt takes this long: every step has a limit of its own (execution.STEP_LIMIT_S). The last resort."""

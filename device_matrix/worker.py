@@ -20,7 +20,7 @@ from device_matrix.far_end import FarEnd
 from device_matrix.lifetime import StopWish
 from device_matrix.target_admin import TargetAdmin
 from network_profiles import NetworkProfile
-from reports.live import LiveWriter
+from reports.run.live import LiveWriter
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from bedrock.foreign_text import clean_all, json_text
-from reports.file_input import Unreadable, decode_json, read_file
-from reports.run_folder import Fault
+from reports.run.file_input import Unreadable, decode_json, read_file
+from reports.run.run_folder import Fault
 
 FILE = "faults.jsonl"
 Severity = Literal["invalid", "fail", "note"]

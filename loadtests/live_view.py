@@ -12,7 +12,7 @@ from loadtests.aggregate import SwarmView
 from loadtests.faults import FaultLog, Severity
 from loadtests.history import History
 from loadtests.probe_scores import ProbeScores
-from reports.live import LiveWriter
+from reports.run.live import LiveWriter
 
 logger = logging.getLogger(__name__)
 

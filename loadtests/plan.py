@@ -28,7 +28,7 @@ from loadtests.shapes.stepwise import Stepwise
 from loadtests.talk import TalkTime
 
 if TYPE_CHECKING:
-    from reports.slo import Limits
+    from reports.slo.slo_file import Limits
 
 DEFAULT_PLAN = "default"
 PLAN_FOLDERS = (Path(__file__).parent / "plans", Path(__file__).parent.parent / "ringfence" / "plans")
@@ -318,7 +318,7 @@ def limits_of(plan: LoadPlan, plan_file: Path) -> Limits:
 
     Raises InputError when that SLO is wrong or does not exist.
     """
-    from reports.slo import load_slo
+    from reports.slo.slo_file import load_slo
 
     return load_slo(slo_reference(plan, plan_file)).limits
 

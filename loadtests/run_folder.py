@@ -15,7 +15,7 @@ from bedrock.foreign_text import json_text
 from bedrock.whole_file import write_whole
 from loadtests.other_runs import other_runs, processes
 from loadtests.plan import LoadPlan
-from reports.file_input import Unreadable, decode_json, read_file
+from reports.run.file_input import Unreadable, decode_json, read_file
 
 MANIFEST_FORMAT = 1
 

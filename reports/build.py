@@ -10,18 +10,18 @@ import duckdb
 
 from bedrock.foreign_text import clean_all
 from bedrock.whole_file import write_whole
-from reports.call_view import make_calls, make_seconds
+from reports.aggregate.figures import duration_s, matrix_figures, swarm_figures, tiers
 from reports.errors import ReportNotWritten, RunNotJudged
-from reports.figures import duration_s, matrix_figures, swarm_figures, tiers
-from reports.gate import judge
-from reports.html import render_html
-from reports.junit import junit_xml
-from reports.markdown import summary_markdown
-from reports.run_folder import find_run
-from reports.slo import Limits, SloFile
-from reports.staged import read_knee, read_rollout
-from reports.store import RunStore
-from reports.summary import Summary, summary_json
+from reports.gate.call_view import make_calls, make_seconds
+from reports.gate.gate import judge
+from reports.gate.staged import read_knee, read_rollout
+from reports.render.html import render_html
+from reports.render.junit import junit_xml
+from reports.render.markdown import summary_markdown
+from reports.result.summary import Summary, summary_json
+from reports.run.run_folder import find_run
+from reports.run.store import RunStore
+from reports.slo.slo_file import Limits, SloFile
 
 
 def summarize(run_folder: Path, slo: SloFile) -> Summary:

@@ -21,7 +21,7 @@ from loadtests import reshaping
 from loadtests.plan import ServiceTable, SwarmPlan
 from loadtests.reshaping import LONGEST_SCALE, SHORTEST_SCALE
 from loadtests.shapes.stage import LONGEST_S
-from reports.slo import SloFile, load_slo
+from reports.slo.slo_file import SloFile, load_slo
 from ringfence.errors import BadOverride
 
 PLANS_FOLDER = Path(__file__).parent / "plans"

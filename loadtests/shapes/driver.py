@@ -21,8 +21,8 @@ from bedrock.whole_file import write_whole
 from loadtests.errors import StepNotJudged
 from loadtests.shapes.order import Order
 from loadtests.shapes.stepwise import Ask, Stepwise, Why, step_of
-from reports.live import LiveWriter
-from reports.staged_result import Judgement, KneeResult, RolloutResult, Step
+from reports.result.staged_result import Judgement, KneeResult, RolloutResult, Step
+from reports.run.live import LiveWriter
 
 logger = logging.getLogger(__name__)
 

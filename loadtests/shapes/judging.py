@@ -18,16 +18,16 @@ import msgspec
 from bedrock import crash
 from bedrock.intervals import count_bounds, proportion_bounds
 from loadtests.shapes.order import Order
-from reports.call_view import make_calls, make_seconds
-from reports.judge import judge_rule
-from reports.metrics import METRICS, Kind
-from reports.run_folder import find_run
-from reports.slo import Rule, SloFile, load_slo
-from reports.staged import JUDGED_BY_STEP
-from reports.staged_result import JudgedRule, Judgement, StepVerdict
-from reports.store import RunStore
-from reports.summary import RuleResult
-from reports.validity import judge_validity
+from reports.gate.call_view import make_calls, make_seconds
+from reports.gate.judge import judge_rule
+from reports.gate.staged import JUDGED_BY_STEP
+from reports.gate.validity import judge_validity
+from reports.result.staged_result import JudgedRule, Judgement, StepVerdict
+from reports.result.summary import RuleResult
+from reports.run.run_folder import find_run
+from reports.run.store import RunStore
+from reports.slo.metrics import METRICS, Kind
+from reports.slo.slo_file import Rule, SloFile, load_slo
 
 HARNESS = JUDGED_BY_STEP | {"lost_call_halves"}
 """The gate's checks of the generator that a window can be held to."""

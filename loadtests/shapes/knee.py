@@ -16,7 +16,16 @@ from bedrock.intervals import count_bounds
 from loadtests.shapes.stage import LEAST_CALLS, MOST_CALLS
 from loadtests.shapes.stepwise import Ask, HoldTable, Why
 from loadtests.shapes.usl import NoFit, Point, fit_usl
-from reports.staged_result import KNEE_FILE, Judgement, KneeEnd, KneeResult, MachinesNeeded, Step, StepVerdict, UslFit
+from reports.result.staged_result import (
+    KNEE_FILE,
+    Judgement,
+    KneeEnd,
+    KneeResult,
+    MachinesNeeded,
+    Step,
+    StepVerdict,
+    UslFit,
+)
 
 LAUNCH_SETUPS_PER_S = 6900.0
 """600 million calls a day, the load of the launch's sixth month, as a mean over the day."""

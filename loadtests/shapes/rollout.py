@@ -11,7 +11,7 @@ from pydantic import Field, field_validator
 
 from loadtests.shapes.stage import LEAST_CALLS, MOST_CALLS
 from loadtests.shapes.stepwise import Ask, HoldTable, Why
-from reports.staged_result import ROLLOUT_FILE, RolloutEnd, RolloutResult, Step, StepVerdict
+from reports.result.staged_result import ROLLOUT_FILE, RolloutEnd, RolloutResult, Step, StepVerdict
 
 SHADOW = "shadow"
 """The scenario of ``calls.scenarios`` whose calls ring nobody, and the stage's name."""

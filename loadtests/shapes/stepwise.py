@@ -16,7 +16,7 @@ from pydantic import Field, model_validator
 
 from bedrock.toml_input import Written
 from loadtests.shapes.stage import SHORTEST_S
-from reports.staged_result import Judgement, KneeResult, RolloutResult, Step
+from reports.result.staged_result import Judgement, KneeResult, RolloutResult, Step
 
 SHORTEST_HOLD_S = 0.1
 Why = Literal["", "stopped"]

@@ -14,9 +14,9 @@ from bedrock.errors import InputError, Problem, RingfenceError
 from bedrock.exit_codes import ExitCode
 from bedrock.foreign_text import clean, clean_all, json_text
 from reports.errors import RunFolderMissing
-from reports.file_input import Unreadable, decode_json, list_folder, read_file
-from reports.run_folder import PARTS, find_run, is_run, refuse_newer, require_name
-from reports.summary import SUMMARY_FORMAT, RuleResult, Summary
+from reports.result.summary import SUMMARY_FORMAT, RuleResult, Summary
+from reports.run.file_input import Unreadable, decode_json, list_folder, read_file
+from reports.run.run_folder import PARTS, find_run, is_run, refuse_newer, require_name
 
 VERDICT_STYLES = {"PASS": "green", "FAIL": "bold red", "INCONCLUSIVE": "yellow", "INVALID": "magenta"}
 FIGURES = ("calls", "completed", "peak", "cells", "passed")

@@ -12,10 +12,10 @@ from bedrock.errors import InputError
 from bedrock.exit_codes import ExitCode
 from bedrock.foreign_text import clean
 from reports.build import summarize, write_all
-from reports.run_folder import find_run
-from reports.slo import SloFile, built_in_names, load_slo
-from reports.summary import Summary, summary_json
-from reports.terminal import render
+from reports.render.terminal import render
+from reports.result.summary import Summary, summary_json
+from reports.run.run_folder import find_run
+from reports.slo.slo_file import SloFile, built_in_names, load_slo
 
 
 def gate(run: Path = Path("runs/latest"), *, slo: str = "", json: bool = False) -> int:

@@ -23,7 +23,7 @@ from bedrock.errors import EnvironmentLacks, RingfenceError
 from bedrock.exit_codes import ExitCode
 from loadtests.machine import CANNOT_LISTEN
 from loadtests.other_runs import Neighbours, warning_of
-from reports.staged import read_knee, read_rollout
+from reports.gate.staged import read_knee, read_rollout
 from ringfence.orchestration.leftovers import sweep_leftovers
 from ringfence.orchestration.matrix import start_matrix
 from ringfence.orchestration.matrix_end import MatrixEnd

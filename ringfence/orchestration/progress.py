@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from reports.live import LiveReader
+from reports.run.live import LiveReader
 
 CELL_NAMES = ("cell", "device", "network", "scenario", "driver")
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from waiting import eventually
 
-from reports.cells import CellResult, CellStatus
+from reports.run.cells import CellResult, CellStatus
 
 MACHINE_WAS_LATE = frozenset({"link_late", "machine_saturated"})
 """Reasons of an environment error that say no more than that."""

@@ -26,8 +26,8 @@ from device_matrix.plugin import RunnableAttempt
 from device_matrix.worker import RunSettings, Worker
 from network_profiles import lacks, load_catalogue
 from reports.build import summarize, write_all
-from reports.slo import SloFile, check_slo
-from reports.summary import Summary
+from reports.result.summary import Summary
+from reports.slo.slo_file import SloFile, check_slo
 
 pytestmark = [
     pytest.mark.integration,

@@ -28,7 +28,7 @@ from device_matrix.owner import PREFIX
 from device_matrix.scenarios import video_fallback
 from device_matrix.worker import RunSettings, Worker
 from network_profiles import ShapedLink, lacks, load_catalogue, open_link
-from reports.cells import CellResult, CellStatus
+from reports.run.cells import CellResult, CellStatus
 
 pytestmark = [
     pytest.mark.integration,

@@ -28,7 +28,7 @@ from device_matrix.worker import RunSettings, Worker
 from network_profiles import load_catalogue
 from network_profiles.errors import LinkCannotBeBuilt
 from network_profiles.links import rootless
-from reports.cells import CellResult, CellStatus
+from reports.run.cells import CellResult, CellStatus
 
 NETWORKS = load_catalogue()
 

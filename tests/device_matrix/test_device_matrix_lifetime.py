@@ -17,7 +17,7 @@ from device_matrix.cpu_pressure import PressureGauge
 from device_matrix.lifetime import ORDERLY_END_S, StopWish
 from device_matrix.watchdog import Watchdog
 from device_matrix.worker import RunSettings, Worker
-from reports.live import LiveReader
+from reports.run.live import LiveReader
 
 
 class HeldClock:

@@ -31,7 +31,7 @@ from device_matrix.execution import Attempt
 from device_matrix.worker import RunSettings, Worker
 from network_profiles import lacks, load_catalogue
 from network_profiles.links import private_network, rootless
-from reports.cells import CellStatus
+from reports.run.cells import CellStatus
 
 pytestmark = [
     pytest.mark.integration,

@@ -19,7 +19,7 @@ from device_matrix.appium_server import AppiumServer, appium_modules
 from device_matrix.cells import Cell, DriverName
 from device_matrix.lifetime import StopWish
 from device_matrix.worker import Worker
-from reports.cells import CellResult, CellStatus, write_cell
+from reports.run.cells import CellResult, CellStatus, write_cell
 
 CELL = Cell("redmi-go", "lte_good", "audio_call", DriverName.PLAYWRIGHT)
 

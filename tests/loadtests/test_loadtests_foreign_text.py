@@ -12,7 +12,7 @@ import pytest
 from loadtests.aggregate import SwarmView
 from loadtests.errors import CallFailed, ListNotShown, MessageFailed, SignInFailed
 from loadtests.live_view import LiveView
-from reports.run_folder import find_run
+from reports.run.run_folder import find_run
 
 
 def test_a_fault_is_written_clean(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from waiting import HANG_LIMIT_S
 from calls.record import Blame, HealthRow, LegRecord, MessageRow, Outcome, Side, Stage, Tier
 from calls.segments import SegmentWriter
 from loadtests.shapes.judging import HALF_GRACE_S, Order, judge_window
-from reports.staged_result import Judgement
+from reports.result.staged_result import Judgement
 
 START_S = 1_700_000_000.0
 SLO = """

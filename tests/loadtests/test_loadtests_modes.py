@@ -13,7 +13,7 @@ from swarm_process import PROJECT, free_port, swarm_in, write_plan
 
 from bedrock.exit_codes import ExitCode
 from reports.build import summarize
-from reports.slo import load_slo
+from reports.slo.slo_file import load_slo
 
 pytestmark = [pytest.mark.patient, pytest.mark.integration]
 

@@ -11,8 +11,8 @@ from swarm_process import Swarm, swarm_in
 
 from calls.targets.admin_api import AdminApi
 from reports.build import summarize
-from reports.slo import load_slo
-from reports.staged_result import KneeResult, RolloutResult
+from reports.result.staged_result import KneeResult, RolloutResult
+from reports.slo.slo_file import load_slo
 
 pytestmark = [pytest.mark.patient, pytest.mark.integration]
 TOKEN = "steps"

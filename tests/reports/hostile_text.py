@@ -12,10 +12,10 @@ import msgspec
 
 from calls.record import HealthRow, LegRecord, ListRow, MessageRow, Outcome, ProbeRow, SampleRow, Side, WindowRow
 from calls.segments import SegmentWriter
-from reports.cells import CellResult, CellStatus, write_cell
-from reports.live import LiveWriter
-from reports.run_folder import Fault, Manifest
-from reports.staged_result import KneeResult
+from reports.result.staged_result import KneeResult
+from reports.run.cells import CellResult, CellStatus, write_cell
+from reports.run.live import LiveWriter
+from reports.run.run_folder import Fault, Manifest
 
 ATTACKS = (
     "<script>window.canary = 1</script>", "</script><script>window.canary = 1</script>",

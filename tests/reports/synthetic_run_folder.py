@@ -13,9 +13,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from calls.record import Blame, HealthRow, LegRecord, ListRow, MessageRow, Outcome, SampleRow, Side, Stage, Tier
-from reports.cells import CellResult, CellStatus, write_cell
-from reports.live import LiveWriter
-from reports.slo import BUILT_IN
+from reports.run.cells import CellResult, CellStatus, write_cell
+from reports.run.live import LiveWriter
+from reports.slo.slo_file import BUILT_IN
 
 RUN_ID = "synthetic"
 STARTED_AT_S = 1_790_000_000.0

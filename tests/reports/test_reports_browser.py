@@ -13,7 +13,7 @@ from synthetic_run_folder import healthy
 from waiting import HANG_LIMIT_S
 
 from reports.build import summarize, write_all
-from reports.slo import load_slo
+from reports.slo.slo_file import load_slo
 
 CHROMIUM = shutil.which("chromium")
 pytestmark = [

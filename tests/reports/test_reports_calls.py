@@ -10,12 +10,12 @@ import pytest
 from synthetic_run_folder import write_segments
 
 from calls.record import Blame, LegRecord, Outcome, Side, Stage, Tier
-from reports.call_view import make_calls, make_seconds
-from reports.cells import CellResult, CellStatus, write_cell
-from reports.facts import concurrent_held_60s, peak_concurrent, probes_concurrent_min
-from reports.run_folder import find_run
-from reports.slo import Limits
-from reports.store import RunStore
+from reports.gate.call_view import make_calls, make_seconds
+from reports.gate.facts import concurrent_held_60s, peak_concurrent, probes_concurrent_min
+from reports.run.cells import CellResult, CellStatus, write_cell
+from reports.run.run_folder import find_run
+from reports.run.store import RunStore
+from reports.slo.slo_file import Limits
 
 LIMITS = Limits(setup_limit_s=10.0, gap_limit_ms=2000.0)
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reports.cells import Cell, CellResult, CellStatus, merge_status, read_cells, write_cell
 from reports.errors import NewerFormat
+from reports.run.cells import Cell, CellResult, CellStatus, merge_status, read_cells, write_cell
 
 STATUSES = st.lists(st.sampled_from(list(CellStatus)), min_size=1, max_size=6)
 

@@ -13,11 +13,11 @@ from synthetic_run_folder import healthy
 from bedrock.exit_codes import ExitCode
 from calls.record import LegRecord, ListRow, MessageRow
 from reports.build import summarize
-from reports.cells import CellResult, CellStatus
-from reports.gate import decide
-from reports.run_folder import Fault
-from reports.slo import check_slo, load_slo
-from reports.summary import RuleKind, RuleResult, Summary, Verdict
+from reports.gate.gate import decide
+from reports.result.summary import RuleKind, RuleResult, Summary, Verdict
+from reports.run.cells import CellResult, CellStatus
+from reports.run.run_folder import Fault
+from reports.slo.slo_file import check_slo, load_slo
 
 Edit = msgspec.structs.replace
 SMOKE = load_slo("smoke")

@@ -18,15 +18,15 @@ from playwright.sync_api import sync_playwright
 from rich.console import Console
 from xunit_schema import broken_rules
 
+from reports.aggregate.figures import MISSING
 from reports.build import summarize, write_all
-from reports.cells import CellStatus
-from reports.figures import MISSING
-from reports.junit import junit_xml
-from reports.markdown import summary_markdown
-from reports.slo import load_slo
-from reports.staged_result import RolloutResult
-from reports.summary import AttemptSeen, Summary
-from reports.terminal import render
+from reports.render.junit import junit_xml
+from reports.render.markdown import summary_markdown
+from reports.render.terminal import render
+from reports.result.staged_result import RolloutResult
+from reports.result.summary import AttemptSeen, Summary
+from reports.run.cells import CellStatus
+from reports.slo.slo_file import load_slo
 
 CHROMIUM = shutil.which("chromium")
 HOSTILE = st.lists(

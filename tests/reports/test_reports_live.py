@@ -6,7 +6,7 @@ from pathlib import Path
 
 from waiting import HANG_LIMIT_S
 
-from reports.live import LiveReader, LiveWriter
+from reports.run.live import LiveReader, LiveWriter
 
 
 def test_events_are_read_once_in_their_order(tmp_path: Path) -> None:
@@ -39,7 +39,7 @@ def test_lines_that_are_no_objects_are_passed_over(tmp_path: Path) -> None:
 def test_lines_of_several_processes_never_mix(tmp_path: Path) -> None:
     path = tmp_path / "matrix.jsonl"
     program = (
-        "import sys; from pathlib import Path; from reports.live import LiveWriter\n"
+        "import sys; from pathlib import Path; from reports.run.live import LiveWriter\n"
         "writer = LiveWriter(Path(sys.argv[1]))\n"
         "for number in range(200): writer.emit('start', cell=sys.argv[2] * 300, number=number)"
     )

@@ -12,14 +12,14 @@ from synthetic_run_folder import RUN_ID, STARTED_AT_S, healthy, write_segments
 
 from calls.record import LegRecord, Outcome, ProbeRow, Side, Tier, WindowRow
 from reports.build import summarize
-from reports.call_view import make_calls, make_seconds
-from reports.html import render_html
-from reports.quality_view import quality_tables
-from reports.run_folder import find_run
-from reports.slo import load_slo
-from reports.store import RunStore
-from reports.summary import Summary
-from reports.terminal import render
+from reports.gate.call_view import make_calls, make_seconds
+from reports.render.html import render_html
+from reports.render.quality_view import quality_tables
+from reports.render.terminal import render
+from reports.result.summary import Summary
+from reports.run.run_folder import find_run
+from reports.run.store import RunStore
+from reports.slo.slo_file import load_slo
 
 SMOKE = load_slo("smoke")
 

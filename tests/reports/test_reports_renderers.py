@@ -13,12 +13,12 @@ from synthetic_run_folder import healthy
 from xunit_schema import broken_rules
 
 from reports.build import summarize, write_all
-from reports.cells import CellResult, CellStatus, write_cell
-from reports.junit import junit_xml
-from reports.markdown import summary_markdown
-from reports.slo import load_slo
-from reports.summary import Summary
-from reports.terminal import render
+from reports.render.junit import junit_xml
+from reports.render.markdown import summary_markdown
+from reports.render.terminal import render
+from reports.result.summary import Summary
+from reports.run.cells import CellResult, CellStatus, write_cell
+from reports.slo.slo_file import load_slo
 
 PNG = bytes.fromhex(
     "89504e470d0a1a0a0000000d49484452000000010000000108060000001f15c4890000000d49444154789c6360606060000000050001a5f645400000000049454e44ae426082"

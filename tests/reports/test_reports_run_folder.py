@@ -7,7 +7,7 @@ import pytest
 
 from bedrock.exit_codes import ExitCode
 from reports.errors import NewerFormat, RunFolderMissing
-from reports.run_folder import find_run
+from reports.run.run_folder import find_run
 
 
 def _manifest(folder: Path, **fields: object) -> Path:

@@ -7,7 +7,7 @@ from pathlib import Path
 from synthetic_run_folder import healthy
 
 from reports.build import summarize, write_all
-from reports.slo import load_slo
+from reports.slo.slo_file import load_slo
 
 
 def test_ten_thousand_calls_fit_into_a_page_of_a_megabyte(tmp_path: Path) -> None:

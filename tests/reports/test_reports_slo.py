@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from bedrock.errors import InputError
-from reports.facts import FACTS
-from reports.metrics import METRICS, Kind
-from reports.slo import Rule, built_in_names, check_slo, load_slo
+from reports.gate.facts import FACTS
+from reports.slo.metrics import METRICS, Kind
+from reports.slo.slo_file import Rule, built_in_names, check_slo, load_slo
 
 
 def _rule(**changes: Any) -> dict[str, Any]:

@@ -12,9 +12,9 @@ from synthetic_run_folder import healthy
 
 from reports.build import summarize, write_all
 from reports.errors import NewerFormat
-from reports.slo import load_slo
-from reports.staged import read_knee, read_rollout
-from reports.staged_result import (
+from reports.gate.staged import read_knee, read_rollout
+from reports.render.terminal import render
+from reports.result.staged_result import (
     Judgement,
     KneeResult,
     MachinesNeeded,
@@ -23,8 +23,8 @@ from reports.staged_result import (
     StepVerdict,
     UslFit,
 )
-from reports.summary import Summary
-from reports.terminal import render
+from reports.result.summary import Summary
+from reports.slo.slo_file import load_slo
 
 SMOKE = load_slo("smoke")
 

@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from bedrock.intervals import proportion_bounds
-from reports.statistics import (
+from reports.gate.statistics import (
     benjamini_hochberg,
     more_failures_p_value,
     quantile_ranks,

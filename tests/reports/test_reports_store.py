@@ -10,8 +10,8 @@ from synthetic_run_folder import healthy, write_segments
 from calls.record import LegRecord
 from calls.segments import SegmentWriter
 from reports.errors import NewerFormat
-from reports.run_folder import find_run
-from reports.store import RunStore
+from reports.run.run_folder import find_run
+from reports.run.store import RunStore
 
 
 @pytest.fixture

@@ -7,9 +7,9 @@ import pytest
 from synthetic_run_folder import DEVICES, healthy
 
 from reports.build import summarize, write_all
-from reports.slo import load_slo
-from reports.summary import Summary, read_summary, summary_json
-from reports.wording import bounds, clock, figure, grouped, percent
+from reports.result.summary import Summary, read_summary, summary_json
+from reports.slo.slo_file import load_slo
+from reports.text import bounds, clock, figure, grouped, percent
 
 SMOKE = load_slo("smoke")
 

@@ -14,8 +14,8 @@ from synthetic_run_folder import STARTED_AT_S, healthy
 from bedrock.exit_codes import ExitCode
 from calls.record import HealthRow, LegRecord
 from reports.build import summarize
-from reports.slo import ValidityBounds, load_slo
-from reports.summary import RuleKind, Summary, Verdict
+from reports.result.summary import RuleKind, Summary, Verdict
+from reports.slo.slo_file import ValidityBounds, load_slo
 
 SMOKE = load_slo("smoke")
 _ENGINE_DIED = {

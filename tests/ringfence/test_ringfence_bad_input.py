@@ -18,7 +18,7 @@ from mutations import HOSTILE_TEXTS, HOSTILE_VALUES, leaves, mutated_bytes, muta
 from pydantic import BaseModel
 
 import loadtests.plan
-import reports.slo
+import reports.slo.slo_file
 from bedrock.environment_input import check_environment
 from bedrock.errors import InputError, RingfenceError
 from bedrock.exit_codes import ExitCode
@@ -98,7 +98,7 @@ def use_plan(path: str, overrides: list[str] | None = None) -> None:
 
 
 def use_slo(path: str) -> None:
-    slo = reports.slo.load_slo(path)
+    slo = reports.slo.slo_file.load_slo(path)
     assert all_finite(slo)
     assert all(
         rule.scope and math.isfinite(rule.limit) and rule.matches(rule.limit) in (True, False) for rule in slo.rule
@@ -145,7 +145,7 @@ def texts_of(*files: Path) -> Iterator[str]:
 PROFILES = ("gprs_2g", "lift", "sat_leo", "umts_driving", "handover_lte_3g")
 KINDS: dict[str, tuple[Callable[[], Iterator[str]], Callable[[str], None], int]] = {
     "plans": (plan_texts, use_plan, 220),
-    "slos": (lambda: texts_of(*sorted(reports.slo.BUILT_IN.glob("*.toml"))[:3]), use_slo, 150),
+    "slos": (lambda: texts_of(*sorted(reports.slo.slo_file.BUILT_IN.glob("*.toml"))[:3]), use_slo, 150),
     "profiles": (lambda: texts_of(*(PROFILES_FOLDER / f"{one}.toml" for one in PROFILES)), use_profile, 120),
     "devices": (lambda: texts_of(DEVICES_FILE), use_devices, 100),
     "personas": (lambda: texts_of(PERSONAS_FILE), use_personas, 150),

@@ -21,7 +21,7 @@ from device_matrix import link_choice
 from device_matrix.cpu_limit import CGROUP_ROOT
 from device_matrix.owner import PREFIX
 from reports.build import summarize
-from reports.slo import load_slo
+from reports.slo.slo_file import load_slo
 from ringfence.orchestration.fault_pipe import FaultPipe
 from ringfence.orchestration.run_folder import FOR_RECORDS, FOR_REPORTS, RunFolder
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from reports.run_folder import find_run
+from reports.run.run_folder import find_run
 from ringfence.orchestration.run_folder import point_latest_at
 from ringfence.orchestration.screen import Screen
 

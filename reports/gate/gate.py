@@ -1,0 +1,66 @@
+"""The release gate: from the rules, judged one by one, to one verdict with its reasons.
+
+The first of these that applies is the verdict:
+
+1. ``FAIL``, when the supervisor saw the product itself break (a fault of severity ``fail``, e.g. the service died).
+   That was seen, not measured: no late generator can put it in doubt.
+2. ``INVALID``, when a trust rule is broken. An invalid generator can neither pass nor fail a product.
+3. ``FAIL``, when a required SLO rule fails.
+4. ``INVALID``, when an evidence rule is broken: less was tested than planned, or only after many retries. What was
+   tested is true, so a failure in it stands (3 comes first); but it is not enough for a pass.
+5. ``INCONCLUSIVE``, when a required SLO rule is.
+6. ``PASS``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from reports.gate.judge import judge_rule
+from reports.gate.staged import with_staged
+from reports.gate.validity import judge_validity
+from reports.result.summary import RuleKind, RuleResult, Verdict
+from reports.run.run_folder import Fault
+from reports.run.store import RunStore
+from reports.slo.slo_file import SloFile
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """The verdict, why (weightiest first, empty for a pass), and every rule."""
+
+    verdict: Verdict
+    reasons: tuple[str, ...]
+    rules: tuple[RuleResult, ...]
+
+
+def judge(store: RunStore, slo: SloFile) -> Judgement:
+    """Judges a run. Needs the tables of call_view.py."""
+    rules = [*(judge_rule(store, rule) for rule in slo.rule), *judge_validity(store, slo.validity)]
+    rules = with_staged(store.folder, rules)
+    verdict, reasons = decide(rules, store.folder.faults)
+    return Judgement(verdict, tuple(reasons), tuple(rules))
+
+
+def decide(rules: Sequence[RuleResult], faults: Sequence[Fault]) -> tuple[Verdict, list[str]]:
+    """Returns the verdict and its reasons. The order is this module's docstring."""
+    groups: list[tuple[Verdict, list[str]]] = [
+        (Verdict.FAIL, [f"the product broke: {fault.detail or fault.what}" for fault in faults if _is_fail(fault)]),
+        (Verdict.INVALID, _reasons(rules, RuleKind.TRUST, Verdict.INVALID)),
+        (Verdict.FAIL, _reasons(rules, RuleKind.SLO, Verdict.FAIL)),
+        (Verdict.INVALID, _reasons(rules, RuleKind.EVIDENCE, Verdict.INVALID)),
+        (Verdict.INCONCLUSIVE, _reasons(rules, RuleKind.SLO, Verdict.INCONCLUSIVE)),
+    ]
+    verdict = next((verdict for verdict, reasons in groups if reasons), Verdict.PASS)
+    return verdict, [reason for _verdict, reasons in groups for reason in reasons]
+
+
+def _is_fail(fault: Fault) -> bool:
+    return fault.severity == "fail"
+
+
+def _reasons(rules: Sequence[RuleResult], kind: RuleKind, verdict: Verdict) -> list[str]:
+    return [
+        rule.reason for rule in rules if rule.kind is kind and rule.verdict is verdict and rule.required
+    ]  # fmt: skip

@@ -1,0 +1,264 @@
+"""Opens a run folder: finds it, checks its format, reads its manifest. Damage becomes a reason, never a traceback."""
+
+from __future__ import annotations
+
+import os
+import stat
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from bedrock.foreign_text import clean, clean_all
+from bedrock.input_file import name_problem
+from reports.errors import NewerFormat, RunFolderMissing
+from reports.run.file_input import Unreadable, decode_json, read_file
+from reports.slo.slo_file import BUILT_IN, built_in_names
+
+MANIFEST_FORMAT = 1
+PARTS = ("manifest.json", "plan.toml", "calls", "cells", "health", "live")
+"""A folder with none of these is no run."""
+LATEST = "latest"
+"""A link to the newest run beside it. Where the file system has no links: a file with its name."""
+LONGEST_SHOWN = 80
+"""Characters of a name that no folder can have, as an error shows it."""
+END_OF_TIME_S = 4_102_444_800.0
+"""The year 2100. No clock of a machine that makes calls shows less than 0 or more than this."""
+
+
+class Fault(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that the supervisor of a run saw happen to one of its processes, or to the service under test."""
+
+    at_s: float
+    what: str
+    detail: str = ""
+    severity: str = "note"
+    """``fail`` (the product broke), ``invalid`` (the harness broke) or ``note``."""
+
+
+class Manifest(msgspec.Struct, frozen=True, kw_only=True):
+    """``manifest.json``. Every field has a default, so that an older or half-filled manifest still reads."""
+
+    format: int = MANIFEST_FORMAT
+    run_id: str = ""
+    started_at_s: float | None = None
+    ended_at_s: float | None = None
+    plan_name: str = ""
+    plan: dict[str, Any] = {}
+    slo: dict[str, Any] = {}
+    seeds: dict[str, Any] | int | None = None
+    versions: dict[str, Any] = {}
+    git: Any = None
+    environment_before: dict[str, Any] | None = None
+    environment_after: dict[str, Any] | None = None
+    tiers: list[str] = []
+    target: dict[str, Any] = {}
+    faults: list[Fault] = []
+    interrupted: bool = False
+
+    def plans(self, part: str) -> bool:
+        """Whether the plan of the run holds the part ``swarm`` or ``matrix``."""
+        return bool(self.plan.get(part))
+
+
+@dataclass(frozen=True, slots=True)
+class RunFolder:
+    """A run folder that exists, however little is in it."""
+
+    path: Path
+    manifest: Manifest | None
+    problems: tuple[str, ...] = field(default=())
+    """What is damaged or missing, one sentence each."""
+    faults: tuple[Fault, ...] = field(default=())
+    """Every fault on record, in time order: the manifest's, and those it had not taken in when the run ended."""
+
+    @property
+    def run_id(self) -> str:
+        return (self.manifest.run_id if self.manifest else "") or self.path.name
+
+    @property
+    def slo_reference(self) -> str:
+        """What to hand to ``load_slo`` to judge this run as it was meant.
+
+        A file of the user's own stays the reference when it is gone: another of the same name may say something else.
+        A built-in one is found by its name on a machine that has ringfence in another place.
+        """
+        slo = self.manifest.slo if self.manifest else {}
+        file, name = slo.get("file"), str(slo.get("name") or "default")
+        if not isinstance(file, str) or not file:
+            return name
+        is_built_in = name in built_in_names() and Path(file).parts[-3:] == (*BUILT_IN.parts[-2:], f"{name}.toml")
+        return name if is_built_in and not _is_file(Path(file)) else file
+
+
+def find_run(named: Path) -> RunFolder:
+    """Returns the run folder at ``named``, following ``latest`` (``runs`` itself means ``runs/latest``).
+
+    Raises RunFolderMissing when there is no folder or it is no run, NewerFormat when a newer version wrote it.
+    """
+    path = _find(named)
+    manifest, problems = _read_manifest(path)
+    noted, unread = _noted_faults(path / "faults.jsonl")
+    known = list(manifest.faults) if manifest else []
+    seen = {(fault.at_s, fault.what) for fault in known}
+    known += [fault for fault in noted if (fault.at_s, fault.what) not in seen]
+    faults = sorted((_with_sound_time(fault, manifest) for fault in known), key=lambda fault: fault.at_s)
+    return RunFolder(path, manifest, (*problems, *unread), tuple(faults))
+
+
+def is_run(path: Path) -> bool:
+    """Whether a folder holds anything of a run. Raises OSError when it cannot be looked into."""
+    return any(_exists(path / part) for part in PARTS)
+
+
+def is_moment(at_s: float) -> bool:
+    """Whether ``at_s`` is a Unix time that a clock can show."""
+    return 0 <= at_s <= END_OF_TIME_S
+
+
+def refuse_newer(written: bytes, known_format: int, path: Path) -> None:
+    """Raises NewerFormat when the JSON object ``written`` carries a format number above ``known_format``."""
+    try:
+        found = decode_json(written, object)
+    except Unreadable:
+        return
+    number = found.get("format") if isinstance(found, dict) else None
+    if isinstance(number, int) and number > known_format:
+        raise NewerFormat(
+            f"{path} has format {number}, and this version of ringfence reads up to format {known_format}",
+            hint="read this run with the version of ringfence that wrote it, or a later one",
+        )
+
+
+def require_name(named: Path) -> None:
+    """Raises RunFolderMissing when no folder can have this name."""
+    if problem := name_problem(str(named)):
+        raise RunFolderMissing(
+            f"{clean(str(named), LONGEST_SHOWN)} is no run folder: {problem}",
+            hint="name a run folder, e.g. runs/latest",
+        )
+
+
+def _find(named: Path) -> Path:
+    require_name(named)
+    try:
+        path = _followed(named)
+        if path.is_symlink() and not path.exists():
+            raise RunFolderMissing(
+                f"{path} points at {os.readlink(path)}, which is gone", hint="name one of the folders beside it"
+            )
+        if not _exists(path):
+            raise RunFolderMissing(f"there is no run folder at {named}", hint="'ringfence run' writes one into runs/")
+        if not path.is_dir():
+            raise RunFolderMissing(
+                f"{named} is a file, not a run folder", hint="name the folder that holds manifest.json"
+            )
+        if not is_run(path):
+            raise RunFolderMissing(
+                f"{named} is no run folder: it holds none of {', '.join(PARTS)}",
+                hint="name the folder that holds manifest.json",
+            )
+        return path.resolve()
+    except (OSError, RuntimeError, ValueError) as error:
+        told = (error.strerror if isinstance(error, OSError) else None) or "its links go round in circles"
+        raise RunFolderMissing(f"{named} cannot be read: {told}", hint="name a run folder, e.g. runs/latest") from None
+
+
+def _followed(named: Path) -> Path:
+    """The newest run when ``named`` is ``latest``, or the folder of the runs."""
+    path = named
+    if not _exists(named / "manifest.json") and (_exists(named / LATEST) or (named / LATEST).is_symlink()):
+        path = named / LATEST
+    if path.name == LATEST and not path.is_symlink() and _is_file(path):
+        try:
+            beside = read_file(path, 1000).decode("utf-8").strip()
+        except (Unreadable, UnicodeDecodeError):
+            return path
+        if beside and beside == Path(beside).name:
+            return path.with_name(beside)
+    return path
+
+
+def _exists(path: Path) -> bool:
+    """As ``Path.exists``, but what may not be looked at is an error, and a link that leads nowhere is something."""
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return True
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return stat.S_ISREG(path.stat().st_mode)
+    except (OSError, ValueError):
+        return False
+
+
+def _read_manifest(path: Path) -> tuple[Manifest | None, list[str]]:
+    file = path / "manifest.json"
+    try:
+        written = read_file(file)
+    except FileNotFoundError:
+        return None, ["manifest.json is missing"]
+    except Unreadable as error:
+        return None, [f"manifest.json {error}"]
+    refuse_newer(written, MANIFEST_FORMAT, file)
+    problems: list[str] = []
+    try:
+        manifest: Manifest | None = decode_json(written, Manifest)
+    except Unreadable as error:
+        manifest = _salvaged(written)
+        problems.append(f"manifest.json {error}")
+    if manifest is None:
+        return None, problems
+    manifest = clean_all(manifest)
+    for name in ("started_at_s", "ended_at_s"):
+        at_s = getattr(manifest, name)
+        if at_s is not None and not is_moment(at_s):
+            problems.append(f"manifest.json has a wrong value: {name} is {at_s:g}, which no clock shows")
+            manifest = msgspec.structs.replace(manifest, **{name: None})
+    return manifest, problems
+
+
+def _salvaged(written: bytes) -> Manifest | None:
+    """What is right in a manifest that is wrong somewhere; None when it is no table at all."""
+    try:
+        tables = decode_json(written, object)
+    except Unreadable:
+        return None
+    if not isinstance(tables, dict):
+        return None
+    kept = {}
+    for name in Manifest.__struct_fields__:
+        if name in tables:
+            try:
+                kept[name] = getattr(msgspec.convert({name: tables[name]}, Manifest), name)
+            except (msgspec.ValidationError, RecursionError):
+                continue
+    return Manifest(**kept)
+
+
+def _noted_faults(file: Path) -> tuple[list[Fault], list[str]]:
+    """The faults that the run's processes wrote down, and what cannot be read of them."""
+    try:
+        lines = read_file(file).splitlines()
+    except FileNotFoundError:
+        return [], []
+    except Unreadable as error:
+        return [], [f"faults.jsonl {error}"]
+    faults, problems = [], []
+    for number, line in enumerate(lines, 1):
+        try:
+            faults.append(clean_all(decode_json(line, Fault)))
+        except Unreadable as error:
+            problems.append(f"faults.jsonl: line {number} {error}")
+    return faults, problems[:1]
+
+
+def _with_sound_time(fault: Fault, manifest: Manifest | None) -> Fault:
+    """A fault counts whatever its clock said: one that no clock shows is put at the start of the run."""
+    if is_moment(fault.at_s):
+        return fault
+    return msgspec.structs.replace(fault, at_s=(manifest.started_at_s if manifest else None) or 0.0)

@@ -1,0 +1,1 @@
+"""SLO files and the metrics that their rules may name."""
