@@ -286,7 +286,7 @@ class ListRow(msgspec.Struct, frozen=True, kw_only=True):
     look_at: str
     """``threads``, ``thread`` or ``calls``."""
     heavy_past: bool = False
-    """The person has far more threads or missed calls than others: see loadtests/visits.py."""
+    """The person has far more threads or missed calls than others: see loadtests/people/visits.py."""
     is_newest: bool = True
     """The first page; others come as the person scrolls on."""
     network: str = ""

@@ -17,8 +17,8 @@ sys.path[:] = [str(_HERE), str(_HERE.parent), *_OTHERS]
 from bedrock import crash  # noqa: E402
 
 with crash.told("locust"):
-    from loadtests.life_cycle import install
-    from loadtests.shape import WholeSwarm
+    from loadtests.locust_hooks import install
+    from loadtests.user_shape import WholeSwarm
     from loadtests.users import Person, Probe
 
     install()

@@ -11,13 +11,13 @@ from gevent.queue import Empty, Queue
 from locust import User, task
 
 from calls.record import Tier
-from loadtests.engine_bridge import CallOrder
 from loadtests.errors import EngineLost, NobodyLeft, SignInFailed
-from loadtests.population import Person as Account
+from loadtests.people.population import Person as Account
+from loadtests.worker.engine_bridge import CallOrder
 
 if TYPE_CHECKING:
-    from loadtests.worker import SwarmWorker
-    from loadtests.worker_run import WorkerRun
+    from loadtests.worker.worker import SwarmWorker
+    from loadtests.worker.worker_run import WorkerRun
 
 _WORDS = ("hey", "are", "you", "there", "call", "me", "later", "ok", "tomorrow", "home", "lovely", "picture", "thanks")
 

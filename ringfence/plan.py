@@ -9,7 +9,7 @@ from typing import Any, Literal
 from pydantic import Field, field_validator
 
 import device_matrix.plan
-import loadtests.plan
+import loadtests.plan.swarm_plan
 from bedrock.errors import InputError, Problem
 from bedrock.input_file import is_file
 from bedrock.plain_values import DEEPEST, LARGEST_SEED, NotToml, is_plain, parse
@@ -17,9 +17,9 @@ from bedrock.target_url import url_problem
 from bedrock.toml_input import Written, check, find_file, read_toml, value_problems
 from calls.targets.trust import CA_FILE_HINT, CA_FILE_KEY, problem_of
 from device_matrix.plan import MatrixPlan
-from loadtests import reshaping
-from loadtests.plan import ServiceTable, SwarmPlan
-from loadtests.reshaping import LONGEST_SCALE, SHORTEST_SCALE
+from loadtests.plan import scaling
+from loadtests.plan.scaling import LONGEST_SCALE, SHORTEST_SCALE
+from loadtests.plan.swarm_plan import ServiceTable, SwarmPlan
 from loadtests.shapes.stage import LONGEST_S
 from reports.slo.slo_file import SloFile, load_slo
 from ringfence.errors import BadOverride
@@ -125,7 +125,7 @@ def load_plan(name_or_path: str, overrides: list[str] | None = None) -> Plan:
             problems.append(Problem(file, CA_FILE_KEY, f"{authority} {wrong}", CA_FILE_HINT))
     swarm, matrix = _section(tables, "swarm"), _section(tables, "matrix")
     if swarm is not None:
-        problems += loadtests.plan.unknown_names(swarm, file)
+        problems += loadtests.plan.swarm_plan.unknown_names(swarm, file)
     if matrix is not None:
         problems += device_matrix.plan.unknown_names(matrix, file)
     if written is not None and written.swarm is None and written.matrix is None:
@@ -153,7 +153,7 @@ def at_pace(plan: Plan, time_scale: float) -> Plan:
     if not SHORTEST_SCALE <= time_scale <= LONGEST_SCALE:
         allowed = f"from {SHORTEST_SCALE:g} to {LONGEST_SCALE:g}"
         raise BadOverride(f"--time-scale {time_scale:g}: must be {allowed}", hint="0.1 is a tenth of the time")
-    tables = {**plan.tables, "swarm": reshaping.at_pace(reshaping.tables_of(swarm), time_scale)}
+    tables = {**plan.tables, "swarm": scaling.at_pace(scaling.tables_of(swarm), time_scale)}
     if matrix is not None:
         tables["matrix"] = {**plan.tables["matrix"], "start_after_s": matrix.start_after_s * time_scale}
     if swarm.is_stepwise:

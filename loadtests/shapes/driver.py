@@ -100,7 +100,7 @@ class StepDriver:
 
     def _judge(self, order: Order) -> Judgement:
         child = spawn(
-            "the judge", [sys.executable, "-m", "loadtests.shapes.judging"],
+            "the judge", [sys.executable, "-m", "loadtests.shapes.step_judging"],
             log_path=self._run / "logs" / "judging.log", cwd=PROJECT, pipe_stdout=True,
         )  # fmt: skip
         try:

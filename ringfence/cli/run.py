@@ -23,7 +23,7 @@ from device_matrix import link_choice
 from device_matrix.devices import catalogue
 from device_matrix.planner import Filters, narrow, plan_cells
 from device_matrix.user_namespace import is_way_to_links
-from loadtests.other_runs import Neighbours, warning_of
+from loadtests.records.other_runs import Neighbours, warning_of
 from network_profiles import load_catalogue
 from network_profiles.links.rootless import enter_if_needed
 from network_profiles.links.shaped_link import BackendName

@@ -13,7 +13,7 @@ from bedrock.errors import ChildCrashed, EnvironmentLacks, InputError, Problem
 from bedrock.exit_codes import ExitCode
 from bedrock.input_file import name_problem
 from calls.targets.admin_api import AdminApi
-from loadtests.plan import ServiceTable
+from loadtests.plan.swarm_plan import ServiceTable
 from ringfence.cli.run import handle_ends
 from ringfence.errors import ChildDied
 from ringfence.orchestration.conductor import undisturbed

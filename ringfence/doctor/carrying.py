@@ -7,8 +7,8 @@ import os
 
 from bedrock.errors import EnvironmentLacks
 from calls.capacity import Capacity, last_bench
-from loadtests.occupancy import occupancy_of
-from loadtests.personas import load_personas
+from loadtests.plan.occupancy import occupancy_of
+from loadtests.plan.personas import load_personas
 from ringfence.plan import Plan
 
 BENCH = "ringfence bench media"

@@ -21,8 +21,8 @@ from bedrock.child_process import ChildProcess
 from bedrock.clock import Clock
 from bedrock.errors import EnvironmentLacks, RingfenceError
 from bedrock.exit_codes import ExitCode
-from loadtests.machine import CANNOT_LISTEN
-from loadtests.other_runs import Neighbours, warning_of
+from loadtests.records.machine import CANNOT_LISTEN
+from loadtests.records.other_runs import Neighbours, warning_of
 from reports.gate.staged import read_knee, read_rollout
 from ringfence.orchestration.leftovers import sweep_leftovers
 from ringfence.orchestration.matrix import start_matrix

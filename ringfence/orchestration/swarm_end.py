@@ -6,7 +6,7 @@ from typing import Any
 
 from bedrock.clock import Clock
 from calls.bridge.closing import RUN_MARGIN_S, ClosingWatch
-from loadtests.handshake import DRAIN_MARGIN_S
+from loadtests.wire.shutdown_protocol import DRAIN_MARGIN_S
 
 
 class SwarmEnd:

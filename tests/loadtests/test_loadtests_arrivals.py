@@ -6,14 +6,14 @@ import statistics
 
 import pytest
 
-from loadtests.arrivals import STEP_S, Arrivals, RateCurve
-from loadtests.daily_curve import HOURS, load_curves, through_the_day
-from loadtests.kinds import JUST_TALK, CallKinds
-from loadtests.load_line import FixedLine, Move, SteeredLine, level_line
-from loadtests.occupancy import Occupancy, occupancy_of
-from loadtests.personas import load_personas
+from loadtests.arrivals.arrivals import STEP_S, Arrivals, RateCurve
+from loadtests.arrivals.load_line import FixedLine, Move, SteeredLine, level_line
+from loadtests.plan.call_mix import JUST_TALK, CallKinds
+from loadtests.plan.daily_curve import HOURS, load_curves, through_the_day
+from loadtests.plan.durations import TalkTime
+from loadtests.plan.occupancy import Occupancy, occupancy_of
+from loadtests.plan.personas import load_personas
 from loadtests.shapes.stage import StageTable
-from loadtests.talk import TalkTime
 
 TALK = TalkTime(median_s=25, sigma=0.4, min_s=8, max_s=60)
 OCCUPANCY = Occupancy(TALK, ring_s=3.5, answered=0.97, ignored=0.01, no_answer_s=30)

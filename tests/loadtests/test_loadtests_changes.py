@@ -10,16 +10,16 @@ from dataclasses import fields
 import pytest
 
 from bedrock.errors import InputError
-from loadtests.arguments import OPTIONS, values_of
-from loadtests.changes import Changes
-from loadtests.plan import SHAPES, LoadPlan, SwarmPlan, load_plan
-from loadtests.reshaping import at_pace, in_shape, tables_of
+from loadtests.plan.overrides import Changes
+from loadtests.plan.scaling import at_pace, in_shape, tables_of
+from loadtests.plan.swarm_plan import SHAPES, LoadPlan, SwarmPlan, load_plan
+from loadtests.web.start_form import OPTIONS, values_of
 
 # In a process of its own: to import Locust is to have gevent patch the process.
 PARSE_NOTHING = """
 import json
 from locust.argument_parser import LocustArgumentParser
-from loadtests.arguments import StartForm
+from loadtests.web.start_form import StartForm
 parser = LocustArgumentParser()
 StartForm().add_arguments(parser)
 print(json.dumps(vars(parser.parse_args([]))))

@@ -12,9 +12,9 @@ from hand_clock import HandClock
 from waiting import HANG_LIMIT_S
 
 from calls.bridge.closing import MASTER_MARGIN_S
-from loadtests import handshake
-from loadtests.aggregate import Tally
-from loadtests.crew import LOOK_S, Crew
+from loadtests.master.worker_pool import LOOK_S, Crew
+from loadtests.wire import shutdown_protocol
+from loadtests.wire.live_stats import Tally
 
 STEP_S = 26.0
 
@@ -46,7 +46,7 @@ class Master:
         assert self.close_was_said.wait(HANG_LIMIT_S)
 
     def send_message(self, message: str, _data: object, _node: str | None = None) -> None:
-        if message == handshake.CLOSE:
+        if message == shutdown_protocol.CLOSE:
             self.close_was_said.set()
 
     def still_waits_after(self, seconds: float) -> bool:

@@ -40,7 +40,7 @@ def options_of(program: str) -> frozenset[str]:
     if program == "locust":
         # Locust's own help leaves out what a locustfile adds.
         code = (
-            "from locust.argument_parser import get_parser; from loadtests.arguments import StartForm; "
+            "from locust.argument_parser import get_parser; from loadtests.web.start_form import StartForm; "
             "parser = get_parser(); StartForm().add_arguments(parser); "
             "print(*(name for action in parser._actions for name in action.option_strings))"
         )

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from loadtests.aggregate import SwarmView
 from loadtests.errors import CallFailed, ListNotShown, MessageFailed, SignInFailed
-from loadtests.live_view import LiveView
+from loadtests.master.live_writer import LiveView
+from loadtests.wire.live_stats import SwarmView
 from reports.run.run_folder import find_run
 
 

@@ -19,9 +19,9 @@ from waiting import HANG_LIMIT_S
 
 from calls.engine.recorder import HOPELESS_AFTER, Recorder
 from calls.record import MessageRow
-from loadtests.aggregate import SwarmView
-from loadtests.faults import PIPE, FaultLog, pipe_of
-from loadtests.live_view import LiveView
+from loadtests.master.live_writer import LiveView
+from loadtests.records.faults import PIPE, FaultLog, pipe_of
+from loadtests.wire.live_stats import SwarmView
 
 FULL = "/dev/full"
 FAULT: dict[str, Any] = {"at_s": 2.0, "what": "worker_lost", "detail": "worker 1 is gone", "severity": "invalid"}

@@ -14,7 +14,7 @@ from waiting import HANG_LIMIT_S
 
 from calls.record import Blame, HealthRow, LegRecord, MessageRow, Outcome, Side, Stage, Tier
 from calls.segments import SegmentWriter
-from loadtests.shapes.judging import HALF_GRACE_S, Order, judge_window
+from loadtests.shapes.step_judging import HALF_GRACE_S, Order, judge_window
 from reports.result.staged_result import Judgement
 
 START_S = 1_700_000_000.0
@@ -241,7 +241,7 @@ def test_the_judge_is_a_program(run: Run) -> None:
         run.call(10 + place / 3)
     here = run.judge()
     said = subprocess.run(
-        [sys.executable, "-m", "loadtests.shapes.judging"], input=msgspec.json.encode(run.order(10, 30)),
+        [sys.executable, "-m", "loadtests.shapes.step_judging"], input=msgspec.json.encode(run.order(10, 30)),
         stdout=subprocess.PIPE, check=True, timeout=HANG_LIMIT_S, cwd=Path(__file__).parent.parent.parent,
     ).stdout  # fmt: skip
     assert msgspec.json.decode(said, type=Judgement) == here

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from loadtests.job import SwarmJob
-from loadtests.open_load import OpenLoad
-from loadtests.plan import SwarmPlan, unknown_names
+from loadtests.plan.swarm_plan import SwarmPlan, unknown_names
+from loadtests.wire.run_spec import SwarmJob
+from loadtests.worker.arrival_source import OpenLoad
 
 BASE: dict[str, Any] = {
     "people": 400, "mix": "good_networks", "talk_s": {"median": 10, "sigma": 0, "min": 10, "max": 10},

@@ -10,7 +10,7 @@ import pytest
 from waiting import HANG_LIMIT_S, eventually
 
 from bedrock.clock import SystemClock
-from loadtests.other_runs import Neighbours, OtherRun, Process, other_runs, processes, warning_of
+from loadtests.records.other_runs import Neighbours, OtherRun, Process, other_runs, processes, warning_of
 
 PYTHON = "/opt/venv/bin/python3"
 LOCUST = (PYTHON, "-m", "locust", "-f", "/opt/loadtests/locustfile.py")

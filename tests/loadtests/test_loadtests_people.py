@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from loadtests.personas import load_personas, shares
-from loadtests.population import Population, accounts, populate
-from loadtests.presence import BLIND_RATIO, SETTLED_S, Pair, Presence, bits_of, union
-from loadtests.regions import load_regions
-from loadtests.rest import REST_S
+from loadtests.people.population import Population, accounts, populate
+from loadtests.people.presence import BLIND_RATIO, SETTLED_S, Pair, Presence, bits_of, union
+from loadtests.plan.cooldown import REST_S
+from loadtests.plan.personas import load_personas, shares
+from loadtests.plan.regions import load_regions
 
 BOOK = load_personas()
 MIX = BOOK.mixes["emerging_smoke"]

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from bedrock.errors import InputError
-from loadtests.plan import LoadPlan, built_in_plans, load_plan
+from loadtests.plan.swarm_plan import LoadPlan, built_in_plans, load_plan
 
 GOOD = """
 name = "try"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from calls.record import ProbeRow, Side
 from calls.segments import SegmentWriter
-from loadtests.probe_scores import ProbeScores
+from loadtests.master.probe_scores import ProbeScores
 
 
 def row(number: int, mos: float | None, reason: str = "") -> ProbeRow:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bedrock.errors import InputError
-from loadtests.plan import SwarmPlan, load_plan
+from loadtests.plan.swarm_plan import SwarmPlan, load_plan
 from loadtests.shapes.knee import KneeSearch, KneeTable
 from loadtests.shapes.rollout import Rollout, RolloutTable
 from loadtests.shapes.stepwise import Ask, HoldTable, Stepwise, step_of

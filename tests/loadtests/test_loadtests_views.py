@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from calls.record import Blame, LegRecord, Outcome, Side, Stage, Tier
-from loadtests.aggregate import WINDOW_S, SwarmView, Tally, percentile, setup_ms_of
-from loadtests.live_view import LiveView
-from loadtests.probes import SHORTEST_TALK_S, ProbeSchedule
+from loadtests.master.live_writer import LiveView
+from loadtests.people.probes import SHORTEST_TALK_S, ProbeSchedule
+from loadtests.wire.live_stats import WINDOW_S, SwarmView, Tally, percentile, setup_ms_of
 
 
 def leg(outcome: Outcome = Outcome.COMPLETED, stage: Stage = Stage.ENDED, tier: Tier = Tier.PACKETS) -> LegRecord:

@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 from calls.bridge.messages import ListOpened
 from calls.targets.lists import LookAt
-from loadtests.population import Past, Population
-from loadtests.visits import MOST_PAGES, Visit, Visits, is_heavy
+from loadtests.people.population import Past, Population
+from loadtests.people.visits import MOST_PAGES, Visit, Visits, is_heavy
 
 
 class App:

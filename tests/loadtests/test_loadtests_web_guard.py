@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from bedrock.errors import InputError
-from loadtests.web_guard import NO_FRAMES, AllowedHosts, Guard, why_refused
+from loadtests.web.request_guard import NO_FRAMES, AllowedHosts, Guard, why_refused
 
 OURS = "127.0.0.1:8089"
 

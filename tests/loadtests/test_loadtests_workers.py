@@ -17,12 +17,12 @@ from hand_clock import HandClock
 from waiting import HANG_LIMIT_S
 
 from bedrock.errors import EnvironmentLacks
-from loadtests import shipping
-from loadtests.attendance import GRACE_S, Attendance, Change
-from loadtests.clock_offset import ClockOffset
-from loadtests.machine import is_dead, machine_id, media_address, whereabouts
-from loadtests.receiving import REFUSED, Receiver, has_mark, leave_mark
-from loadtests.shipping import PIECE_BYTES, Shipper
+from loadtests.master.liveness import GRACE_S, Attendance, Change
+from loadtests.records import upload
+from loadtests.records.machine import is_dead, machine_id, media_address, whereabouts
+from loadtests.records.receive import REFUSED, Receiver, has_mark, leave_mark
+from loadtests.records.upload import PIECE_BYTES, Shipper
+from loadtests.wire.clock_offset import ClockOffset
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -148,7 +148,7 @@ def folders(tmp_path: Path) -> tuple[Path, Path]:
 
 
 def test_every_file_arrives_whole_over_a_bad_line(folders: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shipping, "ANSWER_S", 0.02)
+    monkeypatch.setattr(upload, "ANSWER_S", 0.02)
     worker, master = folders
     files = {
         "calls/swarm-1-000000.parquet": b"first" * 100,
@@ -213,7 +213,7 @@ def test_the_masters_full_disk_is_answered_and_not_asked_again(tmp_path: Path) -
 
 def test_locust_deals_out_its_users_in_the_order_of_the_numbers_that_workers_were_started_with() -> None:
     code = (
-        "from loadtests.life_cycle import number_this_worker; from locust import runners; ids = []\n"
+        "from loadtests.locust_hooks import number_this_worker; from locust import runners; ids = []\n"
         "for number in (10, 2, 0): number_this_worker(number); ids.append(runners.uuid4().hex)\n"
         "print([ids.index(one) for one in sorted(ids)], len(set(ids)))"
     )

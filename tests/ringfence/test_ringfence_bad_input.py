@@ -17,7 +17,7 @@ import tomli_w
 from mutations import HOSTILE_TEXTS, HOSTILE_VALUES, leaves, mutated_bytes, mutated_files
 from pydantic import BaseModel
 
-import loadtests.plan
+import loadtests.plan.swarm_plan
 import reports.slo.slo_file
 from bedrock.environment_input import check_environment
 from bedrock.errors import InputError, RingfenceError
@@ -26,9 +26,9 @@ from device_matrix.cpu_limit import quota_cores
 from device_matrix.devices import DEVICES_FILE, catalogue, load_devices
 from device_matrix.plan import load_matrix_plan
 from device_matrix.planner import plan_cells
-from loadtests.daily_curve import CURVES_FILE, load_curves
-from loadtests.load_line import planned_calls
-from loadtests.personas import PERSONAS_FILE, load_personas, shares
+from loadtests.arrivals.load_line import planned_calls
+from loadtests.plan.daily_curve import CURVES_FILE, load_curves
+from loadtests.plan.personas import PERSONAS_FILE, load_personas, shares
 from network_profiles import load_catalogue
 from network_profiles.catalogue.catalogue import PROFILES_FOLDER, read_profile
 from network_profiles.catalogue.feasibility import describe
@@ -90,7 +90,9 @@ def use_plan(path: str, overrides: list[str] | None = None) -> None:
             assert all(math.isfinite(wanted(at_s)) for at_s in (0.0, 1.0, 100.0))
         told_or_usable(lambda: at_pace(plan, 0.5), "")
         if overrides is None:
-            told_or_usable(lambda: loadtests.plan.limits_of(loadtests.plan.load_plan(path), Path(path)), path)
+            told_or_usable(
+                lambda: loadtests.plan.swarm_plan.limits_of(loadtests.plan.swarm_plan.load_plan(path), Path(path)), path
+            )
     if matrix is not None:
         assert plan_cells(matrix, catalogue(), load_catalogue(), file=path)
         if overrides is None:

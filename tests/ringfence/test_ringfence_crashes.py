@@ -104,7 +104,7 @@ PROCESSES = {
     "network_profiles.verification.probe.end": ("socket", "socket", ["127.0.0.1"]),
     "network_profiles.bench.traffic": ("json", "loads", ["{}"]),
     "network_profiles.links.rootless": ("network_profiles.links.interfaces", "bring_loopback_up", ["true"]),
-    "loadtests.shapes.judging": ("reports.run.run_folder", "find_run", []),
+    "loadtests.shapes.step_judging": ("reports.run.run_folder", "find_run", []),
     "calls.bench.arm": ("calls.compiled", "use", ["--arm", "engine", "--core", "0"]),
     "calls.bench.signaling_arm": (
         "calls.targets", "open_target", ["--url", "http://127.0.0.1:9", "--pairs", "1", "--core", "0"],
@@ -222,11 +222,11 @@ runpy.run_module("calls.engine", run_name="__main__", alter_sys=True)
 """
 IN_LOCUST = {
     "master": """
-import loadtests.master as one
+import loadtests.master.master as one
 one.SwarmMaster._begin = boom
 """,
     "worker": """
-import loadtests.worker_run as one
+import loadtests.worker.worker_run as one
 one.WorkerRun.go = boom
 """,
     "user": """

@@ -7,7 +7,7 @@ from typing import Any
 from hand_clock import HandClock
 
 from calls.bridge.closing import RUN_MARGIN_S
-from loadtests.handshake import DRAIN_MARGIN_S
+from loadtests.wire.shutdown_protocol import DRAIN_MARGIN_S
 from ringfence.orchestration.swarm_end import SwarmEnd
 
 

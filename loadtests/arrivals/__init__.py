@@ -1,0 +1,1 @@
+"""When calls start: an open load whose rate follows the plan's shape."""

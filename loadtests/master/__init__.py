@@ -1,0 +1,1 @@
+"""The master process: it prepares the run, holds the workers together, and writes the live file."""

@@ -1,0 +1,398 @@
+"""The master's side of a run: prepares it, starts the load's clock, watches the workers, and ends it.
+
+    idle --prepare--> ready --begin--> loading --end--> ended --forget--> idle
+
+``prepare`` and ``end`` are where Locust's life cycle and ours meet: the shape prepares on its first tick, and every way
+in which Locust stops a test passes through ``test_stopping``, which ends the run first if nobody has.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from enum import Enum
+from typing import Any
+
+import gevent
+from gevent.lock import RLock
+from locust.env import Environment
+
+from bedrock import crash
+from bedrock.clock import Clock
+from bedrock.errors import InputError, Problem, RingfenceError
+from bedrock.exit_codes import ExitCode
+from bedrock.input_file import name_problem
+from bedrock.target_url import url_problem
+from loadtests.arrivals.load_line import planned_calls
+from loadtests.crash_guard import CrashGuard
+from loadtests.master.live_writer import LiveView
+from loadtests.master.preparation import prepare_run
+from loadtests.master.service import Target
+from loadtests.master.worker_pool import Crew
+from loadtests.plan.overrides import Changes
+from loadtests.plan.swarm_plan import LoadPlan, load_plan
+from loadtests.records import upload
+from loadtests.records.faults import Severity, pipe_of
+from loadtests.records.other_runs import other_runs, processes, warning_of
+from loadtests.records.run_folder import SwarmFolder
+from loadtests.shapes.driver import StepDriver
+from loadtests.wire import shutdown_protocol
+from loadtests.wire.live_stats import SwarmView
+from loadtests.wire.run_spec import LOCAL, OPTION, SwarmJob
+
+logger = logging.getLogger(__name__)
+
+SIGN_IN_S = 20.0
+"""How long the load waits for the last people to sign in; who is not online then is simply not called."""
+ALMOST_ALL = 0.98
+ENGINE_NOT_STARTED = "engine_not_started"
+"""A fault that ends the run: the plan cannot be carried out, and nothing is lost yet."""
+
+
+class Phase(Enum):
+    """Where a run is."""
+
+    IDLE = "idle"
+    READY = "ready"
+    LOADING = "loading"
+    ENDING = "ending"
+    ENDED = "ended"
+
+
+class SwarmMaster:
+    """One per Locust master, or per Locust process that is its own worker."""
+
+    def __init__(self, environment: Environment, clock: Clock) -> None:
+        self.environment = environment
+        self.phase = Phase.IDLE
+        self.problem = ""
+        """Why the last start was refused, for the web UI."""
+        self.plan = ""
+        """What the present run or the last one is asked to do, in one line."""
+        self._clock = clock
+        options: Any = environment.parsed_options
+        # Read now: Locust's start form writes into the options, and the target gets our admin token.
+        self._target_url, self._run_folder = str(options.target or ""), str(options.run_folder or "")
+        self._fault_pipe = pipe_of(os.environ)
+        self._lock = RLock()
+        self._target: Target | None = None
+        self._job: SwarmJob | None = None
+        self._folder: SwarmFolder | None = None
+        self._live: LiveView | None = None
+        self._driver: StepDriver | None = None
+        self._loading_since_s = 0.0
+        self._greenlets: list[gevent.Greenlet] = []
+        self._crew: Crew | None = None
+        self._guard = CrashGuard(self.crashed)
+        for message, listener in (
+            (shutdown_protocol.SECOND, self._on_second),
+            (shutdown_protocol.PRESENCE, self._on_presence),
+            (shutdown_protocol.FAULT, self._on_fault),
+            (shutdown_protocol.DRAINED, self._on_drained),
+            (shutdown_protocol.CLOSING, self._on_closing),
+            (shutdown_protocol.FINAL, self._on_final),
+            (shutdown_protocol.TIME, self._on_time),
+            (upload.PIECE, self._on_piece),
+        ):
+            self._runner.register_message(message, self._guard.guarded(listener))
+
+    @property
+    def _runner(self) -> Any:
+        return self.environment.runner
+
+    # -- what the shape asks for
+
+    def prepare(self) -> tuple[int, float, int]:
+        """Reads the plan, opens the run folder, finds or starts the target and makes its people.
+
+        Returns how many users to start in all, how many a second, and how many of them are probes. Raises
+        RingfenceError with the sentence for the user.
+        """
+        options: Any = self.environment.parsed_options
+        changes = Changes.written_in(vars(options))
+        ready = prepare_run(
+            options.plan, changes, self._target_url, self._run_folder, self._runner, self._target, self._clock
+        )
+        if ready.target.is_ours:
+            self._target = ready.target
+        self.problem = ""
+        crash.keep_in(ready.folder.path)
+        self._folder, self._job, plan = ready.folder, ready.job, ready.job.plan
+        self._crew = Crew(self._runner, ready.job.slots, ready.folder.path, self._clock, self._fault, self._closing)
+        self._live, self._driver = LiveView(ready.folder.path, self._crew.view, self._fault_pipe), None
+        vars(options)[OPTION] = ready.job.to_wire()
+        self.environment.host = ready.target.url
+        self.phase = Phase.READY
+        logger.info("Run folder %s, target %s", ready.folder.path, ready.target.url)
+        for other in other_runs(processes(), os.getpid()):
+            logger.warning("%s", warning_of(other))
+        self.plan = f"{ready.plan_name}: {plan.in_words()}"
+        logger.info("Plan %s", self.plan)
+        self._greenlets = [self._guard.spawn(self._every_second)]
+        return plan.people + plan.probe_calls, plan.spawn_rate_per_s, plan.probe_calls
+
+    @property
+    def view(self) -> SwarmView:
+        """Of the present run or the last one."""
+        return self._crew.view if self._crew is not None else SwarmView()
+
+    @property
+    def is_headless(self) -> bool:
+        """Whether Locust runs without its web UI, and ends with the run."""
+        return bool(getattr(self.environment.parsed_options, "headless", False))
+
+    @property
+    def is_starting(self) -> bool:
+        """Whether a run was asked for and is being prepared: its people are made, its engines come up."""
+        return self.phase in (Phase.IDLE, Phase.READY) and self._runner.shape_greenlet is not None
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the run has ended and its users may go."""
+        return self.phase is Phase.ENDED
+
+    def check_options(self) -> LoadPlan:
+        """Returns the command line's plan, to which its changes can be made. Raises InputError."""
+        options: Any = self.environment.parsed_options
+        if self._target_url and (why := url_problem(self._target_url)):
+            raise InputError([Problem("--target", "", f"{why} (got '{self._target_url}')")])
+        if self._run_folder and (why := name_problem(self._run_folder)):
+            raise InputError([Problem("--run-folder", "", why)])
+        plan = load_plan(options.plan)
+        Changes.written_in(vars(options)).apply(plan)
+        return plan
+
+    def refuse(self, error: RingfenceError) -> None:
+        """Says why a run was not started, and ends with the error's exit code."""
+        self.problem = f"{error}" + (f" ({error.hint})" if error.hint else "")
+        self.exit_with(error.exit_code)
+        logger.error("%s", self.problem)
+
+    def crashed(self, error: Exception) -> None:
+        """Tells of a crash of ours, and ends the run: nobody knows any more what it is worth."""
+        foreseen = isinstance(error, RingfenceError)
+        self.problem = str(error) if foreseen else crash.report("the Locust master", error)
+        self._fault("swarm_master_crashed", f"the Locust master could not go on: {crash.reason(error)}", "invalid")
+        self.exit_with(error.exit_code if isinstance(error, RingfenceError) else ExitCode.CRASHED)
+        if self.phase in (Phase.READY, Phase.LOADING):
+            self._guard.spawn(self.end, 0, interrupted=True)
+        elif self.phase is Phase.ENDING:  # it was the end that crashed
+            self.phase = Phase.ENDED
+
+    def exit_with(self, code: ExitCode) -> None:
+        """Sets the exit code of a headless run; the first that is not PASS stays. The web UI outlives its runs."""
+        if self.is_headless and self.environment.process_exit_code in (None, int(ExitCode.PASS)):
+            self.environment.process_exit_code = int(code)
+
+    # -- what Locust's events ask for
+
+    def on_spawning_complete(self) -> None:
+        """All users are started: the load begins as soon as their people are online."""
+        if self.phase is Phase.READY:
+            self._greenlets.append(self._guard.spawn(self._begin))
+
+    def end(self, drain_s: float | None = None, *, interrupted: bool = False) -> None:
+        """Ends the load and waits until every worker's data are safe. Safe to call from several greenlets at once.
+
+        ``drain_s`` is how long calls may take to end by themselves; None leaves it to the plan.
+        """
+        if drain_s == 0 and self._crew is not None:
+            self._crew.hurry()
+        with self._lock:
+            if self.phase not in (Phase.READY, Phase.LOADING) or self._job is None or self._crew is None:
+                return
+            self.phase = Phase.ENDING
+            drain_s = self._job.plan.effective_drain_s if drain_s is None else drain_s
+            logger.info("The load ends: waiting up to %.0f s for calls to end by themselves", drain_s)
+            self._crew.end(drain_s)
+            self._finish(interrupted)
+
+    def on_test_stopping(self) -> None:
+        """Locust stops the test. If the run is not over, somebody wants it to stop now."""
+        if self.phase in (Phase.READY, Phase.LOADING, Phase.ENDING):
+            self.exit_with(ExitCode.INTERRUPTED)
+            self.end(0, interrupted=True)
+
+    def terminate(self) -> None:
+        """SIGTERM in a headless run: once the run has ended, its shape lets Locust leave. Before, there is no shape."""
+        if self.phase is Phase.IDLE:
+            raise SystemExit(int(ExitCode.INTERRUPTED))
+        self.on_test_stopping()
+
+    def on_test_stop(self) -> None:
+        """The users are gone: the next start prepares anew."""
+        self.phase = Phase.IDLE
+
+    def close(self) -> None:
+        """Ends the service that we started, if any. For the very end of the process."""
+        if self._target is not None:
+            self._target.stop()
+            self._target = None
+
+    # -- what workers say
+
+    def _on_second(self, environment: Environment, msg: Any, **_kwargs: Any) -> None:
+        if self._crew is not None:
+            self._crew.hear_second(msg.data)
+
+    def _on_presence(self, environment: Environment, msg: Any, **_kwargs: Any) -> None:
+        if self._crew is not None:
+            self._crew.hear_presence(msg.data)
+
+    def _on_time(self, environment: Environment, msg: Any, **_kwargs: Any) -> None:
+        self._answer(
+            msg, shutdown_protocol.TIME_IS, {"sent_at_s": msg.data["sent_at_s"], "master_at_s": self._clock.unix_s()}
+        )
+
+    def _on_piece(self, environment: Environment, msg: Any, **_kwargs: Any) -> None:
+        answer = self._crew.hear_piece(msg.data) if self._crew is not None else None
+        if answer is not None:
+            self._answer(msg, upload.GOT, answer)
+
+    def _answer(self, msg: Any, message: str, data: dict[str, Any]) -> None:
+        self._runner.send_message(message, data, None if msg.node_id == LOCAL else msg.node_id)
+
+    def _on_fault(self, environment: Environment, msg: Any, **_kwargs: Any) -> None:
+        self._fault(
+            msg.data["what"], msg.data["detail"], msg.data["severity"], ends_load=msg.data.get("ends_load", False)
+        )
+        if msg.data["what"] == ENGINE_NOT_STARTED:
+            self.problem = msg.data["detail"]
+            self.exit_with(ExitCode.ENVIRONMENT)
+            self._guard.spawn(self.end, 0, interrupted=True)
+
+    def _on_drained(self, environment: Environment, msg: Any, **_kwargs: Any) -> None:
+        if self._crew is not None:
+            self._crew.hear_drained(msg.data["slot"])
+
+    def _on_closing(self, environment: Environment, msg: Any, **_kwargs: Any) -> None:
+        if self._crew is not None:
+            self._crew.hear_closing(msg.data["slot"], msg.data["step"], msg.data["left"], msg.data["limit_s"])
+
+    def _on_final(self, environment: Environment, msg: Any, **_kwargs: Any) -> None:
+        if self._crew is not None:
+            self._crew.hear_final(msg.data["slot"], msg.data["second"])
+        self._answer(msg, shutdown_protocol.ACK, {})
+
+    # -- our own greenlets
+
+    def _begin(self) -> None:
+        job = self._job
+        if job is None:
+            return
+        with gevent.Timeout(SIGN_IN_S, False):
+            while self.view.total("signed_in") < ALMOST_ALL * job.plan.people:
+                gevent.sleep(0.1)
+        if self.phase is Phase.READY:
+            self.phase = Phase.LOADING
+            self._loading_since_s = self._clock.monotonic_s()
+            logger.info("%d people are online: the load begins", self.view.total("signed_in"))
+            self._runner.send_message(shutdown_protocol.GO, {})
+            if job.plan.is_stepwise:
+                self._greenlets.append(self._guard.spawn(self._walk, job))
+
+    def _walk(self, job: SwarmJob) -> None:
+        """Takes the steps of a load that decides each by the one before, and ends the run after the last."""
+
+        def steer(level: dict[str, object]) -> None:
+            self._runner.send_message(shutdown_protocol.LEVEL, level)
+
+        longest_s = job.occupancy().longest_s()
+        self._driver = StepDriver(job.plan.stepwise(), job.run_folder, job.slo, longest_s, steer, self._clock)
+        try:
+            result = self._driver.run()
+        except RingfenceError as error:
+            self._fault("step_not_judged", f"{error} {error.hint}".strip(), "invalid")
+            self.exit_with(error.exit_code)
+        except OSError as error:
+            self._fault("step_not_judged", f"the step cannot be judged or written: {error}", "invalid")
+            self.exit_with(ExitCode.INVALID)
+        else:
+            logger.info("%s", result.sentence)
+            self.exit_with(ExitCode[result.verdict])
+        self.end()
+
+    def _every_second(self) -> None:
+        while self.phase is not Phase.ENDED:
+            gevent.sleep(1.0)
+            if self._crew is not None:
+                self._crew.watch()
+            if self._live is not None:
+                self._live.second(self._clock.unix_s(), self.stage, self.wanted_calls)
+                if self._live.problem and self.phase in (Phase.READY, Phase.LOADING):
+                    self._fault("live_not_written", self._live.problem, "invalid", ends_load=True)
+            length_s = self._job.plan.length_s() if self._job else None
+            if self.phase is Phase.LOADING and length_s is not None and self.elapsed_s >= length_s:
+                self._guard.spawn(self.end)
+            if self._target is not None and not self._target.is_running() and self.phase is Phase.LOADING:
+                self._fault("service_lost", "the reference service ended while it was under load", "fail")
+                self._target = None
+
+    @property
+    def elapsed_s(self) -> float:
+        """Seconds since the load began."""
+        return self._clock.monotonic_s() - self._loading_since_s
+
+    @property
+    def stage(self) -> str:
+        """The plan's stage, or what the run does outside of them."""
+        if self.phase is Phase.LOADING and self._driver is not None:
+            return self._driver.stage
+        if self.phase is Phase.LOADING and self._job is not None:
+            return self._job.plan.stage_at(self.elapsed_s)
+        return {Phase.READY: "sign-in", Phase.ENDING: "drain"}.get(self.phase, "")
+
+    @property
+    def wanted_calls(self) -> float | None:
+        """The calls in progress that are wanted now, None where nothing is."""
+        if self.phase is not Phase.LOADING or self._job is None:
+            return None
+        if self._job.plan.is_stepwise:
+            return self._driver.level_calls if self._driver is not None else None
+        return planned_calls(self._job.plan, 1.0)(self.elapsed_s)
+
+    @property
+    def run_id(self) -> str:
+        """Of the present run or the last one; empty before the first."""
+        return self._job.run_id if self._job else ""
+
+    @property
+    def live(self) -> LiveView | None:
+        """What is shown of the present run or the last one; None before the first."""
+        return self._live
+
+    def _finish(self, interrupted: bool) -> None:
+        now_s = self._clock.unix_s()
+        self.phase = Phase.ENDED
+        if self._driver is not None:
+            self._driver.close()
+        if self._live is not None:
+            self._live.end(now_s, interrupted=interrupted)
+        if self._folder is not None and self._live is not None:
+            problem = self._folder.close(now_s, interrupted=interrupted, faults=self._live.faults)
+            if problem:
+                self._fault("manifest_not_written", problem, "invalid")
+        self._settle_exit_code()
+        gevent.killall([one for one in self._greenlets if one is not gevent.getcurrent()], block=False)
+
+    def _settle_exit_code(self) -> None:
+        """A run of ours ends with its worst fault, and without one as Locust has it: ``--exit-code-on-error``."""
+        told = {fault["severity"] for fault in self._live.faults} if self._live is not None else set()
+        if self._folder is None or not self._folder.is_ours:
+            self.exit_with(ExitCode.PASS)
+        elif "fail" in told:
+            self.exit_with(ExitCode.FAIL)
+        elif "invalid" in told:
+            self.exit_with(ExitCode.INVALID)
+
+    def _closing(self, slot: int, step: str, left: int, limit_s: float) -> None:
+        if self._live is not None:
+            self._live.closing(self._clock.unix_s(), slot, step, left, limit_s)
+
+    def _fault(self, what: str, detail: str, severity: Severity, *, ends_load: bool = False) -> None:
+        if self._live is not None:
+            self._live.fault(self._clock.unix_s(), what, detail, severity, ends_load=ends_load)
+        if ends_load and self.phase in (Phase.READY, Phase.LOADING):
+            logger.error("The load ends now: what it measures cannot be kept any more")
+            self.exit_with(ExitCode.INVALID)
+            self._guard.spawn(self.end, 0)

@@ -1,0 +1,1 @@
+"""The run folder and the records that workers send to it."""

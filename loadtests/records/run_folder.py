@@ -1,0 +1,125 @@
+"""The run folder of a swarm that was started by Locust alone, so that ``ringfence report`` can read it."""
+
+from __future__ import annotations
+
+import os
+import platform
+from dataclasses import asdict
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from bedrock.errors import EnvironmentLacks, InputError, Problem
+from bedrock.foreign_text import json_text
+from bedrock.whole_file import write_whole
+from loadtests.plan.swarm_plan import LoadPlan
+from loadtests.records.other_runs import other_runs, processes
+from reports.run.file_input import Unreadable, decode_json, read_file
+
+MANIFEST_FORMAT = 1
+
+
+class SwarmFolder:
+    """A run folder: one that ``ringfence run`` made and describes itself, or one of our own."""
+
+    def __init__(self, path: Path, manifest: dict[str, Any], *, is_ours: bool) -> None:
+        self.path = path
+        self.run_id = str(manifest.get("run_id") or path.name)
+        self._manifest = manifest
+        self.is_ours = is_ours
+        """Whether nobody but us will judge this run."""
+
+    def close(self, ended_at_s: float, *, interrupted: bool, faults: list[dict[str, Any]]) -> str:
+        """Writes the end of the run and its faults into the manifest, when the manifest is ours.
+
+        Returns why it could not be written, empty when it was.
+        """
+        if not self.is_ours:
+            return ""
+        self._manifest |= {
+            "ended_at_s": ended_at_s,
+            "interrupted": interrupted,
+            "faults": list(faults),
+            "environment_after": _environment(),
+        }
+        try:
+            _save(self.path, self._manifest)
+        except OSError as error:
+            return f"{self.path / 'manifest.json'} cannot be written: {error.strerror or error}"
+        return ""
+
+
+def default_path(started_at_s: float) -> Path:
+    """Returns ``runs/<UTC time>-locust``, or that name and a number when two runs start within a second."""
+    stamp = datetime.fromtimestamp(started_at_s, UTC).strftime("%Y-%m-%dT%H%M%S")
+    return _unused(Path("runs") / f"{stamp}-locust")
+
+
+def open_folder(path: Path, plan: LoadPlan, plan_name: str, target_url: str, started_at_s: float) -> SwarmFolder:
+    """Returns the folder at ``path``; makes it, with a manifest, where it is new.
+
+    A folder in which a swarm of ours has run already is not written to again: its name gets a number. Raises
+    InputError when its manifest cannot be read, EnvironmentLacks when the folder cannot be made.
+    """
+    manifest_file = path / "manifest.json"
+    if manifest_file.exists():
+        known = _known(manifest_file)
+        if known.get("written_by") != "loadtests":
+            return SwarmFolder(path, known, is_ours=False)
+        path = _unused(path)
+    manifest = {
+        "format": MANIFEST_FORMAT,
+        "written_by": "loadtests",
+        "run_id": path.name,
+        "started_at_s": started_at_s,
+        "ended_at_s": None,
+        "plan_name": plan_name,
+        "plan": plan.model_dump(mode="json"),
+        "slo": {"name": plan.slo, "file": ""},
+        "seeds": {"plan": plan.seed},
+        "versions": {name: version(name) for name in ("locust", "aiortc", "gevent")},
+        "git": {},
+        "environment_before": _environment(),
+        "environment_after": None,
+        "tiers": ["packets", *(["media"] if plan.swarm.probe_calls else [])],
+        "target": {"kind": "reference", "url": target_url},
+        "faults": [],
+        "interrupted": False,
+    }
+    try:
+        for name in ("calls", "messages", "lists", "samples", "health", "live", "logs"):
+            (path / name).mkdir(parents=True, exist_ok=True)
+        _save(path, manifest)
+    except OSError as error:
+        raise EnvironmentLacks(f"the run folder {path} cannot be made: {error.strerror}") from None
+    return SwarmFolder(path, manifest, is_ours=True)
+
+
+def _known(manifest_file: Path) -> dict[str, Any]:
+    try:
+        return decode_json(read_file(manifest_file), dict)
+    except Unreadable as error:
+        hint = "name another folder with --run-folder"
+        raise InputError([Problem(str(manifest_file), "", str(error), hint)]) from None
+
+
+def _unused(path: Path) -> Path:
+    candidate, number = path, 2
+    while (candidate / "manifest.json").exists():
+        candidate, number = path.with_name(f"{path.name}-{number}"), number + 1
+    return candidate
+
+
+def _environment() -> dict[str, Any]:
+    return {
+        "python": platform.python_version(),
+        "kernel": platform.release(),
+        "cores": os.cpu_count(),
+        "load_1min": os.getloadavg()[0],
+        "other_runs": [asdict(run) for run in other_runs(processes(), os.getpid())],
+    }
+
+
+def _save(path: Path, manifest: dict[str, Any]) -> None:
+    write_whole(path / "manifest.json", json_text(manifest, indent=1).encode())

@@ -1,0 +1,1 @@
+"""What master and workers say to each other: the run's specification, live figures, clocks, the end."""

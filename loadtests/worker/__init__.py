@@ -1,0 +1,1 @@
+"""A worker process: it draws arrivals, drives its engine, and reports its health."""
