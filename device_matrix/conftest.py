@@ -2,4 +2,4 @@
 
 from __future__ import annotations
 
-pytest_plugins = ["device_matrix.plugin"]
+pytest_plugins = ["device_matrix.pytest_plugin.plugin"]

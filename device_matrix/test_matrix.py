@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from device_matrix.attempt.worker import Worker
 from device_matrix.cells import Cell
-from device_matrix.plugin import run_cell
-from device_matrix.worker import Worker
+from device_matrix.pytest_plugin.plugin import run_cell
 
 
 def test_cell(cell: Cell, matrix_worker: Worker, request: pytest.FixtureRequest) -> None:

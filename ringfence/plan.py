@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
-import device_matrix.plan
+import device_matrix.plan.matrix_plan
 import loadtests.plan.swarm_plan
 from bedrock.errors import InputError, Problem
 from bedrock.input_file import is_file
@@ -16,7 +16,7 @@ from bedrock.plain_values import DEEPEST, LARGEST_SEED, NotToml, is_plain, parse
 from bedrock.target_url import url_problem
 from bedrock.toml_input import Written, check, find_file, read_toml, value_problems
 from calls.targets.trust import CA_FILE_HINT, CA_FILE_KEY, problem_of
-from device_matrix.plan import MatrixPlan
+from device_matrix.plan.matrix_plan import MatrixPlan
 from loadtests.plan import scaling
 from loadtests.plan.scaling import LONGEST_SCALE, SHORTEST_SCALE
 from loadtests.plan.swarm_plan import ServiceTable, SwarmPlan
@@ -127,7 +127,7 @@ def load_plan(name_or_path: str, overrides: list[str] | None = None) -> Plan:
     if swarm is not None:
         problems += loadtests.plan.swarm_plan.unknown_names(swarm, file)
     if matrix is not None:
-        problems += device_matrix.plan.unknown_names(matrix, file)
+        problems += device_matrix.plan.matrix_plan.unknown_names(matrix, file)
     if written is not None and written.swarm is None and written.matrix is None:
         problems.append(Problem(file, "", "has neither a [swarm] nor a [matrix] section", "nothing would be run"))
     if problems or written is None or slo is None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from device_matrix.scenarios import audio_call, video_fallback
 from device_matrix.scenarios.call_flow import CallContext
-from device_matrix.scenarios.judgement import Limits
+from device_matrix.scenarios.expectation import Limits
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from device_matrix.scenarios.call_flow import (
     place_call,
     sustain,
 )
-from device_matrix.scenarios.judgement import Limits
+from device_matrix.scenarios.expectation import Limits
 
 SETUP_LIMIT_S = 10.0
 SETUP_LIMIT_2G_S = 20.0

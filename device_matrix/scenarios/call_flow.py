@@ -8,9 +8,9 @@ from typing import Protocol
 from bedrock.clock import Clock
 from calls.record import Blame
 from device_matrix.drivers.protocol import PageTimeout
-from device_matrix.far_end import FarEndState
 from device_matrix.pages.app_page import AppPage, CallScreen
-from device_matrix.scenarios.judgement import Limits, ProductFailure
+from device_matrix.peer.far_end import FarEndState
+from device_matrix.scenarios.expectation import Limits, ProductFailure
 
 CLICK_TIMEOUT_S = 10.0
 POLL_S = 0.25

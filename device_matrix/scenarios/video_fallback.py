@@ -17,7 +17,7 @@ from device_matrix.scenarios.call_flow import (
     place_call,
     sustain,
 )
-from device_matrix.scenarios.judgement import Limits, ProductFailure
+from device_matrix.scenarios.expectation import Limits, ProductFailure
 
 FALLBACK_LIMIT_S = 15.0
 FALLEN_BACK = ["audio", "low-audio"]

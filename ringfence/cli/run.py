@@ -19,10 +19,10 @@ from bedrock.end_signals import end_signals
 from bedrock.errors import ChildCrashed, InputError, Problem, RingfenceError
 from bedrock.exit_codes import ExitCode
 from bedrock.input_file import name_problem
-from device_matrix import link_choice
 from device_matrix.devices import catalogue
-from device_matrix.planner import Filters, narrow, plan_cells
-from device_matrix.user_namespace import is_way_to_links
+from device_matrix.network import link_choice
+from device_matrix.network.user_namespace import is_way_to_links
+from device_matrix.plan.planner import Filters, narrow, plan_cells
 from loadtests.records.other_runs import Neighbours, warning_of
 from network_profiles import load_catalogue
 from network_profiles.links.rootless import enter_if_needed

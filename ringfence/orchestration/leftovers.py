@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import device_matrix.cpu_limit
+import device_matrix.cpu.limit
 import network_profiles.links.open
 from bedrock.scratch import sweep_scratch
 
 
 def sweep_leftovers() -> list[str]:
     """Removes links, address claims, cgroups and scratch folders whose owner is dead. Returns a name each."""
-    return [*network_profiles.links.open.sweep(), *device_matrix.cpu_limit.sweep(), *sweep_scratch()]
+    return [*network_profiles.links.open.sweep(), *device_matrix.cpu.limit.sweep(), *sweep_scratch()]

@@ -6,7 +6,7 @@ from typing import Any
 
 from bedrock.clock import Clock
 from calls.bridge.closing import ClosingWatch
-from device_matrix.lifetime import ORDERLY_END_S
+from device_matrix.attempt.lifetime import ORDERLY_END_S
 
 CELLS_MARGIN_S = ORDERLY_END_S + 15.0
 """A worker gives itself up after the first; pytest then writes its results and ends its servers."""

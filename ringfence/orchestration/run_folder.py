@@ -16,7 +16,7 @@ from bedrock.clock import Clock
 from bedrock.errors import EnvironmentLacks
 from bedrock.foreign_text import clean_all, json_text
 from bedrock.whole_file import write_whole
-from device_matrix.link_choice import chosen_backend
+from device_matrix.network.link_choice import chosen_backend
 from loadtests.records.faults import Severity, noted_faults
 from network_profiles.links.rootless import lab
 from ringfence.orchestration.environment import capture_environment, git_state, package_versions

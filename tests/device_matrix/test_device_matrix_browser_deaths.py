@@ -17,13 +17,15 @@ from machine_in_time import in_time
 
 from bedrock.clock import SystemClock
 from calls.targets.own_service import start_own_service
-from device_matrix import cpu_limit, plugin, scene
+from device_matrix.attempt import cell_environment
+from device_matrix.attempt.execution import Attempt
+from device_matrix.attempt.worker import RunSettings, Worker
 from device_matrix.cells import Cell, DriverName
-from device_matrix.cpu_limit import CpuGroup
+from device_matrix.cpu import limit
+from device_matrix.cpu.limit import CpuGroup
 from device_matrix.devices import catalogue
-from device_matrix.execution import Attempt
-from device_matrix.plugin import RunnableAttempt
-from device_matrix.worker import RunSettings, Worker
+from device_matrix.pytest_plugin import plugin
+from device_matrix.pytest_plugin.plugin import RunnableAttempt
 from network_profiles import lacks, load_catalogue
 from reports.build import summarize, write_all
 from reports.result.summary import Summary
@@ -31,7 +33,7 @@ from reports.slo.slo_file import SloFile, check_slo
 
 pytestmark = [
     pytest.mark.integration,
-    pytest.mark.skipif(bool(lacks() or cpu_limit.lacks()), reason="no links or CPU groups on this machine"),
+    pytest.mark.skipif(bool(lacks() or limit.lacks()), reason="no links or CPU groups on this machine"),
 ]
 
 MENDED = Cell("redmi-go", "lte_good", "audio_call", DriverName.PLAYWRIGHT)
@@ -41,7 +43,7 @@ DOOMED = Cell("nokia-1", "lte_good", "audio_call", DriverName.PLAYWRIGHT)
 @pytest.fixture
 def worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Worker]:
     # Shorter than a run's own: enough packets to tell a link that is off, not to tell by how little.
-    monkeypatch.setattr(scene, "MEASURE_BUDGET_S", 0.5)
+    monkeypatch.setattr(cell_environment, "MEASURE_BUDGET_S", 0.5)
     service = start_own_service(tmp_path / "service" / "service.sqlite", tmp_path / "service.log")
     settings = RunSettings(
         run_id="test-run", run_folder=str(tmp_path), plan="smoke", seed=5, sustain_s=2.0, retries_environment=1,

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from waiting import HANG_LIMIT_S, eventually
 
+from device_matrix.capture.rtp_capture import LinkCapture
+from device_matrix.capture.rtp_streams import audio_streams, measure_stream, parse_rtp
 from device_matrix.errors import LinkOff
-from device_matrix.rtp_capture import LinkCapture
-from device_matrix.rtp_streams import audio_streams, measure_stream, parse_rtp
 from network_profiles import lacks, load_catalogue, open_link
 
 pytestmark = [

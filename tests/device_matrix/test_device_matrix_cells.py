@@ -16,23 +16,25 @@ from waiting import eventually
 
 from bedrock.clock import SystemClock
 from calls.targets.own_service import start_own_service
-from device_matrix import appium_server, cpu_limit, scene
-from device_matrix.appium_server import AppiumServer
 from device_matrix.artifacts import next_attempt
+from device_matrix.attempt import cell_environment
+from device_matrix.attempt.execution import Attempt
+from device_matrix.attempt.worker import RunSettings, Worker
 from device_matrix.cells import Cell, DriverName
-from device_matrix.cpu_limit import CGROUP_ROOT
+from device_matrix.cpu import limit
+from device_matrix.cpu.limit import CGROUP_ROOT
+from device_matrix.cpu.owner import PREFIX
 from device_matrix.devices import catalogue
+from device_matrix.drivers import appium_server
+from device_matrix.drivers.appium_server import AppiumServer
 from device_matrix.drivers.playwright_driver import PlaywrightDriver
-from device_matrix.execution import Attempt
-from device_matrix.owner import PREFIX
 from device_matrix.scenarios import video_fallback
-from device_matrix.worker import RunSettings, Worker
 from network_profiles import ShapedLink, lacks, load_catalogue, open_link
 from reports.run.cells import CellResult, CellStatus
 
 pytestmark = [
     pytest.mark.integration,
-    pytest.mark.skipif(bool(lacks() or cpu_limit.lacks()), reason="no links or CPU groups on this machine"),
+    pytest.mark.skipif(bool(lacks() or limit.lacks()), reason="no links or CPU groups on this machine"),
 ]
 
 PLAYWRIGHT_CELL = Cell("redmi-go", "lte_good", "audio_call", DriverName.PLAYWRIGHT)
@@ -69,7 +71,7 @@ def matrix_worker(run_folder: Path, *, with_appium: bool, host: str = "127.0.0.1
     )
     patch = pytest.MonkeyPatch()
     # Shorter than a run's own: enough packets to tell a link that is off, not to tell by how little.
-    patch.setattr(scene, "MEASURE_BUDGET_S", 1.0)
+    patch.setattr(cell_environment, "MEASURE_BUDGET_S", 1.0)
     made = Worker("matrix-test", settings, catalogue(), load_catalogue(), SystemClock())
     made.warm_up()
     # Kept between cells: made here, it is not counted against the first test.
@@ -174,7 +176,7 @@ def test_a_link_that_is_off_says_nothing_of_the_product(worker: Worker, monkeypa
         down = profile.down.model_copy(update={"owd_ms": profile.down.owd_ms + 60})
         return open_link(profile.model_copy(update={"down": down}), **rest)
 
-    monkeypatch.setattr(scene, "open_link", open_slower)
+    monkeypatch.setattr(cell_environment, "open_link", open_slower)
     result = run(worker, PLAYWRIGHT_CELL)
     assert (result.status, result.reason, result.blame) == (CellStatus.ENVIRONMENT_ERROR, "link_off", "network")
     assert "down owd_ms" in result.detail

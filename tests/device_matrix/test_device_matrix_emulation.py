@@ -13,18 +13,19 @@ from waiting import HANG_LIMIT_S, eventually
 
 from bedrock.clock import SystemClock
 from calls.targets.own_service import start_own_service
-from device_matrix import cpu_limit, link_choice
 from device_matrix.artifacts import next_attempt
-from device_matrix.browser_path import measure_in_browser
+from device_matrix.attempt.cell_environment import scratch_folder
+from device_matrix.attempt.execution import Attempt
+from device_matrix.attempt.worker import RunSettings, Worker
 from device_matrix.cells import Cell, DriverName
-from device_matrix.cpu_unlimited import NoCpuGroup, of_profile
+from device_matrix.cpu import limit
+from device_matrix.cpu.unlimited import NoCpuGroup, of_profile
 from device_matrix.devices import catalogue
 from device_matrix.drivers.network_emulation import conditions, not_shaped
 from device_matrix.drivers.playwright_driver import PlaywrightDriver
 from device_matrix.drivers.protocol import LaunchSpec
-from device_matrix.execution import Attempt
-from device_matrix.scene import scratch_folder
-from device_matrix.worker import RunSettings, Worker
+from device_matrix.network import link_choice
+from device_matrix.network.browser_path import measure_in_browser
 from network_profiles import load_catalogue
 from network_profiles.errors import LinkCannotBeBuilt
 from network_profiles.links import rootless
@@ -106,7 +107,7 @@ def test_round_trips_of_media_sockets_grow_as_asked(driver: PlaywrightDriver) ->
 def test_a_cell_without_links_is_labelled_so(
     driver: PlaywrightDriver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cpu_limit, "lacks", lambda: ["no control groups"])
+    monkeypatch.setattr(limit, "lacks", lambda: ["no control groups"])
     service = start_own_service(tmp_path / "service" / "service.sqlite", tmp_path / "service.log")
     settings = RunSettings(
         run_id="test-run",

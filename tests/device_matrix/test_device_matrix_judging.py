@@ -8,20 +8,20 @@ from typing import Any
 import pytest
 
 from calls.record import Blame
-from device_matrix.errors import DeviceUnavailable, LinkOff
-from device_matrix.hook.samples import Connection, read_connections
-from device_matrix.judging import (
+from device_matrix.attempt.assertions import (
     MediaEvidence,
     judge_media,
     require_fit_machine,
     require_link_kept,
     require_through_link,
 )
-from device_matrix.link_drops import LinkDrops
-from device_matrix.rtp_streams import StreamFigures
+from device_matrix.capture.link_drops import LinkDrops
+from device_matrix.capture.rtp_streams import StreamFigures
+from device_matrix.capture.stats import AudioBothWays
+from device_matrix.errors import DeviceUnavailable, LinkOff
+from device_matrix.hook.samples import Connection, read_connections
 from device_matrix.scenarios import SCENARIOS
-from device_matrix.scenarios.judgement import ProductFailure
-from device_matrix.stats import AudioBothWays
+from device_matrix.scenarios.expectation import ProductFailure
 
 LIMITS = SCENARIOS["audio_call"].limits("3g", 8.0)
 STREAM = StreamFigures(400, 0, 1.0, 9.0, 60.0, 3.0, 20.0, 1.0, 80.0, 90.0)

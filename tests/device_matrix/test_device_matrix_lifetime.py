@@ -13,10 +13,10 @@ from waiting import HANG_LIMIT_S, eventually
 from bedrock.clock import SystemClock
 from calls.bridge.messages import StillClosing
 from device_matrix.artifacts import StepLog, next_attempt, replay_command
-from device_matrix.cpu_pressure import PressureGauge
-from device_matrix.lifetime import ORDERLY_END_S, StopWish
-from device_matrix.watchdog import Watchdog
-from device_matrix.worker import RunSettings, Worker
+from device_matrix.attempt.lifetime import ORDERLY_END_S, StopWish
+from device_matrix.attempt.watchdog import Watchdog
+from device_matrix.attempt.worker import RunSettings, Worker
+from device_matrix.cpu.pressure import PressureGauge
 from reports.run.live import LiveReader
 
 

@@ -16,8 +16,8 @@ from ordinary_machine import NOBODY, as_nobody, ordinary_scene
 from waiting import eventually
 
 from bedrock.exit_codes import ExitCode
-from device_matrix import user_namespace
-from device_matrix.user_namespace import is_way_to_links
+from device_matrix.network import user_namespace
+from device_matrix.network.user_namespace import is_way_to_links
 from network_profiles import lacks
 from network_profiles.errors import LinkCannotBeBuilt
 from network_profiles.links import rootless

@@ -10,8 +10,8 @@ import pytest
 from bedrock.errors import InputError
 from device_matrix.cells import Cell, DriverName
 from device_matrix.devices import catalogue
-from device_matrix.plan import MatrixPlan, load_matrix_plan, plan_path, unknown_names
-from device_matrix.planner import Filters, narrow, plan_cells
+from device_matrix.plan.matrix_plan import MatrixPlan, load_matrix_plan, plan_path, unknown_names
+from device_matrix.plan.planner import Filters, narrow, plan_cells
 from network_profiles import load_catalogue
 
 

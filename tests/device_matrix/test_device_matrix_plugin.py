@@ -15,12 +15,12 @@ from xdist.workermanage import NodeManager
 
 from bedrock.errors import EnvironmentLacks
 from bedrock.exit_codes import ExitCode
-from device_matrix import cpu_limit
+from device_matrix.attempt.lifetime import ORDERLY_END_S
 from device_matrix.cells import Cell, DriverName
-from device_matrix.controller import Controller, require_machine
-from device_matrix.exit_status import Outcomes, ours
-from device_matrix.lifetime import ORDERLY_END_S
-from device_matrix.plugin import ATTEMPT_LIMIT_S, OnInterrupt
+from device_matrix.cpu import limit
+from device_matrix.pytest_plugin.controller import Controller, require_machine
+from device_matrix.pytest_plugin.exit_status import Outcomes, ours
+from device_matrix.pytest_plugin.plugin import ATTEMPT_LIMIT_S, OnInterrupt
 from network_profiles import lacks
 
 MATRIX = Path(__file__).parents[2] / "device_matrix"
@@ -37,7 +37,7 @@ networks = ["gprs_2g"]
 """
 
 pytestmark = pytest.mark.integration
-needs_machine = pytest.mark.skipif(bool(lacks() or cpu_limit.lacks()), reason="no links or CPU groups on this machine")
+needs_machine = pytest.mark.skipif(bool(lacks() or limit.lacks()), reason="no links or CPU groups on this machine")
 
 
 @pytest.fixture
@@ -153,10 +153,10 @@ def test_what_pytest_calls_4_and_5_is_wrong_usage(tmp_path: Path, plan: Path, ar
 
 
 CRASHES = {
-    "configure": "import device_matrix.plugin as one\none.read_options = boom",
-    "start": "import device_matrix.controller as one\none.Controller.start = boom",
-    "cell": "import device_matrix.plugin as one\none.Attempt.run = boom",
-    "worker": "import device_matrix.worker as one\none.Worker.warm_up = boom",
+    "configure": "import device_matrix.pytest_plugin.plugin as one\none.read_options = boom",
+    "start": "import device_matrix.pytest_plugin.controller as one\none.Controller.start = boom",
+    "cell": "import device_matrix.pytest_plugin.plugin as one\none.Attempt.run = boom",
+    "worker": "import device_matrix.attempt.worker as one\none.Worker.warm_up = boom",
 }
 
 

@@ -22,13 +22,14 @@ from ordinary_machine import NOBODY, as_nobody, ordinary_scene
 from bedrock.clock import SystemClock
 from bedrock.scratch import scratch_folder
 from calls.targets.own_service import start_own_service
-from device_matrix import appium_server, cpu_limit
-from device_matrix.appium_server import AppiumServer
+from device_matrix.attempt.execution import Attempt
+from device_matrix.attempt.worker import RunSettings, Worker
 from device_matrix.cells import Cell, DriverName
+from device_matrix.cpu import limit
 from device_matrix.devices import catalogue
+from device_matrix.drivers import appium_server
 from device_matrix.drivers.appium_connection import AppiumAddress
-from device_matrix.execution import Attempt
-from device_matrix.worker import RunSettings, Worker
+from device_matrix.drivers.appium_server import AppiumServer
 from network_profiles import lacks, load_catalogue
 from network_profiles.links import private_network, rootless
 from reports.run.cells import CellStatus
@@ -37,7 +38,7 @@ pytestmark = [
     pytest.mark.integration,
     pytest.mark.skipif(bool(appium_server.lacks()), reason="no Appium server on this machine"),
 ]
-needs_links = pytest.mark.skipif(bool(lacks() or cpu_limit.lacks()), reason="no links or CPU groups on this machine")
+needs_links = pytest.mark.skipif(bool(lacks() or limit.lacks()), reason="no links or CPU groups on this machine")
 needs_user_namespaces = pytest.mark.skipif(
     bool(lacks() or [one for one in rootless.lacks() if "/dev/net/tun" not in one]), reason="no user namespaces here"
 )
@@ -51,7 +52,7 @@ enter_if_needed([sys.executable, "-c", sys.argv[1], sys.argv[2]])
 START_A_SERVER = """
 import json, os, socket, sys
 from pathlib import Path
-from device_matrix.appium_server import AppiumServer
+from device_matrix.drivers.appium_server import AppiumServer
 server = AppiumServer(Path(sys.argv[1]))
 address = server.start()
 try:

@@ -14,11 +14,12 @@ import pytest
 from waiting import eventually
 
 from bedrock.clock import SystemClock
-from device_matrix import appium_server, plugin
-from device_matrix.appium_server import AppiumServer, appium_modules
+from device_matrix.attempt.lifetime import StopWish
+from device_matrix.attempt.worker import Worker
 from device_matrix.cells import Cell, DriverName
-from device_matrix.lifetime import StopWish
-from device_matrix.worker import Worker
+from device_matrix.drivers import appium_server
+from device_matrix.drivers.appium_server import AppiumServer, appium_modules
+from device_matrix.pytest_plugin import plugin
 from reports.run.cells import CellResult, CellStatus, write_cell
 
 CELL = Cell("redmi-go", "lte_good", "audio_call", DriverName.PLAYWRIGHT)

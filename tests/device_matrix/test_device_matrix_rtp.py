@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from device_matrix.rtp_capture import SNAP_BYTES, Packet, _write_pcap
-from device_matrix.rtp_streams import RtpHeader, audio_streams, extend_sequence, measure_stream, parse_rtp
+from device_matrix.capture.rtp_capture import SNAP_BYTES, Packet, _write_pcap
+from device_matrix.capture.rtp_streams import RtpHeader, audio_streams, extend_sequence, measure_stream, parse_rtp
 
 OPUS = 111
 

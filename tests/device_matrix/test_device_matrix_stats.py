@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from calls.record import Blame, Outcome, Stage, Tier
+from device_matrix.attempt.leg import LegFacts, build_leg, first_audio_at_s
+from device_matrix.capture.rtp_streams import StreamFigures
+from device_matrix.capture.stats import mouth_to_ear_ms, sample_rows, score
 from device_matrix.cells import Cell, DriverName
 from device_matrix.hook.samples import Connection, call_connection, read_connections
-from device_matrix.leg import LegFacts, build_leg, first_audio_at_s
 from device_matrix.pages.app_page import CallScreen
-from device_matrix.rtp_streams import StreamFigures
-from device_matrix.stats import mouth_to_ear_ms, sample_rows, score
 
 START_S = 1_700_000_000.0
 HEARD = StreamFigures(

@@ -22,10 +22,10 @@ import reports.slo.slo_file
 from bedrock.environment_input import check_environment
 from bedrock.errors import InputError, RingfenceError
 from bedrock.exit_codes import ExitCode
-from device_matrix.cpu_limit import quota_cores
+from device_matrix.cpu.limit import quota_cores
 from device_matrix.devices import DEVICES_FILE, catalogue, load_devices
-from device_matrix.plan import load_matrix_plan
-from device_matrix.planner import plan_cells
+from device_matrix.plan.matrix_plan import load_matrix_plan
+from device_matrix.plan.planner import plan_cells
 from loadtests.arrivals.load_line import planned_calls
 from loadtests.plan.daily_curve import CURVES_FILE, load_curves
 from loadtests.plan.personas import PERSONAS_FILE, load_personas, shares

@@ -10,7 +10,7 @@ from typing import Any, cast
 from hand_clock import HandClock
 
 from bedrock.child_process import spawn
-from device_matrix.lifetime import ORDERLY_END_S
+from device_matrix.attempt.lifetime import ORDERLY_END_S
 from ringfence.orchestration.conductor import Conductor
 from ringfence.orchestration.matrix_end import CELLS_MARGIN_S, MatrixEnd
 from ringfence.orchestration.progress import Progress

@@ -9,14 +9,7 @@ from dataclasses import dataclass, field
 
 from calls.record import Blame, Tier
 from device_matrix.artifacts import ERROR, REPLAY, STEPS, Artifacts, StepLog, replay_command
-from device_matrix.cells import Cell
-from device_matrix.cpu_pressure import PressureGauge
-from device_matrix.drivers.protocol import PageTimeout
-from device_matrix.errors import CellEnvironmentError, DeviceUnavailable
-from device_matrix.evidence import CallEvidence, collect, device_leg, require_parts, write_samples
-from device_matrix.figures import Figures, cpu_figures, figures, setup_ms
-from device_matrix.hook.probe import PageProbe
-from device_matrix.judging import (
+from device_matrix.attempt.assertions import (
     STARVED_RATIO,
     MediaEvidence,
     judge_media,
@@ -24,13 +17,20 @@ from device_matrix.judging import (
     require_link_kept,
     require_through_link,
 )
+from device_matrix.attempt.cell_environment import Scene, open_scene
+from device_matrix.attempt.evidence import CallEvidence, collect, device_leg, require_parts, write_samples
+from device_matrix.attempt.figures import Figures, cpu_figures, figures, setup_ms
+from device_matrix.attempt.watchdog import Watchdog
+from device_matrix.attempt.worker import Worker
+from device_matrix.cells import Cell
+from device_matrix.cpu.pressure import PressureGauge
+from device_matrix.drivers.protocol import PageTimeout
+from device_matrix.errors import CellEnvironmentError, DeviceUnavailable
+from device_matrix.hook.probe import PageProbe
 from device_matrix.pages.app_page import AppPage
 from device_matrix.scenarios import SCENARIOS
 from device_matrix.scenarios.call_flow import CallContext
-from device_matrix.scenarios.judgement import ProductFailure
-from device_matrix.scene import Scene, open_scene
-from device_matrix.watchdog import Watchdog
-from device_matrix.worker import Worker
+from device_matrix.scenarios.expectation import ProductFailure
 from reports.run.cells import CellResult, CellStatus, write_cell
 
 OPEN_TIMEOUT_S = 30.0

@@ -29,7 +29,7 @@ from calls.bridge.messages import (
 from calls.record import LegRecord, Tier
 from device_matrix.cells import Cell
 from device_matrix.errors import FarEndLost
-from device_matrix.target_admin import Person
+from device_matrix.peer.target_admin import Person
 from network_profiles import load_catalogue
 
 ROLE = "matrix_engine"

@@ -23,12 +23,12 @@ from pathlib import Path
 from bedrock import crash
 from bedrock.child_process import ChildProcess, spawn
 from bedrock.errors import EnvironmentLacks
-from device_matrix.appium_policy import POLICY_VARIABLE, policy
 from device_matrix.drivers.appium_connection import AppiumAddress
+from device_matrix.drivers.appium_policy import POLICY_VARIABLE, policy
 from network_profiles.links import private_network
 from network_profiles.links.private_network import PrivateNetwork, free_port
 
-HOME = Path(__file__).with_name("appium_server")
+HOME = Path(__file__).parent.parent / "appium_server"
 ENTRY = HOME / "gate.cjs"
 READY_TIMEOUT_S = 30.0
 WATCH_INTERVAL_S = 0.5

@@ -17,8 +17,8 @@ from bedrock.target_url import url_problem
 from bedrock.toml_input import read_toml
 from device_matrix.cells import Cell
 from device_matrix.devices import catalogue
-from device_matrix.plan import DEFAULT_PLAN, LoadedPlan, load_matrix_plan, plan_path
-from device_matrix.planner import Filters, narrow, plan_cells
+from device_matrix.plan.matrix_plan import DEFAULT_PLAN, LoadedPlan, load_matrix_plan, plan_path
+from device_matrix.plan.planner import Filters, narrow, plan_cells
 from network_profiles import load_catalogue
 
 RUNS_FOLDER = Path("runs")

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 from calls.quality import CallScore, Heard, score_call
 from calls.record import SampleRow, Side, Tier
+from device_matrix.capture.rtp_capture import Tap
+from device_matrix.capture.rtp_streams import OPUS_CLOCK_HZ, StreamFigures, audio_streams, measure_stream, parse_rtp
 from device_matrix.hook.samples import Connection, Inbound, Sample
-from device_matrix.rtp_capture import Tap
-from device_matrix.rtp_streams import OPUS_CLOCK_HZ, StreamFigures, audio_streams, measure_stream, parse_rtp
 
 WINDOW_S = 5.0
 OPUS_LOOKAHEAD_MS = 6.5

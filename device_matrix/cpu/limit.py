@@ -15,9 +15,9 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from device_matrix.cpu.owner import PREFIX, new_name, owner_is_gone
 from device_matrix.devices import Device
 from device_matrix.errors import DeviceUnavailable
-from device_matrix.owner import PREFIX, new_name, owner_is_gone
 
 CGROUP_ROOT = Path("/sys/fs/cgroup")
 PERIOD_US = 20_000

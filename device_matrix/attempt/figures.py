@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from calls.record import LegRecord
-from device_matrix.cpu_speed import CpuSpeed
+from device_matrix.attempt.evidence import CallEvidence
+from device_matrix.cpu.speed import CpuSpeed
 from device_matrix.devices import Device
-from device_matrix.evidence import CallEvidence
 from device_matrix.scenarios.call_flow import CallContext
 
 Figures = dict[str, float | str | None]

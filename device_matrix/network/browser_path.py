@@ -10,11 +10,11 @@ import math
 import time
 
 from calls.record import LegRecord
+from device_matrix.capture.rtp_streams import StreamFigures
+from device_matrix.capture.stats import AudioBothWays
 from device_matrix.drivers.network_emulation import not_shaped
 from device_matrix.drivers.protocol import Browser
 from device_matrix.hook.samples import Connection, Inbound
-from device_matrix.rtp_streams import StreamFigures
-from device_matrix.stats import AudioBothWays
 from network_profiles import NetworkProfile
 from network_profiles.links.counters import DirectionCounters, LinkCounters
 from network_profiles.verification.evidence import Evidence, Figure

@@ -16,7 +16,7 @@ from device_matrix.devices import DeviceClass, catalogue
 from device_matrix.scenarios import SCENARIO_NAMES
 from network_profiles.catalogue.catalogue import problem_of
 
-PLANS_FOLDER = Path(__file__).parent.parent / "ringfence" / "plans"
+PLANS_FOLDER = Path(__file__).parent.parent.parent / "ringfence" / "plans"
 DEFAULT_PLAN = "smoke"
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=4096)]

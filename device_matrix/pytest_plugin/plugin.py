@@ -21,16 +21,16 @@ from bedrock.environment_input import check_environment
 from bedrock.errors import InputError, RingfenceError
 from bedrock.exit_codes import ExitCode
 from device_matrix.artifacts import next_attempt
+from device_matrix.attempt.execution import Attempt
+from device_matrix.attempt.lifetime import die_with_parent, interrupt_on
+from device_matrix.attempt.worker import RunSettings, Worker
 from device_matrix.cells import Cell
-from device_matrix.controller import Controller, Shared
 from device_matrix.devices import catalogue
-from device_matrix.execution import Attempt
-from device_matrix.exit_status import Outcomes, end_wrong_options_with_ours, ours
-from device_matrix.faults import note_fault
-from device_matrix.lifetime import die_with_parent, interrupt_on
-from device_matrix.options import Options, add_options, read_options
-from device_matrix.user_namespace import is_way_to_links
-from device_matrix.worker import RunSettings, Worker
+from device_matrix.network.user_namespace import is_way_to_links
+from device_matrix.plan.options import Options, add_options, read_options
+from device_matrix.pytest_plugin.controller import Controller, Shared
+from device_matrix.pytest_plugin.exit_status import Outcomes, end_wrong_options_with_ours, ours
+from device_matrix.pytest_plugin.faults import note_fault
 from network_profiles import load_catalogue
 from network_profiles.links.rootless import enter_if_needed
 from reports.run.cells import CellResult, CellStatus

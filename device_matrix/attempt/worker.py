@@ -12,13 +12,13 @@ from bedrock.clock import Clock
 from calls.bridge.messages import StillClosing
 from calls.record import LegRecord, SampleRow
 from calls.segments import SegmentWriter
+from device_matrix.attempt.lifetime import StopWish
 from device_matrix.cells import DriverName
 from device_matrix.devices import Device
 from device_matrix.drivers.protocol import Driver
 from device_matrix.errors import CellEnvironmentError, DeviceUnavailable
-from device_matrix.far_end import FarEnd
-from device_matrix.lifetime import StopWish
-from device_matrix.target_admin import TargetAdmin
+from device_matrix.peer.far_end import FarEnd
+from device_matrix.peer.target_admin import TargetAdmin
 from network_profiles import NetworkProfile
 from reports.run.live import LiveWriter
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import psutil
 
-import device_matrix.cpu_limit
+import device_matrix.cpu.limit
 import network_profiles.links.open
 from bedrock.child_process import ChildProcess
 from bedrock.clock import SystemClock
@@ -22,16 +22,17 @@ from bedrock.scratch import sweep_scratch
 from calls.record import Blame, Tier
 from calls.targets.admin_api import TOKEN_VARIABLE
 from calls.targets.own_service import ServiceSettings, start_own_service
-from device_matrix import appium_server, link_choice
-from device_matrix.appium_server import AppiumServer
 from device_matrix.artifacts import next_attempt, replay_command
+from device_matrix.attempt.worker import RunSettings
 from device_matrix.cells import Cell, DriverName
 from device_matrix.devices import catalogue
+from device_matrix.drivers import appium_server
+from device_matrix.drivers.appium_server import AppiumServer
 from device_matrix.drivers.chromium import find_browser, find_chromedriver
-from device_matrix.faults import write_fault
-from device_matrix.options import Options
-from device_matrix.target_admin import TargetAdmin
-from device_matrix.worker import RunSettings
+from device_matrix.network import link_choice
+from device_matrix.peer.target_admin import TargetAdmin
+from device_matrix.plan.options import Options
+from device_matrix.pytest_plugin.faults import write_fault
 from network_profiles import load_catalogue
 from reports.run.cells import CellResult, CellStatus, write_cell
 from reports.run.live import LiveWriter
@@ -206,4 +207,4 @@ def require_machine(cells: list[Cell], backend: str | None = None) -> None:
 
 def sweep() -> list[str]:
     """Removes links, CPU groups and scratch folders whose owner is gone. Returns what was removed."""
-    return [*network_profiles.links.open.sweep(), *device_matrix.cpu_limit.sweep(), *sweep_scratch()]
+    return [*network_profiles.links.open.sweep(), *device_matrix.cpu.limit.sweep(), *sweep_scratch()]

@@ -10,7 +10,7 @@ from bedrock.errors import InputError, Problem
 from bedrock.toml_input import unknown_name
 from device_matrix.cells import Cell, DriverName
 from device_matrix.devices import Device
-from device_matrix.plan import DeviceChoice, MatrixPlan, unknown_names
+from device_matrix.plan.matrix_plan import DeviceChoice, MatrixPlan, unknown_names
 from network_profiles import NetworkProfile
 
 LAUNCH_S = 6.0

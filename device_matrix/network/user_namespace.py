@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 
-from device_matrix.browser_path import BACKEND
+from device_matrix.network.browser_path import BACKEND
 from network_profiles.errors import LinkCannotBeBuilt
 from network_profiles.links import rootless
 

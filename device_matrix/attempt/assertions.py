@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from calls.record import Blame
+from device_matrix.capture.link_drops import LinkDrops
+from device_matrix.capture.stats import AudioBothWays
 from device_matrix.errors import DeviceUnavailable, LinkOff
 from device_matrix.hook.samples import Connection
-from device_matrix.link_drops import LinkDrops
-from device_matrix.scenarios.judgement import Limits, ProductFailure
-from device_matrix.stats import AudioBothWays
+from device_matrix.scenarios.expectation import Limits, ProductFailure
 
 STARVED_RATIO = 0.5
 """A browser whose group stood still for half of the call, its quota spent, is a device at its end."""

@@ -12,19 +12,19 @@ import msgspec
 from bedrock.errors import RingfenceError
 from calls.record import Blame, LegRecord
 from device_matrix.artifacts import CONSOLE, HEADERS, LINK, STATISTICS, Artifacts
-from device_matrix.browser_path import audio_by_statistics
+from device_matrix.attempt.cell_environment import Scene
+from device_matrix.attempt.leg import LegFacts, build_leg
+from device_matrix.attempt.worker import Worker
+from device_matrix.capture.link_drops import LinkDrops, link_drops
+from device_matrix.capture.stats import AudioBothWays, audio_both_ways, sample_rows
 from device_matrix.cells import Cell
-from device_matrix.cpu_pressure import PressureGauge
+from device_matrix.cpu.pressure import PressureGauge
 from device_matrix.errors import CellEnvironmentError, FarEndLost, LinkOff
 from device_matrix.hook.probe import PageProbe
 from device_matrix.hook.samples import Connection, call_connection, read_connections
-from device_matrix.leg import LegFacts, build_leg
-from device_matrix.link_drops import LinkDrops, link_drops
+from device_matrix.network.browser_path import audio_by_statistics
 from device_matrix.pages.app_page import CallScreen
 from device_matrix.scenarios.call_flow import CallContext
-from device_matrix.scene import Scene
-from device_matrix.stats import AudioBothWays, audio_both_ways, sample_rows
-from device_matrix.worker import Worker
 
 FAR_LEG_TIMEOUT_S = 20.0
 BROKEN_FAR_LEG_TIMEOUT_S = 0.5

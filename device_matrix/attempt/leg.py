@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from calls.record import HUMAN_OUTCOMES, Blame, LegRecord, Outcome, Side, Stage, Tier
+from device_matrix.capture.rtp_streams import StreamFigures
+from device_matrix.capture.stats import effective_loss_ratio, jitter_buffer_ms, median_rtt_ms, mouth_to_ear_ms, score
 from device_matrix.cells import Cell
 from device_matrix.hook.samples import Connection, Inbound, Outbound, Sample
 from device_matrix.pages.app_page import CallScreen
-from device_matrix.rtp_streams import StreamFigures
-from device_matrix.stats import effective_loss_ratio, jitter_buffer_ms, median_rtt_ms, mouth_to_ear_ms, score
 
 SOURCE = "matrix"
 FIRST_PACKET_BEFORE_PLAYOUT_S = 3.0

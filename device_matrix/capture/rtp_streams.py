@@ -10,7 +10,7 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from device_matrix.rtp_capture import Packet
+from device_matrix.capture.rtp_capture import Packet
 
 OPUS_CLOCK_HZ = 48_000
 _UDP = 17

@@ -1,0 +1,1 @@
+"""What really went over the link: captured RTP, the browser's statistics, drops."""

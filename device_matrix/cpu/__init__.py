@@ -1,0 +1,1 @@
+"""A phone's processor on this machine: limits, measured speed, pressure."""

@@ -1,0 +1,1 @@
+"""Which link a cell gets, and how its browser reaches it."""

@@ -1,0 +1,1 @@
+"""The matrix as pytest runs it: plugin, controller, exit codes."""
