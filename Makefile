@@ -95,7 +95,7 @@ clean: ## remove the environment and the stamps (not the runs)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
-.setup/packets: .setup/python $(wildcard calls/media/*.py) calls/histograms.py calls/compiled.py \
+.setup/packets: .setup/python $(wildcard calls/media/*.py calls/media/*/*.py) calls/histograms.py calls/compiled.py \
 		bedrock/compiled.py $(wildcard network_profiles/*/*.py network_profiles/*/*/*.py)
 	$(SAY) 'compiling the packet paths of engine and links (some 45 s; they run without it too, at a higher price)'
 	@$(BIN)/python -m calls.compiled

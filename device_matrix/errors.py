@@ -14,7 +14,7 @@ product did wrong is never an exception of this tree but a Judgement (scenarios/
 from __future__ import annotations
 
 from bedrock.errors import EnvironmentLacks
-from calls.record import Blame
+from calls.records.record import Blame
 
 
 class CellEnvironmentError(EnvironmentLacks):

@@ -10,7 +10,7 @@ from gevent import GreenletExit
 from gevent.queue import Empty, Queue
 from locust import User, task
 
-from calls.record import Tier
+from calls.records.record import Tier
 from loadtests.errors import EngineLost, NobodyLeft, SignInFailed
 from loadtests.people.population import Person as Account
 from loadtests.worker.engine_bridge import CallOrder

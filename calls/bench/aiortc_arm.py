@@ -22,7 +22,7 @@ from aiortc.mediastreams import MediaStreamError
 from calls.bench.arm import Counts, process_cpu_s
 from calls.bench.step import Media, SetUps
 from calls.histograms import MsHistogram
-from calls.media.speech import speech_pcm
+from calls.media.audio.speech import speech_pcm
 
 SET_UP_LIMIT_S = 30.0
 _RATE = 48_000

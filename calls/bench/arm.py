@@ -148,7 +148,7 @@ async def _run(name: str, core: int, is_compiled: bool) -> None:
         arm = AiortcArm(asyncio.get_running_loop())
     if name == "engine":
         # Only now, with everything imported, is it known what lives for ever.
-        from calls.engine.footing import collect_rarely
+        from calls.engine.process_tuning import collect_rarely
 
         collect_rarely()
 
@@ -177,7 +177,7 @@ def main() -> None:
     is_compiled = compiled.use()
     import uvloop
 
-    from calls.engine.footing import come_first
+    from calls.engine.process_tuning import come_first
 
     come_first()
     uvloop.run(_run(given.arm, given.core, is_compiled))

@@ -9,11 +9,11 @@ from typing import cast
 from bedrock.clock import Clock
 from calls.bench.arm import Counts, process_cpu_s
 from calls.bench.step import Media, SetUps
-from calls.media.alarm import Alarm, MakeAlarm
 from calls.media.factory import MediaFactory
 from calls.media.interface import LegSpec, MediaEvent
 from calls.media.leg import Leg
-from calls.record import Tier
+from calls.media.timing.alarm import Alarm, MakeAlarm
+from calls.records.record import Tier
 
 SET_UP_LIMIT_S = 30.0
 _AT_ONCE = 8

@@ -19,7 +19,7 @@ import msgspec
 
 from bedrock import crash
 from calls.bench.orders import serve_orders
-from calls.call_rules import Told
+from calls.call.call_rules import Told
 
 if TYPE_CHECKING:
     from calls.targets.protocol import Signal, Target, TargetSession
@@ -162,7 +162,7 @@ async def _keep_calling(free: asyncio.Queue[_Pair], at_once: int, seconds: float
 
 async def _run(url: str, count: int) -> None:
     from bedrock.clock import SystemClock
-    from calls.engine.footing import collect_rarely
+    from calls.engine.process_tuning import collect_rarely
     from calls.targets import open_target
 
     target = open_target("reference", url, SystemClock())

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import msgspec
 
-from calls.record import Blame, HealthRow, LegRecord, MessageRow, Tier
+from calls.records.record import Blame, HealthRow, LegRecord, MessageRow, Tier
 from calls.targets.lists import LookAt
 
 PROTOCOL = 2

@@ -8,11 +8,11 @@ from pathlib import Path
 
 from bedrock.clock import Clock
 from calls.bridge.messages import Configure
-from calls.engine.probe_desk import ProbeDesk
-from calls.engine.recorder import Recorder
-from calls.engine.shortage import Shortage
+from calls.call.state_machine import Limits
+from calls.engine.health.shortage import Shortage
+from calls.engine.records.probe_scoring_client import ProbeDesk
+from calls.engine.records.recorder import Recorder
 from calls.media.factory import MediaFactory
-from calls.state_machine import Limits
 from calls.targets.protocol import Target
 
 MATRIX_ROLE = "matrix_engine"

@@ -35,19 +35,19 @@ from calls.bridge.messages import (
 )
 from calls.engine.closing import GRACE_S, SOCKETS_S, WRITE_S, StepTeller, finish_all, hang_up_limit_s
 from calls.engine.context import Context, Identity
-from calls.engine.leg import CallLeg
-from calls.engine.lists import open_list
-from calls.engine.people import Person
-from calls.engine.probe_desk import ProbeDesk
-from calls.engine.recorder import Recorder
-from calls.engine.second_hand import SecondHand
-from calls.engine.shortage import Shortage
-from calls.engine.snapshot import snapshot_of
+from calls.engine.health.periodic_sampler import SecondHand
+from calls.engine.health.shortage import Shortage
+from calls.engine.legs.leg import CallLeg
+from calls.engine.people.lists import open_list
+from calls.engine.people.people import Person
+from calls.engine.people.snapshot import snapshot_of
+from calls.engine.records.probe_scoring_client import ProbeDesk
+from calls.engine.records.recorder import Recorder
 from calls.errors import EngineRefused, NotDelivered, SignInRefused
-from calls.media.alarm import Alarm, MakeAlarm
 from calls.media.factory import MediaFactory
-from calls.media.transport import ConnectLimits
-from calls.record import LegRecord, ListRow, MessageRow
+from calls.media.ice.transport import ConnectLimits
+from calls.media.timing.alarm import Alarm, MakeAlarm
+from calls.records.record import LegRecord, ListRow, MessageRow
 from calls.targets import open_target
 
 

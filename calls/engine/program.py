@@ -23,7 +23,7 @@ from bedrock.end_signals import end_signals
 from calls.bridge.messages import PROTOCOL
 from calls.engine.context import ROLES, Identity
 from calls.engine.engine import Engine
-from calls.engine.footing import collect_rarely, come_first
+from calls.engine.process_tuning import collect_rarely, come_first
 from calls.engine.server import Server
 
 

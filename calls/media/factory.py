@@ -7,13 +7,13 @@ from collections.abc import Callable
 
 from bedrock.clock import Clock
 from calls.histograms import MsHistogram
-from calls.media.alarm import Alarm, MakeAlarm
 from calls.media.errors import MediaError
+from calls.media.ice.transport import ConnectLimits
 from calls.media.interface import LegSpec, MediaEvent, MediaHealth, MediaLeg
 from calls.media.leg import Leg
 from calls.media.process import MediaProcess
-from calls.media.ticker import Ticker
-from calls.media.transport import ConnectLimits
+from calls.media.timing.alarm import Alarm, MakeAlarm
+from calls.media.timing.ticker import Ticker
 
 
 class MediaFactory:

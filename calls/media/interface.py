@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol
 
-from calls.access_link import AccessLink
-from calls.media.recording import HeardAudio
-from calls.record import Tier
+from calls.media.access_link import AccessLink
+from calls.media.probe.recording import HeardAudio
+from calls.records.record import Tier
 
 
 class MediaEvent(StrEnum):
@@ -120,7 +120,7 @@ class LiveStats:
 
 @dataclass(frozen=True, slots=True)
 class MediaStats:
-    """A leg's figures at its end, named as the fields of ``calls.record.LegRecord``."""
+    """A leg's figures at its end, named as the fields of ``calls.records.record.LegRecord``."""
 
     failure: str
     peer_link_is_rough: bool

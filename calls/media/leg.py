@@ -7,16 +7,16 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from calls.media import negotiation, sdp, sdp_write
 from calls.media.errors import BadDescription, MediaError
+from calls.media.ice.transport import LegTransport, RemoteTransport
 from calls.media.interface import LegSpec, LiveStats, MediaEvent, MediaStats
 from calls.media.leg_stats import live_stats, media_stats
-from calls.media.live_voice import live_voice
-from calls.media.negotiation import StreamPlan, Wishes
+from calls.media.probe.live_voice import live_voice
 from calls.media.process import MediaProcess
+from calls.media.sdp import negotiation, sdp, sdp_write
+from calls.media.sdp.negotiation import StreamPlan, Wishes
 from calls.media.streams import LegStreams
-from calls.media.transport import LegTransport, RemoteTransport
-from calls.record import Tier
+from calls.records.record import Tier
 
 
 class Leg:

@@ -6,14 +6,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from calls.media.interface import AudioWindow, LiveStats, MediaEvent, MediaStats
-from calls.media.live_voice import LIVE, live_voice
-from calls.media.recording import HeardAudio
-from calls.media.rtp_header import ABS_UNITS_A_SECOND
-from calls.media.windows import LOOK_AHEAD_MS
+from calls.media.probe.live_voice import LIVE, live_voice
+from calls.media.probe.recording import HeardAudio
+from calls.media.rtp.rtp_header import ABS_UNITS_A_SECOND
+from calls.media.rtp.windows import LOOK_AHEAD_MS
 
 if TYPE_CHECKING:
     from calls.media.leg import Leg
-    from calls.media.rtp_receiver import AudioReceiver
+    from calls.media.rtp.rtp_receiver import AudioReceiver
 
 _CLOCK_SLACK_MS = 3.0
 

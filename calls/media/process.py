@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING
 
 from bedrock.clock import Clock
 from calls.histograms import MsHistogram
-from calls.media.alarm import MakeAlarm
-from calls.media.audio_probe import loudness_of_voice
-from calls.media.clips import audio_clip
-from calls.media.dtls import SharedCertificate
+from calls.media.audio.clips import audio_clip
+from calls.media.dtls.dtls import SharedCertificate
+from calls.media.dtls.srtp import PacketBuffer
+from calls.media.ice.socket_hub import DATAGRAM_MAX, SocketHub
+from calls.media.ice.transport import ConnectLimits
 from calls.media.interface import MediaHealth
-from calls.media.socket_hub import DATAGRAM_MAX, SocketHub
-from calls.media.srtp import PacketBuffer
-from calls.media.ticker import Ticker
-from calls.media.transport import ConnectLimits
-from calls.media.video_clip import video_clip
-from calls.record import Tier
+from calls.media.probe.audio_probe import loudness_of_voice
+from calls.media.timing.alarm import MakeAlarm
+from calls.media.timing.ticker import Ticker
+from calls.media.video.video_clip import video_clip
+from calls.records.record import Tier
 
 if TYPE_CHECKING:
     from calls.media.leg import Leg

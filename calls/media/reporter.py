@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from calls.media import rtcp
+from calls.media.rtp import rtcp
 
 if TYPE_CHECKING:
+    from calls.media.ice.transport import LegTransport
     from calls.media.process import MediaProcess
     from calls.media.streams import LegStreams
-    from calls.media.transport import LegTransport
 
 INTERVAL_S = 2.5
 _FIRST_S = 0.5

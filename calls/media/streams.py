@@ -6,25 +6,25 @@ import asyncio
 import random
 from collections.abc import Callable
 
-from calls.media.audio_probe import LiveSource, ProbeListener
-from calls.media.audio_source import AudioSource, ClipSource, SilentSource, SpokenSource
-from calls.media.clips import audio_clip, choose
+from calls.media.audio.audio_source import AudioSource, ClipSource, SilentSource, SpokenSource
+from calls.media.audio.clips import audio_clip, choose
+from calls.media.audio.talk_spurts import Conversation, SpurtSource
+from calls.media.ice.transport import LegTransport, RtpTaker
 from calls.media.interface import LegSpec
-from calls.media.negotiation import StreamPlan, Wishes
+from calls.media.probe.audio_probe import LiveSource, ProbeListener
 from calls.media.process import MediaProcess
 from calls.media.reporter import Reporter
-from calls.media.rtcp import picture_loss
-from calls.media.rtp_header import ABS_SEND_TIME, MID, TRANSPORT_CC, RtpHeader, find_extension, payload_span
-from calls.media.rtp_receiver import AudioReceiver
-from calls.media.rtp_sender import AudioSender
-from calls.media.sdp import CLIP_VOICE
-from calls.media.talk_spurts import Conversation, SpurtSource
-from calls.media.transport import LegTransport, RtpTaker
-from calls.media.transport_feedback import AUDIO_INTERVAL_S, VIDEO_INTERVAL_S, TransportFeedback
-from calls.media.video_clip import video_clip
-from calls.media.video_receiver import VideoReceiver
-from calls.media.video_sender import VideoSender
-from calls.record import Tier
+from calls.media.rtp.rtcp import picture_loss
+from calls.media.rtp.rtp_header import ABS_SEND_TIME, MID, TRANSPORT_CC, RtpHeader, find_extension, payload_span
+from calls.media.rtp.rtp_receiver import AudioReceiver
+from calls.media.rtp.rtp_sender import AudioSender
+from calls.media.rtp.transport_feedback import AUDIO_INTERVAL_S, VIDEO_INTERVAL_S, TransportFeedback
+from calls.media.sdp.negotiation import StreamPlan, Wishes
+from calls.media.sdp.sdp import CLIP_VOICE
+from calls.media.video.video_clip import video_clip
+from calls.media.video.video_receiver import VideoReceiver
+from calls.media.video.video_sender import VideoSender
+from calls.records.record import Tier
 
 
 class LegStreams(RtpTaker):

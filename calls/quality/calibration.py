@@ -17,8 +17,8 @@ import random
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 
-from calls.media.live_voice import LiveVoice, live_voice
-from calls.media.opus import SAMPLE_RATE, OpusDecoder, OpusEncoder
+from calls.media.audio.opus import SAMPLE_RATE, OpusDecoder, OpusEncoder
+from calls.media.probe.live_voice import LiveVoice, live_voice
 from calls.quality import emodel, visqol
 from calls.quality.opus import bandwidth_of
 from calls.quality.score import MODEL, Heard, score_window

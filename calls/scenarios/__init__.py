@@ -1,6 +1,6 @@
 """What can happen in a call, besides talking: a catalogue of scenarios that run as load.
 
-``SCENARIOS`` is data; ``calls.engine.script`` acts it out, on real signaling and real media. A driver names one in
+``SCENARIOS`` is data; ``engine.scripts.script`` acts it out, on real signaling and real media. A driver names one in
 ``PlaceCall.scenario``; the far side reads its part in the call's id (``calls.scenarios.mark``). Free of the engine, so
 that a driver may choose by name, title and expected outcomes.
 """

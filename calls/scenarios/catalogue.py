@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from calls.record import Outcome
+from calls.call.state_machine import Decision
+from calls.records.record import Outcome
 from calls.scenarios.scenario import Act, Part, Scenario, Step
-from calls.state_machine import Decision
 
 _COMPLETED = frozenset({Outcome.COMPLETED})
 _AS_PEOPLE_DO = _COMPLETED | {Outcome.DECLINED, Outcome.NO_ANSWER, Outcome.CANCELED, Outcome.BUSY}

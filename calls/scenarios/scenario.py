@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from calls.record import Outcome
-from calls.state_machine import Decision
+from calls.call.state_machine import Decision
+from calls.records.record import Outcome
 
 
 class Act(StrEnum):

@@ -4,7 +4,7 @@ To add your own service, write one file with a class that has ``Target``'s two m
 ``TargetSession``'s, and name it in the plan as ``kind = "your_module:YourTarget"``. The class is made with the
 service's URL and a ``Clock``. ``calls/targets/reference.py`` is an example of some 250 lines. What matters:
 
-- Say what every message means with a ``Signal``; ``calls.call_rules`` knows which may follow which.
+- Say what every message means with a ``Signal``; ``calls.call.call_rules`` knows which may follow which.
 - Methods that return None never wait and never raise for what the network does: they queue. A connection that is gone
   for good is told once with ``listener.on_lost``. Only ``sign_in``, ``send_text`` and ``close`` wait, each bounded.
 - Pass every byte of signaling through ``link`` when there is one, both ways, so that a slow network slows it.
@@ -17,11 +17,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
-from calls.call_rules import Told
+from calls.call.call_rules import Told
 from calls.targets.lists import Look, Page
 
 if TYPE_CHECKING:
-    from calls.access_link import AccessLink
+    from calls.media.access_link import AccessLink
 
 
 @dataclass(frozen=True, slots=True)

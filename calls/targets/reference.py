@@ -15,7 +15,7 @@ from calls.targets.reference_session import ReferenceSession
 from calls.targets.trust import client_context
 
 if TYPE_CHECKING:
-    from calls.access_link import AccessLink
+    from calls.media.access_link import AccessLink
 
 
 class ReferenceTarget:

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from calls.call_rules import Told
+from calls.call.call_rules import Told
 from calls.targets.protocol import Signal
 
 

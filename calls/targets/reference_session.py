@@ -12,7 +12,7 @@ import aiohttp
 import msgspec
 
 from bedrock.errors import TargetUnreachable
-from calls.call_rules import Told
+from calls.call.call_rules import Told
 from calls.errors import NotDelivered, NotShown, RateLimited, SignalingLost, SignInRefused
 from calls.targets.lists import Look, Page
 from calls.targets.protocol import Listener, Policy
@@ -23,7 +23,7 @@ from calls.targets.reference_requests import Requests
 from calls.targets.reference_socket import ReferenceSocket
 
 if TYPE_CHECKING:
-    from calls.access_link import AccessLink
+    from calls.media.access_link import AccessLink
     from calls.targets.reference import ReferenceTarget
 
 logger = logging.getLogger(__name__)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from calls.record import Blame
+from calls.records.record import Blame
 from device_matrix.capture.link_drops import LinkDrops
 from device_matrix.capture.stats import AudioBothWays
 from device_matrix.errors import DeviceUnavailable, LinkOff

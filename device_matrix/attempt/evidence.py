@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from bedrock.errors import RingfenceError
-from calls.record import Blame, LegRecord
+from calls.records.record import Blame, LegRecord
 from device_matrix.artifacts import CONSOLE, HEADERS, LINK, STATISTICS, Artifacts
 from device_matrix.attempt.cell_environment import Scene
 from device_matrix.attempt.leg import LegFacts, build_leg

@@ -7,7 +7,7 @@ import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from calls.record import Blame, Tier
+from calls.records.record import Blame, Tier
 from device_matrix.artifacts import ERROR, REPLAY, STEPS, Artifacts, StepLog, replay_command
 from device_matrix.attempt.assertions import (
     STARVED_RATIO,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from calls.record import LegRecord
+from calls.records.record import LegRecord
 from device_matrix.attempt.evidence import CallEvidence
 from device_matrix.cpu.speed import CpuSpeed
 from device_matrix.devices import Device

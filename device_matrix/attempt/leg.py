@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from calls.record import HUMAN_OUTCOMES, Blame, LegRecord, Outcome, Side, Stage, Tier
+from calls.records.record import HUMAN_OUTCOMES, Blame, LegRecord, Outcome, Side, Stage, Tier
 from device_matrix.capture.rtp_streams import StreamFigures
 from device_matrix.capture.stats import effective_loss_ratio, jitter_buffer_ms, median_rtt_ms, mouth_to_ear_ms, score
 from device_matrix.cells import Cell

@@ -10,8 +10,8 @@ from typing import Any
 
 from bedrock.clock import Clock
 from calls.bridge.messages import StillClosing
-from calls.record import LegRecord, SampleRow
-from calls.segments import SegmentWriter
+from calls.records.record import LegRecord, SampleRow
+from calls.records.segments import SegmentWriter
 from device_matrix.attempt.lifetime import StopWish
 from device_matrix.cells import DriverName
 from device_matrix.devices import Device

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from calls.quality import CallScore, Heard, score_call
-from calls.record import SampleRow, Side, Tier
+from calls.records.record import SampleRow, Side, Tier
 from device_matrix.capture.rtp_capture import Tap
 from device_matrix.capture.rtp_streams import OPUS_CLOCK_HZ, StreamFigures, audio_streams, measure_stream, parse_rtp
 from device_matrix.hook.samples import Connection, Inbound, Sample

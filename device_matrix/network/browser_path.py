@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import time
 
-from calls.record import LegRecord
+from calls.records.record import LegRecord
 from device_matrix.capture.rtp_streams import StreamFigures
 from device_matrix.capture.stats import AudioBothWays
 from device_matrix.drivers.network_emulation import not_shaped

@@ -26,7 +26,7 @@ from calls.bridge.messages import (
     StillClosing,
     TargetSpec,
 )
-from calls.record import LegRecord, Tier
+from calls.records.record import LegRecord, Tier
 from device_matrix.cells import Cell
 from device_matrix.errors import FarEndLost
 from device_matrix.peer.target_admin import Person

@@ -19,7 +19,7 @@ from bedrock.clock import SystemClock
 from bedrock.environment_input import secret
 from bedrock.errors import EnvironmentLacks, RingfenceError, TargetUnreachable
 from bedrock.scratch import sweep_scratch
-from calls.record import Blame, Tier
+from calls.records.record import Blame, Tier
 from calls.targets.admin_api import TOKEN_VARIABLE
 from calls.targets.own_service import ServiceSettings, start_own_service
 from device_matrix.artifacts import next_attempt, replay_command

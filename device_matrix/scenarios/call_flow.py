@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from bedrock.clock import Clock
-from calls.record import Blame
+from calls.records.record import Blame
 from device_matrix.drivers.protocol import PageTimeout
 from device_matrix.pages.app_page import AppPage, CallScreen
 from device_matrix.peer.far_end import FarEndState

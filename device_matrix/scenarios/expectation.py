@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from calls.record import Blame
+from calls.records.record import Blame
 
 
 class ProductFailure(Exception):

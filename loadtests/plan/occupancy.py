@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from calls.record import Outcome
+from calls.records.record import Outcome
 from calls.scenarios import SCENARIOS
 from loadtests.plan.durations import TalkTime
 from loadtests.plan.personas import Mix, PersonaBook, shares

@@ -14,7 +14,7 @@ from flask import Blueprint, Response, jsonify, request, send_from_directory
 from locust.env import Environment
 
 from bedrock.intervals import proportion_bounds
-from calls.record import Outcome, Tier
+from calls.records.record import Outcome, Tier
 from loadtests.master.history import History
 from loadtests.master.master import Phase, SwarmMaster
 

@@ -11,7 +11,7 @@ from werkzeug.datastructures import ImmutableMultiDict
 
 from bedrock.errors import RingfenceError
 from bedrock.intervals import proportion_bounds
-from calls.record import FUNNEL, Outcome, Stage, Tier
+from calls.records.record import FUNNEL, Outcome, Stage, Tier
 from loadtests.master.master import SwarmMaster
 from loadtests.master.probe_scores import ProbeScores
 from loadtests.plan.overrides import Changes

@@ -7,7 +7,7 @@ costs a second of freshness and never a call.
 from __future__ import annotations
 
 from calls.histograms import MsHistogram
-from calls.record import LegRecord
+from calls.records.record import LegRecord
 
 FIGURES = ("setup_ms", "owd_p95_ms", "mouth_to_ear_ms", "mos_lq")
 """``mos_lq`` (1 to 5) fits a histogram of milliseconds as well: its buckets are one per cent wide."""

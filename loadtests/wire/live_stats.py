@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from calls.record import FUNNEL, HUMAN_OUTCOMES, HealthRow, LegRecord, Outcome, Stage, Tier
+from calls.records.record import FUNNEL, HUMAN_OUTCOMES, HealthRow, LegRecord, Outcome, Stage, Tier
 from loadtests.wire.figures import Figures, figures_of
 
 WINDOW_S = 15.0

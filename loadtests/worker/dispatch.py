@@ -9,7 +9,7 @@ from typing import Any
 from gevent.event import Event
 
 from bedrock.clock import Clock
-from calls.record import Tier
+from calls.records.record import Tier
 from loadtests.arrivals.arrivals import Arrival
 from loadtests.errors import EngineLost
 from loadtests.people.population import Population

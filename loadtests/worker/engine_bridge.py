@@ -34,7 +34,7 @@ from calls.bridge.messages import (
     TargetSpec,
 )
 from calls.errors import BridgeError, EngineGone
-from calls.record import Blame, Outcome, Tier
+from calls.records.record import Blame, Outcome, Tier
 from calls.targets.lists import LookAt
 from loadtests.arrivals.arrivals import Arrival
 from loadtests.errors import CallFailed, EngineLost, ListNotShown, MessageFailed, SignInFailed

@@ -8,9 +8,9 @@ import gevent
 import psutil
 
 from bedrock.clock import Clock
-from calls.headroom import fds_used_ratio, host_name, ports_used_ratio
-from calls.record import HealthRow
-from calls.segments import SegmentWriter
+from calls.engine.health.headroom import fds_used_ratio, host_name, ports_used_ratio
+from calls.records.record import HealthRow
+from calls.records.segments import SegmentWriter
 from loadtests.wire.live_stats import Tally, percentile
 
 LAG_PROBE_S = 0.05

@@ -16,7 +16,7 @@ from bedrock.clock import Clock
 from bedrock.errors import RingfenceError
 from calls.bridge.messages import ListOpened, OpenList
 from calls.errors import SegmentNotWritten
-from calls.record import Tier
+from calls.records.record import Tier
 from calls.targets.lists import LookAt
 from loadtests.arrivals.arrivals import Arrival
 from loadtests.crash_guard import CrashGuard

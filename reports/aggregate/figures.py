@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from calls.record import FUNNEL, Outcome
+from calls.records.record import FUNNEL, Outcome
 from reports.aggregate.quality import quality_figures
 from reports.gate.facts import concurrent_held_60s, peak_concurrent
 from reports.gate.outliers import call_outliers, cell_outliers

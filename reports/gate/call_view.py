@@ -15,7 +15,7 @@ attempt in the cell, but nothing can be said of the product by it.
 
 from __future__ import annotations
 
-from calls.record import FUNNEL, HUMAN_OUTCOMES, Blame, Tier
+from calls.records.record import FUNNEL, HUMAN_OUTCOMES, Blame, Tier
 from reports.run.store import RunStore
 from reports.slo.metrics import GENERATIONS, NO_ACCESS_LINK
 from reports.slo.slo_file import Limits

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from calls.record import FUNNEL
+from calls.records.record import FUNNEL
 from reports.render.charts.distribution import Curve, Stack, columns, cumulative
 from reports.render.charts.timeline import Bound, Series, timeline
 from reports.result.summary import Summary

@@ -15,7 +15,7 @@ import msgspec
 
 from bedrock.foreign_text import clean_all
 from bedrock.whole_file import write_whole
-from calls.record import Blame
+from calls.records.record import Blame
 from reports.run.file_input import Unreadable, decode_json, list_folder, read_file
 from reports.run.run_folder import is_moment, refuse_newer
 

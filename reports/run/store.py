@@ -3,7 +3,7 @@
 Rows that no run can have written (a time that no clock shows, a number that no measurement gives, nothing where a value
 must be) are left out, and their segment is named too: one of them would bend every chart and every percentile.
 
-Tables ``legs``, ``messages``, ``lists``, ``health``, ``windows`` and ``probes`` have the columns of calls/record.py;
+Tables ``legs``, ``messages``, ``lists``, ``health``, ``windows`` and ``probes`` have the columns of ``calls.records``;
 ``samples`` is a view. A column that an older version did not write yet gets its default; the score of a probe is joined
 into its leg. The database lives in a temporary file, so a million legs cost disk, not memory.
 """
@@ -26,7 +26,16 @@ import pyarrow.parquet as pq
 
 from bedrock.foreign_text import clean_all
 from bedrock.scratch import ScratchFolder
-from calls.record import RECORD_FORMAT, HealthRow, LegRecord, ListRow, MessageRow, ProbeRow, SampleRow, WindowRow
+from calls.records.record import (
+    RECORD_FORMAT,
+    HealthRow,
+    LegRecord,
+    ListRow,
+    MessageRow,
+    ProbeRow,
+    SampleRow,
+    WindowRow,
+)
 from reports.errors import NewerFormat
 from reports.run.cells import Cell, read_cells
 from reports.run.file_input import Unreadable, list_folder, require_regular

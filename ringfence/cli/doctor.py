@@ -8,7 +8,7 @@ from rich.text import Text
 
 from bedrock.exit_codes import ExitCode
 from bedrock.foreign_text import clean, json_text
-from calls.record import Tier
+from calls.records.record import Tier
 from ringfence.doctor.checks import examine, runnable_tiers
 
 NEEDED_TIERS = frozenset({Tier.PACKETS, Tier.MEDIA, Tier.BROWSER})

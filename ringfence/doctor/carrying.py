@@ -6,7 +6,7 @@ import math
 import os
 
 from bedrock.errors import EnvironmentLacks
-from calls.capacity import Capacity, last_bench
+from calls.bench.capacity import Capacity, last_bench
 from loadtests.plan.occupancy import occupancy_of
 from loadtests.plan.personas import load_personas
 from ringfence.plan import Plan

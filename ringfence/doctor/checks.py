@@ -13,7 +13,7 @@ from bedrock.child_environment import home_folder
 from bedrock.errors import EnvironmentLacks
 from bedrock.short_command import run_and_read
 from bedrock.user_folder import passed_over, user_folder
-from calls.record import Tier
+from calls.records.record import Tier
 from device_matrix.cpu import limit
 from device_matrix.drivers.appium_server import appium_modules
 from network_profiles.links import private_network, rootless

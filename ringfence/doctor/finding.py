@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from calls.record import Tier
+from calls.records.record import Tier
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bedrock.errors import EnvironmentLacks
-from calls.record import Tier
+from calls.records.record import Tier
 from device_matrix.network.link_choice import chosen_backend
 from network_profiles.links import private_network
 from ringfence.doctor.checks import examine

@@ -27,7 +27,7 @@ from calls.bridge.messages import (
     SignIn,
     TargetSpec,
 )
-from calls.record import LegRecord
+from calls.records.record import LegRecord
 
 TOKEN = "token-of-the-calls-tests"
 PASSWORD = "open sesame"

@@ -11,9 +11,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from bedrock.clock import Clock
-from calls.access_link import AccessLink
-from calls.call_rules import SHADOWED, Told
+from calls.call.call_rules import SHADOWED, Told
 from calls.errors import NotDelivered
+from calls.media.access_link import AccessLink
 from calls.targets.protocol import Listener, Policy, Signal
 
 MESSAGE_BYTES = 80

@@ -15,8 +15,8 @@ from itertools import count
 from typing import Any
 
 from bedrock.clock import Clock, SystemClock
-from calls.media.alarm import Alarm, MakeAlarm, Ring
-from calls.media.ticker import Due, Ticker, Timed
+from calls.media.timing.alarm import Alarm, MakeAlarm, Ring
+from calls.media.timing.ticker import Due, Ticker, Timed
 
 START_S = 1000.0
 

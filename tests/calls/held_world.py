@@ -22,7 +22,7 @@ from calls.bridge.messages import (
 )
 from calls.engine.context import Identity
 from calls.engine.engine import Engine
-from calls.record import LegRecord, Tier
+from calls.records.record import LegRecord, Tier
 
 
 class World:

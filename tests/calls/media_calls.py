@@ -10,13 +10,13 @@ from dataclasses import dataclass, field
 from held_time import time_of
 from waiting import HANG_LIMIT_S, POLL_S
 
-from calls.access_link import AccessLink
+from calls.media.access_link import AccessLink
 from calls.media.factory import MediaFactory
+from calls.media.ice.transport import ConnectLimits
 from calls.media.interface import LegSpec, MediaEvent, MediaLeg, MediaStats
 from calls.media.leg import Leg
-from calls.media.ticker import Ticker
-from calls.media.transport import ConnectLimits
-from calls.record import Tier
+from calls.media.timing.ticker import Ticker
+from calls.records.record import Tier
 from network_profiles.model.profile import NetworkProfile, Sources
 
 SOURCES = Sources(

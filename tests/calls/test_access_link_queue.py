@@ -4,7 +4,7 @@ import pytest
 from held_time import START_S, HeldTicker
 from media_calls import link_on
 
-from calls.access_link import IP_UDP_BYTES
+from calls.media.access_link import IP_UDP_BYTES
 
 
 def test_datagrams_arrive_in_order_after_the_delay_and_their_time_on_the_wire() -> None:

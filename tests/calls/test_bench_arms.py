@@ -167,9 +167,12 @@ def test_signaling_is_measured_with_sipp_beside_it() -> None:
 
 @pytest.mark.parametrize("wanted", [True, False])
 def test_the_packet_path_is_the_copy_made_of_exactly_this_source_or_the_source(wanted: bool) -> None:
-    says = "from calls import compiled; used = compiled.use(); import calls.media.ticker as t; print(used, t.__file__)"
+    says = (
+        "from calls import compiled; used = compiled.use()\n"
+        "import calls.media.timing.ticker as t; print(used, t.__file__)"
+    )
     environment = {**os.environ, "RINGFENCE_COMPILED": "1" if wanted else "0"}
     done = subprocess.run([sys.executable, "-c", says], capture_output=True, text=True, check=True, env=environment)
     used, file = done.stdout.split()
     assert used == str(wanted and compiled.PACKETS.find() is not None)
-    assert file.endswith(".so" if used == "True" else "calls/media/ticker.py")
+    assert file.endswith(".so" if used == "True" else "calls/media/timing/ticker.py")

@@ -8,11 +8,11 @@ import msgspec
 import pytest
 
 from bedrock.errors import InputError
+from calls.bench.capacity import Capacity, capacity_file, last_bench, remember
 from calls.bench.knee import Search, find_knee
 from calls.bench.machine import choose_core, this_machine
 from calls.bench.media import memory_slope_mb
 from calls.bench.step import Step
-from calls.capacity import Capacity, capacity_file, last_bench, remember
 
 SEARCH = Search(first=60, most=5000, resolution=0.02)
 

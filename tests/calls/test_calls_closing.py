@@ -23,7 +23,7 @@ from calls.bridge.closing import ENGINE_MARGIN_S, ClosingWatch
 from calls.bridge.messages import AnyEvent, Drained, StillClosing
 from calls.engine.closing import GRACE_S, StepTeller, finish_all, hang_up_limit_s
 from calls.errors import EngineSilent
-from calls.record import Blame, Outcome
+from calls.records.record import Blame, Outcome
 
 SLOW_ENGINE = """
 import asyncio, json, os, sys

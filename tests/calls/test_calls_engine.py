@@ -24,7 +24,7 @@ from calls.bridge.messages import (
     TargetSpec,
 )
 from calls.errors import EngineRefused
-from calls.record import Blame, Outcome, Side, Stage, Tier
+from calls.records.record import Blame, Outcome, Side, Stage, Tier
 
 pytestmark = pytest.mark.integration
 

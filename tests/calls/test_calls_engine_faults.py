@@ -27,7 +27,7 @@ from calls.bridge.messages import (
     TargetSpec,
 )
 from calls.errors import EngineGone, EngineRefused, EngineSilent
-from calls.record import Blame, Outcome
+from calls.records.record import Blame, Outcome
 
 pytestmark = pytest.mark.integration
 LONG_S = 10 * HANG_LIMIT_S

@@ -18,7 +18,7 @@ from bedrock.clock import SystemClock
 from calls.bridge.messages import AnswerHabit, Configure, PersonSpec, PlaceCall, SignIn, TargetSpec
 from calls.engine.context import Identity
 from calls.engine.engine import Engine
-from calls.engine.leg import CallLeg
+from calls.engine.legs.leg import CallLeg
 from calls.media.leg import Leg
 from calls.scenarios import SCENARIOS
 

@@ -24,7 +24,7 @@ from calls.bridge.messages import (
     SignOut,
     Snapshot,
 )
-from calls.record import LegRecord, Outcome
+from calls.records.record import LegRecord, Outcome
 
 pytestmark = pytest.mark.held_time
 

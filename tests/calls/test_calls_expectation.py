@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from media_calls import factory, place, spec
 
-from calls.blame import Evidence, blame_of
-from calls.engine.expectation import is_as_expected, is_rough, longest_standstill_s, outcomes_on
-from calls.record import Blame, Outcome, Stage
-from calls.state_machine import Ending, Limits, limits_on
+from calls.call.blame import Evidence, blame_of
+from calls.call.expectation import is_as_expected, is_rough, longest_standstill_s, outcomes_on
+from calls.call.state_machine import Ending, Limits, limits_on
+from calls.records.record import Blame, Outcome, Stage
 from network_profiles import load_catalogue
 
 COMPLETED = frozenset({Outcome.COMPLETED})

@@ -13,10 +13,10 @@ from waiting import HANG_LIMIT_S
 
 from bedrock.clock import SystemClock
 from calls.bridge.messages import PersonSnapshot, Snapshot
-from calls.call_rules import Told
+from calls.call.call_rules import Told
 from calls.media.factory import MediaFactory
 from calls.media.interface import LegSpec, MediaEvent, MediaLeg
-from calls.record import Outcome, Stage, Tier
+from calls.records.record import Outcome, Stage, Tier
 from calls.targets.protocol import Signal
 from calls.targets.reference import ReferenceTarget
 from calls.targets.reference_session import ReferenceSession

@@ -4,14 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from calls.blame import Evidence
 from calls.bridge.messages import PersonSpec
+from calls.call.blame import Evidence
+from calls.call.state_machine import Ending
 from calls.engine.context import Identity
-from calls.engine.leg_record import LegFacts, evidence_of, leg_record, window_rows
-from calls.engine.people import is_poor
+from calls.engine.people.people import is_poor
+from calls.engine.records.leg_record import LegFacts, evidence_of, leg_record, window_rows
 from calls.media.interface import AudioWindow, MediaStats
-from calls.record import Blame, Outcome, Side, Stage
-from calls.state_machine import Ending
+from calls.records.record import Blame, Outcome, Side, Stage
 from network_profiles import load_catalogue
 
 IDENTITY = Identity(Path("run"), "run-1", "matrix-0", "matrix_engine")

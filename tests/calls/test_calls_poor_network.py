@@ -9,8 +9,8 @@ from calls_world import Driver, Service
 from held_world import World, after_ms
 
 from calls.bridge.messages import PersonSnapshot, Snapshot
-from calls.media.video_clip import FRAME_RATE
-from calls.record import LegRecord, Outcome
+from calls.media.video.video_clip import FRAME_RATE
+from calls.records.record import LegRecord, Outcome
 from network_profiles.catalogue.catalogue import resolve
 
 VIDEO_TALK_S = 12.0

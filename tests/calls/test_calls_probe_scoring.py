@@ -18,18 +18,18 @@ from calls_world import wait_for
 from pyarrow import parquet
 from waiting import HANG_LIMIT_S, eventually, eventually_async
 
-from calls.engine.probe_desk import ProbeDesk
-from calls.media import probe_scorer
-from calls.media.live_voice import ESPEAK, GENERATED, live_voice, make_voice
-from calls.media.opus import SAMPLE_RATE
-from calls.media.probe_scorer import LOAD_IS_OVER, Job, Scorer, on_the_wire, score
-from calls.media.recording import SEGMENT_S, HeardAudio, Recording
-from calls.media.speech import LOOP_S
+from calls.engine.records.probe_scoring_client import ProbeDesk
+from calls.media.audio.opus import SAMPLE_RATE
+from calls.media.audio.speech import LOOP_S
+from calls.media.probe.live_voice import ESPEAK, GENERATED, live_voice, make_voice
+from calls.media.probe.recording import SEGMENT_S, HeardAudio, Recording
+from calls.quality import probe_scorer
 from calls.quality.alignment import gcc_phat, window_delays_ms
 from calls.quality.calibration import lossy
+from calls.quality.probe_scorer import LOAD_IS_OVER, Job, Scorer, on_the_wire, score
 from calls.quality.visqol import RATE, from_48_khz, visqol_mos
-from calls.record import ProbeRow, Side
-from calls.segments import SegmentWriter
+from calls.records.record import ProbeRow, Side
+from calls.records.segments import SegmentWriter
 
 
 def no_espeak(_argv: Sequence[str]) -> bytes:

@@ -11,8 +11,8 @@ import sys
 
 import pytest
 
-from calls.media.live_voice import LiveVoice, live_voice
-from calls.media.opus import SAMPLE_RATE
+from calls.media.audio.opus import SAMPLE_RATE
+from calls.media.probe.live_voice import LiveVoice, live_voice
 from calls.quality import calibration, emodel
 
 SECONDS = 3

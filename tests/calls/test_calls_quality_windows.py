@@ -12,8 +12,8 @@ from calls_world import rows
 from held_world import World
 from waiting import eventually
 
-from calls.media.talk_spurts import COMFORT_S, Conversation
-from calls.record import LegRecord, Outcome, Side, Tier
+from calls.media.audio.talk_spurts import COMFORT_S, Conversation
+from calls.records.record import LegRecord, Outcome, Side, Tier
 
 pytestmark = [pytest.mark.integration, pytest.mark.held_time]
 

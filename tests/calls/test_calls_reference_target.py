@@ -14,10 +14,10 @@ from waiting import HANG_LIMIT_S
 
 from bedrock.clock import SystemClock
 from bedrock.errors import TargetUnreachable
-from calls.blame import blame_of_list
-from calls.call_rules import Told
+from calls.call.blame import blame_of_list
+from calls.call.call_rules import Told
 from calls.errors import NotDelivered, NotShown, SignInRefused, UnknownTarget
-from calls.record import Blame
+from calls.records.record import Blame
 from calls.targets import open_target
 from calls.targets.lists import Look, LookAt
 from calls.targets.protocol import Signal

@@ -9,7 +9,7 @@ from calls_world import Driver, Service, rows, wait_for
 from waiting import HANG_LIMIT_S
 
 from calls.bridge.messages import AnswerHabit, HangUp, Snapshot
-from calls.record import Blame, LegRecord, Outcome
+from calls.records.record import Blame, LegRecord, Outcome
 from calls.scenarios import SCENARIOS, mark_of, marked
 
 pytestmark = pytest.mark.integration

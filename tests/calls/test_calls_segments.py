@@ -8,10 +8,10 @@ import msgspec
 import pyarrow.parquet
 import pytest
 
-import calls.segments
+import calls.records.segments
 from calls.errors import SegmentNotWritten
-from calls.record import Blame, LegRecord, Outcome, Side, Stage, Tier
-from calls.segments import SegmentWriter, arrow_schema
+from calls.records.record import Blame, LegRecord, Outcome, Side, Stage, Tier
+from calls.records.segments import SegmentWriter, arrow_schema
 
 
 def leg(call_id: str, **fields: object) -> LegRecord:
@@ -122,7 +122,7 @@ def test_a_full_disk_is_told_and_keeps_the_rows(tmp_path: Path, monkeypatch: pyt
 
 
 def test_rows_kept_for_a_retry_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(calls.segments, "MAX_KEPT_ROWS", 3)
+    monkeypatch.setattr(calls.records.segments, "MAX_KEPT_ROWS", 3)
     blocked = tmp_path / "file"
     blocked.write_text("in the way")
     writer = SegmentWriter(blocked, LegRecord, "w")

@@ -4,7 +4,7 @@ import errno
 
 import pytest
 
-from calls.engine.shortage import Shortage
+from calls.engine.health.shortage import Shortage
 from calls.errors import SignInRefused
 from calls.media.errors import MediaError
 

@@ -4,10 +4,10 @@ import itertools
 
 import pytest
 
-from calls.blame import Evidence
-from calls.call_rules import LEGAL, CallState, Told
-from calls.record import Blame, Outcome, Side, Stage
-from calls.state_machine import DEATH_TOLD_S, Action, CallMachine, Decision, Ending, Limits
+from calls.call.blame import Evidence
+from calls.call.call_rules import LEGAL, CallState, Told
+from calls.call.state_machine import DEATH_TOLD_S, Action, CallMachine, Decision, Ending, Limits
+from calls.records.record import Blame, Outcome, Side, Stage
 
 LIMITS = Limits(setup_s=10.0, ring_s=45.0, gap_ms=2000.0, confirm_s=5.0, call_s=600.0)
 FINE = Evidence(max_gap_ms=60.0)

@@ -37,7 +37,7 @@ from calls.bridge.messages import (
 )
 from calls.engine.context import Identity
 from calls.engine.engine import Engine
-from calls.record import Blame, LegRecord, Outcome
+from calls.records.record import Blame, LegRecord, Outcome
 
 pytestmark = pytest.mark.integration
 

@@ -20,7 +20,7 @@ from waiting import HANG_LIMIT_S
 
 from bedrock.clock import SystemClock
 from bedrock.errors import InputError
-from calls.call_rules import Told
+from calls.call.call_rules import Told
 from calls.errors import TlsFailed
 from calls.media.interface import MediaEvent
 from calls.targets.admin_api import AdminApi

@@ -5,11 +5,11 @@ import math
 import numpy as np
 import pytest
 
-from calls.media.audio_probe import envelope, judge
-from calls.media.clips import OFFERED, audio_clip, choose
-from calls.media.opus import SAMPLE_RATE, OpusDecoder, OpusEncoder
-from calls.media.speech import LOOP_S, speech_pcm
-from calls.media.video_clip import GROUP_FRAMES, video_clip
+from calls.media.audio.clips import OFFERED, audio_clip, choose
+from calls.media.audio.opus import SAMPLE_RATE, OpusDecoder, OpusEncoder
+from calls.media.audio.speech import LOOP_S, speech_pcm
+from calls.media.probe.audio_probe import envelope, judge
+from calls.media.video.video_clip import GROUP_FRAMES, video_clip
 
 
 @pytest.mark.parametrize(

@@ -15,8 +15,8 @@ PROGRAM = """
 import sys
 from calls import compiled
 assert compiled.use()
-import calls.media.transport
-assert not calls.media.transport.__file__.endswith(".py")
+import calls.media.ice.transport
+assert not calls.media.ice.transport.__file__.endswith(".py")
 import pytest
 sys.exit(pytest.main(["-q", "-n", "0", "-p", "no:cacheprovider", *sys.argv[1:]]))
 """

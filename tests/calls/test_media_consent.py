@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from calls.media.ice_path import IcePath
+from calls.media.ice.ice_path import IcePath
 
 pytestmark = pytest.mark.held_time
 

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from media_calls import Ear, factory, open_leg, spec
 from waiting import HANG_LIMIT_S
 
-from calls.media import negotiation, sdp
 from calls.media.errors import BadDescription
-from calls.media.ice_candidate import read_candidate
-from calls.media.rtp_header import ABS_SEND_TIME, MID, TRANSPORT_CC
+from calls.media.ice.ice_candidate import read_candidate
+from calls.media.rtp.rtp_header import ABS_SEND_TIME, MID, TRANSPORT_CC
+from calls.media.sdp import negotiation, sdp
 
 OFFERS = Path(__file__).parent / "descriptions"
 CHROMIUM = (OFFERS / "chromium_156_audio_video_data.sdp").read_text()

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 from waiting import HANG_LIMIT_S
 
-from calls.media.dtls import DtlsSession, SharedCertificate
+from calls.media.dtls.dtls import DtlsSession, SharedCertificate
 
 
 def rsa_certificate(key_bits: int, names: int) -> SharedCertificate:

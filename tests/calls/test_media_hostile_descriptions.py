@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from media_calls import Ear, factory, open_leg, spec
 
-from calls.media import negotiation, sdp
 from calls.media.errors import BadDescription
+from calls.media.sdp import negotiation, sdp
 
 OFFERS = sorted((Path(__file__).parent / "descriptions").glob("*.sdp"))
 SEED = 20261

@@ -10,9 +10,9 @@ import pytest
 from media_calls import Call, Ear, factory, link_of, open_leg, place, spec, until
 
 from calls.media.errors import BadDescription, MediaError
+from calls.media.ice.transport import ConnectLimits
 from calls.media.interface import MediaEvent
-from calls.media.transport import ConnectLimits
-from calls.record import Tier
+from calls.records.record import Tier
 
 pytestmark = pytest.mark.held_time
 

@@ -11,9 +11,9 @@ from aiortc.rtp import RtpPacket as ReferencePacket
 from hypothesis import given
 from hypothesis import strategies as st
 
-from calls.media import rtcp
-from calls.media.rtp_header import ABS_SEND_TIME, MID, RtpHeader, find_extension, owd_s, payload_span
-from calls.media.transport_feedback import TransportFeedback
+from calls.media.rtp import rtcp
+from calls.media.rtp.rtp_header import ABS_SEND_TIME, MID, RtpHeader, find_extension, owd_s, payload_span
+from calls.media.rtp.transport_feedback import TransportFeedback
 
 
 def extensions_map() -> HeaderExtensionsMap:

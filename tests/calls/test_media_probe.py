@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 from held_time import START_S, HeldTicker
 
-from calls.media.audio_probe import LiveSource, ProbeListener
+from calls.media.probe.audio_probe import LiveSource, ProbeListener
 
 TARGET_MS = 40.0
 

@@ -4,9 +4,9 @@ import random
 
 import pytest
 
-from calls.media.playout import CEILING_MS, FLOOR_MS, PlayoutBuffer
-from calls.media.rtp_header import RtpHeader
-from calls.media.rtp_receiver import AudioReceiver
+from calls.media.rtp.playout import CEILING_MS, FLOOR_MS, PlayoutBuffer
+from calls.media.rtp.rtp_header import RtpHeader
+from calls.media.rtp.rtp_receiver import AudioReceiver
 
 
 class Listener:

@@ -8,10 +8,10 @@ from itertools import groupby
 
 import pytest
 
-from calls.media.clips import audio_clip
-from calls.media.rtp_header import RtpHeader
-from calls.media.rtp_receiver import AudioReceiver
-from calls.media.talk_spurts import COMFORT_S, LOOP_S, Conversation, SpurtSource
+from calls.media.audio.clips import audio_clip
+from calls.media.audio.talk_spurts import COMFORT_S, LOOP_S, Conversation, SpurtSource
+from calls.media.rtp.rtp_header import RtpHeader
+from calls.media.rtp.rtp_receiver import AudioReceiver
 
 STEP_S = 0.02
 

@@ -8,9 +8,9 @@ import pytest
 from media_calls import Call, Ear, factory, link_of, place, spec, until
 
 from calls.media.errors import BadDescription, MediaError
+from calls.media.ice.transport import ConnectLimits
 from calls.media.interface import MediaEvent
 from calls.media.leg import Leg
-from calls.media.transport import ConnectLimits
 
 pytestmark = pytest.mark.held_time
 

@@ -9,7 +9,7 @@ from waiting import eventually_async
 
 from bedrock.clock import SystemClock
 from calls.histograms import MsHistogram
-from calls.media.ticker import Ticker
+from calls.media.timing.ticker import Ticker
 
 
 class Hand:

@@ -11,11 +11,11 @@ from held_time import HeldTicker
 from media_calls import factory, place, spec, until
 
 from calls.histograms import MsHistogram
-from calls.media.rtp_header import RtpHeader
-from calls.media.srtp import PacketBuffer
-from calls.media.transport import LegTransport
-from calls.media.video_clip import FRAME_RATE, VideoFrame
-from calls.media.video_sender import VideoSender
+from calls.media.dtls.srtp import PacketBuffer
+from calls.media.ice.transport import LegTransport
+from calls.media.rtp.rtp_header import RtpHeader
+from calls.media.video.video_clip import FRAME_RATE, VideoFrame
+from calls.media.video.video_sender import VideoSender
 
 FRAME_S = 1 / FRAME_RATE
 GROUP = 10

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from calls.record import Blame
+from calls.records.record import Blame
 from device_matrix.attempt.assertions import (
     MediaEvidence,
     judge_media,

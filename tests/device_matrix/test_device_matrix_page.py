@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from waiting import HANG_LIMIT_S
 
-from calls.record import Blame
+from calls.records.record import Blame
 from device_matrix.cpu import limit
 from device_matrix.cpu.limit import CpuGroup
 from device_matrix.devices import catalogue

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from calls.record import Blame, Outcome, Stage, Tier
+from calls.records.record import Blame, Outcome, Stage, Tier
 from device_matrix.attempt.leg import LegFacts, build_leg, first_audio_at_s
 from device_matrix.capture.rtp_streams import StreamFigures
 from device_matrix.capture.stats import mouth_to_ear_ms, sample_rows, score

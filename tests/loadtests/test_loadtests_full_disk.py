@@ -17,8 +17,8 @@ import pyarrow.parquet
 import pytest
 from waiting import HANG_LIMIT_S
 
-from calls.engine.recorder import HOPELESS_AFTER, Recorder
-from calls.record import MessageRow
+from calls.engine.records.recorder import HOPELESS_AFTER, Recorder
+from calls.records.record import MessageRow
 from loadtests.master.live_writer import LiveView
 from loadtests.records.faults import PIPE, FaultLog, pipe_of
 from loadtests.wire.live_stats import SwarmView

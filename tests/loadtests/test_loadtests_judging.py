@@ -12,8 +12,8 @@ import msgspec
 import pytest
 from waiting import HANG_LIMIT_S
 
-from calls.record import Blame, HealthRow, LegRecord, MessageRow, Outcome, Side, Stage, Tier
-from calls.segments import SegmentWriter
+from calls.records.record import Blame, HealthRow, LegRecord, MessageRow, Outcome, Side, Stage, Tier
+from calls.records.segments import SegmentWriter
 from loadtests.shapes.step_judging import HALF_GRACE_S, Order, judge_window
 from reports.result.staged_result import Judgement
 

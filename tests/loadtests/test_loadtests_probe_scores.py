@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from calls.record import ProbeRow, Side
-from calls.segments import SegmentWriter
+from calls.records.record import ProbeRow, Side
+from calls.records.segments import SegmentWriter
 from loadtests.master.probe_scores import ProbeScores
 
 

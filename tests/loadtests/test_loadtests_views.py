@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from calls.record import Blame, LegRecord, Outcome, Side, Stage, Tier
+from calls.records.record import Blame, LegRecord, Outcome, Side, Stage, Tier
 from loadtests.master.live_writer import LiveView
 from loadtests.people.probes import SHORTEST_TALK_S, ProbeSchedule
 from loadtests.wire.live_stats import WINDOW_S, SwarmView, Tally, percentile, setup_ms_of

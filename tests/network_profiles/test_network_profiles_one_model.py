@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from calls.access_link import AccessLink
+from calls.media.access_link import AccessLink
 from network_profiles import NetworkProfile, load_catalogue
 from network_profiles.catalogue.catalogue import PROFILES_FOLDER, read_profile
 from network_profiles.links.userspace import tun_forwarder

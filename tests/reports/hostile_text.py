@@ -10,8 +10,18 @@ from typing import Any, Literal
 
 import msgspec
 
-from calls.record import HealthRow, LegRecord, ListRow, MessageRow, Outcome, ProbeRow, SampleRow, Side, WindowRow
-from calls.segments import SegmentWriter
+from calls.records.record import (
+    HealthRow,
+    LegRecord,
+    ListRow,
+    MessageRow,
+    Outcome,
+    ProbeRow,
+    SampleRow,
+    Side,
+    WindowRow,
+)
+from calls.records.segments import SegmentWriter
 from reports.result.staged_result import KneeResult
 from reports.run.cells import CellResult, CellStatus, write_cell
 from reports.run.live import LiveWriter

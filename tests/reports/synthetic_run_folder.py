@@ -12,7 +12,7 @@ import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from calls.record import Blame, HealthRow, LegRecord, ListRow, MessageRow, Outcome, SampleRow, Side, Stage, Tier
+from calls.records.record import Blame, HealthRow, LegRecord, ListRow, MessageRow, Outcome, SampleRow, Side, Stage, Tier
 from reports.run.cells import CellResult, CellStatus, write_cell
 from reports.run.live import LiveWriter
 from reports.slo.slo_file import BUILT_IN

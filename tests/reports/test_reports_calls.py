@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from synthetic_run_folder import write_segments
 
-from calls.record import Blame, LegRecord, Outcome, Side, Stage, Tier
+from calls.records.record import Blame, LegRecord, Outcome, Side, Stage, Tier
 from reports.gate.call_view import make_calls, make_seconds
 from reports.gate.facts import concurrent_held_60s, peak_concurrent, probes_concurrent_min
 from reports.run.cells import CellResult, CellStatus, write_cell

@@ -21,7 +21,7 @@ from folder_damage import damage
 from synthetic_run_folder import STARTED_AT_S, SyntheticRun, healthy
 
 from bedrock.exit_codes import ExitCode
-from calls.record import LegRecord
+from calls.records.record import LegRecord
 from ringfence.__main__ import run_command
 
 FUZZ_FACTOR = int(os.environ.get("RINGFENCE_FUZZ_FACTOR", "1"))
@@ -311,7 +311,7 @@ def test_records_hold_no_value_that_was_not_measured(tmp_path: Path) -> None:
     run = edited.write(tmp_path / "run")
     legs = [LegRecord(**row) for path in (run / "calls").glob("*.parquet") for row in pq.read_table(path).to_pylist()]
     shutil.rmtree(run / "calls")
-    from calls.segments import SegmentWriter
+    from calls.records.segments import SegmentWriter
 
     writer = SegmentWriter(run / "calls", LegRecord, "swarm-0")
     for leg in legs:

@@ -11,7 +11,7 @@ import pytest
 from synthetic_run_folder import healthy
 
 from bedrock.exit_codes import ExitCode
-from calls.record import LegRecord, ListRow, MessageRow
+from calls.records.record import LegRecord, ListRow, MessageRow
 from reports.build import summarize
 from reports.gate.gate import decide
 from reports.result.summary import RuleKind, RuleResult, Summary, Verdict

@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 from synthetic_run_folder import RUN_ID, STARTED_AT_S, healthy, write_segments
 
-from calls.record import LegRecord, Outcome, ProbeRow, Side, Tier, WindowRow
+from calls.records.record import LegRecord, Outcome, ProbeRow, Side, Tier, WindowRow
 from reports.build import summarize
 from reports.gate.call_view import make_calls, make_seconds
 from reports.render.html import render_html

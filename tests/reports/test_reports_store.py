@@ -7,8 +7,8 @@ import pyarrow.parquet as pq
 import pytest
 from synthetic_run_folder import healthy, write_segments
 
-from calls.record import LegRecord
-from calls.segments import SegmentWriter
+from calls.records.record import LegRecord
+from calls.records.segments import SegmentWriter
 from reports.errors import NewerFormat
 from reports.run.run_folder import find_run
 from reports.run.store import RunStore

@@ -12,7 +12,7 @@ import pytest
 from synthetic_run_folder import STARTED_AT_S, healthy
 
 from bedrock.exit_codes import ExitCode
-from calls.record import HealthRow, LegRecord
+from calls.records.record import HealthRow, LegRecord
 from reports.build import summarize
 from reports.result.summary import RuleKind, Summary, Verdict
 from reports.slo.slo_file import ValidityBounds, load_slo

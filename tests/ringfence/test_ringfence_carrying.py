@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from bedrock.errors import EnvironmentLacks
+from calls.bench.capacity import Capacity, remember
 from calls.bench.machine import this_machine
-from calls.capacity import Capacity, remember
 from ringfence.__main__ import run_command
 from ringfence.doctor.carrying import refuse_beyond, require_capacity
 from ringfence.plan import load_plan, without

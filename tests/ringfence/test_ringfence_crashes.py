@@ -109,7 +109,7 @@ PROCESSES = {
     "calls.bench.signaling_arm": (
         "calls.targets", "open_target", ["--url", "http://127.0.0.1:9", "--pairs", "1", "--core", "0"],
     ),
-    "calls.media.probe_scorer": (
+    "calls.quality.probe_scorer": (
         "msgspec.msgpack", "decode", ["--run-folder", "FOLDER", "--run-id", "r", "--writer", "w"],
     ),
 }  # fmt: skip

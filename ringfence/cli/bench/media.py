@@ -11,10 +11,10 @@ from rich.console import Console
 from rich.table import Table
 
 from bedrock.exit_codes import ExitCode
+from calls.bench.capacity import Capacity, remember
 from calls.bench.machine import choose_core
 from calls.bench.media import FULL_STEP_S, QUICK_STEP_S, Figures, MediaBench, bench_media
 from calls.bench.step import SetUps, Step
-from calls.capacity import Capacity, remember
 
 _FIELD = 12
 

@@ -1,0 +1,1 @@
+"""The rules of a call: states, outcomes, blame, what a scenario expects."""

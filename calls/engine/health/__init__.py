@@ -1,0 +1,1 @@
+"""The engine watching itself and what its machine has left."""

@@ -1,0 +1,1 @@
+"""The people signed in at an engine."""

@@ -1,0 +1,41 @@
+"""A person opens a list of their app: threads, a thread, calls."""
+
+from __future__ import annotations
+
+import asyncio
+
+from bedrock.clock import Clock
+from calls.bridge.messages import ListOpened, OpenList
+from calls.call.blame import blame_of_list
+from calls.engine.people.people import Person
+from calls.errors import EngineRefused, NotShown
+from calls.targets.lists import Look
+from calls.targets.protocol import ShowsLists
+
+OFFLINE = "offline"
+
+
+async def open_list(person: Person, command: OpenList, intended_at_s: float, clock: Clock) -> ListOpened:
+    """Returns the page, or why none came; it is asked for at ``intended_at_s``, in Unix seconds.
+
+    Raises EngineRefused where the service has no such lists (``no_lists``), and for a person who is ``offline`` or goes
+    offline by themselves: who does not ask is no failure.
+    """
+    session = person.session
+    if not isinstance(session, ShowsLists):
+        raise EngineRefused("this service has no lists to look at", code="no_lists")
+    ahead_s = intended_at_s - clock.unix_s()
+    if ahead_s > 0:
+        await asyncio.sleep(ahead_s)
+    dropped = sum(person.link_drops().values())
+    look = Look(command.look_at, command.person, command.before)
+    try:
+        page = await session.look(look, command.timeout_s)
+    except NotShown as error:
+        if error.code == OFFLINE:
+            raise EngineRefused(f"{command.name} is offline", code=OFFLINE) from None
+        took_ms = (clock.unix_s() - intended_at_s) * 1000.0
+        blame = blame_of_list(error.code, sum(person.link_drops().values()) - dropped)
+        return ListOpened(took_ms=took_ms, reason=error.code, blame=blame)
+    took_ms = (clock.unix_s() - intended_at_s) * 1000.0
+    return ListOpened(took_ms=took_ms, people=page.people, older=page.older, size_bytes=page.size_bytes)

@@ -1,0 +1,299 @@
+"""The people signed in at this engine: their sessions, links and habits, and the calls they are in."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import uuid
+from collections.abc import Callable, Iterable, Mapping
+
+import msgspec
+
+from bedrock.errors import RingfenceError
+from bedrock.toml_input import nearest
+from calls.bridge.messages import PersonSpec, PlaceCall
+from calls.call.call_rules import ANSWERED_ELSEWHERE, CallState, Told
+from calls.call.expectation import is_rough
+from calls.call.state_machine import Decision, limits_on
+from calls.engine.closing import finish_all, hang_up_limit_s
+from calls.engine.context import Context
+from calls.engine.legs.callee import CalleeLeg
+from calls.engine.legs.caller import CallerLeg
+from calls.engine.legs.leg import POOR_RTT_MS, CallLeg
+from calls.errors import EngineRefused
+from calls.media.access_link import AccessLink
+from calls.records.record import LegRecord
+from calls.scenarios import SCENARIOS, Scenario, mark_of, marked
+from calls.targets.protocol import Signal, TargetSession
+from network_profiles import NetworkProfile, load_catalogue
+
+logger = logging.getLogger(__name__)
+
+OnLegFinished = Callable[[LegRecord], None]
+
+POOR_RATE_KBIT = 64.0
+"""Default Opus in 20 ms frames takes some 45 kbit/s with its headers, each way; below this there is no headroom."""
+
+
+class Person:
+    """One signed-in person: the listener of its session."""
+
+    session: TargetSession
+
+    def __init__(self, context: Context, spec: PersonSpec, device: str = "") -> None:
+        self.spec = spec
+        self.device = device
+        """Empty for the first; further devices of a person are lent for one call."""
+        self.link: AccessLink | None = None
+        self.generation = ""
+        self.low_audio = False
+        self.limits = context.limits
+        self.link_is_rough = False
+        """Calls may break on the access link: see ``expectation``."""
+        self.calls: dict[str, CallLeg] = {}
+        self._context = context
+        self._rng: random.Random = context.random_of("habits", spec.name)
+        self._tasks: set[asyncio.Task[LegRecord]] = set()
+        self._on_leg_finished: OnLegFinished = lambda _record: None
+        self._is_signed_in = False
+        self._early_signals: list[Signal] = []
+        """What the service said before the sign-in was through."""
+        self._second: Person | None = None
+        self._lending: asyncio.Task[None] | None = None
+        self._rings = asyncio.Event()
+
+    async def sign_in(self, on_leg_finished: OnLegFinished) -> None:
+        """Goes online. Raises TargetUnreachable, SignInRefused, or EngineRefused for an unknown network."""
+        self._on_leg_finished = on_leg_finished
+        profile = _profile(self.spec.network)
+        real = _profile(self.spec.link)
+        # A profile that was named by its file goes by its id in every record.
+        self.spec = msgspec.structs.replace(
+            self.spec, network=profile.id if profile else "", link=real.id if real else ""
+        )
+        if profile is not None:
+            seed = self._context.random_of("link", self.spec.name + self.device).getrandbits(32)
+            self.link_is_rough = await _is_rough(profile, self._context.limits.gap_ms)
+            self.link = AccessLink(profile, seed, self._context.media.ticker)
+        self.generation = str(profile.generation if profile else real.generation if real else "")
+        limit_s = self._context.configure.sign_in_limit_s
+        try:
+            self.session = await self._context.target.sign_in(
+                self.spec.name, self.spec.password, self, self.link, limit_s
+            )
+        except BaseException:
+            if self.link is not None:
+                self.link.close()
+            raise
+        self.limits = limits_on(self._context.limits, (self.session.rtt_ms or 0.0) / 1000.0)
+        self.low_audio = self.session.policy.degradation and is_poor(profile, self.session.rtt_ms)
+        self._is_signed_in = True
+        early, self._early_signals = self._early_signals, []
+        for signal in early:
+            self.on_signal(signal)
+
+    async def sign_out(self) -> None:
+        """Ends the calls that are on, then goes offline, with every device."""
+        await self.end_calls("signed_out")
+        if self._lending is not None:
+            self._lending.cancel()
+            await asyncio.gather(self._lending, return_exceptions=True)
+        await self.session.close()
+        if self.link is not None:
+            self.link.close()
+
+    # The session's listener.
+
+    def on_signal(self, signal: Signal) -> None:
+        """Hands a message to its call; an invitation starts one."""
+        if not self._is_signed_in:
+            self._early_signals.append(signal)
+            return
+        leg = self.calls.get(signal.call_id)
+        if leg is not None:
+            leg.on_signal(signal)
+        elif signal.what is Told.INCOMING:
+            self._be_called(signal)
+        elif signal.what is not Told.ENDED:
+            logger.info("%s: %s about call %s, which is not on", self.spec.name, signal.what, signal.call_id)
+
+    def on_resuming(self, call_id: str) -> None:
+        """The session asked the service to go on with a call."""
+        leg = self.calls.get(call_id)
+        if leg is not None:
+            leg.on_resuming()
+
+    def on_garbage(self, what: str) -> None:
+        """A finding in every call that is on: nobody can say which of them it was meant for."""
+        for leg in self.calls.values():
+            leg.on_garbage()
+
+    def on_lost(self) -> None:
+        """Ends every call: nobody can say how it goes on."""
+        for leg in self.calls.values():
+            leg.stop("signaling_lost")
+
+    # Calls.
+
+    def decide(self) -> tuple[Decision, float]:
+        """Returns what this person does with a call, and after how many seconds of ringing."""
+        habit = self.spec.answers
+        chance = self._rng.random()
+        stretch = 1.0 + self._rng.uniform(-habit.ring_jitter, habit.ring_jitter)
+        after_s = max(0.0, habit.answer_after_s * stretch)
+        if chance < habit.decline_ratio:
+            return Decision.DECLINE, after_s
+        if chance < habit.decline_ratio + habit.ignore_ratio:
+            return Decision.IGNORE, after_s
+        return Decision.ANSWER, after_s
+
+    def place(self, order: PlaceCall) -> asyncio.Task[LegRecord]:
+        """Starts a call. Raises EngineRefused when this person is in one."""
+        if self.current() is not None:
+            raise EngineRefused(f"{self.spec.name} is in a call", code="in_call")
+        call_id = marked(order.call_id or self._new_call_id(), order.scenario, order.talk_s)
+        return self._start(CallerLeg(self._context, self, order, call_id, SCENARIOS.get(order.scenario)))
+
+    def lends_second_device(self, scenario: Scenario, call_id: str) -> bool:
+        """Signs in on a second device for a call whose scenario has it so; its person decides once both ring."""
+        if not scenario.needs_second_device or self.device or self._lending is not None:
+            return False
+        self._lending = asyncio.get_running_loop().create_task(self._lend(call_id), name=f"{self.spec.name}'s second")
+        self._lending.add_done_callback(self._lent)
+        return True
+
+    def devices(self) -> tuple[Person, ...]:
+        """Returns this person's devices that are online."""
+        return (self, self._second) if self._second is not None else (self,)
+
+    def current(self) -> CallLeg | None:
+        """Returns the call that is on, None when there is none."""
+        for leg in self.calls.values():
+            if leg.machine.state is not CallState.ENDED:
+                return leg
+        return None
+
+    def leave(self, reason: str) -> None:
+        """Leaves the call that is on, politely."""
+        leg = self.current()
+        if leg is not None:
+            leg.leave(reason)
+
+    async def end_calls(self, reason: str) -> None:
+        """Leaves every call and waits for its row; what does not end by itself within its limits is cut off."""
+        for leg in self.calls.values():
+            leg.leave(reason)
+        await finish_all(self._tasks, hang_up_limit_s(self.limits.confirm_s))
+
+    def tasks(self) -> Iterable[asyncio.Task[LegRecord]]:
+        """Returns the calls that are on, as tasks."""
+        return tuple(self._tasks)
+
+    def watch_link(self) -> None:
+        """A call begins: what the link held before is not its doing."""
+        if self.link is not None and not self.calls:
+            self.link.counters.longest_wait_s = 0.0
+
+    def link_held_ms(self) -> float:
+        """Returns the longest that the link kept a packet under way, since the call began."""
+        return self.link.counters.longest_wait_s * 1000.0 if self.link is not None else 0.0
+
+    def link_drops(self) -> Mapping[str, int]:
+        """Returns what this person's access link has dropped so far, by cause."""
+        return dict(self.link.counters.drops) if self.link is not None else {}
+
+    def _new_call_id(self) -> str:
+        return f"{self._context.identity.writer}-{uuid.uuid4().hex}"
+
+    def _be_called(self, incoming: Signal) -> None:
+        mark = mark_of(incoming.call_id)
+        if mark is not None and mark.scenario is SCENARIOS["glare"]:
+            self._call_back(incoming)
+        leg = CalleeLeg(self._context, self, incoming)
+        if self.current() is not None:
+            leg.machine.may_hear_again()  # it was dialing: the service may show the call again after its refusal
+        self._start(leg).add_done_callback(self._report)
+        self._rings.set()
+
+    def _call_back(self, incoming: Signal) -> None:
+        """Calls the caller as if its invitation had not come yet: to the service both crossed on the way."""
+        order = PlaceCall(
+            caller=self.spec.name,
+            callee=incoming.peer,
+            intended_at_s=self._context.clock.unix_s(),
+            talk_s=1.0,
+            scenario=SCENARIOS["glare"].name,
+        )
+        self._start(CallerLeg(self._context, self, order, self._new_call_id(), SCENARIOS["busy"]))
+
+    async def _lend(self, call_id: str) -> None:
+        """Brings the second device online for one call. The first decides when both ring, or the second cannot."""
+        second = Person(self._context, self.spec, "second")
+        first_leg = self.calls[call_id]
+        try:
+            try:
+                async with asyncio.timeout(self._context.limits.setup_s):
+                    await second.sign_in(self._on_leg_finished)
+                    self._second = second
+                    await second._rings.wait()
+            except (RingfenceError, TimeoutError) as error:
+                logger.warning("%s: no second device: %s", self.spec.name, error)
+            for leg in (first_leg, *second.calls.values()):
+                if isinstance(leg, CalleeLeg):
+                    leg.make_up_its_mind()
+            while tasks := {*self._tasks, *second._tasks}:
+                await asyncio.wait(tasks)
+        finally:
+            if second._is_signed_in:
+                await second.sign_out()
+
+    def _lent(self, lending: asyncio.Task[None]) -> None:
+        self._second = self._lending = None
+        if not lending.cancelled() and (error := lending.exception()) is not None:
+            logger.error("%s: the second device: %r", self.spec.name, error)
+
+    def _start(self, leg: CallLeg) -> asyncio.Task[LegRecord]:
+        call_id = leg.facts.call_id
+        self.calls[call_id] = leg
+        task = asyncio.get_running_loop().create_task(leg.run(), name=f"call {call_id} {leg.facts.side}")
+        self._tasks.add(task)
+
+        def over(task: asyncio.Task[LegRecord]) -> None:
+            self._tasks.discard(task)
+            self.calls.pop(call_id, None)
+
+        task.add_done_callback(over)
+        return task
+
+    def _report(self, task: asyncio.Task[LegRecord]) -> None:
+        if not task.cancelled() and task.exception() is None and task.result().reason != ANSWERED_ELSEWHERE:
+            self._on_leg_finished(task.result())
+
+
+def is_poor(profile: NetworkProfile | None, rtt_ms: float | None) -> bool:
+    """Says whether a link cannot carry default Opus with headroom, by its rates and the measured round trip."""
+    rates = [side.rate_kbit for side in (profile.up, profile.down)] if profile is not None else []
+    too_narrow = any(rate is not None and rate < POOR_RATE_KBIT for rate in rates)
+    return too_narrow or (rtt_ms is not None and rtt_ms > POOR_RTT_MS)
+
+
+async def _is_rough(profile: NetworkProfile, gap_limit_ms: float) -> bool:
+    key = profile.id, gap_limit_ms
+    if key not in _ROUGH:
+        # To read a trace takes longer than a packet may wait.
+        _ROUGH[key] = await asyncio.to_thread(is_rough, profile, gap_limit_ms)
+    return _ROUGH[key]
+
+
+_ROUGH: dict[tuple[str, float], bool] = {}
+
+
+def _profile(network: str) -> NetworkProfile | None:
+    if not network:
+        return None
+    catalogue = load_catalogue()
+    if network not in catalogue:
+        hint = nearest(network, catalogue)
+        raise EngineRefused(f"unknown network '{network}'", code="unknown_network", hint=hint)
+    return catalogue[network]

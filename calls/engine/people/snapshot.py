@@ -1,0 +1,45 @@
+"""A person's call at this moment, for whoever drives the engine."""
+
+from __future__ import annotations
+
+import msgspec
+
+from calls.bridge.messages import PersonSnapshot
+from calls.engine.health.periodic_sampler import window_mos
+from calls.engine.legs.leg import CallLeg
+from calls.engine.people.people import Person
+from calls.media.interface import LiveStats
+
+_OF_MEDIA = tuple(
+    name
+    for name in PersonSnapshot.__struct_fields__
+    if name in LiveStats.__dataclass_fields__ and name not in {"state", "name"}
+)
+
+
+def snapshot_of(person: Person) -> PersonSnapshot:
+    """Returns what is known now."""
+    leg = person.current()
+    if leg is None:
+        return PersonSnapshot(name=person.spec.name, online=person.session.is_up)
+    return _with_media(
+        PersonSnapshot(
+            name=person.spec.name,
+            online=person.session.is_up,
+            in_call=True,
+            call_id=leg.facts.call_id,
+            side=leg.facts.side,
+            state=leg.machine.state,
+            stage=leg.machine.stage,
+            peer_media=leg.media.peer_media,
+        ),
+        leg,
+    )
+
+
+def _with_media(snapshot: PersonSnapshot, leg: CallLeg) -> PersonSnapshot:
+    live = leg.live()
+    if live is None:
+        return snapshot
+    figures = {name: getattr(live, name) for name in _OF_MEDIA}
+    return msgspec.structs.replace(snapshot, **figures, media_state=live.state, mos_lq=window_mos(leg, live))

@@ -1,0 +1,1 @@
+"""The engine's rows on their way to disk."""

@@ -1,0 +1,212 @@
+"""One row of ``calls/*.parquet`` out of what a leg saw: pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import msgspec
+
+from calls.bridge.messages import PersonSpec
+from calls.call.blame import Evidence
+from calls.call.expectation import is_as_expected, outcomes_on
+from calls.call.state_machine import Ending
+from calls.engine.context import Identity
+from calls.media.interface import AudioWindow, MediaStats
+from calls.quality import CallScore, Heard, score_call, score_window
+from calls.quality.opus import bandwidth_of
+from calls.records.record import LegRecord, Outcome, Side, WindowRow
+
+
+@dataclass(slots=True, kw_only=True)
+class LegFacts:
+    """What a leg notes down while it runs. ``*_at_s`` are Unix seconds, as in the record."""
+
+    call_id: str
+    side: Side
+    peer: str
+    media: str
+    scenario: str
+    intended_at_s: float
+    started_at_s: float
+    planned_talk_s: float = 0.0
+    ringing_at_s: float | None = None
+    answered_at_s: float | None = None
+    talk_end_at_s: float | None = None
+    ended_at_s: float = 0.0
+    answer_wait_ms: float = 0.0
+    audio_target_kbit: float = 0.0
+    """The rate that the far end encodes for: what this leg asked for, or less where the far end is poor itself."""
+    fell_back_to: str = ""
+    fell_back_at_s: float | None = None
+    routed_at_s: float | None = None
+    ice_restarts: int = 0
+    reconnects: int = 0
+    held_s: float = 0.0
+    muted_s: float = 0.0
+    findings: str = ""
+    link_is_rough: bool = False
+    """Calls may break on this side's access link, or on the far end's: see ``expectation``."""
+    expected: frozenset[Outcome] = frozenset()
+    """How the leg's scenario may end; empty without one."""
+    did_its_part: bool = True
+    """All that the scenario does in the call was done."""
+
+    def fall_back(self, to: str, at_s: float) -> None:
+        """Notes that the call does with less from ``at_s`` on; the first moment stays."""
+        self.fell_back_to = to
+        if self.fell_back_at_s is None:
+            self.fell_back_at_s = at_s
+
+
+def evidence_of(
+    stats: MediaStats | None, link_drops: Mapping[str, int], link_held_ms: float, *, peer_is_ours: bool
+) -> Evidence:
+    """Returns what the blame of a failure rests on; ``link_drops`` by cause: loss, queue, outage."""
+    return Evidence(
+        send_errors=stats.send_errors if stats else 0,
+        send_late_p99_ms=(stats.send_late_p99_ms or 0.0) if stats else 0.0,
+        link_lost=link_drops.get("loss", 0),
+        link_queue_dropped=link_drops.get("queue", 0),
+        link_outage_dropped=link_drops.get("outage", 0),
+        link_held_ms=link_held_ms,
+        peer_link_is_rough=stats.peer_link_is_rough if stats else False,
+        max_gap_ms=stats.max_gap_ms if stats else None,
+        peer_is_ours=peer_is_ours,
+    )
+
+
+def heard_in(window: AudioWindow, audio_target_kbit: float) -> Heard:
+    """Returns a window as the quality model takes it."""
+    return Heard(
+        loss_ratio=window.effective_loss_ratio,
+        burst_ratio=window.burst_ratio,
+        kbit=window.audio_kbit,
+        ptime_ms=window.ptime_ms,
+        mouth_to_ear_ms=window.mouth_to_ear_ms,
+        bandwidth=bandwidth_of(audio_target_kbit),
+    )
+
+
+def score_of(stats: MediaStats, audio_target_kbit: float) -> CallScore | None:
+    """Returns the E-model's scores over the windows in which anything was expected."""
+    return score_call([heard_in(window, audio_target_kbit) for window in stats.windows if window.expected])
+
+
+def leg_record(
+    identity: Identity,
+    person: PersonSpec,
+    generation: str,
+    facts: LegFacts,
+    ending: Ending,
+    evidence: Evidence,
+    stats: MediaStats | None,
+) -> LegRecord:
+    """Returns the row. ``stats`` is None for a leg that never had media."""
+    record = LegRecord(
+        run_id=identity.run_id,
+        call_id=facts.call_id,
+        side=facts.side,
+        tier=person.tier,
+        source=identity.source,
+        writer=identity.writer,
+        cell=person.cell,
+        attempt=person.attempt,
+        person=person.name,
+        peer=facts.peer,
+        persona=person.persona,
+        device=person.device,
+        network=person.network or person.link,
+        generation=generation,
+        scenario=facts.scenario,
+        media=facts.media,
+        outcome=ending.outcome,
+        blame=ending.blame,
+        reason=ending.reason,
+        stage=ending.stage,
+        intended_at_s=facts.intended_at_s,
+        started_at_s=facts.started_at_s,
+        ringing_at_s=facts.ringing_at_s,
+        answered_at_s=facts.answered_at_s,
+        ended_at_s=facts.ended_at_s,
+        answer_wait_ms=facts.answer_wait_ms,
+        planned_talk_s=facts.planned_talk_s,
+        hung_up_cleanly=ending.hung_up_cleanly,
+        link_lost=evidence.link_lost,
+        link_queue_dropped=evidence.link_queue_dropped,
+        link_outage_dropped=evidence.link_outage_dropped,
+        fell_back_to=facts.fell_back_to,
+        fell_back_at_s=facts.fell_back_at_s,
+        expected_outcome="|".join(sorted(outcomes_on(facts.expected, rough=facts.link_is_rough)))
+        if facts.expected
+        else "",
+        as_expected=_as_expected(facts, ending) if facts.expected else None,
+        findings=facts.findings,
+        routed_at_s=facts.routed_at_s,
+        ice_restarts=facts.ice_restarts,
+        reconnects=facts.reconnects,
+        held_s=facts.held_s,
+        muted_s=facts.muted_s,
+    )
+    return record if stats is None else _with_media(record, facts, stats)
+
+
+def _as_expected(facts: LegFacts, ending: Ending) -> bool:
+    return is_as_expected(
+        facts.expected,
+        ending,
+        did_its_part=facts.did_its_part,
+        findings=bool(facts.findings),
+        rough=facts.link_is_rough,
+    )
+
+
+def _with_media(record: LegRecord, facts: LegFacts, stats: MediaStats) -> LegRecord:
+    score = score_of(stats, facts.audio_target_kbit)
+    talk_end_at_s = facts.talk_end_at_s or facts.ended_at_s
+    talked_s = max(0.0, talk_end_at_s - stats.first_audio_at_s) if stats.first_audio_at_s is not None else 0.0
+    same_name = {
+        name: getattr(stats, name) for name in LegRecord.__struct_fields__ if name in MediaStats.__dataclass_fields__
+    }
+    return msgspec.structs.replace(
+        record,
+        **same_name,
+        talked_s=talked_s,
+        mos_lq=score.mos_lq if score else None,
+        mos_lq_worst=score.mos_lq_worst if score else None,
+        mos_cq=score.mos_cq if score else None,
+        mos_model=score.model if score else "",
+        mos_grounded=score.grounded if score else False,
+        mos_basis=score.basis if score else "",
+    )
+
+
+def window_rows(record: LegRecord, facts: LegFacts, stats: MediaStats) -> list[WindowRow]:
+    """Returns the windows of a leg as rows; one in which nothing was expected has no score."""
+    return [_window_row(record, facts, window) for window in stats.windows]
+
+
+def _window_row(record: LegRecord, facts: LegFacts, window: AudioWindow) -> WindowRow:
+    score = score_window(heard_in(window, facts.audio_target_kbit)) if window.expected else None
+    same_name = {
+        name: getattr(window, name)
+        for name in WindowRow.__struct_fields__
+        if name in AudioWindow.__dataclass_fields__ or name == "effective_loss_ratio"
+    }
+    return WindowRow(
+        run_id=record.run_id,
+        writer=record.writer,
+        call_id=record.call_id,
+        side=record.side,
+        tier=record.tier,
+        source=record.source,
+        cell=record.cell,
+        network=record.network,
+        generation=record.generation,
+        at_s=window.start_at_s,
+        mos_lq=score.mos_lq if score else None,
+        mos_cq=score.mos_cq if score else None,
+        r_lq=score.r_lq if score else None,
+        mos_basis=score.basis if score else "",
+        **same_name,
+    )

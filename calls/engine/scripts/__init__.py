@@ -1,0 +1,1 @@
+"""What a scenario does in the middle of a call."""

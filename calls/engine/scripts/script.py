@@ -1,0 +1,74 @@
+"""Plays one side's part of a scenario: waits for each step's moment, has it done, waits until it is settled."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from calls.engine.scripts.scenario_actions import Settles
+from calls.scenarios import Act, Step
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Do:
+    """An order to the leg: it arrives in its inbox as everything else does."""
+
+    act: Act
+    done: asyncio.Future[None] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+
+
+class Script:
+    """Made with the leg, begun at the first audio heard. Ended with the call, wherever it stands."""
+
+    def __init__(self, steps: tuple[Step, ...], talk_s: float, order: Callable[[Do], None]) -> None:
+        self.steps_done = 0
+        self._steps = steps
+        self._talk_s = talk_s
+        self._order = order
+        self._task: asyncio.Task[None] | None = None
+        self._open: tuple[Do, Settles] | None = None
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every step was done and settled."""
+        return self.steps_done == len(self._steps)
+
+    def begin(self) -> None:
+        """Every step counts from now. Safe to call twice."""
+        if self._task is None and self._steps:
+            self._task = asyncio.get_running_loop().create_task(self._play(), name="scenario")
+
+    def performed(self, do: Do, settles: Settles) -> None:
+        """The act was done; it is settled now, or by ``settles``."""
+        self._open = (do, settles)
+        if settles is None:
+            self.settle(None)
+
+    def settle(self, what: Settles) -> None:
+        """``what`` has come: the open act is done when it was waiting for it."""
+        if self._open is not None and self._open[1] == what:
+            do, self._open = self._open[0], None
+            self.steps_done += 1
+            if not do.done.done():
+                do.done.set_result(None)
+
+    def again(self) -> None:
+        """The open act gave way to the far end's: it is ordered once more."""
+        if self._open is not None:
+            do, self._open = self._open[0], None
+            self._order(do)
+
+    async def end(self) -> None:
+        """Stops. Safe to call twice."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    async def _play(self) -> None:
+        began_s = asyncio.get_running_loop().time()
+        for step in self._steps:
+            await asyncio.sleep(began_s + step.at_ratio * self._talk_s - asyncio.get_running_loop().time())
+            do = Do(step.act)
+            self._order(do)
+            await do.done

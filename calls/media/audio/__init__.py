@@ -1,0 +1,1 @@
+"""Audio without a microphone: Opus, clips, conversational speech."""

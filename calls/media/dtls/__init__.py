@@ -1,0 +1,1 @@
+"""DTLS handshakes and SRTP."""

@@ -1,0 +1,1 @@
+"""ICE and the sockets under it."""

@@ -1,0 +1,183 @@
+"""ICE by aioice on one socket of the hub: host candidate of one given address, no server of any kind.
+
+aioice finds its own addresses (and skips 127.0.0.1) in ``gather_candidates``; overriding that method is the one seam
+that binds it to a single address. The protocol object that it drives sends and receives through the leg's transport.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import logging
+import random
+from collections.abc import Callable
+
+import aioice
+from aioice.candidate import candidate_foundation, candidate_priority
+from aioice.ice import CONSENT_INTERVAL, CandidatePair, StunProtocol
+from aioice.stun import Message, Transaction, TransactionError
+
+from calls.media.ice.ice_candidate import read_candidate
+
+logger = logging.getLogger(__name__)
+
+CONSENT_EXPIRES_S = 30.0
+"""RFC 7675, section 5.1."""
+
+MAX_REMOTE_CANDIDATES = 64
+"""Each is checked, and the list is sorted anew with each: a far end that names thousands would stall the loop."""
+
+Send = Callable[[bytes, tuple[str, int]], None]
+
+
+class _Protocol(StunProtocol):
+    """aioice's half of the socket."""
+
+    def __init__(self, connection: IcePath, send: Send) -> None:
+        super().__init__(connection)
+        self._send = send
+
+    async def send_data(self, data: bytes, addr: tuple[str, int]) -> None:
+        self._send(data, addr)
+
+    def send_stun(self, message: Message, addr: tuple[str, int]) -> None:
+        self._send(bytes(message), addr)
+
+    async def close(self) -> None:
+        """The socket belongs to the leg's transport, which closes it last."""
+
+    def let_go(self) -> None:
+        """Forgets the connection and the socket."""
+        self.receiver = None  # type: ignore[assignment]
+        self._send = _send_nothing
+
+
+class _PatientTransaction(Transaction):
+    """One request, never sent again, that waits for its answer as long as consent lasts."""
+
+    def __init__(self, request: Message, address: tuple[str, int], protocol: StunProtocol, key: bytes) -> None:
+        super().__init__(request, address, protocol, retransmissions=0, integrity_key=key)
+        self._Transaction__timeout_delay = CONSENT_EXPIRES_S
+
+
+class IcePath(aioice.Connection):
+    """One ICE component over one socket."""
+
+    def __init__(self, address: tuple[str, int], send: Send, on_lost: Callable[[IcePath], None]) -> None:
+        super().__init__(ice_controlling=False)
+        self._on_lost = on_lost
+        self._protocol = _Protocol(self, send)
+        self._protocol.local_candidate = aioice.Candidate(
+            foundation=candidate_foundation("host", "udp", address[0]),
+            component=1,
+            transport="udp",
+            priority=candidate_priority(1, "host"),
+            host=address[0],
+            port=address[1],
+            type="host",
+        )
+        self._protocols = [self._protocol]
+        self._local_candidates = [self._protocol.local_candidate]
+        self._local_candidates_start = self._local_candidates_end = True
+
+    def local_candidate_sdp(self) -> str:
+        """Returns the candidate as it stands in a description after ``a=candidate:``."""
+        return str(self._protocol.local_candidate.to_sdp())
+
+    def is_asked(self, datagram: bytes) -> bool:
+        """Returns whether a STUN request names this path (USERNAME starts with our fragment); responses name none."""
+        return datagram[0] != 0 or f"{self.local_username}:".encode() in datagram
+
+    def received(self, datagram: bytes, address: tuple[str, int]) -> bool:
+        """Takes one STUN datagram; returns False when it is malformed in a way that aioice does not expect."""
+        try:
+            self._protocol.datagram_received(datagram, address)
+        except Exception:
+            logger.debug("a malformed STUN datagram was ignored", exc_info=True)
+            return False
+        return True
+
+    def data_received(self, data: bytes, component: int) -> None:
+        """aioice hands on what it cannot parse: noise, since the transport sorted the datagrams before."""
+
+    def remote_address(self) -> tuple[str, int] | None:
+        """Returns where the nominated pair leads, None before nomination."""
+        pair = self._nominated.get(1)
+        return pair.remote_addr if pair is not None else None
+
+    def leads_nowhere_else(self) -> bool:
+        """Returns whether the far end has one address only: the one that was nominated."""
+        return len(self._remote_candidates) == 1 and self._remote_candidates_end
+
+    def knows(self, address: tuple[str, int]) -> bool:
+        """Returns whether ``address`` was described, or has proven by a check that it holds our credentials."""
+        return any((one._network_host, one.port) == address for one in self._remote_candidates)
+
+    async def add_remote_sdp(self, candidate_sdp: str) -> bool:
+        """Takes a remote candidate; returns whether it is of use (UDP, a numeric address of our family)."""
+        candidate = read_candidate(candidate_sdp)
+        if candidate is None:
+            return False
+        ours = ipaddress.ip_address(self._protocol.local_candidate.host).version
+        if ipaddress.ip_address(candidate.host).version != ours:
+            return False
+        if not self._remote_candidates_end and len(self._remote_candidates) < MAX_REMOTE_CANDIDATES:
+            await self.add_remote_candidate(candidate)
+        return True
+
+    async def end_remote_candidates(self) -> None:
+        """Says that no further candidate will come, so that a failure is told as soon as it is certain."""
+        if not self._remote_candidates_end:
+            await self.add_remote_candidate(None)
+
+    async def query_consent(self) -> None:
+        """Keeps consent to send (RFC 7675): each check is sent once, and its answer counts however late it comes.
+
+        aioice gives every check half a second, which no link with a longer round trip can keep.
+        """
+        loop = asyncio.get_running_loop()
+        self._consent_at_s = loop.time()
+        checks: set[asyncio.Task[None]] = set()
+        try:
+            while loop.time() - self._consent_at_s < CONSENT_EXPIRES_S:
+                await asyncio.sleep(CONSENT_INTERVAL * random.uniform(0.8, 1.2))
+                for pair in self._nominated.values():
+                    checks.add(asyncio.create_task(self._check_consent(pair)))
+                checks = {check for check in checks if not check.done()}
+        finally:
+            for check in checks:
+                check.cancel()
+            await asyncio.gather(*checks, return_exceptions=True)
+        self._query_consent_task = None
+        await self.close()
+
+    async def _check_consent(self, pair: CandidatePair) -> None:
+        assert self.remote_password is not None
+        key = self.remote_password.encode()
+        request = self.build_request(pair, nominate=False)
+        request.add_message_integrity(key)
+        transaction = _PatientTransaction(request, pair.remote_addr, pair.protocol, key)
+        pair.protocol.transactions[request.transaction_id] = transaction
+        try:
+            await transaction.run()
+        except TransactionError:
+            return
+        finally:
+            pair.protocol.transactions.pop(request.transaction_id, None)
+        self._consent_at_s = asyncio.get_running_loop().time()
+
+    def let_go(self) -> None:
+        """After ``close``: forgets who to tell and how to send."""
+        self._on_lost = _tell_nobody
+        self._protocol.let_go()
+
+    def _emit_event(self, event: object) -> None:
+        self._on_lost(self)
+
+
+def _tell_nobody(_path: IcePath) -> None:
+    """The path is closed."""
+
+
+def _send_nothing(_data: bytes, _address: tuple[str, int]) -> None:
+    """The path is closed."""

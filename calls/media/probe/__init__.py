@@ -1,0 +1,1 @@
+"""Probe calls, which really encode and decode: their voice and what they heard."""

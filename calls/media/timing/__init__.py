@@ -1,0 +1,1 @@
+"""Deadlines with microseconds of precision."""

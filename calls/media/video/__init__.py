@@ -1,0 +1,1 @@
+"""Video without a camera: a clip, its sender, its receiver."""

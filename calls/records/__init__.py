@@ -1,0 +1,1 @@
+"""The records that every door writes, and the segments that hold them."""
