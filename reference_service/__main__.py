@@ -26,7 +26,7 @@ import uvloop
 from reference_service.app import build
 from reference_service.service import Service
 from reference_service.settings import Settings, binding_problem
-from reference_service.store import StoreUnusable
+from reference_service.storage.store import StoreUnusable
 
 EXIT_USAGE = 2
 EXIT_ENVIRONMENT = 5

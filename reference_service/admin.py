@@ -13,11 +13,11 @@ import msgspec
 from aiohttp import web
 from aiohttp.web_protocol import RequestPayloadError
 
-from reference_service.directory import Person, UnknownPerson
 from reference_service.door import Door
 from reference_service.faults import FaultOrder
 from reference_service.listeners import Listeners, ListenRefused
-from reference_service.pasts import Past
+from reference_service.messages.pasts import Past
+from reference_service.people.directory import Person, UnknownPerson
 from reference_service.service import Service, now_ms
 from reference_service.sessions import CLOSE_BAD_TOKEN, Sessions
 

@@ -14,10 +14,10 @@ from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.typedefs import Middleware
 from aiohttp.web_protocol import RequestPayloadError
 
-from reference_service.accounts import NOBODYS_PASSWORD, check_password, make_token
 from reference_service.admin import SILENCE_S, Admin, Handler, json_response, problem, read_body
 from reference_service.door import Door
 from reference_service.listeners import Listeners
+from reference_service.people.accounts import NOBODYS_PASSWORD, check_password, make_token
 from reference_service.service import Service, now_ms
 from reference_service.sessions import Sessions
 from reference_service.settings import MAX_SIGN_IN_BYTES

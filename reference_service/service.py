@@ -7,17 +7,17 @@ import time
 
 from aiohttp import WSCloseCode
 
-from reference_service.call_log import CallLog
-from reference_service.controls import Controls
-from reference_service.directory import Directory
+from reference_service.calls.call_log import CallLog
+from reference_service.calls.in_call import InCall
+from reference_service.calls.switchboard import Switchboard
 from reference_service.faults import Faults
-from reference_service.in_call import InCall
-from reference_service.messaging import Messaging
-from reference_service.pasts import Pasts
-from reference_service.presence import Presence
+from reference_service.messages.messaging import Messaging
+from reference_service.messages.pasts import Pasts
+from reference_service.people.controls import Controls
+from reference_service.people.directory import Directory
+from reference_service.people.presence import Presence
 from reference_service.settings import Settings
-from reference_service.store import Store
-from reference_service.switchboard import Switchboard
+from reference_service.storage.store import Store
 
 GOODBYE_S = 1.0
 """How long the service waits, when it stops, for clients to take their last messages."""

@@ -10,10 +10,10 @@ from typing import Any
 
 from aiohttp import WSMsgType, web
 
-from reference_service.accounts import read_token
-from reference_service.complaints import complain_of_exception
 from reference_service.connection import Connection
 from reference_service.door import Door
+from reference_service.error_output import complain_of_exception
+from reference_service.people.accounts import read_token
 from reference_service.protocol import (
     AnyMessage,
     CallAnswer,

@@ -14,8 +14,9 @@ import pytest
 from service_process import TOKEN, Client, RunningService, Start, adopt, launch
 from waiting import HANG_LIMIT_S, eventually_async
 
-from reference_service import accounts, admin, door
+from reference_service import admin, door
 from reference_service.faults import FaultOrder, Faults
+from reference_service.people import accounts
 
 pytestmark = pytest.mark.integration
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
-from reference_service.call import Call, Side, State, hold
+from reference_service.calls.call import Call, Side, State, hold
+from reference_service.calls.switchboard import Switchboard, illegal
 from reference_service.connection import Connection
 from reference_service.protocol import (
     CallCancel,
@@ -18,7 +19,6 @@ from reference_service.protocol import (
     CallReoffer,
     encode,
 )
-from reference_service.switchboard import Switchboard, illegal
 
 
 class InCall:

@@ -8,12 +8,12 @@ import sqlite3
 from collections.abc import Callable
 from typing import Any
 
-from reference_service.call_log import CallLog, pair_of
+from reference_service.calls.call_log import CallLog, pair_of
 from reference_service.connection import Connection
-from reference_service.directory import Directory
-from reference_service.presence import Presence
+from reference_service.people.directory import Directory
+from reference_service.people.presence import Presence
 from reference_service.protocol import MessageSend, Rejected, ThreadList, ThreadRead, encode
-from reference_service.store import Store
+from reference_service.storage.store import Store
 
 FAR_FUTURE = 1 << 62
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import msgspec
 
-from reference_service.call import Call
-from reference_service.store import Store
+from reference_service.calls.call import Call
+from reference_service.storage.store import Store
 
 INTERRUPTED = "interrupted"
 """Outcome of a call that was open when the service died."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable
 
+from reference_service.calls.in_call import InCall
+from reference_service.calls.switchboard import Switchboard
 from reference_service.connection import Connection
-from reference_service.directory import Directory
-from reference_service.in_call import InCall
+from reference_service.people.directory import Directory
 from reference_service.protocol import (
     ControlBlock,
     ControlGet,
@@ -18,8 +19,7 @@ from reference_service.protocol import (
     Rejected,
     encode,
 )
-from reference_service.store import Store
-from reference_service.switchboard import Switchboard
+from reference_service.storage.store import Store
 
 
 class Controls:

@@ -11,12 +11,12 @@ import asyncio
 from collections import Counter, OrderedDict
 from typing import NamedTuple
 
-from reference_service.call import Call, EndReason, Side, State
-from reference_service.call_log import CallLog
+from reference_service.calls.call import Call, EndReason, Side, State
+from reference_service.calls.call_log import CallLog
 from reference_service.connection import Connection
-from reference_service.directory import Directory
 from reference_service.faults import Faults
-from reference_service.presence import Presence
+from reference_service.people.directory import Directory
+from reference_service.people.presence import Presence
 from reference_service.protocol import (
     CallAnswer,
     CallInvite,

@@ -13,11 +13,11 @@ from typing import Annotated
 
 import msgspec
 
-from reference_service.accounts import NOBODYS_PASSWORD
-from reference_service.call_log import CallLog, pair_of
-from reference_service.directory import Directory, User
-from reference_service.messaging import Messaging
-from reference_service.store import Store
+from reference_service.calls.call_log import CallLog, pair_of
+from reference_service.messages.messaging import Messaging
+from reference_service.people.accounts import NOBODYS_PASSWORD
+from reference_service.people.directory import Directory, User
+from reference_service.storage.store import Store
 
 SPREAD_MS = 30 * 86_400_000
 """The past lies in the last thirty days, evenly."""

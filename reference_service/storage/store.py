@@ -21,8 +21,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from reference_service.complaints import complain
-from reference_service.schema import SCHEMA
+from reference_service.error_output import complain
+from reference_service.storage.schema import SCHEMA
 
 T = TypeVar("T")
 Job = Callable[[sqlite3.Connection], T]

@@ -12,9 +12,9 @@ from typing import Annotated
 
 import msgspec
 
-from reference_service.accounts import check_password, hash_password
+from reference_service.people.accounts import check_password, hash_password
 from reference_service.protocol import Who
-from reference_service.store import Store
+from reference_service.storage.store import Store
 
 FOLLOWS = "follows"
 CLOSE_FRIENDS = "close_friends"

@@ -1,0 +1,1 @@
+"""Calls: their states, their log, what is said in them."""

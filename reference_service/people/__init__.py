@@ -1,0 +1,1 @@
+"""Accounts, who is online, who may call whom."""
