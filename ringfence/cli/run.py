@@ -28,13 +28,13 @@ from network_profiles import load_catalogue
 from network_profiles.links.rootless import enter_if_needed
 from network_profiles.links.shaped_link import BackendName
 from ringfence.cli.verdict import judge
-from ringfence.doctor.carrying import require_capacity
+from ringfence.doctor.capacity_check import require_capacity
 from ringfence.doctor.preflight import require
-from ringfence.orchestration.conductor import Conductor
-from ringfence.orchestration.leftovers import sweep_leftovers
+from ringfence.orchestration.cleanup import sweep_leftovers
 from ringfence.orchestration.run_folder import create_run_folder
 from ringfence.orchestration.screen import Screen
-from ringfence.plan import Plan, at_pace, load_plan, without
+from ringfence.orchestration.supervisor import Conductor
+from ringfence.run_plan import Plan, at_pace, load_plan, without
 
 PlanOption = Annotated[str, Parameter(name=["--plan", "-p"])]
 SetOption = Annotated[list[str], Parameter(name="--set", negative="")]

@@ -16,9 +16,9 @@ from calls.targets.admin_api import AdminApi
 from loadtests.plan.swarm_plan import ServiceTable
 from ringfence.cli.run import handle_ends
 from ringfence.errors import ChildDied
-from ringfence.orchestration.conductor import undisturbed
+from ringfence.orchestration.supervisor import undisturbed
 from ringfence.orchestration.target import Target, start_target
-from ringfence.plan import PlanFile
+from ringfence.run_plan import PlanFile
 
 DEMO_PEOPLE = {"ada": "Ada Park", "ben": "Ben Okoye", "cleo": "Cleo Marsh"}
 

@@ -8,7 +8,7 @@ from device_matrix.network.link_choice import chosen_backend
 from network_profiles.links import private_network
 from ringfence.doctor.checks import examine
 from ringfence.doctor.finding import Finding
-from ringfence.plan import Plan
+from ringfence.run_plan import Plan
 
 
 def require(plan: Plan, *, drivers: str = "") -> None:

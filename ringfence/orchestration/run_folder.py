@@ -20,7 +20,7 @@ from device_matrix.network.link_choice import chosen_backend
 from loadtests.records.faults import Severity, noted_faults
 from network_profiles.links.rootless import lab
 from ringfence.orchestration.environment import capture_environment, git_state, package_versions
-from ringfence.plan import Plan
+from ringfence.run_plan import Plan
 
 MANIFEST_FORMAT = 1
 

@@ -12,7 +12,7 @@ from calls.errors import TlsFailed
 from calls.targets.admin_api import TOKEN_VARIABLE, AdminApi
 from calls.targets.own_service import ServiceSettings, start_own_service
 from calls.targets.trust import trust
-from ringfence.plan import PlanFile
+from ringfence.run_plan import PlanFile
 
 
 @dataclass(frozen=True, slots=True)

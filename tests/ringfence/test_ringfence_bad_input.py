@@ -36,7 +36,7 @@ from network_profiles.catalogue.region_mix import MIXES_FILE, read_mixes
 from network_profiles.model.plain_profile import from_json, plain_profile
 from network_profiles.model.traces.mahimahi import TraceUnreadable, read_trace
 from ringfence.__main__ import run_command
-from ringfence.plan import PLANS_FOLDER, at_pace, load_plan
+from ringfence.run_plan import PLANS_FOLDER, at_pace, load_plan
 
 SEED = 20261128
 PLANS = ("smoke", "knee", "rollout", "soak", "launch_day")

@@ -10,8 +10,8 @@ from bedrock.errors import EnvironmentLacks
 from calls.bench.capacity import Capacity, remember
 from calls.bench.machine import this_machine
 from ringfence.__main__ import run_command
-from ringfence.doctor.carrying import refuse_beyond, require_capacity
-from ringfence.plan import load_plan, without
+from ringfence.doctor.capacity_check import refuse_beyond, require_capacity
+from ringfence.run_plan import load_plan, without
 
 
 def bench(calls: int = 300, setups: float = 50.0, machine: str = "") -> Capacity:

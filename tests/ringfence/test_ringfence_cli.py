@@ -17,7 +17,7 @@ from bedrock.child_environment import child_environment
 from bedrock.exit_codes import ExitCode
 from ringfence.__main__ import run_command
 from ringfence.orchestration.swarm import locust_command, locustfile
-from ringfence.plan import load_plan
+from ringfence.run_plan import load_plan
 
 COMMANDS = [
     "run",

@@ -174,7 +174,7 @@ def test_a_parent_says_that_a_child_crashed_and_where_its_traceback_is(tmp_path:
 def test_a_crash_in_the_middle_of_a_run_names_the_folder_which_is_invalid(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("ringfence.orchestration.conductor.Conductor._watch", boom)
+    monkeypatch.setattr("ringfence.orchestration.supervisor.Conductor._watch", boom)
     words = ["swarm", "--set", "swarm.people=40", "--set", "swarm.probe_calls=0", "--set", "swarm.workers=1"]
     words += ["--set", "swarm.stages=[{name='a',duration_s=5,concurrent_calls=2}]", "--runs", str(tmp_path / "runs")]
     assert run_command([*words, "--force"]) == ExitCode.CRASHED
@@ -196,7 +196,7 @@ def test_a_part_that_crashes_before_it_is_ready_makes_the_run_invalid(
     def crashed(*_: object, **__: object) -> Any:
         raise ChildCrashed("the reference service crashed", hint="its last words")
 
-    monkeypatch.setattr("ringfence.orchestration.conductor.start_target", crashed)
+    monkeypatch.setattr("ringfence.orchestration.supervisor.start_target", crashed)
     assert run_command(["swarm", "--runs", str(tmp_path / "runs"), "--force"]) == ExitCode.INVALID
     summary = json.loads((tmp_path / "runs" / "latest" / "summary.json").read_text())
     assert "the reference service crashed its last words" in " ".join(summary["reasons"])

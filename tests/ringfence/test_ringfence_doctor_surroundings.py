@@ -12,7 +12,7 @@ from bedrock.errors import EnvironmentLacks
 from bedrock.user_folder import user_folder
 from network_profiles.links import private_network, rootless
 from ringfence.doctor import checks, preflight
-from ringfence.plan import load_plan, without
+from ringfence.run_plan import load_plan, without
 
 
 def test_a_tmpdir_that_is_passed_over_is_named_with_the_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,7 +17,7 @@ from waiting import HANG_LIMIT_S, eventually
 
 from bedrock.exit_codes import ExitCode
 from ringfence.cli.run import end_at_once, handle_ends
-from ringfence.orchestration.conductor import undisturbed
+from ringfence.orchestration.supervisor import undisturbed
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 

@@ -11,9 +11,9 @@ from hand_clock import HandClock
 
 from bedrock.child_process import spawn
 from device_matrix.attempt.lifetime import ORDERLY_END_S
-from ringfence.orchestration.conductor import Conductor
 from ringfence.orchestration.matrix_end import CELLS_MARGIN_S, MatrixEnd
 from ringfence.orchestration.progress import Progress
+from ringfence.orchestration.supervisor import Conductor
 
 NOBODY = cast(Any, None)
 """Stands for what the end of a matrix has nothing to do with."""

@@ -11,7 +11,7 @@ import tomli_w
 from bedrock.exit_codes import ExitCode
 from ringfence.__main__ import run_command
 from ringfence.errors import BadOverride
-from ringfence.plan import PlanFile, at_pace, load_plan, without
+from ringfence.run_plan import PlanFile, at_pace, load_plan, without
 
 
 def test_a_soak_of_hours_takes_minutes_and_is_the_same_plan_on_disk() -> None:

@@ -9,7 +9,7 @@ from bedrock.errors import EnvironmentLacks
 from calls.bench.capacity import Capacity, last_bench
 from loadtests.plan.occupancy import occupancy_of
 from loadtests.plan.personas import load_personas
-from ringfence.plan import Plan
+from ringfence.run_plan import Plan
 
 BENCH = "ringfence bench media"
 

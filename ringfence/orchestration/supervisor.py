@@ -24,7 +24,7 @@ from bedrock.exit_codes import ExitCode
 from loadtests.records.machine import CANNOT_LISTEN
 from loadtests.records.other_runs import Neighbours, warning_of
 from reports.gate.staged import read_knee, read_rollout
-from ringfence.orchestration.leftovers import sweep_leftovers
+from ringfence.orchestration.cleanup import sweep_leftovers
 from ringfence.orchestration.matrix import start_matrix
 from ringfence.orchestration.matrix_end import MatrixEnd
 from ringfence.orchestration.progress import Progress
@@ -33,7 +33,7 @@ from ringfence.orchestration.screen import Screen
 from ringfence.orchestration.swarm import SwarmProcesses, start_swarm
 from ringfence.orchestration.swarm_end import SwarmEnd
 from ringfence.orchestration.target import Target, start_target
-from ringfence.plan import Plan
+from ringfence.run_plan import Plan
 
 TICK_S = 0.5
 WORKER_ALONE_S = 90.0
