@@ -19,7 +19,7 @@ from bedrock.end_signals import end_signals
 from bedrock.environment_input import check_environment
 from bedrock.errors import RingfenceError
 from loadtests.crash_guard import CrashGuard, leave
-from loadtests.master import port
+from loadtests.master import master_port
 from loadtests.master.master import SwarmMaster
 from loadtests.records.machine import WORKER_NUMBER, require_free_port
 from loadtests.user_shape import WholeSwarm
@@ -39,7 +39,7 @@ def install() -> None:
     events: Any = locust.events
     if number := os.environ.get(WORKER_NUMBER, ""):
         number_this_worker(int(number))
-    port.install()
+    master_port.install()
     form = StartForm()
     set_up = CrashGuard(leave)
     events.init_command_line_parser.add_listener(set_up.guarded(form.add_arguments))

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from network_profiles.catalogue.catalogue import load_catalogue, resolve
     from network_profiles.catalogue.region_mix import RegionMix, load_mixes
     from network_profiles.links.backends import choose_backend
-    from network_profiles.links.open import ShapedLink, lacks, open_link, sweep
+    from network_profiles.links.opening import ShapedLink, lacks, open_link, sweep
     from network_profiles.model.profile import Direction, NetworkProfile
     from network_profiles.verification.proof import Evidence, measure
 
@@ -21,15 +21,15 @@ _HOMES = {
     "Evidence": "verification.proof",
     "NetworkProfile": "model.profile",
     "RegionMix": "catalogue.region_mix",
-    "ShapedLink": "links.open",
+    "ShapedLink": "links.opening",
     "choose_backend": "links.backends",
-    "lacks": "links.open",
+    "lacks": "links.opening",
     "load_catalogue": "catalogue.catalogue",
     "load_mixes": "catalogue.region_mix",
     "measure": "verification.proof",
-    "open_link": "links.open",
+    "open_link": "links.opening",
     "resolve": "catalogue.catalogue",
-    "sweep": "links.open",
+    "sweep": "links.opening",
 }
 
 __all__ = [

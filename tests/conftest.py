@@ -68,7 +68,7 @@ def leak_guard(request: pytest.FixtureRequest) -> Iterator[None]:
         left = {
             "threads": _threads() - threads,
             "child processes": _children() - children,
-            "file descriptors": {target for target in new_descriptors if not _is_shared(target)},
+            "file descriptors": {_told(target) for target in new_descriptors if not _is_shared(target)},
         }
         if not any(left.values()):
             return
@@ -79,6 +79,15 @@ def leak_guard(request: pytest.FixtureRequest) -> Iterator[None]:
     pytest.fail(
         "left behind: " + "; ".join(f"{what}: {sorted(map(str, which))}" for what, which in left.items() if which)
     )
+
+
+def _told(target: str) -> str:
+    """Says where a socket leads, so that its owner can be found."""
+    if not target.startswith("socket:"):
+        return target
+    numbers = {int(number) for number, found in _descriptors().items() if found == target}
+    ends = [one for one in psutil.Process().net_connections("all") if one.fd in numbers]
+    return f"{target} " + ", ".join(f"{one.type.name} {one.laddr} -> {one.raddr} {one.status}" for one in ends)
 
 
 def _is_shared(target: str) -> bool:

@@ -20,8 +20,8 @@ from device_matrix.attempt.watchdog import Watchdog
 from device_matrix.attempt.worker import Worker
 from device_matrix.capture.rtp_capture import LinkCapture
 from device_matrix.cells import Cell
-from device_matrix.cpu import limit
-from device_matrix.cpu.limit import CpuGroup, quota_cores
+from device_matrix.cpu import cpu_limit
+from device_matrix.cpu.cpu_limit import CpuGroup, quota_cores
 from device_matrix.cpu.speed import CpuSpeed, hold
 from device_matrix.cpu.unlimited import BEHIND_OTHERS, NoCpuGroup, behind, of_profile
 from device_matrix.devices import Device
@@ -32,7 +32,7 @@ from device_matrix.hook import init_script
 from device_matrix.network.browser_path import BACKEND, BrowserPath, measure_in_browser
 from device_matrix.peer.far_end import SignedInPeer
 from device_matrix.peer.target_admin import Person
-from network_profiles.links.open import LinkCounters, ShapedLink, open_link
+from network_profiles.links.opening import LinkCounters, ShapedLink, open_link
 from network_profiles.verification.proof import Evidence, measure
 
 MEASURE_BUDGET_S = 3.0
@@ -173,7 +173,7 @@ def _open_over_loopback(
 
 def _cpu_group(stack: contextlib.ExitStack, worker: Worker, pids: Callable[[], list[int]]) -> CpuGroup | NoCpuGroup:
     """Returns what will hold the browser; where that can be no control group, ``pids`` finds its processes."""
-    group = NoCpuGroup(pids) if limit.lacks() else CpuGroup()
+    group = NoCpuGroup(pids) if cpu_limit.lacks() else CpuGroup()
     stack.callback(group.release)
     stack.enter_context(worker.stop.kills(group))
     return group

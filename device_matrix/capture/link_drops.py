@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from network_profiles.links.open import LinkCounters
+from network_profiles.links.opening import LinkCounters
 
 
 @dataclass(frozen=True, slots=True)

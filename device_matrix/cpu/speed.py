@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bedrock.clock import Clock
-from device_matrix.cpu.limit import CpuGroup
+from device_matrix.cpu.cpu_limit import CpuGroup
 from device_matrix.drivers.protocol import Browser
 from device_matrix.errors import DeviceUnavailable
 

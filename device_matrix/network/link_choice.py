@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from bedrock.errors import EnvironmentLacks
-from device_matrix.cpu import limit
+from device_matrix.cpu import cpu_limit
 from device_matrix.network.browser_path import BACKEND
 from network_profiles import choose_backend
 from network_profiles.errors import LinkCannotBeBuilt
@@ -43,13 +43,13 @@ def lacks(asked: str | None) -> list[str]:
     except EnvironmentLacks as error:
         return [error.message]
     # Root can have control groups and is to have them; where nobody can, the device has all of the CPU and says so.
-    return [] if backend == BACKEND or rootless.inside() else limit.lacks()
+    return [] if backend == BACKEND or rootless.inside() else cpu_limit.lacks()
 
 
 def warnings(asked: str | None) -> list[str]:
     """Returns what has to be said of a run whose links, or whose devices, are not what root would have had."""
     unlimited = "no control groups without root: every device has all of this machine's CPU"
-    unlimited = unlimited if limit.lacks() else ""
+    unlimited = unlimited if cpu_limit.lacks() else ""
     if chosen_backend(asked) == BACKEND:
         return [_emulated(asked), *filter(None, [unlimited])]
     if not rootless.inside():

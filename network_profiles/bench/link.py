@@ -19,7 +19,7 @@ from network_profiles.bench.traffic import read_report
 from network_profiles.catalogue.catalogue import load_catalogue
 from network_profiles.errors import LinkLost
 from network_profiles.links.backends import choose_backend
-from network_profiles.links.open import open_link
+from network_profiles.links.opening import open_link
 from network_profiles.links.shaped_link import ShapedLink
 from network_profiles.model.link import LinkDirection
 from network_profiles.model.profile import Direction, NetworkProfile

@@ -12,6 +12,7 @@ import json
 import os
 import select
 import shutil
+import subprocess
 import sys
 import threading
 import time
@@ -32,6 +33,8 @@ from network_profiles.model.profile import NetworkProfile
 
 READY_TIMEOUT_S = 20.0
 ANSWER_TIMEOUT_S = 20.0
+END_TIMEOUT_S = 20.0
+"""How long a daemon that closed its end of a pipe may take to be gone: the kernel closes pipes before it is."""
 
 
 def missing_for_daemon() -> list[str]:
@@ -139,12 +142,17 @@ class DaemonLink:
         with self._lock:
             if self._closed or stdin is None or stdout is None:
                 raise LinkLost(f"link {self.device} is closed")
-            with contextlib.suppress(OSError, ValueError):
+            try:
                 stdin.write(json.dumps(command).encode() + b"\n")
                 stdin.flush()
                 answer = json.loads(self._read_line(stdout.fileno()))
                 if isinstance(answer, dict):
                     return answer
+            except (BrokenPipeError, EOFError):
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    self._child.popen.wait(END_TIMEOUT_S)
+            except (OSError, ValueError):
+                pass  # it is said below that there was no answer
         code = self._child.popen.poll()
         died = "does not answer" if code is None else crash.ending(code, self.pid)
         raise LinkLost(
@@ -156,9 +164,11 @@ class DaemonLink:
         deadline_s = time.monotonic() + ANSWER_TIMEOUT_S
         while b"\n" not in self._buffered:
             ready, _, _ = select.select([descriptor], [], [], max(0.0, deadline_s - time.monotonic()))
-            chunk = os.read(descriptor, 65536) if ready else b""
+            if not ready:
+                raise TimeoutError("no answer")
+            chunk = os.read(descriptor, 65536)
             if not chunk:
-                raise OSError("no answer")
+                raise EOFError("the daemon closed its end")
             self._buffered += chunk
         line, _, self._buffered = self._buffered.partition(b"\n")
         return line

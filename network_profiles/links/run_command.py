@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from types import FrameType
 
 from bedrock.errors import EnvironmentLacks, InputError, Problem
-from network_profiles.links.open import open_link
+from network_profiles.links.opening import open_link
 from network_profiles.links.shaped_link import ShapedLink
 from network_profiles.model.profile import NetworkProfile
 

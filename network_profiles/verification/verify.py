@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from network_profiles.catalogue.catalogue import load_catalogue, resolve
 from network_profiles.errors import LinkLost
 from network_profiles.links.backends import choose_backend
-from network_profiles.links.open import open_link
+from network_profiles.links.opening import open_link
 from network_profiles.links.shaped_link import ShapedLink
 from network_profiles.model.plain_profile import plain_profile
 from network_profiles.model.profile import NetworkProfile

@@ -10,7 +10,7 @@ from bedrock.errors import InputError
 from bedrock.exit_codes import ExitCode
 from bedrock.foreign_text import json_text
 from bedrock.toml_input import unknown_name
-from device_matrix.cpu.limit import quota_cores
+from device_matrix.cpu.cpu_limit import quota_cores
 from device_matrix.devices import catalogue
 
 app = App(name="devices", help="Device profiles of the matrix: list them, or show one.", help_format="plaintext")

@@ -14,7 +14,7 @@ from bedrock.errors import EnvironmentLacks
 from bedrock.short_command import run_and_read
 from bedrock.user_folder import passed_over, user_folder
 from calls.records.record import Tier
-from device_matrix.cpu import limit
+from device_matrix.cpu import cpu_limit
 from device_matrix.drivers.appium_server import appium_modules
 from network_profiles.links import private_network, rootless
 from network_profiles.links.backends import BACKEND_NAMES, backend
@@ -94,11 +94,11 @@ def check_appium() -> Finding:
 
 def check_cpu_limit() -> Finding:
     """A cgroup controller for CPU quotas."""
-    missing = limit.lacks()
+    missing = cpu_limit.lacks()
     if not missing:
-        return Finding("CPU limits", True, f"cgroup {limit.cpu_controller()}")
+        return Finding("CPU limits", True, f"cgroup {cpu_limit.cpu_controller()}")
     if os.geteuid() == 0 and not rootless.inside():
-        if limit.is_occupied():
+        if cpu_limit.is_occupied():
             return Finding("CPU limits", False, "; ".join(missing), EMPTY_TOP_GROUP, BROWSER)
         return Finding("CPU limits", False, "; ".join(missing), "mount -t cgroup2 none /sys/fs/cgroup", BROWSER)
     return Finding("CPU limits", False, f"every device has all of the CPU: {'; '.join(missing)}", "sudo make run")

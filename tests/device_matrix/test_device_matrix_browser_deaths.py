@@ -21,8 +21,8 @@ from device_matrix.attempt import cell_environment
 from device_matrix.attempt.execution import Attempt
 from device_matrix.attempt.worker import RunSettings, Worker
 from device_matrix.cells import Cell, DriverName
-from device_matrix.cpu import limit
-from device_matrix.cpu.limit import CpuGroup
+from device_matrix.cpu import cpu_limit
+from device_matrix.cpu.cpu_limit import CpuGroup
 from device_matrix.devices import catalogue
 from device_matrix.pytest_plugin import plugin
 from device_matrix.pytest_plugin.plugin import RunnableAttempt
@@ -33,7 +33,7 @@ from reports.slo.slo_file import SloFile, check_slo
 
 pytestmark = [
     pytest.mark.integration,
-    pytest.mark.skipif(bool(lacks() or limit.lacks()), reason="no links or CPU groups on this machine"),
+    pytest.mark.skipif(bool(lacks() or cpu_limit.lacks()), reason="no links or CPU groups on this machine"),
 ]
 
 MENDED = Cell("redmi-go", "lte_good", "audio_call", DriverName.PLAYWRIGHT)

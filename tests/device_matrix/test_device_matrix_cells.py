@@ -21,8 +21,8 @@ from device_matrix.attempt import cell_environment
 from device_matrix.attempt.execution import Attempt
 from device_matrix.attempt.worker import RunSettings, Worker
 from device_matrix.cells import Cell, DriverName
-from device_matrix.cpu import limit
-from device_matrix.cpu.limit import CGROUP_ROOT
+from device_matrix.cpu import cpu_limit
+from device_matrix.cpu.cpu_limit import CGROUP_ROOT
 from device_matrix.cpu.owner import PREFIX
 from device_matrix.devices import catalogue
 from device_matrix.drivers import appium_server
@@ -34,7 +34,7 @@ from reports.run.cells import CellResult, CellStatus
 
 pytestmark = [
     pytest.mark.integration,
-    pytest.mark.skipif(bool(lacks() or limit.lacks()), reason="no links or CPU groups on this machine"),
+    pytest.mark.skipif(bool(lacks() or cpu_limit.lacks()), reason="no links or CPU groups on this machine"),
 ]
 
 PLAYWRIGHT_CELL = Cell("redmi-go", "lte_good", "audio_call", DriverName.PLAYWRIGHT)

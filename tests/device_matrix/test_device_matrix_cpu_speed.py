@@ -7,7 +7,7 @@ from typing import Any, cast
 import pytest
 
 from device_matrix.attempt.figures import cpu_figures
-from device_matrix.cpu.limit import CpuGroup
+from device_matrix.cpu.cpu_limit import CpuGroup
 from device_matrix.cpu.speed import CpuSpeed, hold
 from device_matrix.devices import catalogue
 from device_matrix.drivers.protocol import Browser

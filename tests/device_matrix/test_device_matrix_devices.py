@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bedrock.errors import InputError
-from device_matrix.cpu.limit import FLOOR_CORES, quota_cores
+from device_matrix.cpu.cpu_limit import FLOOR_CORES, quota_cores
 from device_matrix.devices import Device, DeviceClass, catalogue, load_devices
 
 

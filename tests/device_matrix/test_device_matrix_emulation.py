@@ -18,7 +18,7 @@ from device_matrix.attempt.cell_environment import scratch_folder
 from device_matrix.attempt.execution import Attempt
 from device_matrix.attempt.worker import RunSettings, Worker
 from device_matrix.cells import Cell, DriverName
-from device_matrix.cpu import limit
+from device_matrix.cpu import cpu_limit
 from device_matrix.cpu.unlimited import NoCpuGroup, of_profile
 from device_matrix.devices import catalogue
 from device_matrix.drivers.network_emulation import conditions, not_shaped
@@ -107,7 +107,7 @@ def test_round_trips_of_media_sockets_grow_as_asked(driver: PlaywrightDriver) ->
 def test_a_cell_without_links_is_labelled_so(
     driver: PlaywrightDriver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(limit, "lacks", lambda: ["no control groups"])
+    monkeypatch.setattr(cpu_limit, "lacks", lambda: ["no control groups"])
     service = start_own_service(tmp_path / "service" / "service.sqlite", tmp_path / "service.log")
     settings = RunSettings(
         run_id="test-run",

@@ -11,8 +11,8 @@ import pytest
 from waiting import HANG_LIMIT_S
 
 from calls.records.record import Blame
-from device_matrix.cpu import limit
-from device_matrix.cpu.limit import CpuGroup
+from device_matrix.cpu import cpu_limit
+from device_matrix.cpu.cpu_limit import CpuGroup
 from device_matrix.devices import catalogue
 from device_matrix.drivers.playwright_driver import PlaywrightBrowser, PlaywrightDriver
 from device_matrix.drivers.protocol import LaunchSpec, PageTimeout
@@ -23,7 +23,7 @@ from device_matrix.pages.app_page import AppPage
 
 pytestmark = [
     pytest.mark.integration,
-    pytest.mark.skipif(bool(limit.lacks()), reason="no control groups that are ours to write"),
+    pytest.mark.skipif(bool(cpu_limit.lacks()), reason="no control groups that are ours to write"),
 ]
 
 LOOPBACK_CALL = """async () => {

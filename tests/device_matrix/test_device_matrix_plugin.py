@@ -17,7 +17,7 @@ from bedrock.errors import EnvironmentLacks
 from bedrock.exit_codes import ExitCode
 from device_matrix.attempt.lifetime import ORDERLY_END_S
 from device_matrix.cells import Cell, DriverName
-from device_matrix.cpu import limit
+from device_matrix.cpu import cpu_limit
 from device_matrix.pytest_plugin.controller import Controller, require_machine
 from device_matrix.pytest_plugin.exit_status import Outcomes, ours
 from device_matrix.pytest_plugin.plugin import ATTEMPT_LIMIT_S, OnInterrupt
@@ -37,7 +37,7 @@ networks = ["gprs_2g"]
 """
 
 pytestmark = pytest.mark.integration
-needs_machine = pytest.mark.skipif(bool(lacks() or limit.lacks()), reason="no links or CPU groups on this machine")
+needs_machine = pytest.mark.skipif(bool(lacks() or cpu_limit.lacks()), reason="no links or CPU groups on this machine")
 
 
 @pytest.fixture

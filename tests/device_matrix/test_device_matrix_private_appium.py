@@ -25,7 +25,7 @@ from calls.targets.own_service import start_own_service
 from device_matrix.attempt.execution import Attempt
 from device_matrix.attempt.worker import RunSettings, Worker
 from device_matrix.cells import Cell, DriverName
-from device_matrix.cpu import limit
+from device_matrix.cpu import cpu_limit
 from device_matrix.devices import catalogue
 from device_matrix.drivers import appium_server
 from device_matrix.drivers.appium_connection import AppiumAddress
@@ -38,7 +38,7 @@ pytestmark = [
     pytest.mark.integration,
     pytest.mark.skipif(bool(appium_server.lacks()), reason="no Appium server on this machine"),
 ]
-needs_links = pytest.mark.skipif(bool(lacks() or limit.lacks()), reason="no links or CPU groups on this machine")
+needs_links = pytest.mark.skipif(bool(lacks() or cpu_limit.lacks()), reason="no links or CPU groups on this machine")
 needs_user_namespaces = pytest.mark.skipif(
     bool(lacks() or [one for one in rootless.lacks() if "/dev/net/tun" not in one]), reason="no user namespaces here"
 )

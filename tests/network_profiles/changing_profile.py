@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from network_profiles.catalogue.catalogue import load_catalogue
-from network_profiles.links.open import open_link
+from network_profiles.links.opening import open_link
 from network_profiles.links.shaped_link import BackendName
 from network_profiles.model.profile import Direction, NetworkProfile, Phase
 from network_profiles.verification.evidence import Evidence

@@ -18,7 +18,7 @@ from waiting import HANG_LIMIT_S, eventually
 
 from network_profiles.links.addresses import claims_folder
 from network_profiles.links.interfaces import bring_loopback_up
-from network_profiles.links.open import sweep
+from network_profiles.links.opening import sweep
 
 RINGFENCE = [sys.executable, "-m", "ringfence"]
 # A child that has left the session and lost its parent: what no parent-death signal reaches.

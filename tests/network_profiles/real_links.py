@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from waiting import HANG_LIMIT_S, eventually
 
-from network_profiles.links.open import lacks
+from network_profiles.links.opening import lacks
 
 needs_links = pytest.mark.skipif(bool(lacks()), reason="; ".join(lacks()))
 

@@ -16,7 +16,7 @@ import json, random, sys
 if sys.argv[1]:
     from bedrock.compiled_finder import serve_from
     serve_from(sys.argv[1])
-from network_profiles import link
+from network_profiles.model import link
 from network_profiles.model.shape import PlainShape
 one = link.LinkDirection(PlainShape(800.0, 40.0, 6.0, 0.03, 3.0, 120.0), random.Random("7/down"))
 sizes = random.Random(3)

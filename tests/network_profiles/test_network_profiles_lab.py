@@ -21,7 +21,7 @@ from network_profiles.catalogue.catalogue import load_catalogue
 from network_profiles.errors import LinkCannotBeBuilt, LinkLost
 from network_profiles.links import addresses, open
 from network_profiles.links.addresses import claim_free, claims_folder
-from network_profiles.links.open import ShapedLink, open_link, sweep
+from network_profiles.links.opening import ShapedLink, open_link, sweep
 from network_profiles.model.profile import Direction, NetworkProfile, Phase
 from network_profiles.verification.probe.exchange import Seen, open_probe
 from network_profiles.verification.probe.probe_plan import Plan, Send

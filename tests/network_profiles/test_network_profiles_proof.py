@@ -10,7 +10,7 @@ from waiting import eventually
 
 from network_profiles.catalogue.catalogue import load_catalogue
 from network_profiles.errors import LinkLost
-from network_profiles.links.open import open_link
+from network_profiles.links.opening import open_link
 from network_profiles.verification.proof import measure
 from network_profiles.verification.verify import Watcher, verify
 

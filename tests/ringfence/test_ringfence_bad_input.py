@@ -22,7 +22,7 @@ import reports.slo.slo_file
 from bedrock.environment_input import check_environment
 from bedrock.errors import InputError, RingfenceError
 from bedrock.exit_codes import ExitCode
-from device_matrix.cpu.limit import quota_cores
+from device_matrix.cpu.cpu_limit import quota_cores
 from device_matrix.devices import DEVICES_FILE, catalogue, load_devices
 from device_matrix.plan.matrix_plan import load_matrix_plan
 from device_matrix.plan.planner import plan_cells

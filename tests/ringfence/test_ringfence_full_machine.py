@@ -17,7 +17,7 @@ from waiting import HANG_LIMIT_S, eventually
 
 from bedrock.clock import SystemClock
 from bedrock.exit_codes import ExitCode
-from device_matrix.cpu.limit import CGROUP_ROOT
+from device_matrix.cpu.cpu_limit import CGROUP_ROOT
 from device_matrix.cpu.owner import PREFIX
 from device_matrix.network import link_choice
 from reports.build import summarize

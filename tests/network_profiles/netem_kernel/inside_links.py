@@ -22,7 +22,7 @@ from network_profiles.catalogue.catalogue import load_catalogue
 from network_profiles.errors import LinkCannotBeBuilt
 from network_profiles.links.backends import choose_backend
 from network_profiles.links.daemon import SIDES
-from network_profiles.links.open import open_link
+from network_profiles.links.opening import open_link
 from network_profiles.model.plain_profile import plain_profile
 from network_profiles.model.profile import Direction, Phase, Trace
 from network_profiles.verification.probe.exchange import open_probe
