@@ -7,11 +7,11 @@ import math
 from pathlib import Path
 from typing import Any
 
-from bedrock.foreign_text import clean
 from loadtests.master.history import History
 from loadtests.master.probe_scores import ProbeScores
-from loadtests.records.faults import FaultLog, Severity
+from loadtests.records.fault_log import FaultLog
 from loadtests.wire.live_stats import SwarmView
+from reports.run.faults import Severity, make_fault
 from reports.run.live import LiveWriter
 
 logger = logging.getLogger(__name__)
@@ -37,7 +37,7 @@ class LiveView:
     @property
     def faults(self) -> list[dict[str, Any]]:
         """Every fault so far."""
-        return self._faults.told
+        return self._faults.faults
 
     def second(self, at_s: float, stage: str, wanted_calls: float | None = None) -> None:
         """Writes the present second. ``wanted_calls`` is the level that the plan wants now, if that is known."""
@@ -68,7 +68,7 @@ class LiveView:
 
     def fault(self, at_s: float, what: str, detail: str, severity: Severity, *, ends_load: bool = False) -> None:
         """Writes down something that the report must not pass over, and logs it."""
-        what, detail = clean(what), clean(detail)
-        logger.log(logging.INFO if severity == "note" else logging.ERROR, "%s: %s", what, detail)
-        fault = {"at_s": at_s, "what": what, "detail": detail, "severity": severity}
-        self._faults.tell(fault | {"ends_load": True} if ends_load else fault)
+        fault = make_fault(at_s=at_s, what=what, detail=detail, severity=severity, ends_load=ends_load)
+        level = logging.INFO if severity == "note" else logging.ERROR
+        logger.log(level, "%s: %s", fault["what"], fault["detail"])
+        self._faults.add(fault)

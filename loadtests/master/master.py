@@ -32,13 +32,14 @@ from loadtests.master.worker_pool import Crew
 from loadtests.plan.overrides import Changes
 from loadtests.plan.swarm_plan import LoadPlan, load_plan
 from loadtests.records import upload
-from loadtests.records.faults import Severity, pipe_of
+from loadtests.records.fault_log import fault_pipe
 from loadtests.records.other_runs import other_runs, processes, warning_of
 from loadtests.records.run_folder import SwarmFolder
 from loadtests.shapes.driver import StepDriver
 from loadtests.wire import shutdown_protocol
 from loadtests.wire.live_stats import SwarmView
 from loadtests.wire.run_spec import LOCAL, OPTION, SwarmJob
+from reports.run.faults import Severity
 
 logger = logging.getLogger(__name__)
 
@@ -73,7 +74,7 @@ class SwarmMaster:
         options: Any = environment.parsed_options
         # Read now: Locust's start form writes into the options, and the target gets our admin token.
         self._target_url, self._run_folder = str(options.target or ""), str(options.run_folder or "")
-        self._fault_pipe = pipe_of(os.environ)
+        self._fault_pipe = fault_pipe(os.environ)
         self._lock = RLock()
         self._target: Target | None = None
         self._job: SwarmJob | None = None

@@ -10,11 +10,11 @@ from bedrock.clock import Clock
 from calls.bridge.closing import MASTER_MARGIN_S, ClosingWatch
 from loadtests.master.liveness import Attendance, Change
 from loadtests.master.presence_relay import Switchboard
-from loadtests.records.faults import Severity
 from loadtests.records.receive import Receiver
 from loadtests.wire import shutdown_protocol
 from loadtests.wire.live_stats import SwarmView
 from loadtests.wire.shutdown_protocol import RollCall
+from reports.run.faults import Severity
 
 LOOK_S = 0.5
 TellClosing = Callable[[int, str, int, float], None]
