@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from calls.records.record import Blame
 from device_matrix.capture.link_drops import LinkDrops
 from device_matrix.capture.stats import AudioBothWays
-from device_matrix.errors import DeviceUnavailable, LinkOff
-from device_matrix.hook.samples import Connection
-from device_matrix.scenarios.expectation import Limits, ProductFailure
+from device_matrix.errors import DeviceUnavailable, LinkUnusable
+from device_matrix.hook.samples import PeerConnectionStats
+from device_matrix.scenarios.expectation import ProductFailure, ScenarioLimits
 
 STARVED_RATIO = 0.5
 """A browser whose group stood still for half of the call, its quota spent, is a device at its end."""
 
-REASONS_OF_TIME = frozenset(
+TIMING_REASONS = frozenset(
     {
         "open_page_timeout",
         "sign_in_timeout",
@@ -45,8 +45,8 @@ class MediaEvidence:
     """Share of the call in which the device's CPU quota was spent."""
 
 
-def require_through_link(
-    connection: Connection | None, *, device_address: str, host_address: str, proven: bool
+def require_media_over_link(
+    connection: PeerConnectionStats | None, *, device_address: str, host_address: str, proven: bool
 ) -> None:
     """Checks that media took the shaped link and no other way. Raises LinkOff when it did not.
 
@@ -58,31 +58,33 @@ def require_through_link(
     for pair in pairs:
         if pair.local.address != device_address or pair.remote.address != host_address:
             way = f"{pair.local.address} -> {pair.remote.address}"
-            raise LinkOff(f"media took {way}, not the link {device_address} -> {host_address}", reason="link_bypassed")
+            raise LinkUnusable(
+                f"media took {way}, not the link {device_address} -> {host_address}", reason="link_bypassed"
+            )
     if proven and not pairs:
-        raise LinkOff("the browser never named the pair of addresses that media took", reason="link_unproven")
+        raise LinkUnusable("the browser never named the pair of addresses that media took", reason="link_unproven")
 
 
-def require_link_kept(drops: LinkDrops) -> None:
+def require_link_model_kept(drops: LinkDrops) -> None:
     """Checks that the link did during the call what it was measured to do before. Raises LinkOff when it did not."""
     if drops.harness:
-        raise LinkOff(f"{drops.harness} packets were lost beside the link's model", reason="link_overrun")
+        raise LinkUnusable(f"{drops.harness} packets were lost beside the link's model", reason="link_overrun")
     if drops.late_p99_ms > LINK_LATE_LIMIT_MS:
         detail = (
             f"packets left the link {drops.late_p99_ms:.0f} ms late (99th percentile), {LINK_LATE_LIMIT_MS:.0f} allowed"
         )
-        raise LinkOff(detail, reason="link_late")
+        raise LinkUnusable(detail, reason="link_late")
 
 
-def require_fit_machine(failure: ProductFailure, pressure_ratio: float | None) -> None:
+def require_cpu_available(failure: ProductFailure, pressure_ratio: float | None) -> None:
     """Checks that a failure to be in time was found on a machine that had time. Raises DeviceUnavailable otherwise."""
     saturated = pressure_ratio is not None and pressure_ratio > SATURATED_RATIO
-    if saturated and failure.reason in REASONS_OF_TIME:
+    if saturated and failure.reason in TIMING_REASONS:
         detail = f"this machine's CPUs were short for {pressure_ratio:.0%} of the call"
         raise DeviceUnavailable(detail, reason="machine_saturated", hint="fewer workers, or a lighter load beside them")
 
 
-def judge_media(evidence: MediaEvidence, limits: Limits) -> None:
+def judge_media(evidence: MediaEvidence, limits: ScenarioLimits) -> None:
     """Raises ProductFailure at the first figure beyond its limit."""
     if evidence.setup_ms is None:
         raise ProductFailure("no_audio", "audio was never heard at both ends")
@@ -96,7 +98,7 @@ def judge_media(evidence: MediaEvidence, limits: Limits) -> None:
         raise ProductFailure("audio_loss", detail, Blame.NETWORK if evidence.link_drops else _blame_slowness(evidence))
 
 
-def _judge_gaps(evidence: MediaEvidence, limits: Limits) -> None:
+def _judge_gaps(evidence: MediaEvidence, limits: ScenarioLimits) -> None:
     heard, sent = evidence.audio.heard, evidence.audio.sent
     if heard is None or sent is None:
         silent = "the device" if heard is None else "the far end"

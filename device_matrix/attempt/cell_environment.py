@@ -22,16 +22,16 @@ from device_matrix.capture.rtp_capture import LinkCapture
 from device_matrix.cells import Cell
 from device_matrix.cpu import cpu_limit
 from device_matrix.cpu.cpu_limit import CpuGroup, quota_cores
-from device_matrix.cpu.speed import CpuSpeed, hold
-from device_matrix.cpu.unlimited import BEHIND_OTHERS, NoCpuGroup, behind, of_profile
+from device_matrix.cpu.speed import CpuSpeed, limit_and_measure
+from device_matrix.cpu.unlimited import NICE_PREFIX, NoCpuGroup, pids_behind_link, pids_of_browser
 from device_matrix.devices import Device
-from device_matrix.drivers.network_emulation import conditions
+from device_matrix.drivers.network_emulation import emulated_conditions
 from device_matrix.drivers.protocol import Browser, LaunchSpec
-from device_matrix.errors import LinkOff
+from device_matrix.errors import LinkUnusable
 from device_matrix.hook import init_script
-from device_matrix.network.browser_path import BACKEND, BrowserPath, measure_in_browser
+from device_matrix.network.emulated_link import BACKEND, EmulatedLink, measure_in_browser
 from device_matrix.peer.far_end import SignedInPeer
-from device_matrix.peer.target_admin import Person
+from device_matrix.peer.target_admin import SeededUser
 from network_profiles.links.opening import LinkCounters, ShapedLink, open_link
 from network_profiles.verification.proof import Evidence, measure
 
@@ -42,10 +42,10 @@ HOLD_TIMEOUT_S = 40.0
 
 
 @dataclass(frozen=True, slots=True)
-class Scene:
+class CellEnvironment:
     """What is open while the call runs."""
 
-    link: ShapedLink | BrowserPath
+    link: ShapedLink | EmulatedLink
     counters_before: LinkCounters
     """Of the link, after it was measured and before the call."""
     shaping: Evidence
@@ -55,15 +55,15 @@ class Scene:
     browser: Browser
     capture: LinkCapture | None
     """None where the browser shapes its own packets: then there is no link to listen at."""
-    person: Person
+    person: SeededUser
     peer: SignedInPeer
     url: str
     """The service as the device reaches it: at the host end of its own link."""
 
 
-def open_scene(
+def open_cell_environment(
     stack: contextlib.ExitStack, worker: Worker, cell: Cell, attempt: int, artifacts: Artifacts, steps: StepLog
-) -> Scene:
+) -> CellEnvironment:
     """Opens everything; ``stack`` closes it, the last first. Raises CellEnvironmentError for what cannot be had.
 
     The link is measured while the browser starts on an empty page: what is asked of the link and of the CPU are
@@ -77,7 +77,9 @@ def open_scene(
     try:
         link = stack.enter_context(open_link(profile, seed=seed, name=cell.id, backend=worker.settings.backend))
     except RingfenceError as error:
-        raise LinkOff(f"the link could not be opened: {error.message}", reason="no_link", hint=error.hint) from error
+        raise LinkUnusable(
+            f"the link could not be opened: {error.message}", reason="no_link", hint=error.hint
+        ) from error
     measuring = stack.enter_context(ThreadPoolExecutor(1, thread_name_prefix="link-proof"))
     measured = measuring.submit(measure, link, profile, budget_s=MEASURE_BUDGET_S)
 
@@ -91,10 +93,10 @@ def open_scene(
     )
 
     steps.begin("launch")
-    group = _cpu_group(stack, worker, behind(link))
+    group = _cpu_group(stack, worker, pids_behind_link(link))
     exec_prefix = list(link.exec_prefix)
     if isinstance(group, NoCpuGroup):
-        exec_prefix += BEHIND_OTHERS
+        exec_prefix += NICE_PREFIX
         # A browser that starts with all of the CPU would make its own link late in the middle of the proof.
         wait([measured], MEASURE_TIMEOUT_S)
     work_folder = stack.enter_context(scratch_folder())
@@ -113,15 +115,17 @@ def open_scene(
     try:
         shaping = measured.result(MEASURE_TIMEOUT_S)
     except FutureTimeout:
-        raise LinkOff(f"the link was not measured within {MEASURE_TIMEOUT_S:.0f} s", reason="link_unproven") from None
+        raise LinkUnusable(
+            f"the link was not measured within {MEASURE_TIMEOUT_S:.0f} s", reason="link_unproven"
+        ) from None
     except RingfenceError as error:
-        raise LinkOff(f"the link could not be measured: {error.message}", reason="link_unproven") from error
+        raise LinkUnusable(f"the link could not be measured: {error.message}", reason="link_unproven") from error
     artifacts.json(SHAPING, shaping.to_dict())
     if not shaping.ok:
         missed = f"the link is not what '{profile.id}' says: {'; '.join(shaping.misses)}"
         if shaping.machine_was_late:
-            raise LinkOff(f"{missed} ({shaping.lateness})", reason="link_late")
-        raise LinkOff(missed)
+            raise LinkUnusable(f"{missed} ({shaping.lateness})", reason="link_late")
+        raise LinkUnusable(missed)
 
     capture = LinkCapture(link_pid=link.pid, host_device=link.device)
     stack.callback(capture.stop)
@@ -131,16 +135,16 @@ def open_scene(
     try:
         before = link.counters()
     except RingfenceError as error:
-        raise LinkOff(f"the link died: {error.message}", reason="link_died", hint=error.hint) from error
-    return Scene(link, before, shaping, group, cpu, browser, capture, person, peer, url)
+        raise LinkUnusable(f"the link died: {error.message}", reason="link_died", hint=error.hint) from error
+    return CellEnvironment(link, before, shaping, group, cpu, browser, capture, person, peer, url)
 
 
 def _open_over_loopback(
     stack: contextlib.ExitStack, worker: Worker, cell: Cell, attempt: int, artifacts: Artifacts, steps: StepLog
-) -> Scene:
+) -> CellEnvironment:
     """The same without links: the browser shapes its own packets, and its emulation is measured before the call."""
     device, profile = worker.devices[cell.device], worker.networks[cell.network]
-    path = BrowserPath()
+    path = EmulatedLink()
     steps.begin("people")
     person, other = _people(device.title, worker.name)
     worker.admin.seed_friends(person, other)
@@ -150,7 +154,7 @@ def _open_over_loopback(
     )
     steps.begin("launch")
     work_folder = stack.enter_context(scratch_folder())
-    group = _cpu_group(stack, worker, of_profile(work_folder))
+    group = _cpu_group(stack, worker, pids_of_browser(work_folder))
     spec = LaunchSpec(
         device=device,
         exec_prefix=path.exec_prefix,
@@ -159,23 +163,23 @@ def _open_over_loopback(
         secure_origins=[_origin(url)],
         init_script=init_script(device),
         environment={"TMPDIR": str(work_folder)},
-        emulated_network=conditions(profile),
+        emulated_network=emulated_conditions(profile),
     )
     browser = stack.enter_context(worker.driver(cell.driver).launch(spec, LAUNCH_TIMEOUT_S))
     steps.begin("measure_link")
     shaping = measure_in_browser(browser, profile)
     artifacts.json(SHAPING, shaping.to_dict())
     if not shaping.ok:
-        raise LinkOff(f"the browser's emulation is not what '{profile.id}' says: {'; '.join(shaping.misses)}")
+        raise LinkUnusable(f"the browser's emulation is not what '{profile.id}' says: {'; '.join(shaping.misses)}")
     cpu = _limit(browser, group, device, worker.clock)
-    return Scene(path, path.counters(), shaping, group, cpu, browser, None, person, peer, url)
+    return CellEnvironment(path, path.counters(), shaping, group, cpu, browser, None, person, peer, url)
 
 
 def _cpu_group(stack: contextlib.ExitStack, worker: Worker, pids: Callable[[], list[int]]) -> CpuGroup | NoCpuGroup:
     """Returns what will hold the browser; where that can be no control group, ``pids`` finds its processes."""
     group = NoCpuGroup(pids) if cpu_limit.lacks() else CpuGroup()
     stack.callback(group.release)
-    stack.enter_context(worker.stop.kills(group))
+    stack.enter_context(worker.stop_request.kills_on_stop(group))
     return group
 
 
@@ -184,15 +188,15 @@ def _limit(browser: Browser, group: CpuGroup | NoCpuGroup, device: Device, clock
         return None
     # Playwright has no time limit for a script: one in a browser that hangs ends with its browser.
     with Watchdog(HOLD_TIMEOUT_S, group.kill):
-        return hold(browser, group, quota_cores(device, os.cpu_count() or 1), clock)
+        return limit_and_measure(browser, group, quota_cores(device, os.cpu_count() or 1), clock)
 
 
-def _people(device_title: str, worker_name: str) -> tuple[Person, Person]:
+def _people(device_title: str, worker_name: str) -> tuple[SeededUser, SeededUser]:
     """Two people of this attempt alone: nothing that an earlier one left in the service can be in the way."""
     unique = uuid.uuid4().hex[:10]
     return (
-        Person(f"{worker_name}-{unique}-device", device_title, uuid.uuid4().hex),
-        Person(f"{worker_name}-{unique}-far", "Amina", uuid.uuid4().hex),
+        SeededUser(f"{worker_name}-{unique}-device", device_title, uuid.uuid4().hex),
+        SeededUser(f"{worker_name}-{unique}-far", "Amina", uuid.uuid4().hex),
     )
 
 

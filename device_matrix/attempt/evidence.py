@@ -12,17 +12,17 @@ import msgspec
 from bedrock.errors import RingfenceError
 from calls.records.record import Blame, LegRecord
 from device_matrix.artifacts import CONSOLE, HEADERS, LINK, STATISTICS, Artifacts
-from device_matrix.attempt.cell_environment import Scene
-from device_matrix.attempt.leg import LegFacts, build_leg
+from device_matrix.attempt.cell_environment import CellEnvironment
+from device_matrix.attempt.leg import BrowserLegFacts, build_leg
 from device_matrix.attempt.worker import Worker
 from device_matrix.capture.link_drops import LinkDrops, link_drops
 from device_matrix.capture.stats import AudioBothWays, audio_both_ways, sample_rows
 from device_matrix.cells import Cell
 from device_matrix.cpu.pressure import PressureGauge
-from device_matrix.errors import CellEnvironmentError, FarEndLost, LinkOff
-from device_matrix.hook.probe import PageProbe
-from device_matrix.hook.samples import Connection, call_connection, read_connections
-from device_matrix.network.browser_path import audio_by_statistics
+from device_matrix.errors import CellEnvironmentError, FarEndLost, LinkUnusable
+from device_matrix.hook.client import HookClient
+from device_matrix.hook.samples import PeerConnectionStats, call_connection, read_connections
+from device_matrix.network.emulated_link import audio_by_statistics
 from device_matrix.pages.app_page import CallScreen
 from device_matrix.scenarios.call_flow import CallContext
 
@@ -34,7 +34,7 @@ BROKEN_FAR_LEG_TIMEOUT_S = 0.5
 class CallEvidence:
     """What is left of a call. Fields keep their defaults where the thing that knew them died."""
 
-    connections: list[Connection] = field(default_factory=list)
+    connections: list[PeerConnectionStats] = field(default_factory=list)
     timeline: list[CallScreen] = field(default_factory=list)
     audio: AudioBothWays = field(default_factory=lambda: AudioBothWays(None, None, None))
     far_leg: LegRecord | None = None
@@ -44,25 +44,25 @@ class CallEvidence:
     pressure_ratio: float | None = None
     """Share of the call in which the machine's CPUs were short."""
     ended_at_s: float = 0.0
-    troubles: list[CellEnvironmentError] = field(default_factory=list)
+    environment_errors: list[CellEnvironmentError] = field(default_factory=list)
     """What was already gone when it was asked."""
 
     @property
-    def connection(self) -> Connection | None:
+    def connection(self) -> PeerConnectionStats | None:
         return call_connection(self.connections)
 
     @contextlib.contextmanager
-    def tolerated(self) -> Iterator[None]:
+    def recording_errors(self) -> Iterator[None]:
         """Lets the next source be asked when one is gone."""
         try:
             yield
         except CellEnvironmentError as error:
-            self.troubles.append(error)
+            self.environment_errors.append(error)
 
 
-def collect(
-    scene: Scene,
-    probe: PageProbe,
+def collect_evidence(
+    environment: CellEnvironment,
+    hook: HookClient,
     context: CallContext,
     worker: Worker,
     artifacts: Artifacts,
@@ -71,49 +71,51 @@ def collect(
     """Asks every source once; one that is gone is noted in ``troubles``. Never raises for that."""
     evidence = CallEvidence(ended_at_s=worker.clock.unix_s(), pressure_ratio=pressure.ratio())
     taken: Any = []
-    with evidence.tolerated():
-        taken = probe.take()
+    with evidence.recording_errors():
+        taken = hook.collect()
         evidence.connections = read_connections(taken)
         evidence.timeline = context.page.call_timeline()
-        if not probe.pictured:
-            probe.picture()
-    with evidence.tolerated():
-        artifacts.text(CONSOLE, scene.browser.console())
+        if not hook.has_screenshot:
+            hook.take_screenshot()
+    with evidence.recording_errors():
+        artifacts.text(CONSOLE, environment.browser.console())
     context.call_id = context.call_id or next((shown.call_id for shown in evidence.timeline if shown.call_id), "")
     artifacts.json(STATISTICS, {"connections": taken, "call_screen": [_plain(shown) for shown in evidence.timeline]})
     if context.call_id:
         # The far end of a call that broke off may hear of it much later, or never.
         patience_s = FAR_LEG_TIMEOUT_S if context.hung_up_cleanly else BROKEN_FAR_LEG_TIMEOUT_S
-        evidence.far_leg = scene.peer.finished_leg(context.call_id, patience_s)
+        evidence.far_leg = environment.peer.finished_leg(context.call_id, patience_s)
     until_s = context.intended_end_at_s or evidence.ended_at_s
-    if scene.capture is None:
+    if environment.capture is None:
         evidence.audio = audio_by_statistics(evidence.connection, evidence.far_leg, until_s=until_s)
     else:
-        scene.capture.stop()
-        scene.capture.write_pcap(artifacts.path(HEADERS))
+        environment.capture.stop()
+        environment.capture.write_pcap(artifacts.path(HEADERS))
         evidence.audio = audio_both_ways(
-            scene.capture.device_tap, scene.capture.host_tap, evidence.connection, until_s=until_s
+            environment.capture.device_tap, environment.capture.host_tap, evidence.connection, until_s=until_s
         )
     try:
-        counters = scene.link.counters()
-        evidence.drops = link_drops(counters, scene.counters_before)
+        counters = environment.link.counters()
+        evidence.drops = link_drops(counters, environment.counters_before)
         artifacts.json(LINK, _plain(counters))
     except RingfenceError as error:
-        evidence.troubles.append(LinkOff(f"the link died: {error.message}", reason="link_died", hint=error.hint))
+        evidence.environment_errors.append(
+            LinkUnusable(f"the link died: {error.message}", reason="link_died", hint=error.hint)
+        )
     with contextlib.suppress(OSError):
-        evidence.cpu_s, evidence.throttled_s = scene.group.used_s(), scene.group.throttled_s()
+        evidence.cpu_s, evidence.throttled_s = environment.group.used_s(), environment.group.throttled_s()
     return evidence
 
 
-def require_parts(scene: Scene, evidence: CallEvidence, *, whole_call: bool) -> None:
+def require_environment_alive(environment: CellEnvironment, evidence: CallEvidence, *, whole_call: bool) -> None:
     """Checks that everything of ours was whole to the end. Raises the CellEnvironmentError of what was not.
 
     Of a ``whole_call`` the far end must have a record; one that failed may never have reached it.
     """
-    if not scene.link.is_alive():
-        raise LinkOff("the process that carries the link's packets died", reason="link_died")
-    scene.peer.require_alive()
-    for trouble in evidence.troubles:
+    if not environment.link.is_alive():
+        raise LinkUnusable("the process that carries the link's packets died", reason="link_died")
+    environment.peer.require_alive()
+    for trouble in evidence.environment_errors:
         raise trouble
     if whole_call and evidence.far_leg is None:
         raise FarEndLost(
@@ -128,7 +130,7 @@ def device_leg(
     """Returns the device's side of the call as a record."""
     sent = evidence.audio.sent
     return build_leg(
-        LegFacts(
+        BrowserLegFacts(
             run_id=worker.settings.run_id,
             writer=worker.name,
             cell=cell,

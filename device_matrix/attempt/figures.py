@@ -8,7 +8,7 @@ from device_matrix.cpu.speed import CpuSpeed
 from device_matrix.devices import Device
 from device_matrix.scenarios.call_flow import CallContext
 
-Figures = dict[str, float | str | None]
+CellFigures = dict[str, float | str | None]
 
 
 def setup_ms(device: LegRecord, far: LegRecord | None) -> float | None:
@@ -19,14 +19,14 @@ def setup_ms(device: LegRecord, far: LegRecord | None) -> float | None:
     return (heard_at_s - device.intended_at_s) * 1000 - far.answer_wait_ms
 
 
-def figures(device: LegRecord, evidence: CallEvidence, context: CallContext) -> Figures:
+def cell_figures(device: LegRecord, evidence: CallEvidence, context: CallContext) -> CellFigures:
     """Returns the cell's figures; None where a thing was never measured."""
     far, sent, connection = evidence.far_leg, evidence.audio.sent, evidence.connection
     last = connection.samples[-1] if connection is not None and connection.samples else None
     pair = last.pair if last is not None else None
     codec = last.audio_in.codec if last is not None and last.audio_in is not None else None
     video = last.video_out if last is not None else None
-    found: Figures = {
+    found: CellFigures = {
         "setup_ms": setup_ms(device, far),
         "rtt_ms": device.rtt_ms,
         "owd_down_p50_ms": device.owd_p50_ms,
@@ -65,9 +65,9 @@ def figures(device: LegRecord, evidence: CallEvidence, context: CallContext) -> 
     return {name: round(value, 4) if isinstance(value, float) else value for name, value in found.items()}
 
 
-def cpu_figures(cpu: CpuSpeed | None, device: Device) -> Figures:
+def cpu_figures(cpu: CpuSpeed | None, device: Device) -> CellFigures:
     """Returns what held the device's CPU, and how slow one thread of its page was against the phone's own."""
-    found: Figures = {"cpu_limit": "none" if cpu is None else "control group"}
+    found: CellFigures = {"cpu_limit": "none" if cpu is None else "control group"}
     if cpu is None:
         return found
     return found | {

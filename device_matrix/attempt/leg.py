@@ -9,7 +9,7 @@ from calls.records.record import HUMAN_OUTCOMES, Blame, LegRecord, Outcome, Side
 from device_matrix.capture.rtp_streams import StreamFigures
 from device_matrix.capture.stats import effective_loss_ratio, jitter_buffer_ms, median_rtt_ms, mouth_to_ear_ms, score
 from device_matrix.cells import Cell
-from device_matrix.hook.samples import Connection, Inbound, Outbound, Sample
+from device_matrix.hook.samples import InboundStats, OutboundStats, PeerConnectionStats, StatsSample
 from device_matrix.pages.app_page import CallScreen
 
 SOURCE = "matrix"
@@ -18,7 +18,7 @@ FIRST_PACKET_BEFORE_PLAYOUT_S = 3.0
 
 
 @dataclass(frozen=True, slots=True)
-class LegFacts:
+class BrowserLegFacts:
     """What is known of the device's side once the call is over."""
 
     run_id: str
@@ -36,7 +36,7 @@ class LegFacts:
     planned_talk_s: float
     hung_up_cleanly: bool
     timeline: Sequence[CallScreen]
-    connection: Connection | None
+    connection: PeerConnectionStats | None
     heard: StreamFigures | None
     sent_packets: int
     link_lost: int
@@ -47,7 +47,7 @@ class LegFacts:
     """Of the attempt; empty and nobody when it passed."""
 
 
-def first_audio_at_s(connection: Connection | None, heard: StreamFigures | None) -> float | None:
+def first_audio_at_s(connection: PeerConnectionStats | None, heard: StreamFigures | None) -> float | None:
     """Returns when the first audio packet that could be decrypted arrived.
 
     The page knows only when it played the first one; the capture knows when each arrived. A packet that arrived before
@@ -62,13 +62,13 @@ def first_audio_at_s(connection: Connection | None, heard: StreamFigures | None)
     return min(played_at_s, max(heard.first_at_s, earliest_s))
 
 
-def build_leg(facts: LegFacts) -> LegRecord:
+def build_leg(facts: BrowserLegFacts) -> LegRecord:
     """Returns the record."""
     connection = facts.connection
     samples = connection.samples if connection is not None else []
     first_audio_s = first_audio_at_s(connection, facts.heard)
     first_in, last_in = _first_and_last(samples)
-    outbound = next((sample.audio_out for sample in reversed(samples) if sample.audio_out is not None), Outbound())
+    outbound = next((sample.audio_out for sample in reversed(samples) if sample.audio_out is not None), OutboundStats())
     buffer_ms = jitter_buffer_ms(first_in, last_in)
     quality = score(samples, facts.heard)
     fallback = next((shown for shown in facts.timeline if shown.fallback not in {"", "none"}), None)
@@ -136,7 +136,7 @@ def build_leg(facts: LegFacts) -> LegRecord:
     )
 
 
-def _outcome(facts: LegFacts, first_audio_s: float | None) -> Outcome:
+def _outcome(facts: BrowserLegFacts, first_audio_s: float | None) -> Outcome:
     ended = next((shown.end_reason for shown in reversed(facts.timeline) if shown.state == "ended"), "")
     if not facts.failure_reason and first_audio_s is not None and facts.hung_up_cleanly:
         return Outcome.COMPLETED
@@ -147,7 +147,7 @@ def _outcome(facts: LegFacts, first_audio_s: float | None) -> Outcome:
     return outcome if outcome in HUMAN_OUTCOMES else Outcome.FAILED
 
 
-def _stage(facts: LegFacts, first_audio_s: float | None) -> Stage:
+def _stage(facts: BrowserLegFacts, first_audio_s: float | None) -> Stage:
     reached = Stage.ATTEMPTED
     if _shown_at_s(facts.timeline, "ringing") is not None:
         reached = Stage.RINGING
@@ -173,12 +173,12 @@ def _seconds(at_ms: float | None) -> float | None:
     return at_ms / 1000 if at_ms is not None else None
 
 
-def _first_and_last(samples: Sequence[Sample]) -> tuple[Inbound, Inbound]:
+def _first_and_last(samples: Sequence[StatsSample]) -> tuple[InboundStats, InboundStats]:
     inbound = [sample.audio_in for sample in samples if sample.audio_in is not None]
-    return (inbound[0], inbound[-1]) if inbound else (Inbound(), Inbound())
+    return (inbound[0], inbound[-1]) if inbound else (InboundStats(), InboundStats())
 
 
-def _payload_kbit(samples: Sequence[Sample]) -> float | None:
+def _payload_kbit(samples: Sequence[StatsSample]) -> float | None:
     heard = [sample for sample in samples if sample.audio_in is not None]
     if len(heard) < 2 or heard[0].audio_in is None or heard[-1].audio_in is None:
         return None

@@ -17,7 +17,7 @@ from device_matrix.scenarios.call_flow import (
     place_call,
     sustain,
 )
-from device_matrix.scenarios.expectation import Limits
+from device_matrix.scenarios.expectation import ScenarioLimits
 
 SETUP_LIMIT_S = 10.0
 SETUP_LIMIT_2G_S = 20.0
@@ -27,10 +27,10 @@ EFFECTIVE_LOSS_LIMIT = 0.10
 EFFECTIVE_LOSS_LIMIT_2G = 0.20
 
 
-def limits(generation: str, sustain_s: float) -> Limits:
+def limits(generation: str, sustain_s: float) -> ScenarioLimits:
     """Returns what the scenario puts up with on a network of ``generation``."""
     is_2g = generation == "2g"
-    return Limits(
+    return ScenarioLimits(
         setup_s=SETUP_LIMIT_2G_S if is_2g else SETUP_LIMIT_S,
         gap_ms=GAP_LIMIT_MS,
         effective_loss_ratio=EFFECTIVE_LOSS_LIMIT_2G if is_2g else EFFECTIVE_LOSS_LIMIT,

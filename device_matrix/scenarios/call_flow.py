@@ -10,7 +10,7 @@ from calls.records.record import Blame
 from device_matrix.drivers.protocol import PageTimeout
 from device_matrix.pages.app_page import AppPage, CallScreen
 from device_matrix.peer.far_end import FarEndState
-from device_matrix.scenarios.expectation import Limits, ProductFailure
+from device_matrix.scenarios.expectation import ProductFailure, ScenarioLimits
 
 CLICK_TIMEOUT_S = 10.0
 POLL_S = 0.25
@@ -25,20 +25,20 @@ class AnsweringPeer(Protocol):
         """Returns what it sees of its current call, None when it has none. Raises FarEndLost."""
 
 
-class Steps(Protocol):
+class StepRecorder(Protocol):
     """Notes what is done when, for the cell's own log."""
 
     def begin(self, name: str) -> None:
         """A step begins; the one before has ended."""
 
 
-class DeviceProbe(Protocol):
+class CallHook(Protocol):
     """What the hook in the page can be asked while the call runs."""
 
     def heard(self) -> bool:
         """True once the page has played audio of the far end."""
 
-    def look(self) -> None:
+    def take_snapshot(self) -> None:
         """Takes a picture of the call, and one more sample of the statistics before it ends."""
 
 
@@ -47,11 +47,11 @@ class CallContext:
     """One call of one cell: who takes part, and what became of it so far."""
 
     page: AppPage
-    probe: DeviceProbe
+    hook: CallHook
     far_end: AnsweringPeer
     clock: Clock
-    steps: Steps
-    limits: Limits
+    steps: StepRecorder
+    limits: ScenarioLimits
     media: str = "audio"
     placed_at_s: float | None = None
     call_id: str = ""
@@ -106,7 +106,7 @@ def await_audio_both_ways(context: CallContext) -> None:
     context.steps.begin("audio_both_ways")
     limit_s = context.limits.setup_s
     while True:
-        here = context.probe.heard()
+        here = context.hook.heard()
         state = context.far_end.state()
         there = state is not None and state.audio_packets_in > 0
         if here and there:
@@ -128,7 +128,7 @@ def sustain(context: CallContext) -> None:
     state = context.far_end.state()
     if state is None:
         raise ProductFailure("ended_early", "the far end's call was gone before the device hung up")
-    context.probe.look()
+    context.hook.take_snapshot()
 
 
 def hang_up(context: CallContext) -> None:

@@ -21,7 +21,7 @@ class ProductFailure(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class ScenarioLimits:
     """How much a scenario puts up with."""
 
     setup_s: float

@@ -17,15 +17,15 @@ from device_matrix.scenarios.call_flow import (
     place_call,
     sustain,
 )
-from device_matrix.scenarios.expectation import Limits, ProductFailure
+from device_matrix.scenarios.expectation import ProductFailure, ScenarioLimits
 
 FALLBACK_LIMIT_S = 15.0
 FALLEN_BACK = ["audio", "low-audio"]
 
 
-def limits(_generation: str, sustain_s: float) -> Limits:
+def limits(_generation: str, sustain_s: float) -> ScenarioLimits:
     """Returns what the scenario puts up with, the same on every network that it is run over."""
-    return Limits(
+    return ScenarioLimits(
         setup_s=SETUP_LIMIT_2G_S,
         gap_ms=GAP_LIMIT_MS,
         effective_loss_ratio=EFFECTIVE_LOSS_LIMIT_2G,
