@@ -82,7 +82,7 @@ def read_rules(path: Path = RULES) -> Rules:
 def _pattern(words: str, whole: bool) -> re.Pattern[str]:
     body = r"\s+".join(re.escape(word).replace(r"\#", NUMBER_OR_FIELD) for word in words.split())
     body = body.replace("'", "['’]")  # noqa: RUF001
-    return re.compile(rf"^\W*{body}\W*$" if whole else rf"(?<!\w){body}(?!\w)", re.IGNORECASE)
+    return re.compile(rf"^[\s*_]*{body}[\s*_:.]*$" if whole else rf"(?<!\w){body}(?!\w)", re.IGNORECASE)
 
 
 def findings_of(text: Text, rules: Rules) -> Iterator[Finding]:

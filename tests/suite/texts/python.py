@@ -10,7 +10,7 @@ import tokenize
 from collections.abc import Iterator
 from pathlib import Path
 
-from texts.comments import paragraphs
+from texts.comments import DRAWN, LIST_ITEM, paragraphs
 from texts.text import FIELD, Text
 
 SHORTEST_PROSE_WORDS = 4
@@ -20,7 +20,6 @@ CODE = re.compile(
     r"|</?[a-z][a-z0-9]*[\s>/]|=>|\bfunction\b.*\{|\bawait\b.*\(|;\s*$|\$\{|\(\?[:P=!<]"
 )
 PLAIN_WORD = re.compile(r"[\"'(\[“‘]*([A-Za-z][A-Za-z'’/-]*|\d[\d.,]*|\{\}|[%&·=-])[\"')\],.:;!?”’]*")  # noqa: RUF001
-LIST_ITEM = re.compile(r"([-*•]|\d+[.)])\s+")
 INDENTED = 2
 """From how many columns on a docstring's line is a block of its own, and not the paragraph's next line."""
 
@@ -65,6 +64,7 @@ def _docstring_texts(path: Path, node: ast.Constant) -> Iterator[Text]:
         deeper = len(line) - len(line.lstrip()) >= INDENTED
         literal = literal and (deeper or not text)
         starts_anew = not text or literal or LIST_ITEM.match(text) or (deeper and not _inside_item(gathered))
+        starts_anew = starts_anew or DRAWN.match(text) or (gathered and DRAWN.match(gathered[-1]))
         if starts_anew and gathered:
             literal = literal or gathered[-1].endswith("::")
             yield Text(path, first_line + begun, "\n".join(gathered))
