@@ -1,4 +1,4 @@
-"""Ties the swarm to Locust's events, in every kind of Locust process."""
+"""Connects the swarm to Locust's events, in every kind of Locust process."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ from loadtests.worker.worker import SwarmWorker
 
 logger = logging.getLogger(__name__)
 
-EMBEDDED = "a reference service of our own"
-"""What Locust's web UI shows as its host until the address is known."""
+OWN_SERVICE = "reference service, started with the run"
+"""Locust's web UI shows this as its host until the address is known."""
 
 
 def install() -> None:
@@ -78,7 +78,7 @@ def _on_init(environment: Environment, form: StartForm) -> None:
             form.show(master.check_options())
             if environment.web_ui is not None:
                 require_free_port(environment.web_ui.host, environment.web_ui.port)
-                CallsTab(environment, master).install()
+                CallsTab(environment, master, form).install()
         except RingfenceError as error:
             logger.error("%s%s", error, f" ({error.hint})" if error.hint else "")
             raise SystemExit(int(error.exit_code)) from None
@@ -91,7 +91,7 @@ def _on_init(environment: Environment, form: StartForm) -> None:
         # After the worker's own, so before it: in one process, the master asks its worker to end, and hears of it.
         events.quitting.add_listener(of_master(lambda **_kw: master.on_test_stopping()))
         events.quit.add_listener(of_master(lambda **_kw: master.close()))
-        SwarmUser.host = getattr(environment.parsed_options, "target", "") or EMBEDDED
+        SwarmUser.host = getattr(environment.parsed_options, "target", "") or OWN_SERVICE
         gevent.signal_handler(signal.SIGUSR1, of_master(master.end))
         if master.is_headless:
             # Locust's own handler comes only after a headless run has ended; until then SIGTERM would just kill us.

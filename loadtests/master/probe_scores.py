@@ -1,4 +1,4 @@
-"""What ViSQOL has said of the probes so far, read from ``probes/*.parquet`` as the segments appear."""
+"""Reads the ViSQOL scores of the probes from ``probes/*.parquet`` as the segments appear."""
 
 from __future__ import annotations
 
@@ -53,11 +53,11 @@ class ProbeScores:
         return len(self._scores)
 
     @property
-    def told(self) -> str:
-        """How many listening sides were scored, and how many were not and why."""
-        told = f"{self.count} sides scored by ViSQOL in speech mode"
+    def summary(self) -> str:
+        """How many listening sides have a score, and how many have none, by reason."""
+        scored = f"{self.count} sides scored by ViSQOL in speech mode"
         reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(self.unscored.items()))
-        return f"{told}; not scored: {reasons}" if reasons else told
+        return f"{scored}; not scored: {reasons}" if reasons else scored
 
     def score(self, ratio: float) -> float | None:
         """Returns the ViSQOL score that a share ``ratio`` of the sides does not exceed."""

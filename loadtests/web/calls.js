@@ -28,36 +28,36 @@ function completion(points) {
   const before = earlier(points, COMPLETION_OVER_S);
   return points.map((point, index) => {
     const completed = point.completed - before[index].completed;
-    const judged = completed + point.failed - before[index].failed;
-    return judged > 0 ? (100 * completed) / judged : null;
+    const finished = completed + point.failed - before[index].failed;
+    return finished > 0 ? (100 * completed) / finished : null;
   });
 }
 
 const CHARTS = [
-  { title: "Arrivals", unit: "a second, over 5 s", series: [
+  { title: "Arrivals", unit: "per second, last 5 s", series: [
     { name: "planned", colour: "one", dashed: true, values: perSecond("starts_planned") },
     { name: "started", colour: "one", values: perSecond("started") },
     { name: "dropped", colour: "two", values: perSecond("starts_dropped") }] },
   { title: "Calls in progress", unit: "", series: [
-    { name: "wanted, talking", colour: "four", dashed: true, values: field("calls_wanted") },
-    { name: "in progress, ringing too", colour: "one", values: field("calls_active") },
+    { name: "planned, without ringing", colour: "four", dashed: true, values: field("calls_wanted") },
+    { name: "in progress, with ringing", colour: "one", values: field("calls_active") },
     { name: "probes", colour: "three", values: field("probes_active") }] },
-  { title: "Completion", unit: "%, over 15 s", high: 102, series: [
+  { title: "Completion rate", unit: "%, last 15 s", high: 102, series: [
     { name: "completed", colour: "three", values: completion }] },
   { title: "Set-up time", unit: "ms", series: [
     { name: "p50", colour: "one", values: field("setup_p50_ms") },
     { name: "p95", colour: "two", values: field("setup_p95_ms") }] },
   { title: "One-way delay", unit: "ms", series: [
-    { name: "p95 of the calls' own p95", colour: "two", values: field("owd_p95_ms") }] },
+    { name: "p95 over calls of p95 per call", colour: "two", values: field("owd_p95_ms") }] },
   { title: "Speech quality", unit: "MOS, 1 to 5", low: 1, high: 5, series: [
     { name: "E-model p50", colour: "one", values: field("mos_p50") },
-    { name: "worst twentieth", colour: "two", values: field("mos_p5") },
+    { name: "E-model p5", colour: "two", values: field("mos_p5") },
     { name: "ViSQOL p50", colour: "three", values: field("visqol_p50") }] },
   { title: "Engine CPU", unit: "% of a core", series: [
-    { name: "all engines", colour: "one", values: field("engine_cpu", 100) },
+    { name: "sum of engines", colour: "one", values: field("engine_cpu", 100) },
     { name: "busiest", colour: "two", values: field("engine_cpu_max", 100) }] },
-  { title: "Generator's own lateness", unit: "ms, worst engine", series: [
-    { name: "sending p99", colour: "one", values: field("send_late_p99_ms") },
+  { title: "Load generator delay", unit: "ms, worst engine", series: [
+    { name: "packets sent late p99", colour: "one", values: field("send_late_p99_ms") },
     { name: "loop lag p99", colour: "four", values: field("loop_lag_p99_ms") }] },
 ];
 
@@ -79,11 +79,11 @@ function tell() {
   by("problem").textContent = state.problem;
   by("people").textContent = state.people;
   by("active").textContent = state.calls_active;
-  by("judged").textContent = `${state.completed} of ${state.judged}`;
+  by("finished").textContent = `${state.completed} / ${state.finished}`;
   const percent = (share) => (share === 1 ? "100" : (100 * share).toFixed(1)) + " %";
   by("completion").textContent = state.completion ? percent(state.completion[0]) : "–";
   by("bounds").textContent = state.completion
-    ? `completion; exact 95 % interval ${percent(state.completion[1])} to ${percent(state.completion[2])}` : "completion";
+    ? `completion rate; 95 % interval ${percent(state.completion[1])} to ${percent(state.completion[2])}` : "completion rate";
   by("faults").hidden = !state.faults.length;
   by("faults").querySelector("ul").replaceChildren(...state.faults.slice(-30).map((fault) => {
     const line = document.createElement("li");
@@ -106,7 +106,7 @@ async function look() {
     tell();
     draw();
   } catch {
-    by("phase").textContent = "Locust does not answer";
+    by("phase").textContent = "no answer from Locust";
     by("phase").dataset.phase = "lost";
   }
 }

@@ -1,7 +1,7 @@
-"""The page with live charts, at ``/calls`` of Locust's web UI.
+"""Serves the page with live charts, at ``/calls`` of Locust's web UI.
 
-It works while a run is on and after it has ended, until the next one begins. The browser asks for the points that it
-lacks once a second and draws them itself (``web/calls.js``): drawing here would take time from the master.
+It works during a run and after it, until the next run begins. Once a second the browser asks for the points that it
+lacks, and draws them itself (``web/calls.js``): drawing on the master would take time from the load.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ from loadtests.master.master import RunPhase, SwarmMaster
 WEB = Path(__file__).parent
 Guard = Callable[[Callable[..., Response]], Callable[..., Response]]
 TITLE = "Live charts of the calls"
+PARTS = "'calls.css', 'calls.js', 'chart.js', 'start_form.js', 'calls_tab.js', 'locust_pages.css'"
+"""Files that the pages load, as Flask's ``any`` takes them."""
 
 
 def install_page(environment: Environment, master: SwarmMaster) -> None:
@@ -36,7 +38,7 @@ def install_page(environment: Environment, master: SwarmMaster) -> None:
     def page() -> Response:
         return send_from_directory(WEB, "calls.html")
 
-    @pages.route("/calls/<any('calls.css', 'calls.js', 'chart.js', 'start_form.js'):name>")
+    @pages.route(f"/calls/<any({PARTS}):name>")
     @guard
     def part(name: str) -> Response:
         return send_from_directory(WEB, name)
@@ -60,8 +62,8 @@ def state_of(master: SwarmMaster, run: str, epoch: int, after_s: float) -> dict[
     load, probes = stats.tier(Tier.PACKETS.value), stats.tier(Tier.MEDIA.value)
     outcomes = load.by_outcome + probes.by_outcome
     completed = outcomes[Outcome.COMPLETED.value]
-    judged = completed + outcomes[Outcome.FAILED.value] + outcomes["lost"]
-    bounds = proportion_bounds(completed, judged) if judged else None
+    finished = completed + outcomes[Outcome.FAILED.value] + outcomes["lost"]
+    bounds = proportion_bounds(completed, finished) if finished else None
     return {
         "run": master.run_id,
         "phase": master.phase.value,
@@ -72,8 +74,8 @@ def state_of(master: SwarmMaster, run: str, epoch: int, after_s: float) -> dict[
         "points": history.since(epoch if run == master.run_id else -1, after_s),
         "faults": live.faults if live is not None else [],
         "completed": completed,
-        "judged": judged,
-        "completion": [completed / judged, bounds.low, bounds.high] if bounds is not None else None,
+        "finished": finished,
+        "completion": [completed / finished, bounds.low, bounds.high] if bounds is not None else None,
         "people": 0 if master.phase in (RunPhase.IDLE, RunPhase.ENDED) else stats.total("signed_in"),
         "calls_active": load.active + probes.active,
     }

@@ -1,8 +1,8 @@
-"""Keeps foreign web pages off Locust's web UI, which has no password and trusts whoever reaches it.
+"""Refuses requests of foreign web pages to Locust's web UI, which has no password and trusts everybody who reaches it.
 
-Any page that somebody opens in their browser can send requests to addresses of their machine. Two things give it away:
-the ``Origin`` that a browser adds to such a request, and, when the page's own name was made to point here (DNS
-rebinding), the ``Host``. Both are looked at before Flask sees the request, for every path and method.
+Any page in somebody's browser can send requests to addresses of their machine. Two headers show it: the ``Origin`` that
+a browser adds to such a request, and the ``Host``, when the page's own name was made to point here (DNS rebinding).
+Both are checked before Flask sees the request, for every path and method.
 """
 
 from __future__ import annotations

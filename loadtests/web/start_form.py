@@ -1,4 +1,4 @@
-"""Our options of the ``locust`` command, also in its start form, and safer defaults for Locust's own."""
+"""Adds our options to the ``locust`` command and to the start form of its web UI, and sets safer defaults."""
 
 from __future__ import annotations
 
@@ -11,56 +11,114 @@ from loadtests.plan.personas import load_personas
 from loadtests.plan.regions import load_regions
 from loadtests.plan.swarm_plan import DEFAULT_PLAN, SHAPES, LoadPlan, built_in_plans
 from loadtests.records.machine import AUTO
-from loadtests.web.request_guard import HOST_OPTION as ALLOWED_HOST
-from loadtests.web.request_guard import HOST_VARIABLE as ALLOWED_HOST_VARIABLE
+from loadtests.web.request_guard import HOST_OPTION, HOST_VARIABLE
+
+LOAD, USERS, CALLS, MORE = "Load", "Users", "Calls", "More options"
+GROUPS = (LOAD, USERS, CALLS, MORE)
+"""The groups of the start form. The last one is closed until somebody opens it."""
 
 
 @dataclass(frozen=True, slots=True)
-class Option:
-    """One thing that may be changed of a plan; its name is a field of ``PlanOverrides``."""
+class PlanOption:
+    """One value of the plan that a run may change. Its name is a field of ``PlanOverrides``."""
 
     name: str
+    label: str
+    """A short noun, for the start form."""
+    group: str
     help: str
     choices: Callable[[], Iterable[str]] | None = None
 
+    @property
+    def field(self) -> str:
+        """The name of the field in a posted form."""
+        return self.name.replace("-", "_")
 
-OPTIONS = (
-    Option("shape", "How the load moves; one that the plan has no table for is as high and as long", lambda: SHAPES),
-    Option("calls", "Calls at once at the load's highest; the rest in proportion, people as needed"),
-    Option("calls-per-min", "The same, as starts a minute at the load's highest"),
-    Option("time-scale", "0.1 plays the load in a tenth of its time; calls are as long as ever"),
-    Option("people", "Who signs in"),
-    Option("mix", "Personas of the people", lambda: load_personas().mixes),
-    Option("region", "Whose mix of networks everybody is behind", lambda: [NO_REGION, *load_regions()]),
-    Option("scenarios", "Scenarios and their weights, e.g. talk=90, decline=3"),
-    Option("talk-median-s", "Median seconds of talk; the shortest and longest in proportion"),
-    Option("dtx", "Talk spurts with silence in between; else everybody talks all the time", lambda: ("on", "off")),
-    Option("messages-per-min", "Text messages that a person writes a minute"),
-    Option("visits-per-min", "How often a minute a person looks at threads and missed calls"),
-    Option("probe-calls", "Pairs of probes: calls that are decoded and scored"),
-    Option("seed", "Of everything that is drawn"),
+
+PLAN_OPTIONS = (
+    PlanOption(
+        "shape",
+        "Load shape",
+        LOAD,
+        "How the number of calls changes over time. A shape that the plan has no table for keeps peak and length",
+        lambda: SHAPES,
+    ),
+    PlanOption("calls", "Calls at once", LOAD, "Peak number of calls in progress. Other levels and users follow"),
+    PlanOption("people", "Number of users", USERS, "How many people sign in, probes not counted"),
+    PlanOption(
+        "mix", "Persona mix", USERS, "Which devices, networks and habits the users have", lambda: load_personas().mixes
+    ),
+    PlanOption(
+        "region",
+        "Network mix, by region",
+        USERS,
+        "Access networks of all users, in the shares of a region. none: the network of each persona",
+        lambda: [NO_REGION, *load_regions()],
+    ),
+    PlanOption("scenarios", "Scenarios", CALLS, "Call scenarios and their weights, e.g. talk=90, decline=3"),
+    PlanOption(
+        "talk-median-s",
+        "Talk time, median (s)",
+        CALLS,
+        "Median call length. Minimum and maximum are scaled with it",
+    ),
+    PlanOption("probe-calls", "Probe pairs", CALLS, "Pairs per worker whose calls are decoded and scored"),
+    PlanOption("calls-per-min", "Calls per minute", MORE, "Peak rate of new calls. Use it in place of Calls at once"),
+    PlanOption("time-scale", "Time scale", MORE, "0.1 runs the load in a tenth of its time. Call length is unchanged"),
+    PlanOption(
+        "dtx",
+        "Silence suppression (DTX)",
+        MORE,
+        "on: people take turns and Opus sends nothing in silence. off: everybody talks all the time",
+        lambda: ("on", "off"),
+    ),
+    PlanOption("messages-per-min", "Messages per user and minute", MORE, "Text messages that a person sends"),
+    PlanOption("visits-per-min", "App visits per user and minute", MORE, "Visits to threads and missed calls"),
+    PlanOption("seed", "Random seed", MORE, "Seed of every random choice. Equal seeds give equal loads"),
 )
 
-LOCUSTS_FIELDS = frozenset({"user_count", "spawn_rate", "run_time", "profile", "user_classes", "shape_class"})
-"""What Locust's own start form may hold besides its host."""
-START_FIELDS = LOCUSTS_FIELDS | {"plan", *(option.name.replace("-", "_") for option in OPTIONS)}
-"""What may be posted to start a run. Where it goes and where it is written is for the command line alone."""
+LOCUST_FIELDS = frozenset({"user_count", "spawn_rate", "run_time", "profile", "user_classes", "shape_class"})
+"""Fields that Locust's own start form may post, besides its host."""
+START_FIELDS = LOCUST_FIELDS | {"plan", *(option.field for option in PLAN_OPTIONS)}
+"""Fields that may be posted to start a run. Target and run folder can only be named on the command line."""
 
 
 class StartForm:
-    """The options, and what the plan that Locust was started with says about each."""
+    """Our options, with the values of the plan that Locust was started with."""
 
     def __init__(self) -> None:
         self._planned: Mapping[str, str] = {}
 
     def show(self, plan: LoadPlan) -> None:
-        """Has the form say what ``plan`` says: Locust asks for the arguments anew for every page."""
-        self._planned = values_of(plan)
+        """Shows the values of ``plan`` in the form. Locust asks for the arguments again for every page."""
+        self._planned = planned_values(plan)
+
+    def layout(self) -> dict[str, Any]:
+        """Returns groups and fields for ``start_form.js``, in the order in which the form shows them."""
+        plan = {
+            "name": "plan",
+            "label": "Plan",
+            "group": LOAD,
+            "help": f"TOML file, or one of {', '.join(built_in_plans())}. Empty fields below take its values",
+            "planned": "",
+        }
+        options = [
+            {
+                "name": option.field,
+                "label": option.label,
+                "group": option.group,
+                "help": option.help,
+                "planned": self._planned.get(option.name, ""),
+            }
+            for option in PLAN_OPTIONS
+        ]
+        return {"groups": GROUPS, "more": MORE, "fields": [plan, *options]}
 
     def add_arguments(self, parser: Any) -> None:
-        """Adds our options to Locust's parser, and keeps Locust off every interface but loopback unless told otherwise.
+        """Adds our options to Locust's parser.
 
-        Locust puts only what is added to the parser itself into the start form: one of a group would be left out.
+        Locust shows in the start form only options of the parser itself, so none of them is in a group. Unless told
+        otherwise, Locust listens on loopback only.
         """
         parser.add_argument(
             "--plan",
@@ -68,51 +126,50 @@ class StartForm:
             metavar="NAME|FILE",
             help=f"plan whose [swarm] section is run: a TOML file, or one of {', '.join(built_in_plans())}",
         )
-        for option in OPTIONS:
-            says = self._planned.get(option.name, "")
-            text = f"{option.help}. Plan: {says}" if says else f"{option.help}. Left out: what the plan says"
+        for option in PLAN_OPTIONS:
+            planned = self._planned.get(option.name, "")
+            text = f"{option.help}. Plan: {planned}" if planned else f"{option.help}. Default: the plan's value"
             if option.choices is None:
                 parser.add_argument(f"--{option.name}", default="", help=text)
             else:
                 choices = [PLANNED, *option.choices()]
                 parser.add_argument(f"--{option.name}", choices=choices, default=PLANNED, help=text)
-        parser.add_argument(
-            "--target",
-            default="",
-            metavar="URL",
-            include_in_web_ui=False,
-            help="calling service to load; its admin token is read from RINGFENCE_ADMIN_TOKEN. "
-            "Empty: the reference service is started on loopback",
-        )
-        parser.add_argument(
-            "--run-folder",
-            default="",
-            metavar="DIR",
-            include_in_web_ui=False,
-            help="folder for records, logs and the live file. Empty: runs/<time>-locust. "
-            "On a worker without the master's disk: where its records wait until the master has them",
-        )
-        parser.add_argument(
-            "--media-address",
-            default=AUTO,
-            metavar="ADDRESS",
-            include_in_web_ui=False,
-            help="IPv4 address that this worker's calls send and receive on. auto: the one that reaches the target",
-        )
-        parser.add_argument(
-            ALLOWED_HOST,
-            default="",
-            metavar="HOST,HOST",
-            env_var=ALLOWED_HOST_VARIABLE,
-            include_in_web_ui=False,
-            help="hosts by which browsers may ask for the web UI besides loopback and --web-host: a proxy's name or a "
-            "machine's (with its port, as browsers see it, when that is not the usual one)",
-        )
+        for name, arguments in COMMAND_LINE_ONLY.items():
+            parser.add_argument(name, include_in_web_ui=False, **arguments)
         parser.set_defaults(web_host="127.0.0.1", master_bind_host="127.0.0.1")
 
 
-def values_of(plan: LoadPlan) -> dict[str, str]:
-    """Returns what a plan says about every option, as one would write it."""
+COMMAND_LINE_ONLY: Mapping[str, Mapping[str, Any]] = {
+    "--target": {
+        "default": "",
+        "metavar": "URL",
+        "help": "calling service to load; its admin token is read from RINGFENCE_ADMIN_TOKEN. "
+        "Empty: the reference service is started on loopback",
+    },
+    "--run-folder": {
+        "default": "",
+        "metavar": "DIR",
+        "help": "folder for records, logs and the live file. Empty: runs/<time>-locust. "
+        "On a worker without access to the master's disk: keeps the records until the master has them",
+    },
+    "--media-address": {
+        "default": AUTO,
+        "metavar": "ADDRESS",
+        "help": "local IP address for the media of this worker's calls. auto: the address that reaches the target",
+    },
+    HOST_OPTION: {
+        "default": "",
+        "metavar": "HOST,HOST",
+        "env_var": HOST_VARIABLE,
+        "help": "host names that browsers may use for the web UI, besides loopback and --web-host: the name of a proxy "
+        "or of this machine, with its port if browsers use another one",
+    },
+}
+"""Options that the start form does not show: they say where the load goes and where the records are written."""
+
+
+def planned_values(plan: LoadPlan) -> dict[str, str]:
+    """Returns the plan's value of every option, as a person would write it."""
     swarm = plan.swarm
     return {
         "shape": swarm.shape,

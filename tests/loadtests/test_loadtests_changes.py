@@ -13,7 +13,7 @@ from bedrock.errors import InputError
 from loadtests.plan.overrides import PlanOverrides
 from loadtests.plan.scaling import scale_time, tables_of, with_shape
 from loadtests.plan.swarm_plan import SHAPES, LoadPlan, SwarmPlan, load_plan
-from loadtests.web.start_form import OPTIONS, values_of
+from loadtests.web.start_form import PLAN_OPTIONS, planned_values
 
 # In a process of its own: to import Locust is to have gevent patch the process.
 PARSE_NOTHING = """
@@ -37,7 +37,7 @@ def problems(plan: str = "default", **values: str) -> str:
 
 
 def test_every_option_is_a_field_and_an_untouched_form_changes_nothing() -> None:
-    assert {option.name.replace("-", "_") for option in OPTIONS} == {field.name for field in fields(PlanOverrides)}
+    assert {option.name.replace("-", "_") for option in PLAN_OPTIONS} == {field.name for field in fields(PlanOverrides)}
     parsed = subprocess.run([sys.executable, "-c", PARSE_NOTHING], capture_output=True, text=True, check=True)
     untouched = json.loads(parsed.stdout)
     assert PlanOverrides.from_values(untouched) == PlanOverrides()
@@ -48,7 +48,7 @@ def test_every_option_is_a_field_and_an_untouched_form_changes_nothing() -> None
 @pytest.mark.parametrize("name", ["default", "smoke", "knee", "rollout", "launch_day", "soak"])
 def test_what_the_form_says_of_a_plan_is_that_plan(name: str) -> None:
     plan = load_plan(name)
-    values = {key.replace("-", "_"): value for key, value in values_of(plan).items()}
+    values = {key.replace("-", "_"): value for key, value in planned_values(plan).items()}
     said = PlanOverrides.from_values(values).apply(plan)
     assert tables_of(said.swarm) == tables_of(plan.swarm)
 

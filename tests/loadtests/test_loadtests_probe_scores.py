@@ -31,12 +31,12 @@ def test_sides_without_a_score_are_counted_by_reason(tmp_path: Path) -> None:
     segments.append(row(0, None, "budget"))
     segments.flush()
     scores.refresh(0.0)
-    assert scores.told == "0 sides scored by ViSQOL in speech mode; not scored: 1 budget"
+    assert scores.summary == "0 sides scored by ViSQOL in speech mode; not scored: 1 budget"
     assert scores.score(0.5) is None
 
     for number, (mos, reason) in enumerate([(4.1, ""), (3.9, ""), (None, "no_time"), (None, "no_time")], 1):
         segments.append(row(number, mos, reason))
     segments.flush()
     scores.refresh(100.0)
-    assert scores.told == "2 sides scored by ViSQOL in speech mode; not scored: 1 budget, 2 no_time"
+    assert scores.summary == "2 sides scored by ViSQOL in speech mode; not scored: 1 budget, 2 no_time"
     assert scores.count == 2

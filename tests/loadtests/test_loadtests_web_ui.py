@@ -45,7 +45,6 @@ def open_ui(swarm: Swarm, page: Page, plan: Path) -> None:
 
     assert eventually(answers), swarm.log()[-3000:]
     page.goto(f"http://127.0.0.1:{port}/")
-    page.get_by_text("Custom parameters").click()
 
 
 def figure(page: Page, name: str) -> str:
@@ -95,42 +94,87 @@ def require_told_as_recorded(swarm: Swarm, page: Page, charts: Page, end: dict[s
     for column, tier in (("load", "packets"), ("probes", "media")):
         outcomes = Counter(leg["outcome"] for leg in calls if leg["tier"] == tier)
         assert rows["Started"][column] == str(outcomes.total())
-        assert rows["Outcome: completed"][column] == str(outcomes["completed"])
-        assert rows["Outcome: failed"][column] == str(outcomes["failed"])
+        assert rows["Completed"][column] == str(outcomes["completed"])
+        assert rows["Failed"][column] == str(outcomes["failed"])
         judged = outcomes["completed"] + outcomes["failed"]
         if judged:
-            assert rows["Completion"][column].startswith(f"{outcomes['completed'] / judged:.1%} (")
+            assert rows["Completed / finished"][column].startswith(f"{outcomes['completed'] / judged:.1%} (")
     dropped: dict[str, int] = {}
     for row in swarm.records("health"):
         dropped[row["writer"]] = max(dropped.get(row["writer"], 0), row["datagrams_dropped"])
-    assert rows["Datagrams dropped"]["load"] == str(sum(dropped.values()))
-    expect(charts.locator("#judged")).to_have_text(f"{end['completed']} of {end['completed'] + end['failed']}")
+    assert rows["Dropped by generator"]["load"] == str(sum(dropped.values()))
+    expect(charts.locator("#finished")).to_have_text(f"{end['completed']} / {end['completed'] + end['failed']}")
     scores = [leg["mos_lq"] for leg in calls if leg["tier"] == "packets" and leg["mos_lq"] is not None]
     drawn = [second["mos_p50"] for second in swarm.seconds() if second.get("mos_p50") is not None]
     assert min(scores) - 0.01 <= min(drawn) <= max(drawn) <= max(scores) + 0.01
     assert min(drawn) - 0.05 <= shown_mos <= max(drawn) + 0.05
 
 
+def require_short_form(page: Page) -> None:
+    """Ten fields at most, in groups, with short labels; help behind a question mark, the rest behind *More options*."""
+    fields = page.locator("form :is(input, select):visible")
+    labels = page.locator("form label:visible").all_inner_texts()
+    assert labels == [
+        "Target", "Plan", "Load shape", "Calls at once", "Number of users", "Persona mix", "Network mix, by region",
+        "Scenarios", "Talk time, median (s)", "Probe pairs",
+    ]  # fmt: skip
+    assert fields.count() == len(labels)
+    assert page.locator("form h4").all_inner_texts() == ["Load", "Users", "Calls"]
+    for name in ("userCount", "spawnRate"):
+        expect(page.locator(f"form input[name={name}]")).to_be_hidden()
+    calls, help_text = (
+        page.get_by_label("Calls at once", exact=True),
+        page.get_by_text("Peak number of calls in progress"),
+    )
+    expect(calls).to_have_value("")
+    expect(calls).to_have_attribute("placeholder", "8")
+    expect(help_text).to_be_hidden()
+    page.get_by_role("button", name="Help: Calls at once").click()
+    expect(help_text).to_be_visible()
+    seed = page.get_by_label("Random seed", exact=True)
+    expect(seed).to_be_hidden()
+    page.get_by_role("button", name="More options (6)").click()
+    expect(seed).to_be_visible()
+    plan = page.locator("input[name=plan]")
+    named = plan.input_value()
+    plan.fill("smoke")
+    expect(calls).to_have_attribute("placeholder", "from the plan")
+    plan.fill(named)
+    expect(calls).to_have_attribute("placeholder", "8")
+
+
+def require_grouped_rows(page: Page) -> None:
+    """The tab begins with the link to the charts and the plan; headings of groups are marked, and nothing else is."""
+    titles = page.locator("table tr td:first-child").all_inner_texts()
+    assert titles[:5] == ["Live charts", "Plan", "Progress", "In progress", "Started"]
+    assert page.locator("tr.rf-group td:first-child").all_inner_texts() == [
+        "Progress", "Outcomes", "Stages reached, share of finished calls", "Latency", "Speech quality", "Scenarios",
+        "People", "Load generator",
+    ]  # fmt: skip
+    assert page.get_by_role("link", name="Open the live charts").get_attribute("href") == "./calls"
+
+
 def test_the_tab_and_the_charts_show_the_run(tmp_path: Path, page: Page) -> None:
     with swarm_in(tmp_path) as swarm:
         open_ui(swarm, page, write_plan(tmp_path, people=60, calls=8, probes=1))
-        expect(page.get_by_label("Calls at once at the load's highest; the rest in proportion")).to_have_value("")
-        page.get_by_label("Plan: 8)").fill("4")
+        require_short_form(page)
+        page.get_by_label("Calls at once", exact=True).fill("4")
         page.locator("input[name=people]").fill("24")
         page.locator("select[name=shape]").select_option("steady")
         page.get_by_role("button", name="Start").click()
         page.get_by_role("tab", name="Calls").click()
-        row = page.locator("tr", has=page.get_by_role("cell", name="Outcome: completed", exact=True))
+        row = page.locator("tr", has=page.get_by_role("cell", name="Completed", exact=True))
         expect(row.locator("td").nth(1)).to_have_text(re.compile(r"[1-9]\d*"))
         assert figure(page, "People online") == "26"
-        assert re.match(r"\d+\.\d% \(", figure(page, "Completion"))
-        assert float(figure(page, "Set-up p95, ms")) > 0
+        assert re.match(r"\d+\.\d% \(", figure(page, "Completed / finished"))
+        assert float(figure(page, "Set-up p95 (ms)")) > 0
         assert 1 <= float(figure(page, "MOS-LQ p50")) <= 5
-        assert re.fullmatch(r"\d+", figure(page, "Datagrams dropped"))
-        titles = page.locator("table tr td:first-child").all_inner_texts()
-        assert titles[:2] == ["In progress", "Started"]
+        assert re.fullmatch(r"\d+", figure(page, "Dropped by generator"))
+        require_grouped_rows(page)
         assert re.search(r"[1-9]\d* completed", figure(page, "Scenario: talk"))
-        assert re.fullmatch(r"engine \d+% of a core, sends [\d.]+ ms late, lags [\d.]+ ms", figure(page, "Worker 0"))
+        assert re.fullmatch(
+            r"engine \d+% of a core, sends [\d.]+ ms late, lags [\d.]+ ms", figure(page, "Process: worker 0")
+        )
         row = page.locator("tr", has=page.get_by_role("cell", name="Plan", exact=True))
         asked = "test: steady, up to 4 calls at once, until told to end; 24 people of good_networks"
         expect(row.locator("td").nth(3)).to_have_text(asked)
@@ -145,9 +189,9 @@ def test_the_tab_and_the_charts_show_the_run(tmp_path: Path, page: Page) -> None
         expect(charts.locator("#phase")).to_have_text("ended")
         end = swarm.wait_for(lambda second: second["event"] == "end")
         require_told_as_recorded(swarm, page, charts, end, shown_mos)
-        seen = charts.locator("#judged").inner_text()
+        seen = charts.locator("#finished").inner_text()
         charts.reload()
-        expect(charts.locator("#judged")).to_have_text(seen)
+        expect(charts.locator("#finished")).to_have_text(seen)
         expect(charts.locator("svg path.one").first).to_have_attribute("d", re.compile(r"^M.*L"))
         assert end["interrupted"] is True
         assert json.loads((swarm.run / "manifest.json").read_text())["interrupted"] is True
