@@ -1,4 +1,4 @@
-"""Keeps a crash of our hooks from passing unseen: Locust logs it and goes on, and gevent prints it and goes on."""
+"""Reports crashes of our hooks, which Locust and gevent would only log."""
 
 from __future__ import annotations
 

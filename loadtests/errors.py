@@ -1,9 +1,9 @@
-"""What goes wrong while the swarm runs.
+"""Errors of a running swarm.
 
 RingfenceError
-|-- EngineLost              a worker's engine process ended or stopped answering
+|-- EngineLost              the engine process of a worker ended or does not answer
 |-- StepNotJudged           a step of a knee search or a rollout could not be judged
-|-- NoAccountLeft              a Locust user was started and every person of its worker is already signed in
+|-- NoAccountLeft              a Locust user started, and all people of its worker are signed in already
 `-- CallFailed              a call that did not work, as Locust's Failures tab counts it
     |-- ListNotShown        a page of threads or calls that did not come
     |-- MessageFailed       a text message that was not acknowledged

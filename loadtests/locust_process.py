@@ -1,7 +1,7 @@
-"""``python -m loadtests.locust_process``: Locust as a run of ours starts it, deaf to Locust's configuration files.
+"""``python -m loadtests.locust_process``: starts Locust for a run of ours, without Locust's configuration files.
 
-Locust reads ``~/.locust.conf``, and ``locust.conf`` and ``pyproject.toml`` of the working directory: a run time or a
-log level in one of them would change what a plan says, and no report would tell. Who starts ``locust`` by hand means
+Locust reads ``~/.locust.conf``, and ``locust.conf`` and ``pyproject.toml`` of the working directory. A run time or a
+log level in one of them would change the plan, and no report would say so. A user who starts ``locust`` by hand wants
 these files, and gets them.
 """
 

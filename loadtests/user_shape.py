@@ -1,6 +1,6 @@
-"""The shape of a run in Locust's sense: everybody signs in, stays, and leaves when the master says that it is over.
+"""The load shape in Locust's sense: all users sign in, stay, and leave when the master ends the run.
 
-How many *calls* there are is not its business: they arrive openly, see ``arrivals.py``.
+The number of *calls* does not depend on it: they arrive openly, see ``arrivals``.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Locust's users: people who are signed in, and the pairs of probes."""
+"""Locust's users: signed-in people, and pairs of probes."""
 
 from __future__ import annotations
 

@@ -1,16 +1,16 @@
 """Open arrivals: calls start when people want to call, not when the last call has ended.
 
-The starts of each worker are a Poisson process of its own. Independent Poisson processes add up to one, so the workers
-need not talk to each other. Its rate is not ``calls / holding time``, which would take a whole call length to fill the
-first stage, but the rate that makes the *expected* number of calls in progress follow the plan's line at every moment:
-the solution of the renewal equation
+The starts of each worker are a Poisson process of its own. Independent Poisson processes add up to one, so workers
+need not coordinate. A rate of ``calls / holding time`` would take a whole call length to reach the first level.
+The rate used here keeps the *expected* number of calls in progress on the plan's line at every moment. It is the
+solution of the renewal equation
 
     n(t) = integral over s <= t of rate(s) * survival(t - s) ds
 
-solved step by step. Where the line falls faster than calls end, the rate is zero until they have.
+computed step by step. Where the line falls faster than calls end, the rate is zero until it is met again.
 
-Each call draws what it is (a scenario) and how patient its caller is when it arrives, from the same seeded source, so
-that the same seed wants the same calls at the same moments.
+Each call draws its scenario and its caller's patience when it arrives, from the same seeded source. Equal seeds give
+equal calls at equal moments.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ class Arrival:
     """One intended call."""
 
     at_s: float
-    """Seconds after the load began: the moment that every latency of this call is counted from."""
+    """Intended start, in seconds since the load began. Every latency of the call counts from here."""
     talk_s: float
     scenario: str = "talk"
     patience_s: float | None = None
-    """How long the caller lets it ring; None for as long as it does."""
+    """How long the caller lets it ring. None: until the service ends the call."""
 
 
 class LoadLine(Protocol):
@@ -48,7 +48,7 @@ class LoadLine(Protocol):
         """Returns the wanted calls in progress."""
 
     def scenario_at(self, at_s: float) -> str:
-        """Returns what every call of that moment is, empty for the plan's mixture."""
+        """Returns the scenario of all calls at that moment. Empty: each call draws its own."""
 
 
 class RateCurve:
@@ -64,7 +64,7 @@ class RateCurve:
         self._step = 0
 
     def forget(self) -> None:
-        """What was started before now keeps nobody busy any more: calls of another kind, which end at once."""
+        """Forgets earlier starts. For calls of another scenario, which do not count for the level to come."""
         self._recent.clear()
 
     def next_rate(self) -> float:
@@ -78,7 +78,7 @@ class RateCurve:
 
 
 class Arrivals:
-    """The intended calls of one worker, in order, for as long as one asks."""
+    """The intended calls of one worker, in order of time, without end."""
 
     def __init__(self, line: LoadLine, occupancy: Occupancy, kinds: CallMix, rng: random.Random) -> None:
         self._line = line
@@ -92,7 +92,7 @@ class Arrivals:
         self._ready: collections.deque[Arrival] = collections.deque()
 
     def due(self, now_s: float) -> list[Arrival]:
-        """Returns the calls whose moment has come by ``now_s`` and that were not returned before."""
+        """Returns the calls that are due by ``now_s`` and were not returned before."""
         while self._steps * STEP_S <= now_s:
             self._draw_step()
         due = []
@@ -101,13 +101,13 @@ class Arrivals:
         return due
 
     def next_due_s(self, now_s: float) -> float:
-        """Returns when to ask again: the next known arrival, or the end of the steps that are drawn."""
+        """Returns when to ask again: at the next known arrival, or at the end of the steps drawn so far."""
         return self._ready[0].at_s if self._ready else max(now_s, self._steps * STEP_S)
 
     def _draw_step(self) -> None:
-        """Draws one step by time rescaling: an arrival falls where the rate's integral passes an exponential."""
+        """Draws one step by time rescaling: a call arrives where the integral of the rate passes an exponential."""
         start_s = self._steps * STEP_S
-        # As its level, of the step's end: a step in which a load sets out is no mixture for its first moments.
+        # Taken at the end of the step, as the level is: a step in which a stage begins belongs to that stage.
         only = self._line.scenario_at(start_s + JUST_BEFORE_NEXT_S)
         if only != self._only:
             self._only = only

@@ -1,4 +1,4 @@
-"""The level of a load over time: a line that the plan fixes, or one that the master moves as it goes."""
+"""The wanted number of calls over time: fixed by the plan, or changed by the master while the load runs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class FixedLoadLine:
         return self._calls_at(at_s)
 
     def scenario_at(self, at_s: float) -> str:
-        """Returns nothing: every call draws its own."""
+        """Returns an empty text: each call draws its own scenario."""
         return ""
 
 
@@ -47,7 +47,7 @@ def level_line(stages: Sequence[StageTable], share: float) -> Callable[[float], 
 
 
 def planned_calls(plan: SwarmPlan, share: float) -> Callable[[float], float]:
-    """Returns what a plan whose load is known in full wants at a moment, the hour of the day counted."""
+    """Returns the level of a plan that is known before the run, with its daily curve applied."""
     calls_at = level_line(plan.timeline, share)
     if plan.daily is None:
         return calls_at
@@ -56,7 +56,7 @@ def planned_calls(plan: SwarmPlan, share: float) -> Callable[[float], float]:
 
 @dataclass(frozen=True, slots=True)
 class LevelChange:
-    """From ``at_s`` since the load began, to another level within ``move_s``."""
+    """A change to another level. It starts ``at_s`` after the load began and takes ``move_s``."""
 
     at_s: float
     move_s: float
@@ -65,19 +65,19 @@ class LevelChange:
 
 
 class AdjustableLoadLine:
-    """A level that is moved while the load goes on. It begins at 0 and holds what it was last moved to."""
+    """A level that changes while the load runs. It begins at 0 and holds the last level that was set."""
 
     def __init__(self, share: float) -> None:
         self._share = share
         self._starts_s: list[float] = []
         self._changes: list[tuple[LevelChange, float]] = []
-        """Each with the level that it sets out from, of the whole load."""
+        """Each with the level from which it starts, of the whole load."""
 
     def change_level(self, change: LevelChange) -> None:
-        """Adds a change. One that begins before the last one did takes its position from then on.
+        """Adds a change. A change that should have begun before the last one begins with it.
 
-        Calls of another kind set out from nought: those in progress are none of theirs, and a first stage of one call
-        that took over the level of ten shadow calls would ring ten people in its first moment.
+        A change to another scenario starts from 0: calls in progress belong to the old scenario. If the first real
+        stage, of one call, took over the level of ten shadow calls, ten phones would ring at once.
         """
         at_s = max(change.at_s, self._starts_s[-1] if self._starts_s else 0.0)
         before = self._level(at_s) if change.scenario == self.scenario_at(at_s) else 0.0
@@ -89,7 +89,7 @@ class AdjustableLoadLine:
         return self._level(at_s) * self._share
 
     def scenario_at(self, at_s: float) -> str:
-        """Returns what every call of that moment is, empty for the plan's mixture."""
+        """Returns the scenario of all calls at that moment. Empty: each call draws its own."""
         position = bisect.bisect_right(self._starts_s, at_s) - 1
         return self._changes[position][0].scenario if position >= 0 else ""
 

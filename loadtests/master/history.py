@@ -1,11 +1,11 @@
-"""The seconds of a run for the live charts: the whole run, in bounded memory, however long it gets."""
+"""Keeps the seconds of a run for the live charts: the whole run, in bounded memory."""
 
 from __future__ import annotations
 
 from typing import Any
 
-MOST = 1800
-"""Points kept. When there are more, every other one goes: half an hour by the second, an hour by two seconds, …"""
+MAX_POINTS = 1800
+"""Points kept. Beyond that, every other one is dropped: half an hour by 1 s, an hour by 2 s, …"""
 
 
 class History:
@@ -14,7 +14,7 @@ class History:
     def __init__(self) -> None:
         self.points: list[dict[str, Any]] = []
         self.epoch = 0
-        """How often points were thinned out: whoever has those of an older epoch has to take all again."""
+        """How often points were thinned out. A browser with points of an older epoch must load all again."""
         self._turn = 0
 
     def add(self, point: dict[str, Any]) -> None:
@@ -23,7 +23,7 @@ class History:
         if self._turn % 2**self.epoch:
             return
         self.points.append(point)
-        if len(self.points) > MOST:
+        if len(self.points) > MAX_POINTS:
             self.points = self.points[1::2]
             self.epoch += 1
 

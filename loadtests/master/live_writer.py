@@ -1,4 +1,4 @@
-"""Writes what the swarm does, second by second, to ``live/swarm.jsonl``, and its faults to ``faults.jsonl``."""
+"""Writes the live data of the swarm to ``live/swarm.jsonl`` every second, and its faults to ``faults.jsonl``."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Which workers are there, which are away, and which will not come back.
+"""Tells which workers are there, which are away, and which will not come back.
 
-Locust calls a worker missing when three heartbeats fail to come. That worker may be dead, or it may have been stalled
-(a paused container, a machine out of memory) and go on in a moment, with calls in progress and records in its hands.
+Locust calls a worker missing after three missed heartbeats. That worker may be dead. It may also have been stalled
+(a paused container, a machine without memory) and go on in a moment, with calls in progress and records to send.
 """
 
 from __future__ import annotations

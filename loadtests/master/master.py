@@ -1,9 +1,9 @@
-"""The master's side of a run: prepares it, starts the load's clock, watches the workers, and ends it.
+"""Runs a load from the master: prepares it, starts its clock, watches the workers, and ends it.
 
     idle --prepare--> ready --begin--> loading --end--> ended --forget--> idle
 
-``prepare`` and ``end`` are where Locust's life cycle and ours meet: the shape prepares on its first tick, and every way
-in which Locust stops a test passes through ``test_stopping``, which ends the run first if nobody has.
+``prepare`` and ``end`` connect Locust's life cycle with ours. The load shape prepares on its first tick. Every way in
+which Locust stops a test passes through ``test_stopping``, which ends the run if nothing has ended it yet.
 """
 
 from __future__ import annotations
@@ -44,10 +44,10 @@ from reports.run.faults import Severity
 logger = logging.getLogger(__name__)
 
 SIGN_IN_S = 20.0
-"""How long the load waits for the last people to sign in; who is not online then is simply not called."""
+"""How long the load waits for the last people to sign in. People who are not online by then are not called."""
 ALMOST_ALL = 0.98
 ENGINE_NOT_STARTED = "engine_not_started"
-"""A fault that ends the run: the plan cannot be carried out, and nothing is lost yet."""
+"""A fault that ends the run before its load: the plan cannot be carried out."""
 
 
 class RunPhase(Enum):
@@ -69,7 +69,7 @@ class SwarmMaster:
         self.problem = ""
         """Why the last start was refused, for the web UI."""
         self.plan = ""
-        """What the present run or the last one is asked to do, in one line."""
+        """The load of this run or the last one, in one line."""
         self._clock = clock
         options: Any = environment.parsed_options
         # Read now: Locust's start form writes into the options, and the target gets our admin token.
@@ -136,7 +136,7 @@ class SwarmMaster:
 
     @property
     def stats(self) -> SwarmStats:
-        """Of the present run or the last one."""
+        """Statistics of this run or the last one."""
         return self._workers.stats if self._workers is not None else SwarmStats()
 
     @property
@@ -166,13 +166,13 @@ class SwarmMaster:
         return plan
 
     def refuse(self, error: RingfenceError) -> None:
-        """Says why a run was not started, and ends with the error's exit code."""
+        """Reports why a run was not started, and ends with the error's exit code."""
         self.problem = f"{error}" + (f" ({error.hint})" if error.hint else "")
         self.exit_with(error.exit_code)
         logger.error("%s", self.problem)
 
     def crashed(self, error: Exception) -> None:
-        """Tells of a crash of ours, and ends the run: nobody knows any more what it is worth."""
+        """Reports a crash of our code, and ends the run: its figures can no longer be trusted."""
         foreseen = isinstance(error, RingfenceError)
         self.problem = str(error) if foreseen else crash.report("the Locust master", error)
         self._fault("swarm_master_crashed", f"the Locust master could not go on: {crash.reason(error)}", "invalid")
@@ -183,21 +183,21 @@ class SwarmMaster:
             self.phase = RunPhase.ENDED
 
     def exit_with(self, code: ExitCode) -> None:
-        """Sets the exit code of a headless run; the first that is not PASS stays. The web UI outlives its runs."""
+        """Sets the exit code of a headless run. The first code other than PASS stays. The web UI outlives its runs."""
         if self.is_headless and self.environment.process_exit_code in (None, int(ExitCode.PASS)):
             self.environment.process_exit_code = int(code)
 
     # -- what Locust's events ask for
 
     def on_spawning_complete(self) -> None:
-        """All users are started: the load begins as soon as their people are online."""
+        """All users are started: begins the load as soon as their people are online."""
         if self.phase is RunPhase.READY:
             self._greenlets.append(self._guard.spawn(self._begin))
 
     def end(self, drain_s: float | None = None, *, interrupted: bool = False) -> None:
-        """Ends the load and waits until every worker's data are safe. Safe to call from several greenlets at once.
+        """Ends the load and waits until the data of every worker are safe. Several greenlets may call it at once.
 
-        ``drain_s`` is how long calls may take to end by themselves; None leaves it to the plan.
+        ``drain_s``: time for calls to end by themselves. None: as the plan says.
         """
         if drain_s == 0 and self._workers is not None:
             self._workers.skip_drain()
@@ -211,7 +211,7 @@ class SwarmMaster:
             self._finish(interrupted)
 
     def on_test_stopping(self) -> None:
-        """Locust stops the test. If the run is not over, somebody wants it to stop now."""
+        """Locust stops the test. If the run is not over, it was interrupted."""
         if self.phase in (RunPhase.READY, RunPhase.LOADING, RunPhase.ENDING):
             self.exit_with(ExitCode.INTERRUPTED)
             self.end(0, interrupted=True)
@@ -295,7 +295,7 @@ class SwarmMaster:
                 self._greenlets.append(self._guard.spawn(self._walk, spec))
 
     def _walk(self, spec: RunSpec) -> None:
-        """Takes the steps of a load that decides each by the one before, and ends the run after the last."""
+        """Runs the steps of a stepwise load, and ends the run after the last."""
 
         def set_level(level: dict[str, object]) -> None:
             self._runner.send_message(shutdown_protocol.LEVEL, level)
@@ -338,7 +338,7 @@ class SwarmMaster:
 
     @property
     def stage(self) -> str:
-        """The plan's stage, or what the run does outside of them."""
+        """The current stage of the plan, or what the run does outside of the stages."""
         if self.phase is RunPhase.LOADING and self._driver is not None:
             return self._driver.stage
         if self.phase is RunPhase.LOADING and self._spec is not None:
@@ -347,7 +347,7 @@ class SwarmMaster:
 
     @property
     def wanted_calls(self) -> float | None:
-        """The calls in progress that are wanted now, None where nothing is."""
+        """The planned number of calls in progress now. None: there is no load."""
         if self.phase is not RunPhase.LOADING or self._spec is None:
             return None
         if self._spec.plan.is_stepwise:
@@ -356,12 +356,12 @@ class SwarmMaster:
 
     @property
     def run_id(self) -> str:
-        """Of the present run or the last one; empty before the first."""
+        """Id of this run or the last one. Empty before the first."""
         return self._spec.run_id if self._spec else ""
 
     @property
     def live(self) -> SwarmLiveWriter | None:
-        """What is shown of the present run or the last one; None before the first."""
+        """Live data of this run or the last one. None before the first."""
         return self._live
 
     def _finish(self, interrupted: bool) -> None:
@@ -379,7 +379,7 @@ class SwarmMaster:
         gevent.killall([one for one in self._greenlets if one is not gevent.getcurrent()], block=False)
 
     def _settle_exit_code(self) -> None:
-        """A run of ours ends with its worst fault, and without one as Locust has it: ``--exit-code-on-error``."""
+        """Sets the exit code by the worst fault. Without a fault, Locust decides (``--exit-code-on-error``)."""
         told = {fault["severity"] for fault in self._live.faults} if self._live is not None else set()
         if self._folder is None or not self._folder.is_ours:
             self.exit_with(ExitCode.PASS)
@@ -396,6 +396,6 @@ class SwarmMaster:
         if self._live is not None:
             self._live.fault(self._clock.unix_s(), what, detail, severity, ends_load=ends_load)
         if ends_load and self.phase in (RunPhase.READY, RunPhase.LOADING):
-            logger.error("The load ends now: what it measures cannot be kept any more")
+            logger.error("The load ends now: its records cannot be kept any more")
             self.exit_with(ExitCode.INVALID)
             self._guard.spawn(self.end, 0)

@@ -1,4 +1,4 @@
-"""The port at which Locust's master waits for its workers."""
+"""Makes Locust's master end with our exit code when it cannot listen for its workers."""
 
 from __future__ import annotations
 

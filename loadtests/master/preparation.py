@@ -1,4 +1,4 @@
-"""What must be there before the first user is started: plan, run folder, target, accounts, and who does what."""
+"""Prepares a run before the first user starts: plan, run folder, target, accounts, and the slots of the workers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The master's switchboard: tells every worker who of the others' people is online and busy."""
+"""Relays presence between workers: tells each worker who is online and busy on the others."""
 
 from __future__ import annotations
 

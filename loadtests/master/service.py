@@ -1,4 +1,4 @@
-"""The target of a swarm: one that is named, or the reference service as a process of our own."""
+"""The target of a swarm: a named one, or the reference service as a process of our own."""
 
 from __future__ import annotations
 

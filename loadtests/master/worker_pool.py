@@ -1,4 +1,4 @@
-"""The workers of one run as the master knows them: what they say, who is missing, and whether their data are safe."""
+"""Keeps the workers of one run: their reports, their liveness, and whether their data are safe."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class ReportFault(Protocol):
 
 
 class WorkerPool:
-    """Of one run. ``report_closing`` is told of the workers' progress towards the end."""
+    """The workers of one run."""
 
     def __init__(
         self,
@@ -95,7 +95,7 @@ class WorkerPool:
     # -- what the master asks of them
 
     def watch(self) -> None:
-        """Notes who fell silent, who came back and who is gone for good."""
+        """Handles workers that fell silent, came back, or are gone."""
         self._presence_relay.drop_the_silent()
         for change, slot in self._liveness.poll():
             if slot in self._reported:
@@ -108,12 +108,12 @@ class WorkerPool:
                 self._report_fault("worker_lost", detail, "invalid")
             elif change is LivenessChange.BACK:
                 self.stats.regain(slot)
-                self._report_fault("worker_back", f"worker {slot} had only been stalled: it goes on", "note")
+                self._report_fault("worker_back", f"worker {slot} was stalled and goes on", "note")
             else:
                 self._give_up(slot)
 
     def end(self, drain_s: float) -> None:
-        """Lets everybody's calls end, then has every worker report. A fault for each that does not."""
+        """Waits for all calls to end, then for the report of every worker. Adds a fault for each missing report."""
         slots = set(self._slots.values()) - self._liveness.gone - self._reported
         self._drained, self._final = WorkerBarrier(slots), WorkerBarrier(slots)
         self._runner.send_message(shutdown_protocol.END, {"drain_s": drain_s})
@@ -125,7 +125,7 @@ class WorkerPool:
             self._report_fault("worker_silent", detail, "invalid")
 
     def skip_drain(self) -> None:
-        """Waits no longer for calls to end by themselves."""
+        """Stops waiting for calls to end by themselves."""
         self._drained.stop_waiting()
 
     def _wait_for_reports(self) -> list[int]:

@@ -1,7 +1,7 @@
-"""Who follows whom: friends, who follow back, and a few of the popular, who do not.
+"""Makes the graph of who follows whom: friends, who follow back, and a few popular people, who do not.
 
-The number of friends is log-normal; popularity is Zipf's. So follower counts have the heavy tail of real networks: most
-people have a dozen, the first has most of them all.
+The number of friends is log-normal, popularity follows Zipf's law. So follower counts have the heavy tail of real
+networks: most people have a dozen followers, the most popular one has more than anybody.
 """
 
 from __future__ import annotations

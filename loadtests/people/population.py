@@ -1,7 +1,7 @@
-"""The people of a run: who they are, who follows whom, and which worker each belongs to.
+"""Makes the people of a run: their accounts, who follows whom, and which worker signs each of them in.
 
-Everything comes from the seed, so that the master, which makes the accounts, and the workers, which sign the people
-in, agree without sending each other thousands of names.
+Everything comes from the seed. So the master, which creates the accounts, and the workers, which sign people in, agree
+without sending each other thousands of names.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from network_profiles import RegionMix
 SPARE_PER_WORKER = 2
 """Accounts beyond the plan's people, since Locust may deal one user more to one worker than to another."""
 LEAST_HISTORY = 10
-"""Missed calls or threads; with less of both, a person's past is not worth making."""
+"""An account gets a history only with at least so many missed calls or threads."""
 _FIRST_NAMES = (
     *("amara", "bola", "chidi", "deepa", "emeka", "farah", "gita", "hana", "ibrahim", "jaya", "kofi", "lakshmi", "mei"),
     *("nadia", "omar", "priya", "quan", "rosa", "sana", "tariq", "uma", "vikram", "wanjiru", "ximena", "yusuf"),
@@ -41,12 +41,12 @@ class Account:
     slot: int
     """The worker that signs this person in."""
     network: str
-    """Network profile id of this person's access link: the region's where the plan names one, else the persona's."""
+    """Network profile of the access link: from the plan's region, or from the persona without one."""
 
 
 @dataclass(frozen=True, slots=True)
 class AccountHistory:
-    """What a sought-after person finds in their app."""
+    """The missed calls and threads of a popular person's account."""
 
     index: int
     missed_calls: int
@@ -61,11 +61,11 @@ class Population:
     following: tuple[tuple[int, ...], ...]
     """For each person, whom they follow."""
     contacts: tuple[tuple[int, ...], ...]
-    """For each person, who follows them: whom the default callee control lets them call."""
+    """For each person, their followers. The default callee control lets a person call only these."""
     probes: tuple[tuple[Account, Account], ...]
-    """Pairs who call each other; ``slot`` says on which worker, in the order in which a worker takes them."""
+    """Pairs who call each other, in the order in which the worker of their ``slot`` takes them."""
     histories: tuple[AccountHistory, ...] = ()
-    """Who has a past worth mentioning, the most sought-after first."""
+    """Accounts with a history, the most popular first."""
 
     def of_slot(self, slot: int) -> list[Account]:
         """Returns the people of one worker, in the order in which they sign in."""

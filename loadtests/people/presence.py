@@ -1,4 +1,4 @@
-"""Who is online and who is in a call, as far as one worker knows, and whom to call next."""
+"""Chooses who calls whom: keeps who is online and who is busy, as far as one worker knows."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""When probe pairs call: staggered over one period, so that only one pair is ever between two calls.
+"""The schedule of probe pairs: staggered over one period, so that only one pair at a time is between two calls.
 
-Each pair talks for ``talk_s`` and then has ``PAUSE_S`` to hang up, breathe and connect again. With ``n`` pairs the
-starts are ``period / n`` apart on the clock that all workers share, and as long as that is more than the pause,
-``n - 1`` calls are in progress at every moment: three pairs keep two up. A pair that signs in halfway through its
-turn takes what is left of it, so that probes are up from the first seconds of a run and even a short one has some.
+Each pair talks for ``talk_s`` and then has ``PAUSE_S`` to hang up and connect again. With ``n`` pairs, the starts are
+``period / n`` apart on the clock that all workers share. While that is longer than the pause, ``n - 1`` calls are in
+progress at every moment: three pairs keep two calls up. A pair that signs in during its turn takes the rest of it. So
+probes are up from the first seconds of a run, and a short run has some too.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""People open their app and look: threads, a thread, missed calls. At sign-in, and now and then afterwards.
+"""Visits to the app: people look at threads, at one thread and at missed calls, at sign-in and now and then afterwards.
 
-A creator with a thousand missed calls and somebody with ten thousand threads cost a service nothing for as long as
-nobody reads them. A list is asked for page by page, as somebody scrolls: most people have one page, and see its end.
+A service pays for a thousand missed calls or ten thousand threads only when somebody reads them. Lists are requested
+page by page, as by a person who scrolls. Most people have one page.
 """
 
 from __future__ import annotations

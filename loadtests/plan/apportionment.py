@@ -1,4 +1,4 @@
-"""Deals out kinds by quota, not by lot."""
+"""Deals out names by quota instead of by chance: every prefix of the result keeps the shares."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a call is, and how patient its caller: drawn for each call from the plan's weights."""
+"""Draws the scenario of each call and the patience of its caller, by the weights of the plan."""
 
 from __future__ import annotations
 

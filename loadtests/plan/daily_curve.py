@@ -1,4 +1,4 @@
-"""The hour of the day, as data in ``daily_curves.toml``: how many calls there are against the busiest hour."""
+"""Scales the load by the hour of the day, with the curves in ``daily_curves.toml``."""
 
 from __future__ import annotations
 

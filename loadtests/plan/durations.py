@@ -1,4 +1,4 @@
-"""How long people talk: a log-normal length, cut off at both ends.
+"""Draws the length of conversations: log-normal, cut off at both ends.
 
 Conversation lengths are log-normal far better than exponential (Bolotin, "Telephone circuit holding time
 distributions", ITC 14, 1994; Guo et al., "Estimate the call duration distribution parameters in GSM system", 2007).

@@ -1,4 +1,4 @@
-"""How long a call keeps two people busy, from what the people of a mix do when it rings."""
+"""Computes how long a call keeps two people busy, from the habits of the people in a mix."""
 
 from __future__ import annotations
 

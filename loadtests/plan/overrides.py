@@ -1,6 +1,6 @@
-"""What is changed of a plan for one run: Locust's command line and its start form have a field for each.
+"""Changes a plan for one run: Locust's command line and its start form have one option for each value.
 
-A field that is left empty stands for what the plan says.
+An empty option stands for the plan's value.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from loadtests.plan.scaling import LONGEST_SCALE, SHORTEST_SCALE, Tables, scale_
 from loadtests.plan.swarm_plan import SHAPES, STEPWISE, LoadPlan, TalkTable, people_needed, unknown_names
 
 PLANNED = "plan"
-"""What a field with choices says in place of being empty."""
+"""The choice that stands for the plan's value."""
 NO_REGION = "none"
 STEPWISE_SLO = "stages"
-"""The SLO of a load that was made to be judged step by step: rules that a step's few calls can decide."""
+"""SLO of a load that was changed to a stepwise shape. The few calls of one step can decide its rules."""
 MOST_CALLS_PER_MIN = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class PlanOverrides:
-    """Every field as it was written, empty for unchanged."""
+    """The options as they were written. Empty: unchanged."""
 
     shape: str = ""
     calls: str = ""
@@ -46,12 +46,12 @@ class PlanOverrides:
 
     @classmethod
     def from_values(cls, values: Mapping[str, Any]) -> PlanOverrides:
-        """Returns the changes in a start form, or in Locust's parsed options."""
+        """Returns the overrides in a posted start form, or in Locust's parsed options."""
         texts = {field.name: str(values.get(field.name) or "").strip() for field in fields(cls)}
         return cls(**{name: "" if text == PLANNED else text for name, text in texts.items()})
 
     def apply(self, plan: LoadPlan) -> LoadPlan:
-        """Returns the plan with these changes. Raises InputError with every problem of them."""
+        """Returns the changed plan. Raises InputError with every problem of the options."""
         if self == PlanOverrides():
             return plan
         problems: list[Problem] = []
@@ -67,7 +67,7 @@ class PlanOverrides:
         time_scale = numbers.read("time_scale", SHORTEST_SCALE, LONGEST_SCALE)
         seed = numbers.read("seed", 0, 2**53, whole=True)
         if calls is not None and per_min is not None:
-            problems.append(Problem("--calls-per-min", "", "says what --calls says in other words: give one of them"))
+            problems.append(Problem("--calls-per-min", "", "sets the peak as --calls does: give one of them"))
         if problems:
             raise InputError(problems)
         peak = plan.swarm.peak_calls
@@ -79,7 +79,7 @@ class PlanOverrides:
         if time_scale is not None:
             tables = scale_time(tables, time_scale)
         if not self.people:
-            # Whoever asks for more calls asks for the people too.
+            # More calls need more people.
             needed = math.ceil(people_needed(peak, TalkTable(**tables["talk_s"]).talk_time().mean_s()))
             tables["people"] = max(tables["people"], needed)
         slo = STEPWISE_SLO if shape in STEPWISE and shape != plan.swarm.shape else plan.slo
@@ -88,7 +88,7 @@ class PlanOverrides:
         return check(LoadPlan, whole, f"plan '{plan.name}', as changed")
 
     def _people_and_habits(self, numbers: _NumberReader, problems: list[Problem]) -> Tables:
-        """Returns the keys of the section that are simply replaced."""
+        """Returns the keys of the section that are replaced by a value of their own."""
         replaced: Tables = {
             "people": numbers.read("people", 4, 1_000_000, whole=True),
             "messages_per_person_per_min": numbers.read("messages_per_min", 0, 600),

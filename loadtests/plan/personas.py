@@ -1,4 +1,4 @@
-"""Who calls: device, network and habits, as data in ``personas.toml``."""
+"""Reads the personas (device, network and habits of a caller) and their mixes from ``personas.toml``."""
 
 from __future__ import annotations
 

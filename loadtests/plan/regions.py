@@ -1,4 +1,4 @@
-"""A region's mix of networks, dealt to the people of a run."""
+"""Deals the networks of a region's mix to the people of a run."""
 
 from __future__ import annotations
 

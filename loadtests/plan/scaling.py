@@ -1,7 +1,8 @@
-"""Turns the tables of a ``[swarm]`` section into another load: another shape, another level, another pace.
+"""Turns the tables of a ``[swarm]`` section into another load: another shape, another level, another time scale.
 
-A field's unit stands in its name, so that one rule serves every shape: what ends in ``calls`` is a level, what ends in
-``_s``, but for ``_per_s``, is a time. Works on plain tables that were checked, and leaves the new ones to be checked.
+The unit of a field stands in its name, so one rule serves every shape. Names that end in ``calls`` are levels. Names
+that end in ``_s`` are times, except ``_per_s``. This module works on tables that were checked, and its caller checks
+the new ones.
 """
 
 from __future__ import annotations
@@ -14,17 +15,17 @@ from loadtests.plan.swarm_plan import SHAPES, STEPWISE, SwarmPlan
 Tables = dict[str, Any]
 RISE_S = 15.0
 RISE_RATIO = 0.15
-"""The rise of a shape that a plan has no table for: so long, but no more than this share of the whole."""
+"""Rise of a shape that the plan has no table for, in seconds, but at most this share of the whole."""
 LENGTH_S = 120.0
-"""How long a load is made that must have an end, where the plan's has none."""
+"""Length of a load that must have an end, if the load of the plan has none."""
 SHORTEST_SCALE, LONGEST_SCALE = 0.0001, 1000.0
-"""By how much a load may be played faster or slower."""
+"""Allowed range of a time scale."""
 SHORTEST_DAY_S = 24.0
-"""What a plan allows: a daily curve cannot be played faster."""
+"""The shortest day that a plan allows: a daily curve cannot run faster."""
 
 
 def tables_of(swarm: SwarmPlan) -> Tables:
-    """Returns the section as a person could have written it, every default spelled out."""
+    """Returns the section as tables, with every default written out."""
     tables: Tables = swarm.model_dump(mode="json", exclude_none=True)
     if not tables["stages"]:
         del tables["stages"]
@@ -32,7 +33,7 @@ def tables_of(swarm: SwarmPlan) -> Tables:
 
 
 def with_shape(tables: Tables, shape: str, peak_calls: float, length_s: float | None) -> Tables:
-    """Returns the section with a load of another shape, about as high and, where ``length_s`` is known, as long."""
+    """Returns the section with a load of another shape, with the same peak and, if ``length_s`` is known, length."""
     if shape == tables["shape"] or shape not in SHAPES:
         return {**tables, "shape": shape}
     kept = {key: value for key, value in tables.items() if key not in SHAPES}
@@ -47,7 +48,7 @@ def scale_level(tables: Tables, ratio: float) -> Tables:
 
 
 def scale_time(tables: Tables, ratio: float) -> Tables:
-    """Returns the section with every time of its load multiplied by ``ratio``; calls are as long as ever."""
+    """Returns the section with every time of its load multiplied by ``ratio``. Call length is unchanged."""
 
     def scaled(key: str, value: Any) -> Any:
         return value * ratio if key.endswith("_s") and not key.endswith("_per_s") else value

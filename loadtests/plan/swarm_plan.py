@@ -1,6 +1,6 @@
-"""The ``[swarm]`` section of a plan: how many people, what they do, and how the load moves.
+"""Reads the ``[swarm]`` section of a plan: people, their habits, and the load over time.
 
-Reading a plan needs neither Locust nor an engine, so that a wrong one is refused before anything is started.
+Reading a plan needs neither Locust nor an engine. So a wrong plan is refused before anything is started.
 """
 
 from __future__ import annotations
@@ -33,19 +33,19 @@ if TYPE_CHECKING:
 DEFAULT_PLAN = "default"
 _PACKAGE = Path(__file__).parent.parent
 PLAN_FOLDERS = (_PACKAGE / "plans", _PACKAGE.parent / "ringfence" / "plans")
-"""Where a plan's name is looked up: our own plan for trying things out, then the plans of whole runs."""
+"""Folders of built-in plans: the swarm's own plan for a first try, then the plans of whole runs."""
 SHAPES = ("stages", "steady", "ramp", "launch_day", "soak", "knee", "rollout")
 SHORTEST_TALK_S = 0.1
 PEOPLE_PER_CALL = 2.4
-"""Two people talk in every call; the rest must be free, or the next call finds nobody at home."""
+"""Two people talk in every call. The others must be free, or the next call finds nobody."""
 SPARE = 1.2
-"""Among so many more people than are busy on average, a free caller still finds a free contact."""
+"""With this factor over the mean number of busy people, a free caller still finds a free contact."""
 
 
 def people_needed(peak_calls: float, mean_talk_s: float) -> float:
-    """Returns how many people can hold so many calls at once.
+    """Returns how many people are needed for so many calls at once.
 
-    Short calls need more of them: each of the two rests afterwards, however short it was.
+    Short calls need more people: after each call both have the same cooldown, however short the call was.
     """
     return max(peak_calls * PEOPLE_PER_CALL, SPARE * 2 * peak_calls / mean_talk_s * (mean_talk_s + COOLDOWN_S))
 
@@ -94,15 +94,15 @@ class DailyTable(Written):
     curve: str
     """A curve of ``daily_curves.toml``. Its busiest hour is the level that the stages ask for."""
     day_s: float = Field(default=86_400, ge=24, le=86_400)
-    """Seconds that a day takes: 600 plays it in ten minutes. Calls themselves are as long as ever."""
+    """Seconds that a day takes: 600 plays it in ten minutes. Call length is unchanged."""
     start_hour: float = Field(default=0, ge=0, lt=24)
 
 
 class TailsTable(Written):
-    """``heavy_tails = { missed_calls = 1000, threads = 10000 }``: what the most sought-after people find in their app.
+    """``heavy_tails = { missed_calls = 1000, threads = 10000 }``: the history of the most popular accounts.
 
-    The person of rank k gets 1/k of it (Zipf's law). What never calls in the run is made of accounts that nobody signs
-    in as.
+    The account of rank k gets 1/k of it (Zipf's law). The other ends of this history are accounts that nobody signs in
+    as, and that do not call during the run.
     """
 
     missed_calls: int = Field(default=0, ge=0, le=20_000)
@@ -110,7 +110,7 @@ class TailsTable(Written):
 
 
 STEPWISE = ("knee", "rollout")
-"""Shapes that decide each step by what the one before it came to."""
+"""Shapes that choose each step by the result of the step before."""
 
 
 class SwarmPlan(Written):
@@ -119,36 +119,36 @@ class SwarmPlan(Written):
     workers: int = Field(default=1, ge=1, le=512)
     """Locust worker processes, each with an engine of its own."""
     people: int = Field(ge=4, le=1_000_000)
-    """People who sign in; the probes come on top."""
+    """People who sign in, probes not counted."""
     spawn_rate_per_s: float = Field(default=20, ge=0.01, le=1000)
     """Sign-ins a second, over all workers."""
     mix: str
     """A named mix of ``personas.toml``."""
     region: str = ""
-    """A region's mix of networks: everybody's access link is drawn from it, in place of their persona's own."""
+    """A region's mix of networks. It replaces the networks of the personas. Empty: each persona's own."""
     talk_s: TalkTable
     patience_s: PatienceTable | None = None
-    """None: callers let it ring for as long as the service does."""
+    """How long callers let it ring. None: until the service ends the call."""
     silence_patience_s: float = Field(default=15, gt=0, le=600)
-    """A person who has heard nothing for so long, in a call that was heard, gives up."""
+    """A person hangs up after so long without audio, in a call that had audio before."""
     dtx: bool = False
-    """Talk spurts after ITU-T P.59, and Opus that is silent in between; else everybody talks all the time."""
+    """True: talk spurts after ITU-T P.59, and Opus sends nothing in silence. False: everybody talks all the time."""
     scenarios: dict[str, Annotated[float, Field(ge=0, le=1_000_000)]] = Field(default_factory=lambda: {"talk": 1.0})
-    """Weighted scenarios of ``calls.scenarios``: each call draws one."""
+    """Scenarios of ``calls.scenarios`` with weights. Each call draws one."""
     messages_per_person_per_min: float = Field(default=1, ge=0, le=600)
     visits_per_person_per_min: float = Field(default=0.2, ge=0, le=60)
-    """How often people open their app to look at threads and missed calls, besides once at sign-in; 0: never."""
+    """Visits to threads and missed calls, besides the one at sign-in. 0: none at all."""
     probe_calls: int = Field(default=0, ge=0, le=200)
-    """Pairs of people who call each other back to back in the ``media`` tier. Three keep two calls up at all times."""
+    """Pairs per worker who call each other back to back in the ``media`` tier. Three keep two calls up at all times."""
     probe_networks: tuple[str, ...] = Field(default=(), max_length=200)
     """Network profiles that the pairs of each worker are behind, dealt in turn, one side of a pair each; an empty one
     stands for none. Without any, probes have no access link and judge the load alone."""
     drain_s: float = Field(default=0, ge=0, le=3600)
-    """How long calls may take to end by themselves once the load ends; 0 stands for the longest call and a margin."""
+    """Time for calls to end by themselves once the load ends. 0: the longest call and a margin."""
     heavy_tails: TailsTable | None = None
     daily: DailyTable | None = None
     shape: Literal["stages", "steady", "ramp", "launch_day", "soak", "knee", "rollout"] = "stages"
-    """Which of the tables below says how the load moves."""
+    """The table below that defines the load over time."""
     stages: tuple[StageTable, ...] = Field(default=(), max_length=1000)
     steady: SteadyTable | None = None
     ramp: RampTable | None = None
@@ -193,7 +193,7 @@ class SwarmPlan(Written):
 
     @property
     def timeline(self) -> tuple[StageTable, ...]:
-        """The stages of the load, whatever its shape; none when each step is decided by the one before it."""
+        """The stages of the load. None for a stepwise load, which chooses its steps during the run."""
         table = getattr(self, self.shape)
         if self.shape == "stages":
             return self.stages
@@ -201,11 +201,11 @@ class SwarmPlan(Written):
 
     @property
     def is_stepwise(self) -> bool:
-        """Whether the load decides each step by what the one before it came to."""
+        """Whether the load chooses each step by the result of the step before."""
         return self.shape in STEPWISE
 
     def stepwise(self) -> Stepwise:
-        """Returns the load that decides its steps. Raises ValueError for a shape that is known in full."""
+        """Returns the stepwise load. Raises ValueError for a shape that is known before the run."""
         if self.shape == "knee" and self.knee is not None:
             return KneeSearch(self.knee)
         if self.shape == "rollout" and self.rollout is not None:
@@ -222,7 +222,7 @@ class SwarmPlan(Written):
         return max((stage.concurrent_calls for stage in self.timeline), default=0.0)
 
     def in_words(self) -> str:
-        """Returns one line: what the load is."""
+        """Returns the load in one line."""
         length_s = self.length_s()
         long = "" if self.is_stepwise else ", until told to end" if length_s is None else f", {length_s:g} s"
         behind = f" in region {self.region}" if self.region else ""
@@ -265,7 +265,7 @@ class ServiceTable(Written):
 
 
 class LoadPlan(Written):
-    """What the swarm takes from a plan file. Sections that it does not know belong to other parts of a run."""
+    """The swarm's part of a plan file. Other sections belong to other parts of a run."""
 
     name: str = DEFAULT_PLAN
     seed: int = Field(default=1, ge=0, le=LARGEST_SEED)
@@ -309,13 +309,13 @@ def find_plan(name_or_path: str) -> Path:
 
 
 def slo_reference(plan: LoadPlan, plan_file: Path) -> str:
-    """Returns what to hand to ``load_slo``: a file beside the plan where there is one of that name, else a name."""
+    """Returns the argument for ``load_slo``: a file beside the plan if there is one of that name, else the name."""
     beside = str(plan_file.parent / plan.slo)
     return str(Path(beside).absolute()) if plan.slo.endswith(".toml") and is_file(beside) else plan.slo
 
 
 def limits_of(plan: LoadPlan, plan_file: Path) -> Limits:
-    """Returns what a completed call must keep to, from the SLO that the plan names.
+    """Returns the limits of a completed call, from the SLO that the plan names.
 
     Raises InputError when that SLO is wrong or does not exist.
     """
@@ -325,7 +325,7 @@ def limits_of(plan: LoadPlan, plan_file: Path) -> Limits:
 
 
 def unknown_names(swarm: dict[str, Any], file: str) -> list[Problem]:
-    """Returns a problem for each name in a ``[swarm]`` table that nothing stands behind."""
+    """Returns a problem for each unknown name in a ``[swarm]`` table."""
     from calls.scenarios import SCENARIOS
     from loadtests.plan.daily_curve import load_curves
     from loadtests.plan.personas import load_personas

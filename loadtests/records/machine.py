@@ -1,4 +1,4 @@
-"""Where a process runs: which machine, which process, and from which address its media reach the target."""
+"""Identifies a process: its machine, its process id, and the address from which its media reach the target."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Other runs on this machine, of whatever user: they take the processor time that packets wait for.
+"""Finds other runs on this machine, of any user: they take processor time from this one.
 
-Found by their command lines in ``/proc``, which need no registry that could be stale: whatever starts an engine, a
-Locust master of ours, a matrix or a bench. What belongs together hangs from one process, the run's root.
+They are found by their command lines in ``/proc``, so no registry can be stale. A run shows as an engine, a Locust
+master of ours, a matrix or a bench. All processes of one run descend from one process, its root.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def warning_of(run: OtherRun) -> str:
     """Returns the sentence for whoever is about to share the machine."""
     since = f"{datetime.fromtimestamp(run.from_s, UTC):%H:%M:%S} UTC"
     return (
-        f"another ringfence run is on this machine since {since} ({run}): each takes processor time from the other, "
+        f"another ringfence run is on this machine since {since} ({run}): the two take processor time from each other, "
         "and either may end INVALID. Run them one after the other, or on two machines."
     )
 

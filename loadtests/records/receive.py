@@ -1,4 +1,4 @@
-"""The master's end of ``shipping``: puts the files of remote workers into the run folder."""
+"""Receives the files that ``upload`` sends from remote workers, and puts them into the run folder."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The run folder of a swarm that was started by Locust alone, so that ``ringfence report`` can read it."""
+"""Makes the run folder of a swarm that Locust started alone, so that ``ringfence report`` can read it."""
 
 from __future__ import annotations
 

@@ -1,12 +1,12 @@
-"""How records of a worker without our disk reach the master's run folder: piece by piece over Locust's own channel.
+"""Sends the records of a worker that cannot reach the master's disk, in chunks over Locust's own channel.
 
     worker                                    master
-      piece(file, offset, data, last, sum) -->  appends to ``.<name>.part``; the last one renames it into place
-                                          <--  got(file, offset): where the next piece begins
+      chunk(file, offset, data, last, sum) -->  appends to ``.<name>.part``; the last one renames it into place
+                                           <--  received(file, offset): where the next chunk begins
 
-One piece is on its way at a time, so that neither end holds more than one in memory; a piece or an answer that is lost
-is sent again. Segments are written whole, so a file that has its final name never changes. A file is deleted here when
-the master has it whole; what could not be sent stays, and the run says where.
+Only one chunk is on its way at a time, so neither end holds more than one in memory. A lost chunk or answer is sent
+again. Segments are written whole, so a file with its final name never changes. The worker deletes a file when the
+master has all of it. Files that could not be sent stay, and the run says where.
 """
 
 from __future__ import annotations

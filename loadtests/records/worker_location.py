@@ -1,4 +1,4 @@
-"""Where one worker writes its records and from where its calls send: settled before its engine starts."""
+"""Decides where a worker writes its records and from which address its calls send, before its engine starts."""
 
 from __future__ import annotations
 

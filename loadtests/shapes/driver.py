@@ -1,6 +1,6 @@
-"""Walks a stepwise load in the master: moves the level, waits, has each step judged, and writes what is known so far.
+"""Runs a stepwise load in the master: sets the level, waits, has each step judged, and writes the result so far.
 
-gevent's side of ``stepwise``; the judging itself runs in a process of its own.
+This is the gevent side of ``stepwise``. The judging runs in a process of its own.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ from reports.run.live import LiveWriter
 logger = logging.getLogger(__name__)
 
 JUDGING_S = 120.0
-"""A judgement takes a second or two; one that takes so long will not come."""
+"""Limit of one judgement, which normally takes one or two seconds."""
 WRITTEN_S = 2.0
-"""What a call's two halves may take, after its end, to be on the master's disk."""
+"""Time from the end of a call until both of its legs are on the master's disk."""
 PROJECT = Path(__file__).parent.parent.parent
 
 
 class StepDriver:
-    """One stepwise load, from its first step to its last."""
+    """Runs one stepwise load, from its first step to its last."""
 
     def __init__(
         self,
@@ -45,11 +45,11 @@ class StepDriver:
         set_level: Callable[[dict[str, object]], None],
         clock: Clock,
     ) -> None:
-        """``longest_call_s``: after so long every call has ended, ringing included. ``set_level`` tells the workers."""
+        """``longest_call_s``: the longest call, ringing included. ``set_level`` sends a level to the workers."""
         self.stage = ""
-        """The name of the step that is on."""
+        """Name of the current step."""
         self.level_calls: float | None = None
-        """The level that it asks for."""
+        """Level of the current step, in calls at once."""
         self._load = load
         self._run = run
         self._slo = slo
@@ -60,7 +60,7 @@ class StepDriver:
         self._over = False
 
     def run(self) -> KneeResult | RolloutResult:
-        """Walks to the end, and returns the result. Raises StepNotJudged."""
+        """Runs all steps, and returns the result. Raises StepNotJudged."""
         ask: StepRequest | None = self._load.first()
         level = 0.0
         self._save()
@@ -74,14 +74,14 @@ class StepDriver:
         return self._save()
 
     def close(self) -> None:
-        """Notes that the run has ended, if that was not our doing."""
+        """Writes that the run was stopped, if the load had not ended by itself."""
         if not self._over:
             self._save("stopped")
 
     def _take(self, ask: StepRequest, level: float) -> Step:
-        """Moves to the step, holds it until it is decided or its time is up, and returns it judged."""
+        """Holds the level of a step until it is decided or its time is up. Returns the judged step."""
         hold, self.stage, self.level_calls = self._load.hold, ask.name, ask.concurrent_calls
-        # Down again, the calls of the level before have to end by themselves before the new one is what it says.
+        # On the way down, calls of the higher level must end by themselves before the new level is reached.
         move_s = hold.rise_s if ask.concurrent_calls >= level else max(hold.rise_s, self._lag_s)
         self._send_level({"concurrent_calls": ask.concurrent_calls, "move_s": move_s, "scenario": ask.scenario})
         from_s = self._clock.unix_s() + move_s + hold.settle_s

@@ -1,4 +1,4 @@
-"""What the process that judges a window is asked. Apart from it, so that the master loads no database to ask."""
+"""The request to the process that judges a step. In a module of its own, so that the master loads no database."""
 
 from __future__ import annotations
 

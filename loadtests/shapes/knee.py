@@ -1,9 +1,9 @@
-"""Knee: steps the load up until the SLO breaks, then halves the gap between what held and what broke.
+"""Knee search: raises the load step by step until the SLO breaks, then halves the gap between held and broken levels.
 
-The capacity is an interval: from the highest level whose calls *showed*, at the rules' confidence, that every rule
-holds, to the lowest whose calls showed that one is broken. A level that shows neither narrows nothing. A step in which
-the generator could not keep up says nothing about the target and ends the search: the capacity is then at least what
-had held, and only that.
+The capacity is an interval. Its lower end is the highest level whose calls *showed*, at the confidence of the rules,
+that every rule holds. Its upper end is the lowest level whose calls showed that one rule is broken. A level that shows
+neither changes nothing. A step in which the generator could not keep up says nothing about the target and ends the
+search: the capacity is then at least the highest level that held.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ from reports.result.staged_result import (
 LAUNCH_SETUPS_PER_S = 6900.0
 """600 million calls a day, the load of the launch's sixth month, as a mean over the day."""
 ASSUMPTION = (
-    "every machine is like the one measured and carries what it carried, calls spread evenly over them, and nothing "
-    "that they share (a database, a network) runs out first; no reserve for a lost machine or a busy hour is in it"
+    "every machine carries as much as the measured one; calls are spread evenly; nothing that the machines share "
+    "(a database, a network) is exhausted first; no reserve for a lost machine or a busy hour is included"
 )
 HOW = (
-    "from the highest level whose calls showed that every rule of the SLO holds to the lowest whose calls showed that "
-    "one is broken, each by the exact interval of the rule; in set-ups a second, from the lower 95 % Poisson bound of "
-    "what was completed at the first to the upper one of what was attempted at the second"
+    "lower end: the highest level whose calls showed that every rule of the SLO holds; upper end: the lowest level "
+    "whose calls showed that one rule is broken, each by the exact interval of the rule. Set-ups per second: from the "
+    "lower 95 % Poisson bound of completed calls at the lower end to the upper bound of attempts at the upper end"
 )
 
 

@@ -1,4 +1,4 @@
-"""Launch day: everybody tries the new thing at once, then a long plateau of those who stayed."""
+"""Launch day: a spike, as everybody tries the new feature at once, then a long plateau of those who stay."""
 
 from __future__ import annotations
 

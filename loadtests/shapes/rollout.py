@@ -1,8 +1,8 @@
-"""Rollout: shadow, 1 %, 10 %, 50 %, 100 % of the planned peak, each stage judged before the next.
+"""Rollout: shadow, 1 %, 10 %, 50 % and 100 % of the planned peak, each stage judged before the next begins.
 
-The shadow stage places calls that ring nobody, as many a second as its share of the peak would: it shows what the
-service's front does to them, and what they do to messaging, before a single phone rings. A stage that breaks a rule
-stops the rollout; so does one that stays undecided for as long as the plan allows, since going on would bet on luck.
+The shadow stage places calls that ring nobody, at its share of the peak's start rate. It shows how the front of the
+service takes them, and how they affect messaging, before any phone rings. A stage that breaks a rule stops the rollout.
+A stage that is still undecided at the time limit stops it too: to go on would rely on luck.
 """
 
 from __future__ import annotations

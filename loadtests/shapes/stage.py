@@ -1,4 +1,4 @@
-"""A stage: the mean number of calls in progress moves in a straight line from the stage before to this one."""
+"""Defines a stage: the mean number of calls in progress moves in a straight line to the level of the stage."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Steady: up to one level, and on it."""
+"""Steady: rises to one level and holds it."""
 
 from __future__ import annotations
 

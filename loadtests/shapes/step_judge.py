@@ -1,11 +1,12 @@
-"""Judges the calls of one window of a run that is going on, with the gate's own statistics.
+"""Judges the calls of one time window of a running load, with the statistics of the gate.
 
-``python -m loadtests.shapes.step_judge`` in a process of its own: the master's event loop must not stand still for
-as long as a database reads. One JSON object (``JudgeRequest``) on stdin, one (``Judgement``) on stdout.
+``python -m loadtests.shapes.step_judge`` runs in a process of its own: while a database reads, the event loop of the
+master would stand still. It reads one JSON object (``JudgeRequest``) from stdin and writes one (``Judgement``) to
+stdout.
 
-What is judged: the calls whose *intended* start lies in the window, and the messages of the window, by every rule of
-the SLO that is about calls or messages of the swarm; and the harness, by the gate's own checks, over the same window.
-Rules about devices, and counts of how much was tested, belong to the run as a whole.
+It judges the calls whose *intended* start lies in the window, and the messages of the window. It applies every rule of
+the SLO about calls or messages of the swarm, and the gate's own checks of the harness over the same window. Rules
+about devices, and counts of the tested amount, belong to the run as a whole.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""Loads that decide each step by what the one before it came to. Pure: no clock, no processes.
+"""Defines loads that choose each step by the result of the step before. Pure: no clock, no processes.
 
-A step moves to its level, settles, and holds it for ``hold_s``: the calls intended in that window are judged once they
-have all ended. Undecided, it is held again, at most until ``max_hold_s``, and looked at over the whole window each
-time. Each look is judged at a confidence raised by Bonferroni's inequality, so that all looks together are wrong no
-more often than one was allowed to be.
+A step changes to its level, settles, and holds the level for ``hold_s``. The calls intended in that window are judged
+once all of them have ended. An undecided step is held again, at most until ``max_hold_s``, and each look covers the
+whole window so far. Each look is judged at a confidence raised by Bonferroni's inequality. So all looks together are
+wrong no more often than the rule allows.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""How far a worker's clock is from the master's: asked for over Locust's own channel, as NTP does.
+"""Estimates the offset of a worker's clock from the master's over Locust's own channel, as NTP does.
 
-A worker sends its time, the master answers with its own, and half of the round trip is what nobody can know. The
-answer with the shortest round trip of late is the best one. Nothing is corrected: one-way delays between machines are
-only as good as this offset, so it is shown, kept, and past a bound the run is not valid.
+A worker sends its time, and the master answers with its own. Half of the round trip is the uncertainty. The answer with
+the shortest recent round trip is the best one. Nothing is corrected: the offset is shown and kept. Beyond a bound it
+makes the run invalid, because one-way delays between machines are only as good as this offset.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Figures of calls as histograms that merge exactly over workers, for the live views.
+"""Histograms of call figures, which merge exactly over workers, for the live views.
 
-Each worker sends its whole histograms, a few hundred bytes each, and not what is new in them: a message that is lost
-costs a second of freshness and never a call.
+Each worker sends its whole histograms, a few hundred bytes each, not the changes. A lost message then costs one second
+of freshness and never a call.
 """
 
 from __future__ import annotations

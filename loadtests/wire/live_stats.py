@@ -1,8 +1,8 @@
-"""Counts of one worker, and their sum on the master: for the live views only.
+"""Live statistics of one worker, and their sum on the master. They feed the live views only.
 
-A verdict is computed from the records on disk. What travels here, once a second, is totals since the start, so that a
-lost message costs a second of freshness and never a call, and the raw values of the last seconds, which is what a
-percentile of now needs: Locust's own are rounded to two digits and reach back to the start.
+The verdict is computed from the records on disk. Once a second a worker sends totals since the start: a lost message
+costs one second of freshness and never a call. It also sends the raw values of the last seconds, for percentiles of the
+present: Locust's own percentiles are rounded to two digits and cover the whole run.
 """
 
 from __future__ import annotations

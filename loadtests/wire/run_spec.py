@@ -1,4 +1,4 @@
-"""What the master tells every worker before the first user is started. It travels with Locust's own options."""
+"""The run as the master sends it to every worker before the first user starts. It travels with Locust's own options."""
 
 from __future__ import annotations
 

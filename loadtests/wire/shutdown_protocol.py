@@ -1,19 +1,19 @@
-"""The end of a run, so that no worker's last report is lost.
+"""Ends a run in steps, so that no worker's last report is lost.
 
-Locust sends ``quit`` and waits half a second; a worker that is still hanging up calls then reports to nobody. Here the
-master keeps the connection until every worker has said that it is done, in three steps, each bounded. How long the
-second may take is told by who takes it (``calls.bridge.closing``): no number here has to know how slow a link is.
+Locust sends ``quit`` and waits half a second. A worker that still hangs up calls would then report to nobody. Here the
+master keeps the connection until every worker is done, in three steps with a limit each. The second step may be slow on
+slow links, so the worker reports its own limit (``calls.bridge.closing``).
 
     master                          worker
       end(drain_s)      ------->      starts nothing new, waits for its calls to end
                         <-------    drained(in_flight)
-      close             ------->      its engine hangs up what is left, writes its last segment and exits
-                        <-------    closing(step, left, limit), each second of it
-                        <-------    final(totals), again each second until it is acknowledged
+      close             ------->      its engine hangs up the rest, writes its last segment and exits
+                        <-------    closing(step, left, limit), every second of it
+                        <-------    final(totals), every second until it is acknowledged
       ack               ------->      may quit
 
-The second step begins when *all* workers have drained: a worker whose people are in nobody's call yet may be rung by a
-call that another worker has just placed, and must not go offline under it.
+The second step begins when *all* workers have drained. Before that, a person of one worker may still be rung by a call
+from another worker, and must not go offline.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""One worker's part of the load: which calls are wanted when."""
+"""The source of one worker's calls: combines load line, call mix and seed."""
 
 from __future__ import annotations
 

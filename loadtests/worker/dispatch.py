@@ -1,4 +1,4 @@
-"""Who places which call: gives the intended calls of one worker to people who are free."""
+"""Dispatches the intended calls of one worker to people who are free."""
 
 from __future__ import annotations
 

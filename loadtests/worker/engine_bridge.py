@@ -1,6 +1,6 @@
-"""One worker's engine: what Locust's greenlets ask of it, and what it tells Locust's statistics.
+"""Connects one worker to its engine: sends the requests of Locust's greenlets, and feeds Locust's statistics.
 
-The engine stamps every time itself; a greenlet that waits for the hub would only add its own lateness.
+The engine stamps every time itself. A greenlet that waits for gevent's hub would only add its own delay.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How fit a Locust worker itself is, second by second, in ``health/*.parquet``: a late generator must show."""
+"""Measures the health of a Locust worker every second, in ``health/*.parquet``, so that a late generator shows."""
 
 from __future__ import annotations
 

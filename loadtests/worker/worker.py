@@ -1,4 +1,4 @@
-"""A worker process's side: listens to Locust and to the master, and keeps the run that is on."""
+"""The worker process: listens to Locust and to the master, and keeps the current run."""
 
 from __future__ import annotations
 

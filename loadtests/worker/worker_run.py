@@ -1,4 +1,4 @@
-"""One run on one worker: its engine, its people, the calls they intend, and what it tells the master."""
+"""One run on one worker: its engine, its people, their intended calls, and its reports to the master."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ from loadtests.worker.health import WorkerHealth
 logger = logging.getLogger(__name__)
 
 MASTER_SILENT_S = 15
-"""A master says who is online twice a second. This long without a word, and there is none."""
+"""The master sends presence twice a second. After so many seconds without it, the master is gone."""
 PRESENCE_S = 0.1
 PRESENCE_AT_LEAST_S = 1.0
-"""Who is online and busy is told when it changed, at most ten times a second and at least once."""
+"""Presence is sent when it changes, at most ten times a second and at least once."""
 LAST_LEGS_S = 5.0
-"""When all callers have hung up, how long the news may take to their callees' ends of slow links."""
+"""After all callers have hung up: time for the hang-ups to reach callees on slow links."""
 
 
 class WorkerRun:
@@ -296,7 +296,7 @@ class WorkerRun:
             if self._bridge is not None:
                 self._bridge.check_alive()
             self._send_stats()
-            # Counted in rounds of our own: after a stall of this very process, its master has not been silent.
+            # Counted in our own rounds: a stall of this process is no silence of the master.
             self._rounds_without_master += 1
             if self._rounds_without_master > MASTER_SILENT_S and not self._ending.is_set():
                 logger.error("The master has been silent for %d s: this worker ends its run", MASTER_SILENT_S)
@@ -306,7 +306,7 @@ class WorkerRun:
                 self._runner.quit()
 
     def _write_health(self) -> None:
-        """A disk or a table of descriptors that is full must not silence this worker: it has to say so."""
+        """Writes health. A full disk or descriptor table must not stop this worker: it reports the fault."""
         try:
             self._health.second(self.tally)
         except (OSError, SegmentNotWritten) as error:
@@ -323,7 +323,7 @@ class WorkerRun:
             second["clock"] = {"offset_ms": offset.offset_ms, "uncertainty_ms": offset.uncertainty_ms}
             if offset.is_far_off and not self._clock_fault_sent:
                 self._clock_fault_sent = True
-                detail = f"{offset.offset_ms:+.0f} ms from the master's clock, known to {offset.uncertainty_ms:.1f} ms"
+                detail = f"{offset.offset_ms:+.0f} ms from the master's clock (±{offset.uncertainty_ms:.1f} ms)"
                 self._send_fault("clock_offset", f"worker {self.slot}: its clock is {detail}", "invalid")
         self._send(shutdown_protocol.SECOND, {"slot": self.slot, "process": self._process_identity, "second": second})
         self._send(shutdown_protocol.TIME, {"sent_at_s": self.clock.unix_s()})
