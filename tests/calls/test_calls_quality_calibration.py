@@ -20,20 +20,20 @@ SECONDS = 3
 
 
 @pytest.fixture(scope="module")
-def points() -> list[calibration.Point]:
+def points() -> list[calibration.CalibrationPoint]:
     voice = live_voice()
     sentence = LiveVoice(voice.name, voice.pcm[: 2 * SECONDS * SAMPLE_RATE])
     return calibration.sweep(sentence, [(20, kbit) for kbit in calibration.RATES_KBIT], (0.0, 0.03, 0.1), [1])
 
 
-def test_they_agree_in_rank(points: list[calibration.Point]) -> None:
+def test_they_agree_in_rank(points: list[calibration.CalibrationPoint]) -> None:
     rho, tau = calibration.rank_agreement(points)
     print(calibration.table(points))
     assert rho >= 0.8
     assert tau >= 0.6
 
 
-def test_both_hear_loss_at_every_bitrate_and_bitrate_without_loss(points: list[calibration.Point]) -> None:
+def test_both_hear_loss_at_every_bitrate_and_bitrate_without_loss(points: list[calibration.CalibrationPoint]) -> None:
     for kbit in calibration.RATES_KBIT:
         clean, _, worst = (point for point in points if point.kbit == kbit)
         assert clean.visqol_mos - worst.visqol_mos > 0.2
@@ -43,10 +43,10 @@ def test_both_hear_loss_at_every_bitrate_and_bitrate_without_loss(points: list[c
     assert by_rate[0].visqol_mos < by_rate[1].visqol_mos <= by_rate[2].visqol_mos + 0.03
 
 
-def test_a_table_that_disagrees_is_seen_to(points: list[calibration.Point]) -> None:
+def test_a_table_that_disagrees_is_seen_to(points: list[calibration.CalibrationPoint]) -> None:
     upside_down = sorted(points, key=lambda point: point.visqol_mos)
     swapped = [
-        calibration.Point(
+        calibration.CalibrationPoint(
             point.ptime_ms,
             point.kbit,
             point.loss_ratio,

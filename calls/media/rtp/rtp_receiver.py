@@ -163,7 +163,7 @@ class AudioReceiver:
         self._moving, self._path_stands = True, False
         self._on_heard_again, self._gaps_count_in_moves = on_heard_again, not planned
 
-    def path_stands(self, now_s: float) -> None:
+    def on_path_validated(self, now_s: float) -> None:
         """The new path has passed its checks: the next packet ends the move, or nothing when none is expected."""
         self._path_stands = self._moving
         if self._moving and (self._paused or self.first_at_s is None):
