@@ -298,8 +298,8 @@ def test_a_reply_is_legal_once_after_the_question_and_due() -> None:
         silent = in_state(Side.CALLEE, CallState.TALKING)
         silent.expect_reply(reply, 110.0)
         assert silent.overdue(silent.deadline_s) is Action.HANG_UP
-        silent.told(reply, 121.0)
-        silent.told(SignalType.ENDED, 121.1, "hangup")
+        silent.on_signal(reply, 121.0)
+        silent.on_signal(SignalType.ENDED, 121.1, "hangup")
         ending = settle(silent)
         assert (ending.outcome, ending.reason, ending.blame) == (Outcome.FAILED, reason, Blame.TARGET)
         assert silent.findings == []
@@ -351,7 +351,7 @@ def test_a_shadow_call_is_refused_and_times_out_as_any_other() -> None:
     refused.on_signal(SignalType.REFUSED, 100.1, "blocked")
     assert settle(refused).outcome is Outcome.BLOCKED
     silent = shadow()
-    silent.told(SignalType.TRYING, 100.1)
+    silent.on_signal(SignalType.TRYING, 100.1)
     assert silent.overdue(silent.deadline_s) is Action.CANCEL
     silent.overdue(silent.deadline_s)
     ending = settle(silent)
