@@ -297,12 +297,12 @@ def test_a_reply_is_legal_once_after_the_question_and_due() -> None:
 
         silent = in_state(Side.CALLEE, CallState.TALKING)
         silent.expect_reply(reply, 110.0)
-        assert silent.overdue(silent.deadline_s) is Action.HANG_UP
+        assert silent.on_deadline(silent.deadline_s) is Action.HANG_UP
         silent.on_signal(reply, 121.0)
         silent.on_signal(SignalType.ENDED, 121.1, "hangup")
         ending = settle(silent)
         assert (ending.outcome, ending.reason, ending.blame) == (Outcome.FAILED, reason, Blame.TARGET)
-        assert silent.findings == []
+        assert silent.violations == []
 
 
 def test_an_offer_that_gave_way_is_no_longer_due() -> None:
@@ -352,8 +352,8 @@ def test_a_shadow_call_is_refused_and_times_out_as_any_other() -> None:
     assert settle(refused).outcome is Outcome.BLOCKED
     silent = shadow()
     silent.on_signal(SignalType.TRYING, 100.1)
-    assert silent.overdue(silent.deadline_s) is Action.CANCEL
-    silent.overdue(silent.deadline_s)
+    assert silent.on_deadline(silent.deadline_s) is Action.CANCEL
+    silent.on_deadline(silent.deadline_s)
     ending = settle(silent)
     assert (ending.reason, ending.blame) == ("no_routing", Blame.TARGET)
 
