@@ -19,7 +19,7 @@ from dataclasses import asdict, dataclass
 
 from calls.media.audio.opus import SAMPLE_RATE, OpusDecoder, OpusEncoder
 from calls.media.probe.live_voice import LiveVoice, live_voice
-from calls.quality import emodel, visqol
+from calls.quality import visqol
 from calls.quality.opus import bandwidth_of
 from calls.quality.score import MODEL, Heard, score_window
 from calls.quality.visqol import from_48_khz, visqol_mos
@@ -104,15 +104,6 @@ def rank_agreement(points: Sequence[CalibrationPoint]) -> tuple[float, float]:
     first = [point.emodel_mos for point in points]
     second = [point.visqol_mos for point in points]
     return float(spearmanr(first, second).statistic), float(kendalltau(first, second).statistic)
-
-
-def rating_of_mos(mos: float) -> float:
-    """Returns the full-band R (0..148) whose MOS is ``mos``: the inverse of Annex B of G.107, by bisection."""
-    low, high = 0.0, emodel.RO_FULL_BAND
-    for _ in range(50):
-        middle = (low + high) / 2
-        low, high = (middle, high) if emodel.mos_of_rating(middle) < mos else (low, middle)
-    return (low + high) / 2
 
 
 def table(points: Sequence[CalibrationPoint]) -> str:

@@ -70,11 +70,6 @@ class Scenario:
     """The caller waits as long as it rings: an order's ``patience_s`` does not count."""
 
     @property
-    def expected_outcomes(self) -> frozenset[Outcome]:
-        """How the caller's leg may end."""
-        return self.caller.expected
-
-    @property
     def actions(self) -> frozenset[ScenarioAction]:
         """What either side does in the middle of the call."""
         return frozenset(step.action for part in (self.caller, self.callee) for step in part.steps)

@@ -13,7 +13,7 @@ import pytest
 
 from calls.media.audio.opus import SAMPLE_RATE
 from calls.media.probe.live_voice import LiveVoice, live_voice
-from calls.quality import calibration, emodel
+from calls.quality import calibration
 
 SECONDS = 3
 """A longer sentence costs CPU and tells no more: rho and tau are 0.95 and 0.89 at 3 s, 0.85 and 0.72 at 4 s."""
@@ -59,11 +59,6 @@ def test_a_table_that_disagrees_is_seen_to(points: list[calibration.CalibrationP
         for place, point in enumerate(upside_down)
     ]
     assert calibration.rank_agreement(swapped)[0] == pytest.approx(-1.0)
-
-
-@pytest.mark.parametrize("r", [10.0, 60.0, 100.0, 140.0])
-def test_a_rating_is_found_back_from_its_mos(r: float) -> None:
-    assert calibration.rating_of_mos(emodel.mos_of_rating(r)) == pytest.approx(r, abs=0.01)
 
 
 def test_the_module_tells_how_it_is_used(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
