@@ -36,9 +36,9 @@ from calls.records.record import Blame
 LATE_MS = 40.0
 """Two frames of 20 ms: packets that leave later than this are heard as a gap that the generator made."""
 
-HELD_MEDIA_MS = 2000.0
+STALLED_MEDIA_MS = 2000.0
 """A packet of media that a link held for so long is a silence by itself."""
-HELD_SIGNALING_MS = 5000.0
+STALLED_SIGNALING_MS = 5000.0
 """Longer than any queue: the link stood still."""
 
 _GENERATOR = frozenset({"engine_stopped", "media_error", "bind_failed", "answer_timeout", "refused_unknown_user"})
@@ -62,7 +62,7 @@ _MEDIA = frozenset({"no_audio", "audio_died", "gap", "consent_lost", "peer_close
 
 
 @dataclass(frozen=True, slots=True)
-class Evidence:
+class BlameEvidence:
     """What is known of a leg's surroundings when it ends."""
 
     send_errors: int = 0
@@ -70,9 +70,9 @@ class Evidence:
     link_lost: int = 0
     link_queue_dropped: int = 0
     link_outage_dropped: int = 0
-    link_held_ms: float = 0.0
+    link_max_delay_ms: float = 0.0
     """The longest that this leg's access link kept a packet under way."""
-    peer_link_is_rough: bool = False
+    peer_link_unreliable: bool = False
     """The far end says that calls may break on its access link."""
     max_gap_ms: float | None = None
     peer_is_ours: bool = False
@@ -84,12 +84,12 @@ class Evidence:
         return self.link_lost + self.link_queue_dropped + self.link_outage_dropped
 
     @property
-    def link_stood_still(self) -> bool:
+    def link_stalled(self) -> bool:
         """Whether for a while nothing passed this leg's access link, or nothing found room on it."""
-        return self.link_outage_dropped + self.link_queue_dropped > 0 or self.link_held_ms > HELD_SIGNALING_MS
+        return self.link_outage_dropped + self.link_queue_dropped > 0 or self.link_max_delay_ms > STALLED_SIGNALING_MS
 
 
-def blame_of(reason: str, evidence: Evidence) -> Blame:
+def blame_of(reason: str, evidence: BlameEvidence) -> Blame:
     """Returns whose fault a failure for ``reason`` is."""
     blame = Blame.UNKNOWN
     if reason == "refused_offline":
@@ -98,13 +98,13 @@ def blame_of(reason: str, evidence: Evidence) -> Blame:
         blame = Blame.GENERATOR
     elif reason in _TARGET or reason.startswith(_TARGET_PREFIXES):
         blame = Blame.TARGET
-    elif reason == "reoffer_timeout" and evidence.peer_link_is_rough and not evidence.link_stood_still:
+    elif reason == "reoffer_timeout" and evidence.peer_link_unreliable and not evidence.link_stalled:
         return blame
     elif reason in _SIGNALING:
-        blame = Blame.NETWORK if evidence.link_stood_still else Blame.TARGET
+        blame = Blame.NETWORK if evidence.link_stalled else Blame.TARGET
     elif reason in _MEDIA or reason.startswith(("ice_", "dtls_")):
         blame = _blame_of_media(evidence)
-    elif reason == "no_ringing" and evidence.link_stood_still:
+    elif reason == "no_ringing" and evidence.link_stalled:
         blame = Blame.NETWORK
     return blame
 
@@ -117,7 +117,7 @@ def blame_of_list(reason: str, link_drops: int) -> Blame:
     return Blame.NETWORK if link_drops and reason in ("no_reply", "signaling_lost") else Blame.TARGET
 
 
-def _blame_of_media(evidence: Evidence) -> Blame:
+def _blame_of_media(evidence: BlameEvidence) -> Blame:
     if evidence.send_errors or evidence.send_late_p99_ms > LATE_MS:
         return Blame.GENERATOR
-    return Blame.NETWORK if evidence.link_dropped or evidence.link_held_ms > HELD_MEDIA_MS else Blame.UNKNOWN
+    return Blame.NETWORK if evidence.link_dropped or evidence.link_max_delay_ms > STALLED_MEDIA_MS else Blame.UNKNOWN

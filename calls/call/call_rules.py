@@ -33,7 +33,7 @@ class CallState(StrEnum):
     ENDED = "ended"
 
 
-class Told(StrEnum):
+class SignalType(StrEnum):
     """What a service may say about a call."""
 
     INCOMING = "incoming"
@@ -51,22 +51,26 @@ class Told(StrEnum):
     ERROR = "error"
 
 
-_BEFORE_ANSWER = frozenset({Told.RINGING, Told.ANSWERED, Told.CANDIDATE, Told.ENDED, Told.ERROR})
-_IN_CALL = frozenset({Told.CANDIDATE, Told.REOFFER, Told.MEDIA, Told.QUALITY, Told.ENDED, Told.ERROR})
-LEGAL: dict[tuple[Side, CallState], frozenset[Told]] = {
-    (Side.CALLER, CallState.INVITING): _BEFORE_ANSWER | {Told.TRYING, Told.REFUSED},
+_BEFORE_ANSWER = frozenset(
+    {SignalType.RINGING, SignalType.ANSWERED, SignalType.CANDIDATE, SignalType.ENDED, SignalType.ERROR}
+)
+_IN_CALL = frozenset(
+    {SignalType.CANDIDATE, SignalType.REOFFER, SignalType.MEDIA, SignalType.QUALITY, SignalType.ENDED, SignalType.ERROR}
+)
+LEGAL: dict[tuple[Side, CallState], frozenset[SignalType]] = {
+    (Side.CALLER, CallState.INVITING): _BEFORE_ANSWER | {SignalType.TRYING, SignalType.REFUSED},
     (Side.CALLER, CallState.PROCEEDING): _BEFORE_ANSWER,
     (Side.CALLER, CallState.RINGING): _BEFORE_ANSWER,
     (Side.CALLER, CallState.CONNECTING): _IN_CALL,
     (Side.CALLER, CallState.TALKING): _IN_CALL,
-    (Side.CALLER, CallState.LEAVING): _BEFORE_ANSWER | _IN_CALL | {Told.TRYING, Told.REFUSED},
-    (Side.CALLEE, CallState.RINGING): frozenset({Told.CANDIDATE, Told.ENDED, Told.ERROR}),
+    (Side.CALLER, CallState.LEAVING): _BEFORE_ANSWER | _IN_CALL | {SignalType.TRYING, SignalType.REFUSED},
+    (Side.CALLEE, CallState.RINGING): frozenset({SignalType.CANDIDATE, SignalType.ENDED, SignalType.ERROR}),
     (Side.CALLEE, CallState.CONNECTING): _IN_CALL,
     (Side.CALLEE, CallState.TALKING): _IN_CALL,
     (Side.CALLEE, CallState.LEAVING): _IN_CALL,
 }
 """What the service may say in each state unasked; ``ended`` has its own table of reasons."""
-LEGAL_IN_SHADOW = frozenset({Told.TRYING, Told.REFUSED, Told.ENDED, Told.ERROR})
+LEGAL_IN_SHADOW = frozenset({SignalType.TRYING, SignalType.REFUSED, SignalType.ENDED, SignalType.ERROR})
 """Of a call that rings nobody, whatever its state."""
 LOST = frozenset({"peer_lost", "dropped_by_service", "signaling_lost"})
 """Ends that may come at any time: the other side, nobody that the service names, or this side was lost."""

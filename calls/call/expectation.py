@@ -22,7 +22,7 @@ _LINKS_DOING = frozenset({Blame.NETWORK, Blame.UNKNOWN})
 """Unknown is a side whose own link is fine, in a call with one whose link is not."""
 
 
-def longest_standstill_s(profile: NetworkProfile) -> float:
+def longest_stall_s(profile: NetworkProfile) -> float:
     """Returns the longest time for which the link carries less than the lowest audio, either way.
 
     Takes up to a tenth of a second for a link that follows a trace.
@@ -39,25 +39,25 @@ def longest_standstill_s(profile: NetworkProfile) -> float:
     return longest_s
 
 
-def is_rough(profile: NetworkProfile, gap_limit_ms: float) -> bool:
+def is_unreliable(profile: NetworkProfile, gap_limit_ms: float) -> bool:
     """Whether a call on this link may break through no fault of anybody's.
 
     A standstill of half the limit is enough: what waited meanwhile makes the silence longer than the standstill.
     """
-    return longest_standstill_s(profile) > gap_limit_ms / 2000.0
+    return longest_stall_s(profile) > gap_limit_ms / 2000.0
 
 
-def outcomes_on(expected: frozenset[Outcome], *, rough: bool) -> frozenset[Outcome]:
-    """Returns how a leg may end; ``rough``: its own link or the far end's cannot be counted on."""
-    return expected | _MAY_BREAK if rough else expected
+def allowed_outcomes(expected: frozenset[Outcome], *, unreliable: bool) -> frozenset[Outcome]:
+    """Returns how a leg may end; ``unreliable``: its own link or the far end's cannot be counted on."""
+    return expected | _MAY_BREAK if unreliable else expected
 
 
 def is_as_expected(
-    expected: frozenset[Outcome], ending: Ending, *, did_its_part: bool, findings: bool, rough: bool
+    expected: frozenset[Outcome], ending: Ending, *, script_completed: bool, findings: bool, unreliable: bool
 ) -> bool:
     """Returns whether it ended as its scenario says, with all done that the scenario has it do."""
     if findings:
         return False
     if ending.outcome in expected:
-        return did_its_part or rough
-    return rough and ending.outcome in _MAY_BREAK and ending.blame in _LINKS_DOING
+        return script_completed or unreliable
+    return unreliable and ending.outcome in _MAY_BREAK and ending.blame in _LINKS_DOING

@@ -9,7 +9,7 @@ from typing import Any
 
 from calls.bridge.messages import StillClosing
 
-BEAT_S = 1.0
+REPORT_INTERVAL_S = 1.0
 GRACE_S = 5.0
 """What a call may take for its media's end and its row, after its last limit."""
 WRITE_S = 60.0
@@ -26,7 +26,7 @@ def hang_up_limit_s(confirm_s: float) -> float:
     return confirm_s + GRACE_S
 
 
-class StepTeller:
+class ClosingReporter:
     """Tells the driver which step is on: at its begin, then every second, so that silence means a stuck engine."""
 
     def __init__(self, tell: Callable[[StillClosing], None]) -> None:
@@ -38,7 +38,7 @@ class StepTeller:
 
         async def beat() -> None:
             while True:
-                await asyncio.sleep(BEAT_S)
+                await asyncio.sleep(REPORT_INTERVAL_S)
                 self._tell(StillClosing(step=name, left=left(), limit_s=limit_s))
 
         self._tell(StillClosing(step=name, left=left(), limit_s=limit_s))

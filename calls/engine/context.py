@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from bedrock.clock import Clock
 from calls.bridge.messages import Configure
-from calls.call.state_machine import Limits
+from calls.call.state_machine import CallLimits
 from calls.engine.health.shortage import Shortage
 from calls.engine.identity import EngineIdentity
-from calls.engine.records.probe_scoring_client import ProbeDesk
+from calls.engine.records.probe_scoring_client import ProbeScoringClient
 from calls.engine.records.recorder import Recorder
 from calls.media.factory import MediaFactory
 from calls.targets.protocol import Target
@@ -26,14 +26,14 @@ class Context:
     target: Target
     media: MediaFactory
     recorder: Recorder
-    probes: ProbeDesk
+    probes: ProbeScoringClient
     shortage: Shortage
 
     @property
-    def limits(self) -> Limits:
+    def limits(self) -> CallLimits:
         """Of every call."""
         given = self.configure
-        return Limits(
+        return CallLimits(
             setup_s=given.setup_limit_s,
             ring_s=given.ring_limit_s,
             gap_ms=given.gap_limit_ms,

@@ -33,16 +33,16 @@ from calls.bridge.messages import (
     SignOut,
     Snapshot,
 )
-from calls.engine.closing import GRACE_S, SOCKETS_S, WRITE_S, StepTeller, finish_all, hang_up_limit_s
+from calls.engine.closing import GRACE_S, SOCKETS_S, WRITE_S, ClosingReporter, finish_all, hang_up_limit_s
 from calls.engine.context import Context
 from calls.engine.health.shortage import Shortage
 from calls.engine.identity import EngineIdentity
 from calls.engine.legs.leg import CallLeg
 from calls.engine.people.lists import open_list
-from calls.engine.people.people import Person
+from calls.engine.people.people import SignedInPerson
 from calls.engine.people.snapshot import snapshot_of
 from calls.engine.periodic_sampler import PeriodicSampler
-from calls.engine.records.probe_scoring_client import ProbeDesk
+from calls.engine.records.probe_scoring_client import ProbeScoringClient
 from calls.engine.records.recorder import Recorder
 from calls.errors import EngineRefused, NotDelivered, SignInRefused
 from calls.media.factory import MediaFactory
@@ -75,19 +75,19 @@ class Engine:
             lambda message: tell(EngineTrouble(code="is_short", message=message, loses_data=True, ends_load=True))
         )
         loop = asyncio.get_running_loop()
-        self._probes = ProbeDesk(
+        self._probes = ProbeScoringClient(
             identity.run_folder,
             identity.run_id,
             identity.writer,
             lambda code, message: self._say_from_elsewhere(loop, code, message),
         )
         self._configured: Context | None = None
-        self._people: dict[str, Person] = {}
+        self._people: dict[str, SignedInPerson] = {}
         self._signing_in: set[str] = set()
         self._sampler: asyncio.Task[None] | None = None
         self._draining = False
         self._closed = False
-        self._closing = StepTeller(tell)
+        self._closing = ClosingReporter(tell)
         self._handlers: dict[type[AnyCommand], Callable[[Any], Awaitable[AnyReply]]] = {
             Configure: self._configure,
             SignIn: self._sign_in,
@@ -142,7 +142,7 @@ class Engine:
             raise EngineRefused("the engine is not configured", code="not_configured")
         return self._configured
 
-    def _person(self, name: str) -> Person:
+    def _person(self, name: str) -> SignedInPerson:
         person = self._people.get(name)
         if person is None:
             raise EngineRefused(f"{name} is not signed in here", code="not_signed_in")
@@ -168,7 +168,7 @@ class Engine:
         spec = command.person
         if spec.name in self._people or spec.name in self._signing_in:
             raise EngineRefused(f"{spec.name} is signed in here already", code="signed_in")
-        person = Person(self._context, spec)
+        person = SignedInPerson(self._context, spec)
         self._signing_in.add(spec.name)
         try:
             await person.sign_in(self._leg_finished)

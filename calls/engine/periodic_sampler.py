@@ -19,7 +19,7 @@ from calls.records.record import HealthRow, SampleRow, Tier
 
 logger = logging.getLogger(__name__)
 
-LEGS_A_TURN = 32
+LEGS_PER_SLICE = 32
 """Legs looked at before the loop gets a turn: packets must not wait for statistics."""
 
 
@@ -74,10 +74,10 @@ class PeriodicSampler:
             if live is None:
                 continue
             leg.check_silence(live)
-            leg.check_network(live)
+            leg.check_round_trip(live)
             if self._is_sampled(leg):
                 seen[leg] = self._sample(leg, live)
-            if number % LEGS_A_TURN == LEGS_A_TURN - 1:
+            if number % LEGS_PER_SLICE == LEGS_PER_SLICE - 1:
                 await asyncio.sleep(0)
         self._seen = seen
 

@@ -15,14 +15,14 @@ GC_THRESHOLDS = (5_000, 20, 100)
 """Young collections of some 2 ms (20,000 objects take 8); a full one, which stops every call at once, hardly ever."""
 
 
-def collect_rarely() -> None:
+def tune_garbage_collection() -> None:
     """Sets aside what lives for ever; call it when everything is imported."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLDS)
 
 
-def come_first() -> None:
+def raise_priority() -> None:
     """Asks the kernel to run this process when a packet is due: a late generator would measure itself.
 
     Real-time round robin, as the links have; only nicer, or as it is, where the rights are missing. Threads that are

@@ -23,7 +23,7 @@ from bedrock.end_signals import end_signals
 from calls.bridge.messages import PROTOCOL
 from calls.engine.engine import Engine
 from calls.engine.identity import ROLES, EngineIdentity
-from calls.engine.process_tuning import collect_rarely, come_first
+from calls.engine.process_tuning import raise_priority, tune_garbage_collection
 from calls.engine.server import Server
 
 
@@ -45,7 +45,7 @@ async def run(ipc: str, identity: EngineIdentity) -> None:
     engine = Engine(identity, SystemClock(), server.tell)
     _end_on_signals(engine.stopping.set)
     _end_on_stdin_eof(engine.stopping.set)
-    collect_rarely()
+    tune_garbage_collection()
     try:
         print(json.dumps({"event": "ready", "protocol": PROTOCOL, "pid": os.getpid()}), flush=True)
         await server.serve(engine)
@@ -81,5 +81,5 @@ def main() -> None:
     )
     for noisy in ("aioice", "aiortc"):
         logging.getLogger(noisy).setLevel(logging.ERROR)
-    come_first()
+    raise_priority()
     uvloop.run(run(ipc, identity))

@@ -30,14 +30,14 @@ Deliver = Callable[[], None]
 
 
 @dataclass(slots=True)
-class LinkCounters:
+class AccessLinkCounters:
     """What one link did so far, both directions together."""
 
     packets: int = 0
     bytes: int = 0
     drops: Counter[str] = field(default_factory=Counter)
     """By cause, named as in ``network_profiles.model.link.DropCause``."""
-    longest_wait_s: float = 0.0
+    max_delay_s: float = 0.0
     """The longest that a packet was under way: a link that stands still makes it long."""
 
 
@@ -59,7 +59,7 @@ class AccessLink:
 
     def __init__(self, profile: NetworkProfile, seed: int, ticker: Ticker) -> None:
         self.profile = profile
-        self.counters = LinkCounters()
+        self.counters = AccessLinkCounters()
         self._ticker = ticker
         self._up = _direction(profile, "up", seed, ticker.now_s())
         self._down = _direction(profile, "down", seed, ticker.now_s())
@@ -101,7 +101,7 @@ class AccessLink:
             if lost is not None:
                 lost()
         else:
-            self.counters.longest_wait_s = max(self.counters.longest_wait_s, delivery.at_s - now_s)
+            self.counters.max_delay_s = max(self.counters.max_delay_s, delivery.at_s - now_s)
             self._ticker.call_at(delivery.at_s, lambda _at_s: None if self._closed else arrived())
 
     def _send_stream(self, direction: LinkDirection, size_bytes: int, deliver: Deliver) -> None:

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Any, Protocol
 
 from calls.media.access_link import AccessLink
-from calls.media.probe.recording import HeardAudio
+from calls.media.probe.recording import RecordedAudio
 from calls.records.record import Tier
 
 
@@ -49,7 +49,7 @@ class LegSpec:
     moves_are_planned: bool = False
     """A side moves to another network because its scenario says so: the silence that this costs is told as
     ``move_gap_ms`` and is no gap of the call."""
-    link_is_rough: bool = False
+    link_unreliable: bool = False
     """The access link stands still for longer than a call may be silent: the far end is told, for its own record."""
 
 
@@ -123,7 +123,7 @@ class MediaStats:
     """A leg's figures at its end, named as the fields of ``calls.records.record.LegRecord``."""
 
     failure: str
-    peer_link_is_rough: bool
+    peer_link_unreliable: bool
     """The far end said so of its access link."""
     ice_at_s: float | None
     dtls_at_s: float | None
@@ -163,7 +163,7 @@ class MediaStats:
     video_frames_received: int
     audio_score: float | None
     windows: tuple[AudioWindow, ...]
-    heard: HeardAudio | None
+    heard: RecordedAudio | None
     """Tier ``media``: what was heard, for a judge that takes its time; None when the voice is not known."""
 
 
@@ -208,7 +208,7 @@ class MediaLeg(Protocol):
         Raises BadDescription.
         """
 
-    async def create_reoffer(self, *, speaks: bool, hears: bool, video: bool) -> str:
+    async def create_reoffer(self, *, send_audio: bool, receive_audio: bool, video: bool) -> str:
         """Returns a new offer inside the running call: what we want to send and hear from now on.
 
         Nothing changes before its answer. Raises MediaError when the leg is in no call.
@@ -228,14 +228,14 @@ class MediaLeg(Protocol):
     def is_moving(self) -> bool:
         """Whether a side has left its network and the far end was not heard again yet."""
 
-    def take_back_offer(self) -> None:
+    def rollback_offer(self) -> None:
         """Our offer inside the call gives way to the far end's, which came at the same time (RFC 8829, 5.7)."""
 
     @property
     def on_hold(self) -> bool:
         """Whether either direction of the audio is stopped by agreement."""
 
-    def ask_for(self, audio_kbit: int, ptime_ms: int) -> None:
+    def set_audio_rate(self, audio_kbit: int, ptime_ms: int) -> None:
         """Wants to hear, and sends, this much from now on; the far end learns it with the next offer or answer."""
 
     def set_muted(self, on: bool) -> None:

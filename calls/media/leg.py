@@ -14,7 +14,7 @@ from calls.media.leg_stats import live_stats, media_stats
 from calls.media.probe.live_voice import live_voice
 from calls.media.process import MediaProcess
 from calls.media.sdp import negotiation, sdp, sdp_write
-from calls.media.sdp.negotiation import StreamPlan, Wishes
+from calls.media.sdp.negotiation import ReceivePreferences, StreamPlan
 from calls.media.streams import LegStreams
 from calls.records.record import Tier
 
@@ -30,7 +30,7 @@ class Leg:
         self.reached: dict[MediaEvent, float] = {}
         self.peer_clock = ""
         self.peer_voice = ""
-        self.peer_link_is_rough = False
+        self.peer_link_unreliable = False
         self._on_event = on_event
         self._rng = random.Random(spec.seed)
         self._session_id = self._rng.getrandbits(62)
@@ -59,7 +59,7 @@ class Leg:
             now_s=process.ticker.now_s,
         )
         self.streams = LegStreams(process, spec, self.transport, self._rng, self._cname, self._first_audio)
-        self.transport.taker = self.streams
+        self.transport.rtp_handler = self.streams
 
     @property
     def tier(self) -> Tier:
@@ -139,7 +139,7 @@ class Leg:
         if restarts and self.state != "connected":
             raise BadDescription("the offer restarts ICE before the first connection stands")
         if restarts:
-            self.streams.begin_move(self._heard_again)
+            self.streams.begin_move(self._on_heard_again)
             await self.transport.restart_ice(transport)
         self._agree(remote, audio, negotiation.video_plan(remote), we_answer=True)
         answer = self._answer(remote)
@@ -148,7 +148,7 @@ class Leg:
             self.transport.reconnect()
         return answer
 
-    async def create_reoffer(self, *, speaks: bool, hears: bool, video: bool) -> str:
+    async def create_reoffer(self, *, send_audio: bool, receive_audio: bool, video: bool) -> str:
         """Returns a new offer inside the running call. Raises MediaError when the leg is in no call."""
         if self._audio is None:
             raise MediaError("this leg is in no call")
@@ -158,7 +158,7 @@ class Leg:
             picture = replace(picture, mid=self._video_mid or picture.mid)
         if picture is not None:
             picture = replace(picture, send=video, receive=video)
-        return self._reoffer(replace(self._audio, send=speaks, receive=hears), picture)
+        return self._reoffer(replace(self._audio, send=send_audio, receive=receive_audio), picture)
 
     async def move(self, bind_address: str) -> str:
         """Leaves the old address for a new one; returns the offer that restarts ICE from there.
@@ -167,7 +167,7 @@ class Leg:
         """
         if self._audio is None:
             raise MediaError("this leg is in no call")
-        self.streams.begin_move(self._heard_again)
+        self.streams.begin_move(self._on_heard_again)
         await self.transport.move(bind_address)
         self._moving, self._stranded = True, False
         return self._reoffer(self._audio, self._video)
@@ -196,7 +196,7 @@ class Leg:
         receiver = self.streams.audio_receiver
         return receiver is not None and receiver.moving and not self._stranded
 
-    def take_back_offer(self) -> None:
+    def rollback_offer(self) -> None:
         """Our offer inside the call gives way to the far end's."""
         self._offered = None
         self._moving, self._stranded = False, self._moving
@@ -206,10 +206,10 @@ class Leg:
         """Whether either direction of the audio is stopped by agreement."""
         return self._audio is not None and not (self._audio.send and self._audio.receive)
 
-    def ask_for(self, audio_kbit: int, ptime_ms: int) -> None:
+    def set_audio_rate(self, audio_kbit: int, ptime_ms: int) -> None:
         """Wants to hear, and sends, this much from now on."""
         self.spec = replace(self.spec, audio_kbit=audio_kbit, ptime_ms=ptime_ms)
-        self.streams.respec(self.spec)
+        self.streams.update_spec(self.spec)
 
     def set_muted(self, on: bool) -> None:
         """Sends silence, or speech again, without a word to the far end."""
@@ -241,14 +241,14 @@ class Leg:
             self._stats = media_stats(self)
             await self.transport.close()
             self.process.leg_closed(self)
-            self._on_event = _tell_nobody
+            self._on_event = _ignore_event
         return self._stats
 
     def on_milestone(self, event: MediaEvent, reason: str) -> None:
         """From the transport: ICE, DTLS, RESTARTED or FAILED."""
         if event is MediaEvent.RESTARTED:
             self._on_event(event, self.process.clock.unix_s())
-            self.streams.path_stands()
+            self.streams.on_path_validated()
             return
         if event is MediaEvent.FAILED:
             self.failure, self.state = reason, "failed"
@@ -269,7 +269,7 @@ class Leg:
     def _first_audio(self, now_s: float) -> None:
         self._tell(MediaEvent.FIRST_AUDIO, self.process.unix_of(now_s))
 
-    def _heard_again(self, now_s: float) -> None:
+    def _on_heard_again(self, now_s: float) -> None:
         self._on_event(MediaEvent.HEARD_AGAIN, self.process.unix_of(now_s))
 
     def _tell(self, event: MediaEvent, at_s: float) -> None:
@@ -282,13 +282,13 @@ class Leg:
         pictures = [section.mid for section in remote.sections if section.kind == "video"]
         self._video_mid = pictures[0] if pictures else self._video_mid
         self.peer_clock, self.peer_voice = remote.clock, remote.voice
-        self.peer_link_is_rough = remote.link == sdp.ROUGH
+        self.peer_link_unreliable = remote.link == sdp.UNRELIABLE
         # Our own peers stamp with the monotonic clock, browsers with the wall clock (Chromium 156, measured).
         ahead_s = 0.0 if remote.clock else self.process.unix_of(0.0)
         self.streams.agree(
             audio,
             video,
-            negotiation.wishes(remote),
+            negotiation.receive_preferences(remote),
             peer_is_ours=bool(remote.clock),
             peer_voice=remote.voice,
             sender_clock_s=ahead_s,
@@ -321,7 +321,7 @@ class Leg:
     def _local(self, plan: StreamPlan) -> sdp_write.LocalStream:
         if plan.kind == "video":
             return sdp_write.LocalStream(plan, self.streams.video_ssrc)
-        wishes = Wishes(self.spec.ptime_ms, self.spec.audio_kbit)
+        wishes = ReceivePreferences(self.spec.ptime_ms, self.spec.audio_kbit)
         return sdp_write.LocalStream(plan, self.streams.audio_ssrc, wishes)
 
     def _write(self, sections: list[sdp_write.LocalStream | sdp.Section], setup: str) -> str:
@@ -332,7 +332,7 @@ class Leg:
             version=self._version,
             clock=process.clock_id,
             voice=live_voice().tag if self.spec.tier is Tier.MEDIA else sdp.CLIP_VOICE,
-            rough_link=self.spec.link_is_rough,
+            unreliable_link=self.spec.link_unreliable,
             cname=self._cname,
             transport=sdp_write.LocalTransport(
                 ice.local_username,
@@ -345,5 +345,5 @@ class Leg:
         )
 
 
-def _tell_nobody(_event: MediaEvent, _at_s: float) -> None:
+def _ignore_event(_event: MediaEvent, _at_s: float) -> None:
     """The leg is closed: its owner could not be freed while we held on to it."""

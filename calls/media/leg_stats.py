@@ -8,7 +8,7 @@ from typing import Protocol
 from calls.media.ice.transport import LegTransport
 from calls.media.interface import AudioWindow, LegSpec, LiveStats, MediaEvent, MediaStats
 from calls.media.probe.live_voice import LIVE, live_voice
-from calls.media.probe.recording import HeardAudio
+from calls.media.probe.recording import RecordedAudio
 from calls.media.process import MediaProcess
 from calls.media.rtp.rtp_header import ABS_UNITS_A_SECOND
 from calls.media.rtp.rtp_receiver import AudioReceiver
@@ -33,7 +33,7 @@ class MeasuredLeg(Protocol):
     """The far end's name for its monotonic clock; empty for a foreign client, such as a browser."""
     peer_voice: str
     """The far end's tag for the speech that it sends; empty for a foreign client."""
-    peer_link_is_rough: bool
+    peer_link_unreliable: bool
 
 
 def live_stats(leg: MeasuredLeg) -> LiveStats:
@@ -59,8 +59,8 @@ def live_stats(leg: MeasuredLeg) -> LiveStats:
         owd_ms=receiver.last_owd_ms if receiver is not None and owd_clock(leg) else None,
         rtt_ms=reporter.rtt_ms,
         jitter_ms=receiver.jitter_ms if heard and receiver is not None else None,
-        asked_ptime_ms=streams.asked.ptime_ms,
-        asked_audio_kbit=streams.asked.audio_kbit,
+        asked_ptime_ms=streams.peer_preferences.ptime_ms,
+        asked_audio_kbit=streams.peer_preferences.audio_kbit,
         sending_ptime_ms=sender.source.ptime_ms if sender is not None else leg.spec.ptime_ms,
         sending_audio_kbit=float(sender.source.kbit if sender is not None else leg.spec.audio_kbit),
         window=_dated(leg, window) if window is not None else None,
@@ -78,7 +78,7 @@ def media_stats(leg: MeasuredLeg) -> MediaStats:
     late = round(heard.late_packets) if heard is not None else 0
     return MediaStats(
         failure=leg.failure,
-        peer_link_is_rough=leg.peer_link_is_rough,
+        peer_link_unreliable=leg.peer_link_unreliable,
         ice_at_s=leg.reached.get(MediaEvent.ICE),
         dtls_at_s=leg.reached.get(MediaEvent.DTLS),
         first_audio_at_s=leg.reached.get(MediaEvent.FIRST_AUDIO),
@@ -164,12 +164,12 @@ def _knows_the_voice(leg: MeasuredLeg) -> bool:
     return leg.peer_voice == live_voice().tag
 
 
-def _heard_audio(leg: MeasuredLeg) -> HeardAudio | None:
+def _heard_audio(leg: MeasuredLeg) -> RecordedAudio | None:
     segment = leg.streams.probe.recording.finish() if leg.streams.probe is not None else None
     if segment is None or not leg.peer_voice.startswith(LIVE):
         return None
     # A probe's voice that is not ours is kept, too: its row says that nobody here knows it.
-    return HeardAudio(*segment, leg.peer_voice, leg.peer_clock == leg.process.clock_id)
+    return RecordedAudio(*segment, leg.peer_voice, leg.peer_clock == leg.process.clock_id)
 
 
 def _heard_kbit(heard: AudioReceiver | None) -> float | None:

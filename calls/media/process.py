@@ -22,9 +22,9 @@ from calls.media.timing.ticker import Ticker
 from calls.media.video.video_clip import video_clip
 from calls.records.record import Tier
 
-_WARM = ((20, 32), (20, 24), (60, 12))
+_PREENCODED_CLIPS = ((20, 32), (20, 24), (60, 12))
 """Clips made before the first call, so that no call waits for them."""
-_GOLDEN = 0.6180339887498949
+_GOLDEN_RATIO = 0.6180339887498949
 """Multiples of it, modulo 1, spread any number of legs evenly over a frame."""
 
 
@@ -76,7 +76,7 @@ class MediaProcess:
         self.out_buffer = PacketBuffer(bytearray(DATAGRAM_MAX))
         self.lateness = MsHistogram()
         self.legs: set[CountedLeg] = set()
-        for ptime_ms, kbit in _WARM:
+        for ptime_ms, kbit in _PREENCODED_CLIPS:
             audio_clip(ptime_ms, kbit)
         video_clip()
         loudness_of_voice(live=True)
@@ -90,7 +90,7 @@ class MediaProcess:
     def next_phase(self) -> float:
         """Returns the place within the frame of the next leg's packets, 0..1."""
         self._legs_opened += 1
-        return self._legs_opened * _GOLDEN % 1.0
+        return self._legs_opened * _GOLDEN_RATIO % 1.0
 
     def leg_closed(self, leg: CountedLeg) -> None:
         """Moves a leg's counts to the totals."""

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import random
 
-from calls.media.ice.transport import RtpTaker
+from calls.media.ice.transport import RtpHandler
 from calls.media.rtp.rtp_receiver import AudioReceiver
 from calls.media.rtp.rtp_sender import AudioSender
 from calls.media.video.video_receiver import VideoReceiver
 from calls.media.video.video_sender import VideoSender
 
 
-class StreamSet(RtpTaker):
+class StreamSet(RtpHandler):
     """Audio and video of one leg, both directions. A stream that does not exist yet is None."""
 
     def __init__(self, rng: random.Random) -> None:

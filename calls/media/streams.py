@@ -19,7 +19,7 @@ from calls.media.rtp.rtp_header import ABS_SEND_TIME, MID, TRANSPORT_CC, RtpHead
 from calls.media.rtp.rtp_receiver import AudioReceiver
 from calls.media.rtp.rtp_sender import AudioSender
 from calls.media.rtp.transport_feedback import AUDIO_INTERVAL_S, VIDEO_INTERVAL_S, TransportFeedback
-from calls.media.sdp.negotiation import StreamPlan, Wishes
+from calls.media.sdp.negotiation import ReceivePreferences, StreamPlan
 from calls.media.sdp.sdp import CLIP_VOICE
 from calls.media.stream_set import StreamSet
 from calls.media.video.video_clip import video_clip
@@ -56,7 +56,7 @@ class LegStreams(StreamSet):
         self._muted = False
         self._conversation = Conversation(spec.call_id) if spec.talk_spurts else None
         self._started = self._stopped = False
-        self.asked = Wishes(None, None)
+        self.peer_preferences = ReceivePreferences(None, None)
         self.probe: ProbeListener | None = None
         self.reporter = Reporter(self, process, transport, cname)
 
@@ -64,7 +64,7 @@ class LegStreams(StreamSet):
         self,
         audio: StreamPlan,
         video: StreamPlan | None,
-        asked: Wishes,
+        peer_preferences: ReceivePreferences,
         *,
         peer_is_ours: bool,
         peer_voice: str,
@@ -78,7 +78,7 @@ class LegStreams(StreamSet):
         ``foreign_clock``: it is another machine's, and nobody knows. ``we_answer``: the far end waits for our answer
         before it does as agreed.
         """
-        self._audio, self._video, self.asked, self._peer_voice = audio, video, asked, peer_voice
+        self._audio, self._video, self.peer_preferences, self._peer_voice = audio, video, peer_preferences, peer_voice
         self._audio_payload_type = audio.payload_type
         self._video_payload_type = video.payload_type if video is not None else -1
         # A peer of ours sends pre-encoded media at a fixed rate and has no use for feedback.
@@ -96,7 +96,7 @@ class LegStreams(StreamSet):
         if video is not None and self.video_receiver is None:
             self.video_receiver = VideoReceiver(self._ask_keyframe)
         if self._started:
-            self._retune()
+            self._apply_agreement()
 
     def start(self) -> None:
         """The keys are there: begins to send and to report."""
@@ -120,7 +120,7 @@ class LegStreams(StreamSet):
             phase=process.next_phase(),
             process_lateness=process.lateness,
         )
-        self._retune()
+        self._apply_agreement()
         self.reporter.start(self._rng.random())
         if self._transport_cc_id:
             self._feedback = TransportFeedback(self.audio_ssrc)
@@ -152,12 +152,12 @@ class LegStreams(StreamSet):
     def set_video_sending(self, on: bool) -> None:
         """Starts or stops our video, now or as soon as there is a video stream."""
         self._video_wanted = on
-        self._retune_video()
+        self._apply_video_agreement()
 
-    def respec(self, spec: LegSpec) -> None:
+    def update_spec(self, spec: LegSpec) -> None:
         """Sends as ``spec`` says from now on."""
         self._spec = spec
-        self._retune()
+        self._apply_agreement()
 
     def set_muted(self, on: bool) -> None:
         """Says nothing, or speaks again, without a word to the far end."""
@@ -192,10 +192,10 @@ class LegStreams(StreamSet):
         if self.audio_receiver is not None:
             self.audio_receiver.begin_move(on_heard_again, planned=self._spec.moves_are_planned)
 
-    def path_stands(self) -> None:
+    def on_path_validated(self) -> None:
         """The new path has passed its checks."""
         if self.audio_receiver is not None:
-            self.audio_receiver.path_stands(self._process.ticker.now_s())
+            self.audio_receiver.on_path_validated(self._process.ticker.now_s())
 
     def _header(self, plan: StreamPlan, ssrc: int) -> RtpHeader:
         return RtpHeader(
@@ -208,9 +208,9 @@ class LegStreams(StreamSet):
 
     def _audio_source(self) -> AudioSource:
         """Our own frame length and rate, or longer and less when the far end asks so."""
-        spec, asked = self._spec, self.asked
-        ptime_ms = max(spec.ptime_ms, asked.ptime_ms or 0)
-        kbit = min(spec.audio_kbit, asked.audio_kbit or spec.audio_kbit)
+        spec, wanted = self._spec, self.peer_preferences
+        ptime_ms = max(spec.ptime_ms, wanted.ptime_ms or 0)
+        kbit = min(spec.audio_kbit, wanted.audio_kbit or spec.audio_kbit)
         if self._muted:
             return SilentSource(*choose(ptime_ms, kbit))
         if spec.tier is Tier.MEDIA:
@@ -223,7 +223,7 @@ class LegStreams(StreamSet):
             return SpurtSource(clip, start_at, self._conversation, side, self._process.unix_of)
         return ClipSource(clip, self._rng.randrange(len(clip.payloads)))
 
-    def _retune(self) -> None:
+    def _apply_agreement(self) -> None:
         """Brings what we send in line with what was agreed last."""
         sender = self.audio_sender
         if sender is None or self._audio is None:
@@ -238,9 +238,9 @@ class LegStreams(StreamSet):
             sender.start()
         else:
             sender.stop()
-        self._retune_video()
+        self._apply_video_agreement()
 
-    def _retune_video(self) -> None:
+    def _apply_video_agreement(self) -> None:
         video, process = self._video, self._process
         if not self._started or self._stopped:
             return

@@ -7,6 +7,6 @@ that a driver may choose by name, title and expected outcomes.
 
 from calls.scenarios.catalogue import SCENARIOS
 from calls.scenarios.mark import Mark, mark_of, marked
-from calls.scenarios.scenario import Act, Part, Scenario, Step
+from calls.scenarios.scenario import Part, Scenario, ScenarioAction, Step
 
-__all__ = ["SCENARIOS", "Act", "Mark", "Part", "Scenario", "Step", "mark_of", "marked"]
+__all__ = ["SCENARIOS", "Mark", "Part", "Scenario", "ScenarioAction", "Step", "mark_of", "marked"]

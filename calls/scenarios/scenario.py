@@ -9,14 +9,14 @@ from calls.call.state_machine import Decision
 from calls.records.record import Outcome
 
 
-class Act(StrEnum):
+class ScenarioAction(StrEnum):
     """Something that a person or a phone does in the middle of a call."""
 
     HOLD = "hold"
     """Keeps sending, wants to hear nothing (``sendonly``), by a new offer."""
-    FREEZE = "freeze"
+    HOLD_INACTIVE = "freeze"
     """Neither sends nor wants to hear (``inactive``), by a new offer."""
-    TAKE_BACK = "take_back"
+    UNHOLD = "take_back"
     """Ends the hold (``sendrecv``), by a new offer."""
     MUTE = "mute"
     """Says nothing from now on; the far end is not told."""
@@ -38,7 +38,7 @@ class Step:
 
     at_ratio: float
     """When, as a part of the planned talk, counted from the first audio that this side hears."""
-    act: Act
+    action: ScenarioAction
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +70,6 @@ class Scenario:
     """The caller waits as long as it rings: an order's ``patience_s`` does not count."""
 
     @property
-    def expected_outcomes(self) -> frozenset[Outcome]:
-        """How the caller's leg may end."""
-        return self.caller.expected
-
-    @property
-    def acts(self) -> frozenset[Act]:
+    def actions(self) -> frozenset[ScenarioAction]:
         """What either side does in the middle of the call."""
-        return frozenset(step.act for part in (self.caller, self.callee) for step in part.steps)
+        return frozenset(step.action for part in (self.caller, self.callee) for step in part.steps)

@@ -8,6 +8,7 @@ import resource
 from pathlib import Path
 
 from bedrock.clock import Clock
+from bedrock.quantile import quantile
 
 LAG_PROBE_S = 0.02
 """As often as a leg sends a packet."""
@@ -26,8 +27,8 @@ class LoopLag:
 
     def p99_ms(self) -> float:
         """Returns the 99th percentile since the last call."""
-        lags, self._lags_ms = sorted(self._lags_ms), []
-        return lags[min(len(lags) - 1, int(len(lags) * 0.99))] if lags else 0.0
+        lags_ms, self._lags_ms = self._lags_ms, []
+        return quantile(lags_ms, 0.99) or 0.0
 
     def close(self) -> None:
         """Stops the timer."""
@@ -50,12 +51,12 @@ class CpuMeter:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._at_s = clock.monotonic_s()
-        self._cpu_s = _cpu_s()
+        self._cpu_s = process_cpu_s()
         self._steal, self._total = _machine_ticks()
 
     def read(self) -> tuple[float, float]:
         """Returns (cpu_ratio, steal_ratio) since the last call: 1.0 is one core, or the whole machine stolen."""
-        at_s, cpu_s = self._clock.monotonic_s(), _cpu_s()
+        at_s, cpu_s = self._clock.monotonic_s(), process_cpu_s()
         steal, total = _machine_ticks()
         cpu_ratio = (cpu_s - self._cpu_s) / max(1e-6, at_s - self._at_s)
         steal_ratio = (steal - self._steal) / max(1, total - self._total)
@@ -69,7 +70,8 @@ def rss_mb() -> float:
     return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
-def _cpu_s() -> float:
+def process_cpu_s() -> float:
+    """Returns the CPU seconds of this process, all its threads."""
     usage = resource.getrusage(resource.RUSAGE_SELF)
     return usage.ru_utime + usage.ru_stime
 

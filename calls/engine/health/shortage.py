@@ -7,7 +7,7 @@ import os
 import resource
 from collections.abc import Callable
 
-SHORT_OF = {
+EXHAUSTED = {
     errno.EMFILE: "file descriptors of one process",
     errno.ENFILE: "file descriptors of the whole machine",
     errno.ENOMEM: "memory",
@@ -33,7 +33,7 @@ class Shortage:
 
 def _number_in(error: BaseException | None) -> int:
     while error is not None:
-        if isinstance(error, OSError) and error.errno in SHORT_OF:
+        if isinstance(error, OSError) and error.errno in EXHAUSTED:
             return error.errno
         error = error.__cause__ or error.__context__
     return 0
@@ -41,5 +41,5 @@ def _number_in(error: BaseException | None) -> int:
 
 def _sentence(number: int) -> str:
     limit = f" (allowed {resource.getrlimit(resource.RLIMIT_NOFILE)[0]})" if number == errno.EMFILE else ""
-    what = f"the engine has no more {SHORT_OF[number]}{limit}: {os.strerror(number)}"
+    what = f"the engine has no more {EXHAUSTED[number]}{limit}: {os.strerror(number)}"
     return what + (f"; {MORE[number]}" if number in MORE else "")

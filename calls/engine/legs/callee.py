@@ -12,7 +12,7 @@ from calls.records.record import Side
 from calls.scenarios import mark_of
 from calls.targets.protocol import Signal
 
-RACE_SPREAD_S = 0.03
+RACE_JITTER_S = 0.03
 """Two devices that answer at once do so within this: which is first is left to chance."""
 
 
@@ -37,9 +37,9 @@ class CalleeLeg(CallLeg):
         scenario, talk_s = (mark.scenario, mark.talk_s) if mark is not None else (None, 0.0)
         super().__init__(context, person, facts, machine, scenario, talk_s)
 
-    def make_up_its_mind(self) -> None:
+    def schedule_decision(self) -> None:
         """The person decides from now on: at once, or when a second device rings too."""
-        self.machine.will(self._decision, self.context.clock.monotonic_s() + self._after_s)
+        self.machine.decide_at(self._decision, self.context.clock.monotonic_s() + self._after_s)
         self._wake()
 
     async def _begin(self) -> None:
@@ -47,8 +47,8 @@ class CalleeLeg(CallLeg):
         self.person.session.ring(self.facts.call_id)
         if self.person.device:
             return  # the first device decides for both
-        if self.scenario is None or not self.person.lends_second_device(self.scenario, self.facts.call_id):
-            self.make_up_its_mind()
+        if self.scenario is None or not self.person.bring_second_device(self.scenario, self.facts.call_id):
+            self.schedule_decision()
 
     async def _pick_up(self) -> Action:
         clock = self.context.clock
@@ -60,8 +60,8 @@ class CalleeLeg(CallLeg):
             media_now = "audio" if self.person.low_audio else self.facts.media
             self.person.session.answer(self.facts.call_id, media_now, sdp)
             self.facts.answered_at_s = clock.unix_s()
-            self.machine.answered(clock.monotonic_s())
-            await self.media.take_early_candidates()
+            self.machine.on_answer_sent(clock.monotonic_s())
+            await self.media.add_early_candidates()
         except StepFailed as failure:
             return self.machine.leave(clock.monotonic_s(), failure.reason, failed=True)
         return Action.NONE
@@ -75,5 +75,5 @@ class CalleeLeg(CallLeg):
             part = mark.scenario.callee
             decision = part.decision or decision
             if part.after_s is not None:
-                after_s = part.after_s + context.random_of("race", call_id, person.device).uniform(0.0, RACE_SPREAD_S)
+                after_s = part.after_s + context.random_of("race", call_id, person.device).uniform(0.0, RACE_JITTER_S)
         return decision, after_s

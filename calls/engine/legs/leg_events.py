@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from calls.engine.scripts.script import Do
+from calls.engine.scripts.script import ActionOrder
 from calls.media.interface import MediaEvent
 from calls.targets.protocol import Signal
 
@@ -43,10 +43,10 @@ class Wake:
 
 
 @dataclass(frozen=True, slots=True)
-class StepDown:
+class ReduceBitrate:
     """The round trip says that the network is too narrow for what the call asks of it."""
 
 
-Change = Do | StepDown
+Change = ActionOrder | ReduceBitrate
 """What changes a running call by an offer inside it."""
 Event = Change | Wake | Signal | Milestone | Leave | Stop | Resuming

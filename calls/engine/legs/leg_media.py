@@ -14,7 +14,7 @@ from calls.engine.scripts.acting_leg import DesiredMedia
 from calls.media.errors import BadDescription, MediaError
 from calls.media.interface import LegSpec, LiveStats, MediaEvent, MediaLeg, MediaStats
 from calls.records.record import Side
-from calls.scenarios import Act, Scenario
+from calls.scenarios import Scenario, ScenarioAction
 from calls.targets.protocol import Signal
 
 logger = logging.getLogger(__name__)
@@ -54,12 +54,12 @@ class LegMedia:
         self._context = context
         self._person = person
         self._facts = facts
-        self._moves = scenario is not None and Act.MOVE in scenario.acts
+        self._moves = scenario is not None and ScenarioAction.MOVE in scenario.actions
         self._on_event = on_event
         self._early_candidates: list[Signal] = []
         self._held_since_s: float | None = None
         self._muted_since_s: float | None = None
-        self._asks_kbit = 0
+        self._requested_kbit = 0
 
     @property
     def is_moving(self) -> bool:
@@ -72,7 +72,7 @@ class LegMedia:
 
     def audio_target_kbit(self, live: LiveStats) -> float:
         """Returns the rate that the far end encodes for: what we ask for, or less when it is poor itself."""
-        return min(self._asks_kbit, live.asked_audio_kbit or self._asks_kbit)
+        return min(self._requested_kbit, live.asked_audio_kbit or self._requested_kbit)
 
     async def open(self, media: str) -> MediaLeg:
         """Returns the new leg. Raises StepFailed."""
@@ -89,9 +89,9 @@ class LegMedia:
             call_id=self._facts.call_id,
             is_caller=self._facts.side is Side.CALLER,
             moves_are_planned=self._moves,
-            link_is_rough=self._facts.link_is_rough,
+            link_unreliable=self._facts.link_unreliable,
         )
-        self._asks_kbit = order.audio_kbit
+        self._requested_kbit = order.audio_kbit
         if low:
             self._facts.fall_back("low_audio", self._now_s())
         self.leg = await self.step(self._context.media.open_leg(order, self._on_event), "bind_failed")
@@ -110,7 +110,7 @@ class LegMedia:
             logger.warning("%s: media: %s", self._facts.call_id, error)
             raise StepFailed(reason if reason == "bind_failed" else "media_error") from None
 
-    async def take_candidate(self, signal: Signal) -> None:
+    async def add_candidate(self, signal: Signal) -> None:
         """Takes a trickled candidate; keeps it while nothing is answered. Raises StepFailed."""
         if self.leg is None or self._facts.answered_at_s is None:
             self._early_candidates.append(signal)
@@ -118,18 +118,18 @@ class LegMedia:
             candidate = dict(signal.candidate) if signal.candidate is not None else None
             await self.step(self.leg.add_candidate(candidate), "bad_candidate")
 
-    async def take_early_candidates(self) -> None:
+    async def add_early_candidates(self) -> None:
         """Takes what came before the answer. Raises StepFailed."""
         early, self._early_candidates = self._early_candidates, []
         for signal in early:
-            await self.take_candidate(signal)
+            await self.add_candidate(signal)
 
-    async def take_reoffer(self, signal: Signal, *, gives_way: bool) -> None:
+    async def answer_reoffer(self, signal: Signal, *, gives_way: bool) -> None:
         """Answers an offer inside the call; ``gives_way``: ours, which is open, is taken back. Raises StepFailed."""
         if self.leg is None:
             return
         if gives_way:
-            self.leg.take_back_offer()
+            self.leg.rollback_offer()
         sdp = await self.step(self.leg.reaccept_offer(signal.sdp), "bad_reoffer")
         self._note_hold()
         self.note_peer_media(signal.media)
@@ -139,14 +139,14 @@ class LegMedia:
             self.leg.set_video_sending(False)
             session.want_media(call_id, "low_audio", "poor network")
 
-    async def take_reanswer(self, signal: Signal) -> None:
+    async def apply_reanswer(self, signal: Signal) -> None:
         """Takes the answer to our offer inside the call. Raises StepFailed."""
         if self.leg is not None:
             await self.step(self.leg.accept_reanswer(signal.sdp), "bad_reanswer")
             self._note_hold()
             self.note_peer_media(signal.media)
 
-    def obey(self, signal: Signal) -> None:
+    def apply_peer_media(self, signal: Signal) -> None:
         """The far end said what it sends and wants from now on."""
         self.note_peer_media(signal.media)
         if self.leg is not None and not self.low_audio:
@@ -159,13 +159,13 @@ class LegMedia:
         if less_than_asked and self._facts.fell_back_to != "low_audio":
             self._facts.fall_back(media, self._now_s())
 
-    def step_down(self) -> bool:
+    def reduce_bitrate(self) -> bool:
         """Asks for less, and sends less itself; returns whether that is news for the far end, due in an offer."""
         if self.low_audio or self.leg is None:
             return False
         self.low_audio, self.desired.video = True, False
-        self._asks_kbit = LOW_AUDIO_KBIT
-        self.leg.ask_for(LOW_AUDIO_KBIT, LOW_AUDIO_PTIME_MS)
+        self._requested_kbit = LOW_AUDIO_KBIT
+        self.leg.set_audio_rate(LOW_AUDIO_KBIT, LOW_AUDIO_PTIME_MS)
         self._facts.fall_back("low_audio", self._now_s())
         self._person.session.want_media(self._facts.call_id, "low_audio", "slow network")
         self.leg.set_video_sending(False)

@@ -7,31 +7,31 @@ import asyncio
 from bedrock.clock import Clock
 from calls.bridge.messages import ListOpened, OpenList
 from calls.call.blame import blame_of_list
-from calls.engine.people.people import Person
-from calls.errors import EngineRefused, NotShown
-from calls.targets.lists import Look
-from calls.targets.protocol import ShowsLists
+from calls.engine.people.people import SignedInPerson
+from calls.errors import EngineRefused, ListNotReceived
+from calls.targets.lists import PageRequest
+from calls.targets.protocol import SupportsLists
 
 OFFLINE = "offline"
 
 
-async def open_list(person: Person, command: OpenList, intended_at_s: float, clock: Clock) -> ListOpened:
+async def open_list(person: SignedInPerson, command: OpenList, intended_at_s: float, clock: Clock) -> ListOpened:
     """Returns the page, or why none came; it is asked for at ``intended_at_s``, in Unix seconds.
 
     Raises EngineRefused where the service has no such lists (``no_lists``), and for a person who is ``offline`` or goes
     offline by themselves: who does not ask is no failure.
     """
     session = person.session
-    if not isinstance(session, ShowsLists):
+    if not isinstance(session, SupportsLists):
         raise EngineRefused("this service has no lists to look at", code="no_lists")
     ahead_s = intended_at_s - clock.unix_s()
     if ahead_s > 0:
         await asyncio.sleep(ahead_s)
     dropped = sum(person.link_drops().values())
-    look = Look(command.look_at, command.person, command.before)
+    look = PageRequest(command.look_at, command.person, command.before)
     try:
         page = await session.look(look, command.timeout_s)
-    except NotShown as error:
+    except ListNotReceived as error:
         if error.code == OFFLINE:
             raise EngineRefused(f"{command.name} is offline", code=OFFLINE) from None
         took_ms = (clock.unix_s() - intended_at_s) * 1000.0

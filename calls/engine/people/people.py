@@ -13,9 +13,9 @@ import msgspec
 from bedrock.errors import RingfenceError
 from bedrock.toml_input import nearest
 from calls.bridge.messages import PersonSpec, PlaceCall
-from calls.call.call_rules import ANSWERED_ELSEWHERE, CallState, Told
-from calls.call.expectation import is_rough
-from calls.call.state_machine import Decision, limits_on
+from calls.call.call_rules import ANSWERED_ELSEWHERE, CallState, SignalType
+from calls.call.expectation import is_unreliable
+from calls.call.state_machine import Decision, limits_for_rtt
 from calls.engine.closing import finish_all, hang_up_limit_s
 from calls.engine.context import Context
 from calls.engine.legs.callee import CalleeLeg
@@ -36,7 +36,7 @@ POOR_RATE_KBIT = 64.0
 """Default Opus in 20 ms frames takes some 45 kbit/s with its headers, each way; below this there is no headroom."""
 
 
-class Person:
+class SignedInPerson:
     """One signed-in person: the listener of its session."""
 
     session: TargetSession
@@ -49,7 +49,7 @@ class Person:
         self.generation = ""
         self.low_audio = False
         self.limits = context.limits
-        self.link_is_rough = False
+        self.link_unreliable = False
         """Calls may break on the access link: see ``expectation``."""
         self.calls: dict[str, CallLeg] = {}
         self._context = context
@@ -59,8 +59,8 @@ class Person:
         self._is_signed_in = False
         self._early_signals: list[Signal] = []
         """What the service said before the sign-in was through."""
-        self._second: Person | None = None
-        self._lending: asyncio.Task[None] | None = None
+        self._second: SignedInPerson | None = None
+        self._second_device_task: asyncio.Task[None] | None = None
         self._rings = asyncio.Event()
 
     async def sign_in(self, on_leg_finished: OnLegFinished) -> None:
@@ -74,7 +74,7 @@ class Person:
         )
         if profile is not None:
             seed = self._context.random_of("link", self.spec.name + self.device).getrandbits(32)
-            self.link_is_rough = await _is_rough(profile, self._context.limits.gap_ms)
+            self.link_unreliable = await _is_unreliable(profile, self._context.limits.gap_ms)
             self.link = AccessLink(profile, seed, self._context.media.ticker)
         self.generation = str(profile.generation if profile else real.generation if real else "")
         limit_s = self._context.configure.sign_in_limit_s
@@ -86,7 +86,7 @@ class Person:
             if self.link is not None:
                 self.link.close()
             raise
-        self.limits = limits_on(self._context.limits, (self.session.rtt_ms or 0.0) / 1000.0)
+        self.limits = limits_for_rtt(self._context.limits, (self.session.rtt_ms or 0.0) / 1000.0)
         self.low_audio = self.session.policy.degradation and is_poor(profile, self.session.rtt_ms)
         self._is_signed_in = True
         early, self._early_signals = self._early_signals, []
@@ -96,9 +96,9 @@ class Person:
     async def sign_out(self) -> None:
         """Ends the calls that are on, then goes offline, with every device."""
         await self.end_calls("signed_out")
-        if self._lending is not None:
-            self._lending.cancel()
-            await asyncio.gather(self._lending, return_exceptions=True)
+        if self._second_device_task is not None:
+            self._second_device_task.cancel()
+            await asyncio.gather(self._second_device_task, return_exceptions=True)
         await self.session.close()
         if self.link is not None:
             self.link.close()
@@ -113,9 +113,9 @@ class Person:
         leg = self.calls.get(signal.call_id)
         if leg is not None:
             leg.on_signal(signal)
-        elif signal.what is Told.INCOMING:
-            self._be_called(signal)
-        elif signal.what is not Told.ENDED:
+        elif signal.what is SignalType.INCOMING:
+            self._on_invitation(signal)
+        elif signal.what is not SignalType.ENDED:
             logger.info("%s: %s about call %s, which is not on", self.spec.name, signal.what, signal.call_id)
 
     def on_resuming(self, call_id: str) -> None:
@@ -155,15 +155,17 @@ class Person:
         call_id = marked(order.call_id or self._new_call_id(), order.scenario, order.talk_s)
         return self._start(CallerLeg(self._context, self, order, call_id, SCENARIOS.get(order.scenario)))
 
-    def lends_second_device(self, scenario: Scenario, call_id: str) -> bool:
+    def bring_second_device(self, scenario: Scenario, call_id: str) -> bool:
         """Signs in on a second device for a call whose scenario has it so; its person decides once both ring."""
-        if not scenario.needs_second_device or self.device or self._lending is not None:
+        if not scenario.needs_second_device or self.device or self._second_device_task is not None:
             return False
-        self._lending = asyncio.get_running_loop().create_task(self._lend(call_id), name=f"{self.spec.name}'s second")
-        self._lending.add_done_callback(self._lent)
+        self._second_device_task = asyncio.get_running_loop().create_task(
+            self._run_second_device(call_id), name=f"{self.spec.name}'s second"
+        )
+        self._second_device_task.add_done_callback(self._on_second_device_done)
         return True
 
-    def devices(self) -> tuple[Person, ...]:
+    def devices(self) -> tuple[SignedInPerson, ...]:
         """Returns this person's devices that are online."""
         return (self, self._second) if self._second is not None else (self,)
 
@@ -190,14 +192,14 @@ class Person:
         """Returns the calls that are on, as tasks."""
         return tuple(self._tasks)
 
-    def watch_link(self) -> None:
+    def reset_link_delay(self) -> None:
         """A call begins: what the link held before is not its doing."""
         if self.link is not None and not self.calls:
-            self.link.counters.longest_wait_s = 0.0
+            self.link.counters.max_delay_s = 0.0
 
-    def link_held_ms(self) -> float:
+    def link_max_delay_ms(self) -> float:
         """Returns the longest that the link kept a packet under way, since the call began."""
-        return self.link.counters.longest_wait_s * 1000.0 if self.link is not None else 0.0
+        return self.link.counters.max_delay_s * 1000.0 if self.link is not None else 0.0
 
     def link_drops(self) -> Mapping[str, int]:
         """Returns what this person's access link has dropped so far, by cause."""
@@ -206,17 +208,18 @@ class Person:
     def _new_call_id(self) -> str:
         return f"{self._context.identity.writer}-{uuid.uuid4().hex}"
 
-    def _be_called(self, incoming: Signal) -> None:
+    def _on_invitation(self, incoming: Signal) -> None:
         mark = mark_of(incoming.call_id)
         if mark is not None and mark.scenario is SCENARIOS["glare"]:
-            self._call_back(incoming)
+            self._call_caller_back(incoming)
         leg = CalleeLeg(self._context, self, incoming)
         if self.current() is not None:
-            leg.machine.may_hear_again()  # it was dialing: the service may show the call again after its refusal
+            # This person was dialing: the service may repeat the invitation after it has refused that call.
+            leg.machine.allow_repeated_invitation()
         self._start(leg).add_done_callback(self._report)
         self._rings.set()
 
-    def _call_back(self, incoming: Signal) -> None:
+    def _call_caller_back(self, incoming: Signal) -> None:
         """Calls the caller as if its invitation had not come yet: to the service both crossed on the way."""
         order = PlaceCall(
             caller=self.spec.name,
@@ -227,9 +230,9 @@ class Person:
         )
         self._start(CallerLeg(self._context, self, order, self._new_call_id(), SCENARIOS["busy"]))
 
-    async def _lend(self, call_id: str) -> None:
+    async def _run_second_device(self, call_id: str) -> None:
         """Brings the second device online for one call. The first decides when both ring, or the second cannot."""
-        second = Person(self._context, self.spec, "second")
+        second = SignedInPerson(self._context, self.spec, "second")
         first_leg = self.calls[call_id]
         try:
             try:
@@ -241,15 +244,15 @@ class Person:
                 logger.warning("%s: no second device: %s", self.spec.name, error)
             for leg in (first_leg, *second.calls.values()):
                 if isinstance(leg, CalleeLeg):
-                    leg.make_up_its_mind()
+                    leg.schedule_decision()
             while tasks := {*self._tasks, *second._tasks}:
                 await asyncio.wait(tasks)
         finally:
             if second._is_signed_in:
                 await second.sign_out()
 
-    def _lent(self, lending: asyncio.Task[None]) -> None:
-        self._second = self._lending = None
+    def _on_second_device_done(self, lending: asyncio.Task[None]) -> None:
+        self._second = self._second_device_task = None
         if not lending.cancelled() and (error := lending.exception()) is not None:
             logger.error("%s: the second device: %r", self.spec.name, error)
 
@@ -278,15 +281,15 @@ def is_poor(profile: NetworkProfile | None, rtt_ms: float | None) -> bool:
     return too_narrow or (rtt_ms is not None and rtt_ms > POOR_RTT_MS)
 
 
-async def _is_rough(profile: NetworkProfile, gap_limit_ms: float) -> bool:
+async def _is_unreliable(profile: NetworkProfile, gap_limit_ms: float) -> bool:
     key = profile.id, gap_limit_ms
-    if key not in _ROUGH:
+    if key not in _UNRELIABLE:
         # To read a trace takes longer than a packet may wait.
-        _ROUGH[key] = await asyncio.to_thread(is_rough, profile, gap_limit_ms)
-    return _ROUGH[key]
+        _UNRELIABLE[key] = await asyncio.to_thread(is_unreliable, profile, gap_limit_ms)
+    return _UNRELIABLE[key]
 
 
-_ROUGH: dict[tuple[str, float], bool] = {}
+_UNRELIABLE: dict[tuple[str, float], bool] = {}
 
 
 def _profile(network: str) -> NetworkProfile | None:

@@ -6,7 +6,7 @@ import msgspec
 
 from calls.bridge.messages import PersonSnapshot
 from calls.engine.legs.leg import CallLeg
-from calls.engine.people.people import Person
+from calls.engine.people.people import SignedInPerson
 from calls.engine.records.leg_record import window_mos
 from calls.media.interface import LiveStats
 
@@ -17,7 +17,7 @@ _OF_MEDIA = tuple(
 )
 
 
-def snapshot_of(person: Person) -> PersonSnapshot:
+def snapshot_of(person: SignedInPerson) -> PersonSnapshot:
     """Returns what is known now."""
     leg = person.current()
     if leg is None:

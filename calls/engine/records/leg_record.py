@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import msgspec
 
 from calls.bridge.messages import PersonSpec
-from calls.call.blame import Evidence
-from calls.call.expectation import is_as_expected, outcomes_on
+from calls.call.blame import BlameEvidence
+from calls.call.expectation import allowed_outcomes, is_as_expected
 from calls.call.state_machine import Ending
 from calls.engine.identity import EngineIdentity
 from calls.media.interface import AudioWindow, MediaStats
@@ -45,11 +45,11 @@ class LegFacts:
     held_s: float = 0.0
     muted_s: float = 0.0
     findings: str = ""
-    link_is_rough: bool = False
+    link_unreliable: bool = False
     """Calls may break on this side's access link, or on the far end's: see ``expectation``."""
     expected: frozenset[Outcome] = frozenset()
     """How the leg's scenario may end; empty without one."""
-    did_its_part: bool = True
+    script_completed: bool = True
     """All that the scenario does in the call was done."""
 
     def fall_back(self, to: str, at_s: float) -> None:
@@ -60,17 +60,17 @@ class LegFacts:
 
 
 def evidence_of(
-    stats: MediaStats | None, link_drops: Mapping[str, int], link_held_ms: float, *, peer_is_ours: bool
-) -> Evidence:
+    stats: MediaStats | None, link_drops: Mapping[str, int], link_max_delay_ms: float, *, peer_is_ours: bool
+) -> BlameEvidence:
     """Returns what the blame of a failure rests on; ``link_drops`` by cause: loss, queue, outage."""
-    return Evidence(
+    return BlameEvidence(
         send_errors=stats.send_errors if stats else 0,
         send_late_p99_ms=(stats.send_late_p99_ms or 0.0) if stats else 0.0,
         link_lost=link_drops.get("loss", 0),
         link_queue_dropped=link_drops.get("queue", 0),
         link_outage_dropped=link_drops.get("outage", 0),
-        link_held_ms=link_held_ms,
-        peer_link_is_rough=stats.peer_link_is_rough if stats else False,
+        link_max_delay_ms=link_max_delay_ms,
+        peer_link_unreliable=stats.peer_link_unreliable if stats else False,
         max_gap_ms=stats.max_gap_ms if stats else None,
         peer_is_ours=peer_is_ours,
     )
@@ -106,7 +106,7 @@ def leg_record(
     generation: str,
     facts: LegFacts,
     ending: Ending,
-    evidence: Evidence,
+    evidence: BlameEvidence,
     stats: MediaStats | None,
 ) -> LegRecord:
     """Returns the row. ``stats`` is None for a leg that never had media."""
@@ -144,7 +144,7 @@ def leg_record(
         link_outage_dropped=evidence.link_outage_dropped,
         fell_back_to=facts.fell_back_to,
         fell_back_at_s=facts.fell_back_at_s,
-        expected_outcome="|".join(sorted(outcomes_on(facts.expected, rough=facts.link_is_rough)))
+        expected_outcome="|".join(sorted(allowed_outcomes(facts.expected, unreliable=facts.link_unreliable)))
         if facts.expected
         else "",
         as_expected=_as_expected(facts, ending) if facts.expected else None,
@@ -162,9 +162,9 @@ def _as_expected(facts: LegFacts, ending: Ending) -> bool:
     return is_as_expected(
         facts.expected,
         ending,
-        did_its_part=facts.did_its_part,
+        script_completed=facts.script_completed,
         findings=bool(facts.findings),
-        rough=facts.link_is_rough,
+        unreliable=facts.link_unreliable,
     )
 
 

@@ -23,7 +23,7 @@ from bedrock.child_process import ChildProcess, spawn
 from bedrock.errors import RingfenceError
 from calls.errors import SegmentNotWritten
 from calls.media.probe.live_voice import live_voice
-from calls.media.probe.recording import HeardAudio
+from calls.media.probe.recording import RecordedAudio
 from calls.quality.probe_scorer import LOAD_IS_OVER, Job, on_the_wire, unscored
 from calls.records.record import ProbeRow, Side
 from calls.records.segments import SegmentWriter
@@ -48,7 +48,7 @@ NO_TIME = "no_time"
 OnTrouble = Callable[[str, str], None]
 
 
-class ProbeDesk:
+class ProbeScoringClient:
     """One per engine; its process starts with the first probe. ``close`` it at the end.
 
     ``on_trouble`` takes a code and a sentence, and runs on a thread of ours.
@@ -86,7 +86,7 @@ class ProbeDesk:
         """Of the judge; None before there is one."""
         return self._child.pid if self._child is not None else None
 
-    def submit(self, call_id: str, side: Side, at_s: float, heard: HeardAudio) -> None:
+    def submit(self, call_id: str, side: Side, at_s: float, heard: RecordedAudio) -> None:
         """Has ``heard`` judged, some time. A judge that cannot be started costs the scores, never the call."""
         job = Job(
             call_id=call_id,

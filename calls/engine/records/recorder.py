@@ -13,7 +13,7 @@ from calls.errors import SegmentNotWritten
 from calls.records.record import HealthRow, LegRecord, ListRow, MessageRow, SampleRow, WindowRow
 from calls.records.segments import SegmentWriter
 
-HOPELESS_AFTER = 3
+GIVE_UP_AFTER = 3
 """Failed flushes in a row, one a second, for a reason that might have passed by itself."""
 
 
@@ -59,7 +59,7 @@ class Recorder:
             self._failures = 0
             return
         self._failures += 1
-        is_hopeless = self._failures >= HOPELESS_AFTER or any(problem.is_final for problem in problems)
+        is_hopeless = self._failures >= GIVE_UP_AFTER or any(problem.is_final for problem in problems)
         if self._failures == 1 or (is_hopeless and not self._gave_up):
             self._gave_up = self._gave_up or is_hopeless
             self._on_trouble("segment_not_written", f"{problems[0].message}: {problems[0].hint}", is_hopeless)

@@ -8,35 +8,35 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Awaitable, Callable, Mapping
 
-from calls.call.call_rules import Told
+from calls.call.call_rules import SignalType
 from calls.engine.scripts.acting_leg import ActingLeg
 from calls.media.interface import MediaEvent, MediaLeg
-from calls.scenarios import Act
+from calls.scenarios import ScenarioAction
 
-Settles = Told | MediaEvent | None
+Completion = SignalType | MediaEvent | None
 DEAD_S = 7.0
 """How long a dead phone stays dead: longer than any service keeps a call for it."""
 
 
-async def hold(leg: ActingLeg) -> Settles:
+async def hold(leg: ActingLeg) -> Completion:
     """Keeps sending, wants to hear nothing."""
     leg.media.desired.send_audio, leg.media.desired.receive_audio = True, False
     return await reoffer(leg, "hold")
 
 
-async def freeze(leg: ActingLeg) -> Settles:
+async def hold_inactive(leg: ActingLeg) -> Completion:
     """No media either way."""
     leg.media.desired.send_audio = leg.media.desired.receive_audio = False
     return await reoffer(leg, "hold")
 
 
-async def take_back(leg: ActingLeg) -> Settles:
+async def unhold(leg: ActingLeg) -> Completion:
     """Ends the hold."""
     leg.media.desired.send_audio = leg.media.desired.receive_audio = True
     return await reoffer(leg, "restore")
 
 
-async def video_on(leg: ActingLeg) -> Settles:
+async def video_on(leg: ActingLeg) -> Completion:
     """Adds video; an app on a poor network does not offer it."""
     if leg.media.low_audio:
         return None
@@ -44,7 +44,7 @@ async def video_on(leg: ActingLeg) -> Settles:
     return await reoffer(leg, "upgrade")
 
 
-async def video_off(leg: ActingLeg) -> Settles:
+async def video_off(leg: ActingLeg) -> Completion:
     """Back to audio."""
     if not leg.media.desired.video:
         return None
@@ -52,19 +52,19 @@ async def video_off(leg: ActingLeg) -> Settles:
     return await reoffer(leg, "audio")
 
 
-async def mute(leg: ActingLeg) -> Settles:
+async def mute(leg: ActingLeg) -> Completion:
     """Says nothing from now on."""
     leg.media.mute(on=True)
     return None
 
 
-async def unmute(leg: ActingLeg) -> Settles:
+async def unmute(leg: ActingLeg) -> Completion:
     """Speaks again."""
     leg.media.mute(on=False)
     return None
 
 
-async def move(leg: ActingLeg) -> Settles:
+async def move(leg: ActingLeg) -> Completion:
     """Switches networks; on loopback to another of its addresses, else to another port. Done when it hears again."""
     address = other_address(leg.person.spec.media_address, leg.facts.call_id)
     sdp = await leg.media.step(_media(leg).move(address), "bind_failed")
@@ -72,13 +72,13 @@ async def move(leg: ActingLeg) -> Settles:
     return MediaEvent.HEARD_AGAIN
 
 
-async def lose_signaling(leg: ActingLeg) -> Settles:
+async def lose_signaling(leg: ActingLeg) -> Completion:
     """The connection to the service breaks."""
     leg.person.session.break_off()
-    return Told.RESUMED
+    return SignalType.RESUMED
 
 
-async def die(leg: ActingLeg) -> Settles:
+async def die(leg: ActingLeg) -> Completion:
     """Vanishes without a word."""
     _media(leg).die()
     leg.person.session.break_off(offline_s=DEAD_S)
@@ -86,17 +86,17 @@ async def die(leg: ActingLeg) -> Settles:
     return None
 
 
-ACTS: Mapping[Act, Callable[[ActingLeg], Awaitable[Settles]]] = {
-    Act.HOLD: hold,
-    Act.FREEZE: freeze,
-    Act.TAKE_BACK: take_back,
-    Act.VIDEO_ON: video_on,
-    Act.VIDEO_OFF: video_off,
-    Act.MUTE: mute,
-    Act.UNMUTE: unmute,
-    Act.MOVE: move,
-    Act.LOSE_SIGNALING: lose_signaling,
-    Act.DIE: die,
+ACTIONS: Mapping[ScenarioAction, Callable[[ActingLeg], Awaitable[Completion]]] = {
+    ScenarioAction.HOLD: hold,
+    ScenarioAction.HOLD_INACTIVE: hold_inactive,
+    ScenarioAction.UNHOLD: unhold,
+    ScenarioAction.VIDEO_ON: video_on,
+    ScenarioAction.VIDEO_OFF: video_off,
+    ScenarioAction.MUTE: mute,
+    ScenarioAction.UNMUTE: unmute,
+    ScenarioAction.MOVE: move,
+    ScenarioAction.LOSE_SIGNALING: lose_signaling,
+    ScenarioAction.DIE: die,
 }
 
 
@@ -108,16 +108,18 @@ def other_address(address: str, call_id: str) -> str:
     return str(given + 1 + sum(call_id.encode()) % 200)
 
 
-async def reoffer(leg: ActingLeg, reason: str) -> Settles:
+async def reoffer(leg: ActingLeg, reason: str) -> Completion:
     """Offers what this side wants now."""
     desired = leg.media.desired
-    offer = _media(leg).create_reoffer(speaks=desired.send_audio, hears=desired.receive_audio, video=desired.video)
+    offer = _media(leg).create_reoffer(
+        send_audio=desired.send_audio, receive_audio=desired.receive_audio, video=desired.video
+    )
     _send(leg, await leg.media.step(offer, "media_error"), reason)
-    return Told.REANSWER
+    return SignalType.REANSWER
 
 
 def _send(leg: ActingLeg, sdp: str, reason: str) -> None:
-    leg.machine.asked(Told.REANSWER, leg.context.clock.monotonic_s())
+    leg.machine.expect_reply(SignalType.REANSWER, leg.context.clock.monotonic_s())
     leg.person.session.reoffer(leg.facts.call_id, "video" if leg.media.desired.video else "audio", sdp, reason)
 
 

@@ -6,28 +6,28 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from calls.engine.scripts.scenario_actions import Settles
-from calls.scenarios import Act, Step
+from calls.engine.scripts.scenario_actions import Completion
+from calls.scenarios import ScenarioAction, Step
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Do:
+class ActionOrder:
     """An order to the leg: it arrives in its inbox as everything else does."""
 
-    act: Act
+    action: ScenarioAction
     done: asyncio.Future[None] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
 
 class Script:
     """Made with the leg, begun at the first audio heard. Ended with the call, wherever it stands."""
 
-    def __init__(self, steps: tuple[Step, ...], talk_s: float, order: Callable[[Do], None]) -> None:
+    def __init__(self, steps: tuple[Step, ...], talk_s: float, order: Callable[[ActionOrder], None]) -> None:
         self.steps_done = 0
         self._steps = steps
         self._talk_s = talk_s
         self._order = order
         self._task: asyncio.Task[None] | None = None
-        self._open: tuple[Do, Settles] | None = None
+        self._open: tuple[ActionOrder, Completion] | None = None
 
     @property
     def is_complete(self) -> bool:
@@ -39,13 +39,13 @@ class Script:
         if self._task is None and self._steps:
             self._task = asyncio.get_running_loop().create_task(self._play(), name="scenario")
 
-    def performed(self, do: Do, settles: Settles) -> None:
+    def performed(self, do: ActionOrder, settles: Completion) -> None:
         """The act was done; it is settled now, or by ``settles``."""
         self._open = (do, settles)
         if settles is None:
             self.settle(None)
 
-    def settle(self, what: Settles) -> None:
+    def settle(self, what: Completion) -> None:
         """``what`` has come: the open act is done when it was waiting for it."""
         if self._open is not None and self._open[1] == what:
             do, self._open = self._open[0], None
@@ -69,6 +69,6 @@ class Script:
         began_s = asyncio.get_running_loop().time()
         for step in self._steps:
             await asyncio.sleep(began_s + step.at_ratio * self._talk_s - asyncio.get_running_loop().time())
-            do = Do(step.act)
+            do = ActionOrder(step.action)
             self._order(do)
             await do.done

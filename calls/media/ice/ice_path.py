@@ -168,14 +168,14 @@ class IcePath(aioice.Connection):
 
     def let_go(self) -> None:
         """After ``close``: forgets who to tell and how to send."""
-        self._on_lost = _tell_nobody
+        self._on_lost = _ignore_event
         self._protocol.let_go()
 
     def _emit_event(self, event: object) -> None:
         self._on_lost(self)
 
 
-def _tell_nobody(_path: IcePath) -> None:
+def _ignore_event(_path: IcePath) -> None:
     """The path is closed."""
 
 

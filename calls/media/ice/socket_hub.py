@@ -32,14 +32,14 @@ _NOT_OURS = frozenset({errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.ENETUNREACH
 """Words of the network about an earlier datagram, and a datagram that left its link after the leg had closed."""
 
 
-class DatagramTaker:
+class DatagramHandler:
     """Who hears a socket; one that only hears nothing. Compiled code reaches a subclass without a look-up by name."""
 
     def on_datagram(self, data: bytearray, length: int, address: tuple[str, int], now_s: float) -> None:
         """A datagram stands in the first ``length`` bytes of the shared buffer; ``now_s``: when it was read."""
 
 
-NOBODY_HEARS = DatagramTaker()
+NO_DATAGRAM_HANDLER = DatagramHandler()
 """Takes what comes after a close."""
 
 
@@ -52,20 +52,20 @@ class HubSocket:
         "_send",
         "_sock",
         "address",
+        "handler",
         "peer",
         "receive",
         "receive_from",
         "send_errors",
-        "taker",
     )
 
-    def __init__(self, hub: SocketHub, sock: socket.socket, taker: DatagramTaker) -> None:
+    def __init__(self, hub: SocketHub, sock: socket.socket, handler: DatagramHandler) -> None:
         self._hub = hub
         self._sock = sock
         self._send = sock.send
         self.receive = sock.recv_into
         self.receive_from = sock.recvfrom_into
-        self.taker = taker
+        self.handler = handler
         self.peer: tuple[str, int] | None = None
         """The only one heard, while the socket is bound to a far end."""
         self.address: tuple[str, int] = sock.getsockname()[:2]
@@ -141,7 +141,7 @@ class SocketHub:
         self.callback_errors = 0
         loop.add_reader(self._epoll.fileno(), self._readable)
 
-    def open(self, bind_address: str, taker: DatagramTaker) -> HubSocket:
+    def open(self, bind_address: str, handler: DatagramHandler) -> HubSocket:
         """Returns a new socket on a free port of ``bind_address``. Raises OSError."""
         family = socket.AF_INET6 if ":" in bind_address else socket.AF_INET
         sock = socket.socket(family, socket.SOCK_DGRAM)
@@ -152,7 +152,7 @@ class SocketHub:
         except OSError:
             sock.close()
             raise
-        hub_socket = HubSocket(self, sock, taker)
+        hub_socket = HubSocket(self, sock, handler)
         self._sockets[sock.fileno()] = hub_socket
         self._epoll.register(sock.fileno(), select.EPOLLIN)
         return hub_socket
@@ -196,7 +196,7 @@ class SocketHub:
             except OSError:
                 continue
             try:
-                hub_socket.taker.on_datagram(buffer, length, peer, now_s())
+                hub_socket.handler.on_datagram(buffer, length, peer, now_s())
             except Exception:
                 self.callback_errors += 1
                 logger.exception("the receiver of a datagram failed")

@@ -16,7 +16,7 @@ from calls.media.access_link import IP_UDP_BYTES, AccessLink
 from calls.media.dtls.dtls import DtlsSession, SharedCertificate
 from calls.media.dtls.srtp import PacketBuffer, Refusal, SrtpContext
 from calls.media.ice.ice_path import IcePath
-from calls.media.ice.socket_hub import NOBODY_HEARS, DatagramTaker, HubSocket, SocketHub
+from calls.media.ice.socket_hub import NO_DATAGRAM_HANDLER, DatagramHandler, HubSocket, SocketHub
 from calls.media.interface import MediaEvent
 
 logger = logging.getLogger(__name__)
@@ -56,7 +56,7 @@ class TransportUser(Protocol):
         """The far end closed its DTLS association: nobody listens any more."""
 
 
-class RtpTaker:
+class RtpHandler:
     """Who takes decrypted packets; one that knows none. Compiled code reaches a subclass without a look-up by name."""
 
     def on_rtp(self, data: bytearray, length: int, now_s: float) -> bool:
@@ -64,10 +64,10 @@ class RtpTaker:
         return False
 
 
-_NOBODY_TAKES = RtpTaker()
+_NO_RTP_HANDLER = RtpHandler()
 
 
-class LegTransport(DatagramTaker):
+class LegTransport(DatagramHandler):
     """Opened in the constructor, which raises OSError when the address cannot be bound."""
 
     def __init__(
@@ -84,7 +84,7 @@ class LegTransport(DatagramTaker):
         now_s: Callable[[], float],
     ) -> None:
         self._user = user
-        self.taker = _NOBODY_TAKES
+        self.rtp_handler = _NO_RTP_HANDLER
         """Hears the packets, once there is somebody."""
         self._hub = hub
         self._link = link
@@ -212,13 +212,13 @@ class LegTransport(DatagramTaker):
 
         What is left in cycles waits for a full garbage collection, which an engine under load must never need.
         """
-        self._socket.taker = NOBODY_HEARS
+        self._socket.handler = NO_DATAGRAM_HANDLER
         for path in (self.ice, self._former_ice):
             if path is not None:
                 path.let_go()
         self._former_ice = self._connecting = None
         self.dtls.let_go()
-        self._user, self.taker = _NOBODY, _NOBODY_TAKES
+        self._user, self.rtp_handler = _NOBODY, _NO_RTP_HANDLER
 
     async def _connect(self, dtls_role: str, fingerprints: Sequence[tuple[str, str]]) -> None:
         stage = "ice"
@@ -324,7 +324,7 @@ class LegTransport(DatagramTaker):
                     self._user.on_rtcp(bytes(data[:plain]), now_s)
             else:
                 plain = self._in.unprotect(rx, length)
-                if plain and not self.taker.on_rtp(data, plain, now_s):
+                if plain and not self.rtp_handler.on_rtp(data, plain, now_s):
                     self.garbage += 1
             if not plain:
                 self._count_refused()
