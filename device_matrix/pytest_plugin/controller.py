@@ -32,7 +32,7 @@ from device_matrix.drivers.chromium import find_browser, find_chromedriver
 from device_matrix.network import link_choice
 from device_matrix.peer.target_admin import TargetAdmin
 from device_matrix.plan.options import Options
-from device_matrix.pytest_plugin.faults import write_fault
+from device_matrix.pytest_plugin.deaths import write_fault
 from network_profiles import load_catalogue
 from reports.run.cells import CellResult, CellStatus, write_cell
 from reports.run.live import LiveWriter
