@@ -21,11 +21,13 @@ import session_attacker
 import urllib3.exceptions
 from appium.options.common import AppiumOptions
 from appium.webdriver.webdriver import WebDriver
+from machine_in_time import in_time
 from ordinary_machine import NOBODY, as_nobody, ordinary_scene
 
 from bedrock.clock import SystemClock
 from bedrock.scratch import scratch_folder
 from calls.targets.own_service import start_own_service
+from device_matrix.artifacts import next_attempt
 from device_matrix.attempt.execution import Attempt
 from device_matrix.attempt.worker import RunSettings, Worker
 from device_matrix.cells import Cell, DriverName
@@ -36,7 +38,7 @@ from device_matrix.drivers.appium_connection import AppiumAddress, PrivateConnec
 from device_matrix.drivers.appium_server import AppiumServer
 from network_profiles import lacks, load_catalogue
 from network_profiles.links import private_network, rootless
-from reports.run.cells import CellStatus
+from reports.run.cells import CellResult, CellStatus
 
 pytestmark = [
     pytest.mark.integration,
@@ -180,32 +182,39 @@ def test_nobody_has_a_program_run_by_any_listener_while_a_device_calls(
     )  # fmt: skip
     worker = Worker("matrix-test", settings, catalogue(), load_catalogue(), SystemClock())
     seen: dict[str, Any] = {}
-    attempt = Attempt(worker, CELL, 1)
-    begin = attempt.steps.begin
 
-    def begin_and_attack(name: str) -> None:
-        begin(name)
-        if name == "sign_in":
-            running = ours()
-            seen["names"] = {child.name() for child in running}
-            seen["ports"] = {
-                connection.laddr.port
-                for child in running
-                for connection in child.net_connections("tcp")
-                if connection.status == psutil.CONN_LISTEN
-            } & set(session_attacker.listeners())
-            seen["browser"] = [
-                connection.laddr
-                for child in running
-                if child.name().startswith(("chromium", "chrome")) and child.name() != "chromedriver"
-                for connection in child.net_connections("tcp")
-                if connection.status == psutil.CONN_LISTEN
-            ]
-            seen.update(attack(evil, [child.pid for child in running], strangers))
+    def look_and_attack() -> None:
+        running = ours()
+        seen["names"] = {child.name() for child in running}
+        seen["ports"] = {
+            connection.laddr.port
+            for child in running
+            for connection in child.net_connections("tcp")
+            if connection.status == psutil.CONN_LISTEN
+        } & set(session_attacker.listeners())
+        seen["browser"] = [
+            connection.laddr
+            for child in running
+            if child.name().startswith(("chromium", "chrome")) and child.name() != "chromedriver"
+            for connection in child.net_connections("tcp")
+            if connection.status == psutil.CONN_LISTEN
+        ]
+        seen.update(attack(evil, [child.pid for child in running], strangers))
 
-    attempt.steps.begin = begin_and_attack  # type: ignore[method-assign]
+    def attacked() -> CellResult:
+        attempt = Attempt(worker, CELL, next_attempt(tmp_path, CELL.id))
+        begin = attempt.steps.begin
+
+        def begin_and_attack(name: str) -> None:
+            begin(name)
+            if name == "sign_in":
+                look_and_attack()
+
+        attempt.steps.begin = begin_and_attack  # type: ignore[method-assign]
+        return attempt.run()
+
     try:
-        result = attempt.run()
+        result = in_time(attacked)
     finally:
         worker.close()
         service.process.stop()
