@@ -19,6 +19,7 @@ from bedrock.end_signals import end_signals
 from bedrock.errors import ChildCrashed, InputError, Problem, RingfenceError
 from bedrock.exit_codes import ExitCode
 from bedrock.input_file import name_problem
+from device_matrix.cleanup import sweep
 from device_matrix.devices import catalogue
 from device_matrix.network import link_choice
 from device_matrix.network.user_namespace import needs_user_namespace
@@ -30,7 +31,6 @@ from network_profiles.links.shaped_link import BackendName
 from ringfence.cli.verdict import judge
 from ringfence.doctor.capacity_check import require_capacity
 from ringfence.doctor.preflight import require
-from ringfence.orchestration.cleanup import sweep_leftovers
 from ringfence.orchestration.run_folder import create_run_folder
 from ringfence.orchestration.screen import Screen
 from ringfence.orchestration.supervisor import Conductor
@@ -189,7 +189,7 @@ def conduct(
     require(plan, drivers=(matrix_filters or {}).get("drivers", ""))
     for warning in link_choice.warnings(matrix.backend) if matrix is not None else ():
         console.print(f"[dim]ringfence:[/] {escape(warning)}", highlight=False)
-    for leftover in sweep_leftovers():
+    for leftover in sweep():
         console.print(f"[dim]ringfence:[/] removed what an earlier run left: {escape(leftover)}", highlight=False)
     clock = SystemClock()
     neighbours = Neighbours(clock, os.getpid())

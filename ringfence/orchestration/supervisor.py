@@ -21,10 +21,10 @@ from bedrock.child_process import ChildProcess
 from bedrock.clock import Clock
 from bedrock.errors import EnvironmentLacks, RingfenceError
 from bedrock.exit_codes import ExitCode
+from device_matrix.cleanup import sweep
 from loadtests.records.machine import CANNOT_LISTEN
 from loadtests.records.other_runs import Neighbours, warning_of
 from reports.gate.staged import read_knee, read_rollout
-from ringfence.orchestration.cleanup import sweep_leftovers
 from ringfence.orchestration.matrix import start_matrix
 from ringfence.orchestration.matrix_end import MatrixEnd
 from ringfence.orchestration.progress import Progress
@@ -98,7 +98,7 @@ class Conductor:
                 self.folder.finish(interrupted=interrupted, other_runs=self.neighbours.to_json())
                 # A process of ours that was killed left its scratch folder: no later run may ever come to sweep it.
                 with contextlib.suppress(OSError, RingfenceError):
-                    sweep_leftovers()
+                    sweep()
             self.selector.close()
 
     def _start_target(self) -> None:
