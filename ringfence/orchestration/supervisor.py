@@ -23,7 +23,7 @@ from bedrock.errors import EnvironmentLacks, RingfenceError
 from bedrock.exit_codes import ExitCode
 from loadtests.records.machine import CANNOT_LISTEN
 from loadtests.records.other_runs import Neighbours, warning_of
-from reports.gate.staged import read_knee, read_rollout
+from reports.gate.stepped_load import read_knee, read_rollout
 from ringfence.orchestration.cleanup import sweep_leftovers
 from ringfence.orchestration.matrix import start_matrix
 from ringfence.orchestration.matrix_end import MatrixEnd
