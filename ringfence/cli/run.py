@@ -28,7 +28,7 @@ from loadtests.records.other_runs import Neighbours, warning_of
 from network_profiles import load_catalogue
 from network_profiles.links.rootless import enter_if_needed
 from network_profiles.links.shaped_link import BackendName
-from ringfence.cli.verdict import judge
+from ringfence.cli.verdict import report_verdict
 from ringfence.doctor.capacity_check import require_capacity
 from ringfence.doctor.preflight import require
 from ringfence.orchestration.run_folder import create_run_folder
@@ -215,7 +215,7 @@ def conduct(
                 folder.record_fault("ringfence_crashed", f"ringfence crashed: {crash.reason(error)}", "invalid")
             raise
         screen.say("reading the records and judging")
-    code = judge(folder.path, plan.slo, json=json)
+    code = report_verdict(folder.path, plan.slo, json=json)
     if folder.problem:
         # The verdict above was made of an older manifest: what it could not know is said here.
         faults = "".join(f"\n  {fault['what']}: {fault['detail']}" for fault in folder.manifest["faults"])

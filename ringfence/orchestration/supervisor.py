@@ -24,7 +24,7 @@ from bedrock.exit_codes import ExitCode
 from device_matrix.cleanup import sweep
 from loadtests.records.machine import CANNOT_LISTEN
 from loadtests.records.other_runs import Neighbours, warning_of
-from reports.gate.staged import read_knee, read_rollout
+from reports.gate.stepped_load import read_knee, read_rollout
 from ringfence.orchestration.matrix import start_matrix
 from ringfence.orchestration.matrix_end import MatrixEnd
 from ringfence.orchestration.progress import Progress
