@@ -16,12 +16,7 @@ def require(plan: Plan, *, drivers: str = "") -> None:
 
     ``drivers`` narrows the plan's own choice of drivers, as on the command line; empty for all.
     """
-    needed: set[Tier] = set()
-    if plan.written.swarm is not None:
-        needed |= {Tier.PACKETS, Tier.MEDIA}
-    if plan.written.matrix is not None:
-        needed.add(Tier.BROWSER)
-    missing = missing_for(needed, examine())
+    missing = missing_for(tiers_of(plan), examine())
     if plan.written.matrix is not None and (drivers or plan.written.matrix.drivers) != "playwright":
         missing += without_private_network()
     if not missing and plan.written.matrix is not None:
@@ -34,6 +29,16 @@ def require(plan: Plan, *, drivers: str = "") -> None:
         f"this machine lacks what the plan '{plan.written.name}' needs: {names}",
         hint="\n  ".join(lines),
     )
+
+
+def tiers_of(plan: Plan) -> set[Tier]:
+    """Returns the tiers that the plan's calls are of: what this machine must be able to run."""
+    tiers: set[Tier] = set()
+    if plan.written.swarm is not None:
+        tiers |= {Tier.PACKETS, Tier.MEDIA}
+    if plan.written.matrix is not None:
+        tiers.add(Tier.BROWSER)
+    return tiers
 
 
 def without_private_network() -> list[Finding]:
