@@ -17,6 +17,7 @@ PACKETS = CompiledSet(
         "calls.media.rtp.rtp_sender",
         "calls.media.ice.socket_hub",
         "calls.media.dtls.srtp",
+        "calls.media.stream_set",
         "calls.media.streams",
         "calls.media.audio.talk_spurts",
         "calls.media.timing.ticker",

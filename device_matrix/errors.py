@@ -36,7 +36,7 @@ class DeviceUnavailable(CellEnvironmentError):
     blame = Blame.DEVICE
 
 
-class LinkOff(CellEnvironmentError):
+class LinkUnusable(CellEnvironmentError):
     """The shaped link could not be opened, or was measured and is not what its profile says."""
 
     reason = "link_off"
@@ -63,5 +63,5 @@ class PageNotLoaded(CellEnvironmentError):
     reason = "page_not_loaded"
     blame = Blame.TARGET
 
-    SIGN = "net::ERR_"
+    CHROMIUM_CODE_PREFIX = "net::ERR_"
     """Chromium's own codes begin like this."""

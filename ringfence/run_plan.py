@@ -20,7 +20,7 @@ from device_matrix.plan.matrix_plan import MatrixPlan
 from loadtests.plan import scaling
 from loadtests.plan.scaling import LONGEST_SCALE, SHORTEST_SCALE
 from loadtests.plan.swarm_plan import ServiceTable, SwarmPlan
-from loadtests.shapes.stage import LONGEST_S
+from loadtests.shapes.stage import MAX_DURATION_S
 from reports.slo.slo_file import SloFile, load_slo
 from ringfence.errors import BadOverride
 
@@ -57,9 +57,9 @@ class PlanFile(Written):
     seed: int = Field(default=1, ge=0, le=LARGEST_SEED)
     slo: str = "default"
     """Name of a built-in SLO, or a path relative to the plan file."""
-    max_duration_s: float = Field(default=480, gt=0, le=LONGEST_S)
+    max_duration_s: float = Field(default=480, gt=0, le=MAX_DURATION_S)
     """The run is ended, and is INVALID, when it takes longer."""
-    expected_duration_s: float = Field(default=300, gt=0, le=LONGEST_S)
+    expected_duration_s: float = Field(default=300, gt=0, le=MAX_DURATION_S)
     """What the screen's "time left" counts down from, unless ``estimated_duration_s`` knows better."""
     target: TargetSection = TargetSection()
     service: ServiceTable = ServiceTable()
@@ -153,7 +153,7 @@ def at_pace(plan: Plan, time_scale: float) -> Plan:
     if not SHORTEST_SCALE <= time_scale <= LONGEST_SCALE:
         allowed = f"from {SHORTEST_SCALE:g} to {LONGEST_SCALE:g}"
         raise BadOverride(f"--time-scale {time_scale:g}: must be {allowed}", hint="0.1 is a tenth of the time")
-    tables = {**plan.tables, "swarm": scaling.at_pace(scaling.tables_of(swarm), time_scale)}
+    tables = {**plan.tables, "swarm": scaling.scale_time(scaling.tables_of(swarm), time_scale)}
     if matrix is not None:
         tables["matrix"] = {**plan.tables["matrix"], "start_after_s": matrix.start_after_s * time_scale}
     if swarm.is_stepwise:

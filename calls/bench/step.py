@@ -27,7 +27,7 @@ CRITERIA = {
 """What breaks a level, in words."""
 
 
-class Step(msgspec.Struct, frozen=True, kw_only=True):
+class BenchStep(msgspec.Struct, frozen=True, kw_only=True):
     """Calls held at the same time for some seconds, both legs in one process on one core."""
 
     arm: str

@@ -4,46 +4,23 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass
-from pathlib import Path
 
 from bedrock.clock import Clock
 from calls.bridge.messages import Configure
 from calls.call.state_machine import Limits
 from calls.engine.health.shortage import Shortage
+from calls.engine.identity import EngineIdentity
 from calls.engine.records.probe_scoring_client import ProbeDesk
 from calls.engine.records.recorder import Recorder
 from calls.media.factory import MediaFactory
 from calls.targets.protocol import Target
-
-MATRIX_ROLE = "matrix_engine"
-ROLES = ("engine", MATRIX_ROLE)
-
-
-@dataclass(frozen=True, slots=True)
-class Identity:
-    """Which engine this is."""
-
-    run_folder: Path
-    run_id: str
-    writer: str
-    role: str
-
-    @property
-    def source(self) -> str:
-        """The ``source`` of this engine's rows."""
-        return "matrix" if self.role == MATRIX_ROLE else "swarm"
-
-    @property
-    def peers_are_ours(self) -> bool:
-        """In the swarm both ends of every call run in our engines; in the matrix the far end is a browser."""
-        return self.role != MATRIX_ROLE
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
     """Made once the engine is configured."""
 
-    identity: Identity
+    identity: EngineIdentity
     configure: Configure
     clock: Clock
     target: Target

@@ -34,13 +34,14 @@ from calls.bridge.messages import (
     Snapshot,
 )
 from calls.engine.closing import GRACE_S, SOCKETS_S, WRITE_S, StepTeller, finish_all, hang_up_limit_s
-from calls.engine.context import Context, Identity
-from calls.engine.health.periodic_sampler import SecondHand
+from calls.engine.context import Context
 from calls.engine.health.shortage import Shortage
+from calls.engine.identity import EngineIdentity
 from calls.engine.legs.leg import CallLeg
 from calls.engine.people.lists import open_list
 from calls.engine.people.people import Person
 from calls.engine.people.snapshot import snapshot_of
+from calls.engine.periodic_sampler import PeriodicSampler
 from calls.engine.records.probe_scoring_client import ProbeDesk
 from calls.engine.records.recorder import Recorder
 from calls.errors import EngineRefused, NotDelivered, SignInRefused
@@ -55,7 +56,7 @@ class Engine:
     """One per process. ``tell`` takes events and never waits."""
 
     def __init__(
-        self, identity: Identity, clock: Clock, tell: Callable[[AnyEvent], None], make_alarm: MakeAlarm = Alarm
+        self, identity: EngineIdentity, clock: Clock, tell: Callable[[AnyEvent], None], make_alarm: MakeAlarm = Alarm
     ) -> None:
         self.stopping = asyncio.Event()
         """Set once a Shutdown was carried out."""
@@ -83,7 +84,7 @@ class Engine:
         self._configured: Context | None = None
         self._people: dict[str, Person] = {}
         self._signing_in: set[str] = set()
-        self._second_hand: asyncio.Task[None] | None = None
+        self._sampler: asyncio.Task[None] | None = None
         self._draining = False
         self._closed = False
         self._closing = StepTeller(tell)
@@ -123,9 +124,9 @@ class Engine:
         limit_s = self._hang_up_limit_s() + GRACE_S + SOCKETS_S
         async with self._closing.step("signing out", limit_s, lambda: sum(not one.done() for one in leaving)):
             await asyncio.gather(*leaving, return_exceptions=True)
-        if self._second_hand is not None:
-            self._second_hand.cancel()
-            await asyncio.wait({self._second_hand})
+        if self._sampler is not None:
+            self._sampler.cancel()
+            await asyncio.wait({self._sampler})
         if self._configured is not None:
             async with self._closing.step("closing sockets", SOCKETS_S, lambda: 1):
                 await self._configured.target.close()
@@ -157,10 +158,10 @@ class Engine:
         self._configured = Context(
             self._identity, command, self._clock, target, media, self._recorder, self._probes, self._shortage
         )
-        second_hand = SecondHand(
+        sampler = PeriodicSampler(
             self._configured, legs=self._legs, signed_in=lambda: len(self._people), tell=self._tell
         )
-        self._second_hand = asyncio.create_task(second_hand.run(), name="second hand")
+        self._sampler = asyncio.create_task(sampler.run(), name="periodic sampler")
         return Done()
 
     async def _sign_in(self, command: SignIn) -> SignedIn:

@@ -21,13 +21,13 @@ import uvloop
 from bedrock.clock import SystemClock
 from bedrock.end_signals import end_signals
 from calls.bridge.messages import PROTOCOL
-from calls.engine.context import ROLES, Identity
 from calls.engine.engine import Engine
+from calls.engine.identity import ROLES, EngineIdentity
 from calls.engine.process_tuning import collect_rarely, come_first
 from calls.engine.server import Server
 
 
-def parse(argv: Sequence[str] | None = None) -> tuple[str, Identity]:
+def parse(argv: Sequence[str] | None = None) -> tuple[str, EngineIdentity]:
     """Returns the ipc address and who this engine is. Exits with code 2 when the command line is wrong."""
     parser = argparse.ArgumentParser(prog="calls.engine", description="One engine process: people, calls, media.")
     parser.add_argument("--ipc", required=True, help="ipc:///path/of.sock to listen on")
@@ -36,10 +36,10 @@ def parse(argv: Sequence[str] | None = None) -> tuple[str, Identity]:
     parser.add_argument("--writer", required=True, help="name of this engine's segments, e.g. swarm-0")
     parser.add_argument("--role", choices=ROLES, default=ROLES[0])
     given = parser.parse_args(argv)
-    return given.ipc, Identity(given.run_folder, given.run_id, given.writer, given.role)
+    return given.ipc, EngineIdentity(given.run_folder, given.run_id, given.writer, given.role)
 
 
-async def run(ipc: str, identity: Identity) -> None:
+async def run(ipc: str, identity: EngineIdentity) -> None:
     """Serves until told to end."""
     server = Server(ipc)
     engine = Engine(identity, SystemClock(), server.tell)

@@ -61,6 +61,26 @@ class Leg:
         self.streams = LegStreams(process, spec, self.transport, self._rng, self._cname, self._first_audio)
         self.transport.taker = self.streams
 
+    @property
+    def tier(self) -> Tier:
+        """``packets`` or ``media``."""
+        return self.spec.tier
+
+    @property
+    def packets_sent(self) -> int:
+        """RTP packets, audio and video."""
+        return self.streams.packets_sent
+
+    @property
+    def packets_received(self) -> int:
+        """RTP packets, audio and video."""
+        return self.streams.packets_received
+
+    @property
+    def datagrams_dropped(self) -> int:
+        """Datagrams that our own socket refused, or dropped because its receive buffer was full."""
+        return self.transport.send_errors
+
     async def create_offer(self) -> str:
         """Returns our offer with all candidates in it."""
         if self.state != "new":

@@ -3,22 +3,40 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import Protocol
 
-from calls.media.interface import AudioWindow, LiveStats, MediaEvent, MediaStats
+from calls.media.ice.transport import LegTransport
+from calls.media.interface import AudioWindow, LegSpec, LiveStats, MediaEvent, MediaStats
 from calls.media.probe.live_voice import LIVE, live_voice
 from calls.media.probe.recording import HeardAudio
+from calls.media.process import MediaProcess
 from calls.media.rtp.rtp_header import ABS_UNITS_A_SECOND
+from calls.media.rtp.rtp_receiver import AudioReceiver
 from calls.media.rtp.windows import LOOK_AHEAD_MS
-
-if TYPE_CHECKING:
-    from calls.media.leg import Leg
-    from calls.media.rtp.rtp_receiver import AudioReceiver
+from calls.media.streams import LegStreams
 
 _CLOCK_SLACK_MS = 3.0
 
 
-def live_stats(leg: Leg) -> LiveStats:
+class MeasuredLeg(Protocol):
+    """A leg as its figures are read."""
+
+    process: MediaProcess
+    spec: LegSpec
+    state: str
+    failure: str
+    reached: dict[MediaEvent, float]
+    """Unix seconds of each milestone."""
+    transport: LegTransport
+    streams: LegStreams
+    peer_clock: str
+    """The far end's name for its monotonic clock; empty for a foreign client, such as a browser."""
+    peer_voice: str
+    """The far end's tag for the speech that it sends; empty for a foreign client."""
+    peer_link_is_rough: bool
+
+
+def live_stats(leg: MeasuredLeg) -> LiveStats:
     """Returns the leg as it is now."""
     streams = leg.streams
     receiver, sender, reporter = streams.audio_receiver, streams.audio_sender, streams.reporter
@@ -49,7 +67,7 @@ def live_stats(leg: Leg) -> LiveStats:
     )
 
 
-def media_stats(leg: Leg) -> MediaStats:
+def media_stats(leg: MeasuredLeg) -> MediaStats:
     """Returns the leg's figures for its record."""
     streams = leg.streams
     receiver, sender, reporter = streams.audio_receiver, streams.audio_sender, streams.reporter
@@ -101,7 +119,7 @@ def media_stats(leg: Leg) -> MediaStats:
     )
 
 
-def owd_clock(leg: Leg) -> str:
+def owd_clock(leg: MeasuredLeg) -> str:
     """Returns ``same_clock`` when the sender's times can be compared with ours, ``estimated`` when their distance is
     worked out from round trips, else empty.
 
@@ -119,7 +137,7 @@ def owd_clock(leg: Leg) -> str:
     return "same_clock" if -_CLOCK_SLACK_MS <= receiver.owd.min_ms <= rtt_ms + _CLOCK_SLACK_MS else ""
 
 
-def _owd_uncertainty_ms(leg: Leg, clock: str) -> float | None:
+def _owd_uncertainty_ms(leg: MeasuredLeg, clock: str) -> float | None:
     """The most that the clocks can be off: the stamp's own step, what a browser's clock may be off, or half a trip."""
     if clock == "estimated":
         rtt_ms = leg.streams.reporter.best_rtt_ms
@@ -127,7 +145,7 @@ def _owd_uncertainty_ms(leg: Leg, clock: str) -> float | None:
     return 1000 / ABS_UNITS_A_SECOND if leg.peer_clock else _CLOCK_SLACK_MS
 
 
-def _mouth_to_ear_ms(leg: Leg, heard: AudioReceiver | None) -> float | None:
+def _mouth_to_ear_ms(leg: MeasuredLeg, heard: AudioReceiver | None) -> float | None:
     if leg.streams.probe is not None and _knows_the_voice(leg) and leg.peer_clock == leg.process.clock_id:
         return leg.streams.probe.mouth_to_ear_ms()
     if heard is None or not owd_clock(leg):
@@ -135,18 +153,18 @@ def _mouth_to_ear_ms(leg: Leg, heard: AudioReceiver | None) -> float | None:
     return heard.ptime_ms + LOOK_AHEAD_MS + heard.owd.min_ms + heard.playout.delay_ms
 
 
-def _audio_score(leg: Leg) -> float | None:
+def _audio_score(leg: MeasuredLeg) -> float | None:
     """None, too, when what the far end says is not known to us."""
     probe = leg.streams.probe
     return probe.audio_score() if probe is not None and leg.peer_voice else None
 
 
-def _knows_the_voice(leg: Leg) -> bool:
+def _knows_the_voice(leg: MeasuredLeg) -> bool:
     """The far end is a probe that says, by the clock, what we know by heart."""
     return leg.peer_voice == live_voice().tag
 
 
-def _heard_audio(leg: Leg) -> HeardAudio | None:
+def _heard_audio(leg: MeasuredLeg) -> HeardAudio | None:
     segment = leg.streams.probe.recording.finish() if leg.streams.probe is not None else None
     if segment is None or not leg.peer_voice.startswith(LIVE):
         return None
@@ -159,7 +177,7 @@ def _heard_kbit(heard: AudioReceiver | None) -> float | None:
     return heard.talk_bytes * 8 / heard.talk_ms if heard is not None and heard.talk_ms else None
 
 
-def _dated(leg: Leg, window: AudioWindow) -> AudioWindow:
+def _dated(leg: MeasuredLeg, window: AudioWindow) -> AudioWindow:
     known = bool(owd_clock(leg))
     return replace(
         window,

@@ -9,7 +9,7 @@ from calls.media.rtp import rtcp
 if TYPE_CHECKING:
     from calls.media.ice.transport import LegTransport
     from calls.media.process import MediaProcess
-    from calls.media.streams import LegStreams
+    from calls.media.stream_set import StreamSet
 
 INTERVAL_S = 2.5
 _FIRST_S = 0.5
@@ -18,8 +18,8 @@ _FIRST_S = 0.5
 class Reporter:
     """Runs from the keys to the end of the leg."""
 
-    def __init__(self, streams: LegStreams, process: MediaProcess, transport: LegTransport, cname: str) -> None:
-        self._streams: LegStreams | None = streams
+    def __init__(self, streams: StreamSet, process: MediaProcess, transport: LegTransport, cname: str) -> None:
+        self._streams: StreamSet | None = streams
         self._process = process
         self._transport = transport
         self._cname = cname
@@ -73,7 +73,7 @@ class Reporter:
             self.rtt_ms = max(0.0, rtt_s * 1000)
             self.best_rtt_ms = self.rtt_ms if self.best_rtt_ms is None else min(self.rtt_ms, self.best_rtt_ms)
 
-    def _audio_block(self, streams: LegStreams, now_s: float) -> rtcp.ReportBlock | None:
+    def _audio_block(self, streams: StreamSet, now_s: float) -> rtcp.ReportBlock | None:
         receiver = streams.audio_receiver
         if receiver is None:
             return None
@@ -87,7 +87,7 @@ class Reporter:
         self._transport.send_rtcp(self._compound(streams, now_s))
         self._process.ticker.call_at(due_s + INTERVAL_S, self._report)
 
-    def _compound(self, streams: LegStreams, now_s: float) -> bytes:
+    def _compound(self, streams: StreamSet, now_s: float) -> bytes:
         unix_s = self._process.unix_of(now_s)
         video_block = streams.video_receiver.report() if streams.video_receiver is not None else None
         blocks = [block for block in (self._audio_block(streams, now_s), video_block) if block is not None]

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from calls.media.audio.audio_source import AudioSource, ClipSource, SilentSource, SpokenSource
 from calls.media.audio.clips import audio_clip, choose
 from calls.media.audio.talk_spurts import Conversation, SpurtSource
-from calls.media.ice.transport import LegTransport, RtpTaker
+from calls.media.ice.transport import LegTransport
 from calls.media.interface import LegSpec
 from calls.media.probe.audio_probe import LiveSource, ProbeListener
 from calls.media.process import MediaProcess
@@ -21,13 +21,14 @@ from calls.media.rtp.rtp_sender import AudioSender
 from calls.media.rtp.transport_feedback import AUDIO_INTERVAL_S, VIDEO_INTERVAL_S, TransportFeedback
 from calls.media.sdp.negotiation import StreamPlan, Wishes
 from calls.media.sdp.sdp import CLIP_VOICE
+from calls.media.stream_set import StreamSet
 from calls.media.video.video_clip import video_clip
 from calls.media.video.video_receiver import VideoReceiver
 from calls.media.video.video_sender import VideoSender
 from calls.records.record import Tier
 
 
-class LegStreams(RtpTaker):
+class LegStreams(StreamSet):
     """Made with the leg, agreed with the far end's description, started with the keys."""
 
     def __init__(
@@ -39,6 +40,7 @@ class LegStreams(RtpTaker):
         cname: str,
         on_first_audio: Callable[[float], None],
     ) -> None:
+        super().__init__(rng)
         self._process = process
         self._spec = spec
         self._transport = transport
@@ -54,40 +56,9 @@ class LegStreams(RtpTaker):
         self._muted = False
         self._conversation = Conversation(spec.call_id) if spec.talk_spurts else None
         self._started = self._stopped = False
-        self.audio_ssrc = rng.getrandbits(32)
-        self.video_ssrc = rng.getrandbits(32)
         self.asked = Wishes(None, None)
-        self.audio_sender: AudioSender | None = None
-        self.audio_receiver: AudioReceiver | None = None
-        self.video_sender: VideoSender | None = None
-        self.video_receiver: VideoReceiver | None = None
         self.probe: ProbeListener | None = None
         self.reporter = Reporter(self, process, transport, cname)
-
-    @property
-    def sends_video(self) -> bool:
-        """Whether our video is on its way now."""
-        return self.video_sender is not None and self.video_sender.running
-
-    @property
-    def packets_sent(self) -> int:
-        """RTP packets, audio and video."""
-        return sum(sender.packets for sender in (self.audio_sender, self.video_sender) if sender is not None)
-
-    @property
-    def packets_received(self) -> int:
-        """RTP packets, audio and video."""
-        return sum(stream.received for stream in (self.audio_receiver, self.video_receiver) if stream is not None)
-
-    @property
-    def bytes_sent(self) -> int:
-        """RTP payload, audio and video."""
-        return sum(sender.payload_bytes for sender in (self.audio_sender, self.video_sender) if sender is not None)
-
-    @property
-    def bytes_received(self) -> int:
-        """RTP payload, audio and video."""
-        return sum(stream.payload_bytes for stream in (self.audio_receiver, self.video_receiver) if stream is not None)
 
     def agree(
         self,
@@ -225,11 +196,6 @@ class LegStreams(RtpTaker):
         """The new path has passed its checks."""
         if self.audio_receiver is not None:
             self.audio_receiver.path_stands(self._process.ticker.now_s())
-
-    def on_keyframe_request(self) -> None:
-        """The far end cannot decode our video."""
-        if self.video_sender is not None:
-            self.video_sender.jump_to_keyframe()
 
     def _header(self, plan: StreamPlan, ssrc: int) -> RtpHeader:
         return RtpHeader(

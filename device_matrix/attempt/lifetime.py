@@ -26,7 +26,7 @@ PR_SET_PDEATHSIG = 1
 ORDERLY_END_S = 30.0
 """For a cell to come to its end once its browser is dead: its far end may take 10 s to answer and 4 s to sign a person
 out, and link, capture and files come after. The far end's own end comes on top, for as long as it makes progress."""
-LOOK_S = 0.2
+POLL_S = 0.2
 
 
 class Killable(Protocol):
@@ -36,7 +36,7 @@ class Killable(Protocol):
         """Kills what runs now."""
 
 
-class StopWish:
+class StopRequest:
     """Set by a signal, looked at between the steps of an attempt."""
 
     def __init__(self, clock: Clock | None = None, leave: Callable[[int], object] = os._exit) -> None:
@@ -51,12 +51,12 @@ class StopWish:
         if self.requested:
             raise KeyboardInterrupt
 
-    def hear(self, step: str, left: int, limit_s: float) -> None:
+    def note_progress(self, step: str, left: int, limit_s: float) -> None:
         """Takes in how far the far end is with its end: whoever makes progress is waited for."""
         self._watch.hear(step, left, limit_s)
 
     @contextlib.contextmanager
-    def kills(self, group: Killable) -> Iterator[None]:
+    def kills_on_stop(self, group: Killable) -> Iterator[None]:
         """While inside, the wish to end kills ``group``."""
         self._groups.append(group)
         try:
@@ -65,7 +65,7 @@ class StopWish:
             self._groups.remove(group)
 
     @contextlib.contextmanager
-    def listening(self) -> Iterator[None]:
+    def handling_signals(self) -> Iterator[None]:
         """While inside, Ctrl-C, SIGTERM and a closed terminal set the wish."""
         numbers = (signal.SIGINT, *end_signals())
         previous = [(number, signal.signal(number, self._on_signal)) for number in numbers]
@@ -88,7 +88,7 @@ class StopWish:
 
     def _leave_when_overdue(self) -> None:
         while not self._watch.is_overdue:
-            time.sleep(LOOK_S)
+            time.sleep(POLL_S)
         self._leave(1)
 
 

@@ -12,7 +12,7 @@ from bedrock.clock import Clock
 from calls.bridge.messages import StillClosing
 from calls.records.record import LegRecord, SampleRow
 from calls.records.segments import SegmentWriter
-from device_matrix.attempt.lifetime import StopWish
+from device_matrix.attempt.lifetime import StopRequest
 from device_matrix.cells import DriverName
 from device_matrix.devices import Device
 from device_matrix.drivers.protocol import Driver
@@ -57,7 +57,7 @@ class Worker:
     devices: Mapping[str, Device]
     networks: Mapping[str, NetworkProfile]
     clock: Clock
-    stop: StopWish = field(default_factory=StopWish)
+    stop_request: StopRequest = field(default_factory=StopRequest)
     far_end: FarEnd = field(init=False)
     admin: TargetAdmin = field(init=False)
     legs: SegmentWriter[LegRecord] = field(init=False)
@@ -108,7 +108,7 @@ class Worker:
 
     def _tell_closing(self, told: StillClosing) -> None:
         """Moves our own last moment, and that of whoever waits for us."""
-        self.stop.hear(told.step, told.left, told.limit_s)
+        self.stop_request.note_progress(told.step, told.left, told.limit_s)
         with contextlib.suppress(OSError):
             LiveWriter(self.run_folder / "live" / "matrix.jsonl").emit(
                 "closing",

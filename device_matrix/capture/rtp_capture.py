@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
-from device_matrix.errors import LinkOff
+from device_matrix.errors import LinkUnusable
 
 SNAP_BYTES = 96
 RECEIVE_BUFFER_BYTES = 1 << 20
@@ -34,7 +34,7 @@ _LINKTYPE_RAW = 101
 
 
 @dataclass(frozen=True, slots=True)
-class Packet:
+class CapturedPacket:
     """One IP packet, its first bytes."""
 
     at_s: float
@@ -51,7 +51,7 @@ class Tap:
 
     name: str
     socket: socket.socket
-    packets: list[Packet] = field(default_factory=list)
+    packets: list[CapturedPacket] = field(default_factory=list)
 
     def read_all(self) -> None:
         """Takes what the kernel holds."""
@@ -67,7 +67,7 @@ class Tap:
                 continue
             at_s = next((_seconds(data) for _level, kind, data in ancillary if kind == _SO_TIMESTAMPNS), 0.0)
             length = int.from_bytes(head[2:4], "big")
-            self.packets.append(Packet(at_s, address[2] == _PACKET_OUTGOING, length, head))
+            self.packets.append(CapturedPacket(at_s, address[2] == _PACKET_OUTGOING, length, head))
 
 
 class LinkCapture:
@@ -87,7 +87,7 @@ class LinkCapture:
         except OSError as error:
             self._waker.close()
             self._wake_end.close()
-            raise LinkOff(f"the link's packets cannot be captured: {error}", reason="no_capture") from error
+            raise LinkUnusable(f"the link's packets cannot be captured: {error}", reason="no_capture") from error
         self.device_tap = Tap("device", device)
         self.host_tap = Tap("host", host)
 
@@ -173,7 +173,7 @@ def _seconds(timespec: bytes) -> float:
     return float(seconds + nanoseconds / 1e9)
 
 
-def _write_pcap(file: BinaryIO, packets: list[Packet]) -> None:
+def _write_pcap(file: BinaryIO, packets: list[CapturedPacket]) -> None:
     file.write(struct.pack("=IHHiIII", _PCAP_MAGIC_NS, 2, 4, 0, 0, SNAP_BYTES, _LINKTYPE_RAW))
     for packet in packets:
         seconds = int(packet.at_s)

@@ -10,7 +10,7 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from device_matrix.capture.rtp_capture import Packet
+from device_matrix.capture.rtp_capture import CapturedPacket
 
 OPUS_CLOCK_HZ = 48_000
 _UDP = 17
@@ -19,7 +19,7 @@ _RTCP_TYPES = range(192, 224)
 
 
 @dataclass(frozen=True, slots=True)
-class RtpHeader:
+class CapturedRtp:
     """One RTP packet as one end of the link saw it."""
 
     at_s: float
@@ -48,14 +48,14 @@ class StreamFigures:
     owd_p95_ms: float | None
 
 
-def parse_rtp(packets: Sequence[Packet]) -> list[RtpHeader]:
+def parse_rtp(packets: Sequence[CapturedPacket]) -> list[CapturedRtp]:
     """Returns the RTP packets among the captured IP packets, in the order of capture."""
     return [header for packet in packets if (header := _parse(packet)) is not None]
 
 
-def audio_streams(headers: Sequence[RtpHeader], payload_type: int, *, outgoing: bool) -> list[RtpHeader]:
+def audio_streams(headers: Sequence[CapturedRtp], payload_type: int, *, outgoing: bool) -> list[CapturedRtp]:
     """Returns one direction's packets of the busiest source that uses ``payload_type``."""
-    by_source: dict[int, list[RtpHeader]] = {}
+    by_source: dict[int, list[CapturedRtp]] = {}
     for header in headers:
         if header.payload_type == payload_type and header.outgoing == outgoing:
             by_source.setdefault(header.ssrc, []).append(header)
@@ -63,7 +63,7 @@ def audio_streams(headers: Sequence[RtpHeader], payload_type: int, *, outgoing: 
 
 
 def measure_stream(
-    heard: Sequence[RtpHeader], sent: Sequence[RtpHeader], *, until_s: float, clock_hz: int = OPUS_CLOCK_HZ
+    heard: Sequence[CapturedRtp], sent: Sequence[CapturedRtp], *, until_s: float, clock_hz: int = OPUS_CLOCK_HZ
 ) -> StreamFigures | None:
     """Returns the figures of a stream, from its first packet heard to ``until_s``; None when nothing was heard.
 
@@ -90,7 +90,7 @@ def measure_stream(
     )
 
 
-def extend_sequence(headers: Sequence[RtpHeader]) -> list[int]:
+def extend_sequence(headers: Sequence[CapturedRtp]) -> list[int]:
     """Returns the sequence numbers without their wrap at 65536, each relative to the one before it in the list."""
     extended: list[int] = []
     for header in headers:
@@ -102,13 +102,13 @@ def extend_sequence(headers: Sequence[RtpHeader]) -> list[int]:
     return extended
 
 
-def _parse(packet: Packet) -> RtpHeader | None:
+def _parse(packet: CapturedPacket) -> CapturedRtp | None:
     head = packet.head
     ip_bytes = (head[0] & 0x0F) * 4
     rtp = ip_bytes + 8
     if len(head) < rtp + 12 or head[9] != _UDP or head[rtp] >> 6 != 2 or head[rtp + 1] in _RTCP_TYPES:
         return None
-    return RtpHeader(
+    return CapturedRtp(
         at_s=packet.at_s,
         outgoing=packet.outgoing,
         payload_type=head[rtp + 1] & 0x7F,
@@ -118,12 +118,12 @@ def _parse(packet: Packet) -> RtpHeader | None:
     )
 
 
-def _lost(headers: Sequence[RtpHeader]) -> int:
+def _lost(headers: Sequence[CapturedRtp]) -> int:
     extended = extend_sequence(headers)
     return max(0, max(extended) - min(extended) + 1 - len(set(extended)))
 
 
-def _burst_ratio(headers: Sequence[RtpHeader]) -> float:
+def _burst_ratio(headers: Sequence[CapturedRtp]) -> float:
     """Mean length of a run of losses over the mean that random loss of the same rate would have, 1 / (1 - loss)."""
     present = sorted(set(extend_sequence(headers)))
     runs = [later - earlier - 1 for earlier, later in itertools.pairwise(present) if later - earlier > 1]
@@ -133,7 +133,7 @@ def _burst_ratio(headers: Sequence[RtpHeader]) -> float:
     return max(1.0, sum(runs) / len(runs) * (1 - loss_ratio))
 
 
-def _jitter_ms(headers: Sequence[RtpHeader], clock_hz: int) -> float:
+def _jitter_ms(headers: Sequence[CapturedRtp], clock_hz: int) -> float:
     jitter_s = 0.0
     for earlier, later in itertools.pairwise(headers):
         ticks = (later.timestamp - earlier.timestamp + 0x80000000) % 0x100000000 - 0x80000000
@@ -142,7 +142,7 @@ def _jitter_ms(headers: Sequence[RtpHeader], clock_hz: int) -> float:
     return jitter_s * 1000
 
 
-def _ptime_ms(headers: Sequence[RtpHeader], clock_hz: int) -> float:
+def _ptime_ms(headers: Sequence[CapturedRtp], clock_hz: int) -> float:
     steps = [
         (later.timestamp - earlier.timestamp) % 0x100000000
         for earlier, later in itertools.pairwise(headers)
@@ -151,7 +151,7 @@ def _ptime_ms(headers: Sequence[RtpHeader], clock_hz: int) -> float:
     return statistics.median(steps) * 1000 / clock_hz if steps else 0.0
 
 
-def _one_way_delays_ms(heard: Sequence[RtpHeader], sent: Sequence[RtpHeader]) -> list[float]:
+def _one_way_delays_ms(heard: Sequence[CapturedRtp], sent: Sequence[CapturedRtp]) -> list[float]:
     left_at_s = {(header.ssrc, header.sequence, header.timestamp): header.at_s for header in sent}
     return sorted(
         (header.at_s - left_at_s[key]) * 1000

@@ -11,7 +11,7 @@ from calls.quality import CallScore, Heard, score_call
 from calls.records.record import SampleRow, Side, Tier
 from device_matrix.capture.rtp_capture import Tap
 from device_matrix.capture.rtp_streams import OPUS_CLOCK_HZ, StreamFigures, audio_streams, measure_stream, parse_rtp
-from device_matrix.hook.samples import Connection, Inbound, Sample
+from device_matrix.hook.samples import InboundStats, PeerConnectionStats, StatsSample
 
 WINDOW_S = 5.0
 OPUS_LOOKAHEAD_MS = 6.5
@@ -32,7 +32,7 @@ class AudioBothWays:
     """The longest silence that the device itself made, before the link."""
 
 
-def audio_both_ways(device: Tap, host: Tap, connection: Connection | None, *, until_s: float) -> AudioBothWays:
+def audio_both_ways(device: Tap, host: Tap, connection: PeerConnectionStats | None, *, until_s: float) -> AudioBothWays:
     """Returns the audio figures of both directions, up to ``until_s``."""
     inbound, outbound = _payload_types(connection)
     at_device, at_host = parse_rtp(device.packets), parse_rtp(host.packets)
@@ -53,7 +53,7 @@ def audio_both_ways(device: Tap, host: Tap, connection: Connection | None, *, un
     )
 
 
-def effective_loss_ratio(first: Inbound, last: Inbound) -> float | None:
+def effective_loss_ratio(first: InboundStats, last: InboundStats) -> float | None:
     """Returns the share of what was played that had to be made up between two samples, silence left out.
 
     Concealment is what remains of loss after the jitter buffer and error correction: what the listener hears.
@@ -67,7 +67,7 @@ def effective_loss_ratio(first: Inbound, last: Inbound) -> float | None:
     return min(1.0, max(0.0, concealed / played))
 
 
-def jitter_buffer_ms(first: Inbound, last: Inbound) -> float | None:
+def jitter_buffer_ms(first: InboundStats, last: InboundStats) -> float | None:
     """Returns how long a sample waited in the jitter buffer, on average between two samples."""
     emitted = last.jitter_buffer_emitted_count - first.jitter_buffer_emitted_count
     if emitted <= 0:
@@ -82,7 +82,7 @@ def mouth_to_ear_ms(heard: StreamFigures, buffer_ms: float | None) -> float | No
     return heard.ptime_ms + OPUS_LOOKAHEAD_MS + heard.owd_p50_ms + (buffer_ms or 0.0)
 
 
-def score(samples: Sequence[Sample], heard: StreamFigures | None) -> CallScore | None:
+def score(samples: Sequence[StatsSample], heard: StreamFigures | None) -> CallScore | None:
     """Returns the MOS of what the device heard, over windows of WINDOW_S; None when nothing was heard."""
     if heard is None:
         return None
@@ -106,7 +106,7 @@ def score(samples: Sequence[Sample], heard: StreamFigures | None) -> CallScore |
 
 
 def sample_rows(
-    samples: Sequence[Sample],
+    samples: Sequence[StatsSample],
     *,
     run_id: str,
     writer: str,
@@ -124,7 +124,7 @@ def sample_rows(
         media, quality = next(
             ((media, quality) for since_s, media, quality in reversed(media_at) if since_s <= at_s), ("audio", "")
         )
-        before, after = earlier.audio_in or Inbound(), later.audio_in or Inbound()
+        before, after = earlier.audio_in or InboundStats(), later.audio_in or InboundStats()
         rows.append(
             SampleRow(
                 run_id=run_id,
@@ -147,7 +147,7 @@ def sample_rows(
     return rows
 
 
-def median_rtt_ms(samples: Sequence[Sample]) -> float | None:
+def median_rtt_ms(samples: Sequence[StatsSample]) -> float | None:
     """Returns the median round trip over the call, None when it was never measured."""
     found = [rtt_ms for sample in samples if (rtt_ms := sample.rtt_ms) is not None]
     return statistics.median(found) if found else None
@@ -156,10 +156,10 @@ def median_rtt_ms(samples: Sequence[Sample]) -> float | None:
 @dataclass(frozen=True, slots=True)
 class _Heard:
     at_ms: float
-    audio_in: Inbound
+    audio_in: InboundStats
 
 
-def _windows(samples: Sequence[Sample]) -> list[tuple[_Heard, _Heard]]:
+def _windows(samples: Sequence[StatsSample]) -> list[tuple[_Heard, _Heard]]:
     heard = [_Heard(sample.at_ms, sample.audio_in) for sample in samples if sample.audio_in is not None]
     windows = []
     start = 0
@@ -172,7 +172,7 @@ def _windows(samples: Sequence[Sample]) -> list[tuple[_Heard, _Heard]]:
     return windows
 
 
-def _payload_types(connection: Connection | None) -> tuple[int, int]:
+def _payload_types(connection: PeerConnectionStats | None) -> tuple[int, int]:
     """The audio payload types, received and sent; -1 where the browser never named one."""
     inbound = outbound = -1
     for sample in connection.samples if connection is not None else ():
@@ -183,7 +183,7 @@ def _payload_types(connection: Connection | None) -> tuple[int, int]:
     return inbound, outbound
 
 
-def _rate_kbit(earlier: Sample, later: Sample, counter: str, span_s: float) -> float:
+def _rate_kbit(earlier: StatsSample, later: StatsSample, counter: str, span_s: float) -> float:
     if earlier.pair is None or later.pair is None:
         return 0.0
     return float(max(0, getattr(later.pair, counter) - getattr(earlier.pair, counter))) * 8 / span_s / 1000

@@ -51,7 +51,7 @@ class CpuSpeed:
         return max(1.0, 1.0 / self.quota_cores)
 
 
-def hold(browser: Browser, group: CpuGroup, quota_cores: float, clock: Clock) -> CpuSpeed:
+def limit_and_measure(browser: Browser, group: CpuGroup, quota_cores: float, clock: Clock) -> CpuSpeed:
     """Holds ``group`` to the quota and measures what that does. Raises DeviceUnavailable where it holds nothing."""
     browser.evaluate(_WORK, WARM_UP_MS)
     free = _rounds_per_ms(browser, FREE_MS)

@@ -15,7 +15,7 @@ from network_profiles import ShapedLink
 from network_profiles.links.namespace_processes import inhabitants
 
 NICENESS = 10
-BEHIND_OTHERS = ("sh", "-c", f'echo {NICENESS} 2>/dev/null >/proc/self/autogroup; exec nice -n {NICENESS} "$@"', "sh")
+NICE_PREFIX = ("sh", "-c", f'echo {NICENESS} 2>/dev/null >/proc/self/autogroup; exec nice -n {NICENESS} "$@"', "sh")
 """Before a browser's command, makes its threads weigh a tenth of anything else's: without root, no link has a real-time
 rank. Linux may weigh sessions before it weighs what is in them; a browser is a session of its own, or its driver's."""
 
@@ -56,12 +56,12 @@ class NoCpuGroup:
         self.kill()
 
 
-def behind(link: ShapedLink) -> Callable[[], list[int]]:
+def pids_behind_link(link: ShapedLink) -> Callable[[], list[int]]:
     """Finds whatever runs behind ``link``, its own daemon apart."""
     return lambda: [pid for pid in inhabitants(link.namespace) if pid != link.pid]
 
 
-def of_profile(work_folder: Path) -> Callable[[], list[int]]:
+def pids_of_browser(work_folder: Path) -> Callable[[], list[int]]:
     """Finds the processes of the browser whose profile is in ``work_folder``: its root, and all that it started."""
 
     def find() -> list[int]:

@@ -66,7 +66,7 @@ class PrivateConnection(AppiumConnection):
 
 
 def _pool_class(address: AppiumAddress) -> type[urllib3.connectionpool.HTTPConnectionPool]:
-    class Connection(urllib3.connection.HTTPConnection):
+    class NamespaceConnection(urllib3.connection.HTTPConnection):
         def _new_conn(self) -> socket.socket:
             timeout_s = self.timeout if isinstance(self.timeout, int | float) else None
             try:
@@ -74,7 +74,7 @@ def _pool_class(address: AppiumAddress) -> type[urllib3.connectionpool.HTTPConne
             except OSError as error:
                 raise urllib3.exceptions.NewConnectionError(self, f"no connection: {error}") from error
 
-    class Pool(urllib3.connectionpool.HTTPConnectionPool):
-        ConnectionCls = Connection
+    class NamespacePool(urllib3.connectionpool.HTTPConnectionPool):
+        ConnectionCls = NamespaceConnection
 
-    return Pool
+    return NamespacePool

@@ -22,7 +22,7 @@ from selenium.webdriver.common.by import By
 from device_matrix.drivers.appium_capabilities import chromium_capabilities
 from device_matrix.drivers.appium_connection import AppiumAddress, PrivateConnection
 from device_matrix.drivers.chromium import browser_arguments, browser_version, find_browser, find_chromedriver
-from device_matrix.drivers.network_emulation import settings
+from device_matrix.drivers.network_emulation import cdp_commands
 from device_matrix.drivers.protocol import LaunchSpec, PageTimeout
 from device_matrix.drivers.wrapper import write_browser_wrapper, write_chromedriver_wrapper
 from device_matrix.errors import DeviceUnavailable, PageNotLoaded
@@ -81,7 +81,7 @@ class AppiumBrowser:
         try:
             self._session.get(url)
         except WebDriverException as error:
-            if PageNotLoaded.SIGN in str(error):
+            if PageNotLoaded.CHROMIUM_CODE_PREFIX in str(error):
                 raise PageNotLoaded(f"the page could not be loaded: {_first_line(error)}") from error
             raise
 
@@ -179,7 +179,7 @@ class AppiumDriver:
             session.command_executor.client_config.timeout = COMMAND_TIMEOUT_S
             session.set_script_timeout(SCRIPT_TIMEOUT_S)
             _run_before_every_document(session, spec.init_script)
-            for command, parameters in settings(spec.emulated_network) if spec.emulated_network is not None else []:
+            for command, parameters in cdp_commands(spec.emulated_network) if spec.emulated_network is not None else []:
                 session.execute("executeCdp", {"cmd": command, "params": parameters})
         except (WebDriverException, urllib3.exceptions.HTTPError, OSError) as error:
             raise DeviceUnavailable(f"Appium gave no session: {_first_line(error)}", reason="no_session") from error

@@ -24,7 +24,7 @@ _NEVER_SHAPED = (
 )
 
 
-def conditions(profile: NetworkProfile) -> dict[str, Any]:
+def emulated_conditions(profile: NetworkProfile) -> dict[str, Any]:
     """Returns the parameters of COMMAND that come nearest to ``profile`` as it is between its changes."""
     down, up = profile.down, profile.up
     queue_packets = 0 if up.rate_kbit is None else max(1, round(up.queue_ms * up.rate_kbit / _VIDEO_PACKET_BITS))
@@ -52,7 +52,7 @@ def not_shaped(profile: NetworkProfile) -> list[str]:
     return missing
 
 
-def settings(given: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+def cdp_commands(given: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
     """Returns the CDP commands, in order, that put ``given`` into force."""
     return [("Network.enable", {}), (COMMAND, dict(given))]
 

@@ -13,7 +13,7 @@ from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
 from bedrock.child_environment import own_environment_cleaned
 from device_matrix.drivers.chromium import browser_arguments, browser_version, find_browser
-from device_matrix.drivers.network_emulation import settings
+from device_matrix.drivers.network_emulation import cdp_commands
 from device_matrix.drivers.protocol import LaunchSpec, PageTimeout
 from device_matrix.drivers.wrapper import write_browser_wrapper
 from device_matrix.errors import DeviceUnavailable, PageNotLoaded
@@ -60,7 +60,7 @@ class PlaywrightBrowser:
         try:
             self._page.goto(url, timeout=timeout_s * 1000, wait_until="domcontentloaded")
         except PlaywrightError as error:
-            if PageNotLoaded.SIGN in str(error):
+            if PageNotLoaded.CHROMIUM_CODE_PREFIX in str(error):
                 raise PageNotLoaded(f"the page could not be loaded: {_first_line(error)}") from error
             raise
 
@@ -157,7 +157,7 @@ class PlaywrightDriver:
         context.add_init_script(spec.init_script)
         if spec.emulated_network is not None:
             session = context.new_cdp_session(context.pages[0])
-            for command, parameters in settings(spec.emulated_network):
+            for command, parameters in cdp_commands(spec.emulated_network):
                 session.send(command, parameters)
         return context
 

@@ -43,7 +43,7 @@ class Browser(Protocol):
         """Returns why the page or the browser died by itself, empty while it lives."""
 
 
-class Group(Protocol):
+class JoinableGroup(Protocol):
     """What a browser's processes are started in."""
 
     @property
@@ -58,7 +58,7 @@ class LaunchSpec:
     device: Device
     exec_prefix: Sequence[str]
     """The argv prefix that runs a command behind the shaped link."""
-    group: Group
+    group: JoinableGroup
     work_folder: Path
     """Scratch of this attempt alone: the profile, the wrapper. Removed at release."""
     secure_origins: Sequence[str]

@@ -6,7 +6,7 @@ import os
 
 from bedrock.errors import EnvironmentLacks
 from device_matrix.cpu import cpu_limit
-from device_matrix.network.browser_path import BACKEND
+from device_matrix.network.emulated_link import BACKEND
 from network_profiles import choose_backend
 from network_profiles.errors import LinkCannotBeBuilt
 from network_profiles.links import rootless
@@ -54,8 +54,8 @@ def warnings(asked: str | None) -> list[str]:
         return [_emulated(asked), *filter(None, [unlimited])]
     if not rootless.inside():
         return []
-    ours = "no root: service, far ends, links and browsers are in a user namespace of their own"
-    return [ours, *filter(None, [unlimited])]
+    our_exit_code = "no root: service, far ends, links and browsers are in a user namespace of their own"
+    return [our_exit_code, *filter(None, [unlimited])]
 
 
 def _emulated(asked: str | None) -> str:

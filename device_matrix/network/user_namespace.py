@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 
-from device_matrix.network.browser_path import BACKEND
+from device_matrix.network.emulated_link import BACKEND
 from network_profiles.errors import LinkCannotBeBuilt
 from network_profiles.links import rootless
 
@@ -23,7 +23,7 @@ def lacks(target_url: str) -> list[str]:
     return rootless.lacks()
 
 
-def is_way_to_links(asked: str | None, target_url: str) -> bool:
+def needs_user_namespace(asked: str | None, target_url: str) -> bool:
     """Whether the links of ``asked`` are to be had by going there, and not here.
 
     They are not when there is no need (root), no wish (the browser's own emulation was asked for) or no way. Raises

@@ -14,7 +14,7 @@ TIMEOUT_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
-class Person:
+class SeededUser:
     """Someone who can sign in."""
 
     name: str
@@ -41,7 +41,7 @@ class TargetAdmin:
         """Takes ``listen`` back."""
         self._ask("DELETE", "/admin/listen", {"address": address})
 
-    def seed_friends(self, first: Person, second: Person) -> None:
+    def seed_friends(self, first: SeededUser, second: SeededUser) -> None:
         """Makes two people who follow each other, so that each may call the other."""
         users = [
             {"name": one.name, "display_name": one.display_name, "password": one.password, "controls": "following"}

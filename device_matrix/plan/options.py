@@ -18,7 +18,7 @@ from bedrock.toml_input import read_toml
 from device_matrix.cells import Cell
 from device_matrix.devices import catalogue
 from device_matrix.plan.matrix_plan import DEFAULT_PLAN, LoadedPlan, load_matrix_plan, plan_path
-from device_matrix.plan.planner import Filters, narrow, plan_cells
+from device_matrix.plan.planner import CellFilters, filter_cells, plan_cells
 from network_profiles import load_catalogue
 
 RUNS_FOLDER = Path("runs")
@@ -55,9 +55,9 @@ def read_options(config: pytest.Config) -> Options:
     named = str(config.getoption("plan"))
     path = plan_path(named)
     plan = load_matrix_plan(path)
-    cells = narrow(
+    cells = filter_cells(
         plan_cells(plan.matrix, catalogue(), load_catalogue(), file=str(path)),
-        Filters(*(_names(config, option) for option in ("cell", "devices", "networks", "scenarios", "drivers"))),
+        CellFilters(*(_names(config, option) for option in ("cell", "devices", "networks", "scenarios", "drivers"))),
     )
     target = str(config.getoption("target"))
     if target and (why := url_problem(target)):

@@ -22,7 +22,7 @@ SETUP_ROUND_TRIPS = 12
 
 
 @dataclass(frozen=True, slots=True)
-class Filters:
+class CellFilters:
     """Narrowings from the command line; empty = everything."""
 
     cells: tuple[str, ...] = ()
@@ -54,7 +54,7 @@ def plan_cells(
     return sorted(_assign_drivers(list(cells.values()), plan.drivers), key=lambda cell: (-cell.expected_s, cell.id))
 
 
-def narrow(cells: list[Cell], filters: Filters) -> list[Cell]:
+def filter_cells(cells: list[Cell], filters: CellFilters) -> list[Cell]:
     """Returns the cells that the filters leave, in their order. Raises InputError naming every filter without a match.
 
     Drivers were assigned before, over the whole plan: a cell run alone has the driver that it has in the whole run.

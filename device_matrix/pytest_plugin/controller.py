@@ -39,7 +39,7 @@ from reports.run.live import LiveWriter
 
 
 @dataclass(frozen=True, slots=True)
-class Shared:
+class WorkerInput:
     """What the workers are handed down, as plain data."""
 
     settings: RunSettings
@@ -49,7 +49,7 @@ class Shared:
         return {"settings": asdict(self.settings), "cells": [cell.to_dict() for cell in self.cells]}
 
     @classmethod
-    def from_dict(cls, fields: Mapping[str, Any]) -> Shared:
+    def from_dict(cls, fields: Mapping[str, Any]) -> WorkerInput:
         return cls(RunSettings.from_dict(fields["settings"]), [Cell.from_dict(cell) for cell in fields["cells"]])
 
 
@@ -69,9 +69,9 @@ class Controller:
         self._appium: AppiumServer | None = None
         self._service: ChildProcess | None = None
         self._live = options.run_folder / "live" / "matrix.jsonl"
-        require_machine(options.cells, options.plan.matrix.backend)
+        require_prerequisites(options.cells, options.plan.matrix.backend)
 
-    def start(self) -> Shared:
+    def start(self) -> WorkerInput:
         """Sweeps, makes the folder, starts the servers. Raises EnvironmentLacks for what does not come up."""
         options = self.options
         sweep()
@@ -124,7 +124,7 @@ class Controller:
             appium_network=appium_network,
             backend=link_choice.backend_of_cells(options.plan.matrix.backend),
         )
-        return Shared(settings, options.cells)
+        return WorkerInput(settings, options.cells)
 
     def stop(self) -> None:
         """Ends the servers and removes what dead workers left. Safe to call twice."""
@@ -189,7 +189,7 @@ class Controller:
         write_fault(self.options.run_folder, at_s=self._clock.unix_s(), what="matrix_appium_died", detail=detail)
 
 
-def require_machine(cells: list[Cell], backend: str | None = None) -> None:
+def require_prerequisites(cells: list[Cell], backend: str | None = None) -> None:
     """Raises EnvironmentLacks, one sentence a piece, when the machine cannot run ``cells``."""
     missing = link_choice.lacks(backend)
     drivers = {cell.driver for cell in cells}

@@ -24,7 +24,7 @@ _MEANINGS = {
 
 
 @dataclass(slots=True, eq=False)
-class Outcomes:
+class SessionOutcomes:
     """What the tests of a session came to, beyond pytest's "some failed". A plugin, to hear of them."""
 
     failed: int = 0
@@ -55,14 +55,14 @@ class Outcomes:
         return ExitCode.CRASHED if self.crashed else ExitCode.INVALID if self.unjudged else ExitCode.FAIL
 
 
-def ours(code: Any, outcomes: Outcomes) -> int:
+def our_exit_code(code: Any, outcomes: SessionOutcomes) -> int:
     """Returns our exit code for ``code``: one of pytest's, or one that we had it end with, which stays."""
     if not isinstance(code, pytest.ExitCode):
         return int(code)
     return int(outcomes.meaning if code is pytest.ExitCode.TESTS_FAILED else _MEANINGS[code])
 
 
-def end_wrong_options_with_ours(parser: pytest.Parser) -> None:
+def exit_usage_on_wrong_options(parser: pytest.Parser) -> None:
     """Has a wrong command line end with 2, as argparse itself does; pytest makes a 4 of it, our INVALID.
 
     No hook is called for it: pytest reads the command line before it has a session.

@@ -26,10 +26,10 @@ from device_matrix.attempt.lifetime import die_with_parent, interrupt_on
 from device_matrix.attempt.worker import RunSettings, Worker
 from device_matrix.cells import Cell
 from device_matrix.devices import catalogue
-from device_matrix.network.user_namespace import is_way_to_links
+from device_matrix.network.user_namespace import needs_user_namespace
 from device_matrix.plan.options import Options, add_options, read_options
-from device_matrix.pytest_plugin.controller import Controller, Shared
-from device_matrix.pytest_plugin.exit_status import Outcomes, end_wrong_options_with_ours, ours
+from device_matrix.pytest_plugin.controller import Controller, WorkerInput
+from device_matrix.pytest_plugin.exit_status import SessionOutcomes, exit_usage_on_wrong_options, our_exit_code
 from device_matrix.pytest_plugin.faults import note_fault
 from network_profiles import load_catalogue
 from network_profiles.links.rootless import enter_if_needed
@@ -38,12 +38,12 @@ from reports.run.live import LiveWriter
 
 ATTEMPT_LIMIT_S = 300.0
 """No attempt takes this long: every step has a limit of its own (execution.STEP_LIMIT_S). The last resort."""
-WORKER_INPUT = "device_matrix"
-SHARED = pytest.StashKey[Shared]()
+WORKER_INPUT_KEY = "device_matrix"
+WORKER_INPUT = pytest.StashKey[WorkerInput]()
 CONTROLLER = pytest.StashKey[Controller]()
 
 
-class OnInterrupt:
+class InterruptHook:
     """A hook that pytest calls without its config, and so has to know its controller."""
 
     def __init__(self, controller: Controller, plugins: pytest.PytestPluginManager) -> None:
@@ -64,7 +64,7 @@ class OnInterrupt:
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Adds --plan, --run-folder, --target, --cell and the filters."""
     add_options(parser)
-    end_wrong_options_with_ours(parser)
+    exit_usage_on_wrong_options(parser)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -72,7 +72,7 @@ def pytest_cmdline_main(config: pytest.Config) -> Generator[None, Any, Any]:
     """Ends the whole with one of our exit codes: pytest's own mean other things."""
     if hasattr(config, "workerinput"):
         return (yield)
-    outcomes = Outcomes()
+    outcomes = SessionOutcomes()
     config.pluginmanager.register(outcomes, "device-matrix-outcomes")
     try:
         code = yield
@@ -83,7 +83,7 @@ def pytest_cmdline_main(config: pytest.Config) -> Generator[None, Any, Any]:
     except Exception as error:
         crash.report("pytest device_matrix", error)
         return int(ExitCode.CRASHED)
-    return None if code is None else ours(code, outcomes)
+    return None if code is None else our_exit_code(code, outcomes)
 
 
 def pytest_internalerror(excinfo: pytest.ExceptionInfo[BaseException]) -> None:
@@ -96,7 +96,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Controller: checks everything that was written. Worker: takes what it was handed down."""
     handed_down = getattr(config, "workerinput", None)
     if handed_down is not None:
-        config.stash[SHARED] = Shared.from_dict(handed_down[WORKER_INPUT])
+        config.stash[WORKER_INPUT] = WorkerInput.from_dict(handed_down[WORKER_INPUT_KEY])
         die_with_parent()
         return
     if config.option.help or config.option.version:
@@ -109,7 +109,7 @@ def pytest_configure(config: pytest.Config) -> None:
         options = read_options(config)
         _go_where_links_are(config, options)
         controller = config.stash[CONTROLLER] = Controller(options)
-        config.pluginmanager.register(OnInterrupt(controller, config.pluginmanager), "device-matrix-interrupt")
+        config.pluginmanager.register(InterruptHook(controller, config.pluginmanager), "device-matrix-interrupt")
     except RingfenceError as error:
         _leave(error)
 
@@ -124,7 +124,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     session.config.add_cleanup(lambda: crash.keep_in(None))
     crash.keep_in(controller.options.run_folder)
     try:
-        session.config.stash[SHARED] = controller.start()
+        session.config.stash[WORKER_INPUT] = controller.start()
     except RingfenceError as error:
         controller.stop()
         _leave(error)
@@ -133,7 +133,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
     """Hands the run down to one worker."""
-    node.workerinput[WORKER_INPUT] = node.config.stash[SHARED].to_dict()
+    node.workerinput[WORKER_INPUT_KEY] = node.config.stash[WORKER_INPUT].to_dict()
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -145,7 +145,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: Sequence[pytest.Item]) -> None:
     """Bounds every test by what its attempts may take."""
-    shared = config.stash.get(SHARED, None)
+    shared = config.stash.get(WORKER_INPUT, None)
     if shared is None or not config.pluginmanager.hasplugin("timeout"):
         return
     attempts = shared.settings.retries_environment + 1
@@ -157,8 +157,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: Sequence[pytest.
 def matrix_worker(request: pytest.FixtureRequest) -> Iterator[Worker]:
     """The worker process's own, for as long as it lives."""
     name = f"matrix-{getattr(request.config, 'workerinput', {}).get('workerid', 'main')}"
-    worker = Worker(name, request.config.stash[SHARED].settings, catalogue(), load_catalogue(), SystemClock())
-    with worker.stop.listening():
+    worker = Worker(name, request.config.stash[WORKER_INPUT].settings, catalogue(), load_catalogue(), SystemClock())
+    with worker.stop_request.handling_signals():
         try:
             worker.warm_up()
             yield worker
@@ -166,7 +166,7 @@ def matrix_worker(request: pytest.FixtureRequest) -> Iterator[Worker]:
             worker.close()
 
 
-class Attempting(Protocol):
+class AttemptFactory(Protocol):
     """Makes one attempt at a cell."""
 
     def __call__(self, worker: Worker, cell: Cell, number: int) -> RunnableAttempt:
@@ -180,7 +180,7 @@ class RunnableAttempt(Protocol):
         """Returns its result, written to its folder already."""
 
 
-def run_cell(worker: Worker, cell: Cell, item: pytest.Item, attempting: Attempting = Attempt) -> None:
+def run_cell(worker: Worker, cell: Cell, item: pytest.Item, attempting: AttemptFactory = Attempt) -> None:
     """Runs ``cell``, and again after an environment error as often as the plan allows. Fails unless it passed."""
     live = LiveWriter(worker.run_folder / "live" / "matrix.jsonl")
     results: list[CellResult] = []
@@ -194,7 +194,7 @@ def run_cell(worker: Worker, cell: Cell, item: pytest.Item, attempting: Attempti
         )  # fmt: skip
         note_fault(worker.run_folder, result, worker.clock.unix_s())
         results.append(result)
-        worker.stop.check()
+        worker.stop_request.check()
     last = results[-1]
     item.user_properties += [
         ("cell", cell.id),
@@ -238,7 +238,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """Says where the run is."""
     controller = config.stash.get(CONTROLLER, None)
-    if controller is not None and SHARED in config.stash:
+    if controller is not None and WORKER_INPUT in config.stash:
         terminalreporter.write_line(f"run folder: {controller.options.run_folder}")
 
 
@@ -247,7 +247,7 @@ def _go_where_links_are(config: pytest.Config, options: Options) -> None:
     program = Path(sys.argv[0])
     if config.option.collectonly or "pytest" not in {program.stem, program.parent.name}:
         return
-    if not is_way_to_links(options.plan.matrix.backend, options.target_url):
+    if not needs_user_namespace(options.plan.matrix.backend, options.target_url):
         return
     captured = config.pluginmanager.getplugin("capturemanager")
     if captured is not None:
@@ -256,7 +256,7 @@ def _go_where_links_are(config: pytest.Config, options: Options) -> None:
 
 
 def _cells(config: pytest.Config) -> list[Cell]:
-    shared = config.stash.get(SHARED, None)
+    shared = config.stash.get(WORKER_INPUT, None)
     if shared is not None:
         return shared.cells
     return config.stash[CONTROLLER].options.cells

@@ -12,7 +12,7 @@ from calls.targets.own_service import ServiceSettings, start_own_service
 from loadtests.plan.swarm_plan import ServiceTable
 
 
-class Target:
+class SwarmTarget:
     """A calling service with the reference service's admin API. ``stop`` ends it if we started it."""
 
     def __init__(self, url: str, token: str, process: ChildProcess | None = None) -> None:
@@ -36,7 +36,7 @@ class Target:
             self._process.stop()
 
 
-def named_target(url: str) -> Target:
+def named_target(url: str) -> SwarmTarget:
     """Returns the target at ``url``, which answers its health check.
 
     Raises EnvironmentLacks when its admin token is not in the environment, TargetUnreachable when it does not answer.
@@ -47,13 +47,13 @@ def named_target(url: str) -> Target:
             f"no admin token for {url}: the swarm cannot make its people there",
             hint=f"set {TOKEN_VARIABLE} to the token that the service was started with",
         )
-    target = Target(url, token)
+    target = SwarmTarget(url, token)
     target.admin.health()
     return target
 
 
-def own_target(run_folder: Path, table: ServiceTable) -> Target:
+def own_target(run_folder: Path, table: ServiceTable) -> SwarmTarget:
     """Starts the reference service on a free loopback port. Raises EnvironmentLacks when it does not become ready."""
     settings = ServiceSettings(**table.model_dump())
     service = start_own_service(run_folder / "service.db", run_folder / "logs" / "service.log", settings)
-    return Target(service.url, service.admin_token, service.process)
+    return SwarmTarget(service.url, service.admin_token, service.process)

@@ -13,8 +13,8 @@ import math
 from pydantic import Field, model_validator
 
 from bedrock.intervals import count_bounds
-from loadtests.shapes.stage import LEAST_CALLS, MOST_CALLS
-from loadtests.shapes.stepwise import Ask, HoldTable, Why
+from loadtests.shapes.stage import MAX_CALLS, MIN_CALLS
+from loadtests.shapes.stepwise import HoldTable, StepRequest, StopReason
 from loadtests.shapes.usl import NoFit, Point, fit_usl
 from reports.result.staged_result import (
     KNEE_FILE,
@@ -43,13 +43,13 @@ HOW = (
 class KneeTable(HoldTable):
     """``[swarm.knee]``."""
 
-    start_calls: float = Field(ge=LEAST_CALLS, le=MOST_CALLS)
-    max_calls: float = Field(ge=LEAST_CALLS, le=MOST_CALLS)
+    start_calls: float = Field(ge=MIN_CALLS, le=MAX_CALLS)
+    max_calls: float = Field(ge=MIN_CALLS, le=MAX_CALLS)
     growth: float = Field(default=1.5, ge=1.05, le=4)
     """Each step up is so many times the one before it."""
     refine: int = Field(default=2, ge=0, le=8)
     """How often the gap between what held and what broke is halved."""
-    want_calls: float = Field(default=0, ge=0, le=MOST_CALLS)
+    want_calls: float = Field(default=0, ge=0, le=MAX_CALLS)
     """PASS only when the capacity is shown to be at least this; 0 for a search that only measures."""
     want_setups_per_s: float = Field(default=LAUNCH_SETUPS_PER_S, gt=0, le=1_000_000)
     """The rate that the number of machines is worked out for."""
@@ -79,11 +79,11 @@ class KneeSearch:
         """How long the steps take."""
         return self._table
 
-    def first(self) -> Ask:
+    def first(self) -> StepRequest:
         """Returns the lowest step."""
         return self._ask(self._table.start_calls)
 
-    def after(self, step: Step) -> Ask | None:
+    def after(self, step: Step) -> StepRequest | None:
         """Takes in a step. Returns the next one, None when the search is over."""
         self._steps.append(step)
         if self._held("FAIL"):
@@ -96,7 +96,7 @@ class KneeSearch:
             return None
         return self._ask(min(step.concurrent_calls * self._table.growth, self._table.max_calls))
 
-    def result(self, ended: Why = "") -> KneeResult:
+    def result(self, ended: StopReason = "") -> KneeResult:
         """Returns what is known by now."""
         low, high = self._low(), self._high()
         over: KneeEnd = self._ended or ended or "running"
@@ -119,14 +119,16 @@ class KneeSearch:
             machines=_machines(self._table.want_setups_per_s, low_rate, high_rate),
         )
 
-    def _ask(self, calls: float) -> Ask:
+    def _ask(self, calls: float) -> StepRequest:
         level = round(calls, 1)
-        return Ask(f"{level:g} calls" + (f" (step {len(self._steps) + 1})" if self._tried(level) else ""), level)
+        return StepRequest(
+            f"{level:g} calls" + (f" (step {len(self._steps) + 1})" if self._tried(level) else ""), level
+        )
 
     def _tried(self, level: float) -> bool:
         return any(step.concurrent_calls == level for step in self._steps)
 
-    def _refine(self, last: Step) -> Ask | None:
+    def _refine(self, last: Step) -> StepRequest | None:
         low, high = self._low(), self._high()
         enough = self._refined >= self._table.refine or last.judgement.verdict in ("INVALID", "INCONCLUSIVE")
         if enough or low is None or high is None or high.concurrent_calls - low.concurrent_calls < 1:

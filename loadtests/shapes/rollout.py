@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from pydantic import Field, field_validator
 
-from loadtests.shapes.stage import LEAST_CALLS, MOST_CALLS
-from loadtests.shapes.stepwise import Ask, HoldTable, Why
+from loadtests.shapes.stage import MAX_CALLS, MIN_CALLS
+from loadtests.shapes.stepwise import HoldTable, StepRequest, StopReason
 from reports.result.staged_result import ROLLOUT_FILE, RolloutEnd, RolloutResult, Step, StepVerdict
 
 SHADOW = "shadow"
@@ -28,7 +28,7 @@ _ENDS: dict[StepVerdict, RolloutEnd | None] = {
 class RolloutTable(HoldTable):
     """``[swarm.rollout]``."""
 
-    peak_calls: float = Field(ge=LEAST_CALLS, le=MOST_CALLS)
+    peak_calls: float = Field(ge=MIN_CALLS, le=MAX_CALLS)
     shadow: float = Field(default=0.1, ge=0, le=1)
     """Share of the peak's starts that the shadow stage places; 0 for no such stage."""
     shares: tuple[float, ...] = (0.01, 0.1, 0.5, 1.0)
@@ -40,10 +40,10 @@ class RolloutTable(HoldTable):
             raise ValueError("must be rising shares of the peak, each above 0 and at most 1")
         return shares
 
-    def stages(self) -> list[Ask]:
+    def stages(self) -> list[StepRequest]:
         """Returns every stage, in order."""
-        shadow = [Ask(SHADOW, self.shadow * self.peak_calls, SHADOW)] if self.shadow > 0 else []
-        return [*shadow, *(Ask(f"{share * 100:g} %", share * self.peak_calls) for share in self.shares)]
+        shadow = [StepRequest(SHADOW, self.shadow * self.peak_calls, SHADOW)] if self.shadow > 0 else []
+        return [*shadow, *(StepRequest(f"{share * 100:g} %", share * self.peak_calls) for share in self.shares)]
 
 
 class Rollout:
@@ -62,11 +62,11 @@ class Rollout:
         """How long the stages take."""
         return self._table
 
-    def first(self) -> Ask:
+    def first(self) -> StepRequest:
         """Returns the first stage."""
         return self._stages[0]
 
-    def after(self, step: Step) -> Ask | None:
+    def after(self, step: Step) -> StepRequest | None:
         """Takes in a stage. Returns the next one, None when the rollout is over, in whatever way."""
         self._steps.append(step)
         self._ended = _ENDS[step.judgement.verdict]
@@ -74,7 +74,7 @@ class Rollout:
             self._ended = "done"
         return None if self._ended else self._stages[len(self._steps)]
 
-    def result(self, ended: Why = "") -> RolloutResult:
+    def result(self, ended: StopReason = "") -> RolloutResult:
         """Returns what is known by now."""
         over: RolloutEnd = self._ended or ended or "running"
         verdict, sentence = self._verdict(over)

@@ -21,7 +21,7 @@ from reports.gate.judge import judge_rule
 from reports.gate.staged import with_staged
 from reports.gate.validity import judge_validity
 from reports.result.summary import RuleKind, RuleResult, Verdict
-from reports.run.run_folder import Fault
+from reports.run.faults import Fault
 from reports.run.store import RunStore
 from reports.slo.slo_file import SloFile
 

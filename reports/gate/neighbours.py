@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from reports.run.run_folder import Manifest
+from reports.run.manifest import Manifest
 
 MOST = 3
 

@@ -21,8 +21,8 @@ from bedrock.exit_codes import ExitCode
 from bedrock.input_file import name_problem
 from device_matrix.devices import catalogue
 from device_matrix.network import link_choice
-from device_matrix.network.user_namespace import is_way_to_links
-from device_matrix.plan.planner import Filters, narrow, plan_cells
+from device_matrix.network.user_namespace import needs_user_namespace
+from device_matrix.plan.planner import CellFilters, filter_cells, plan_cells
 from loadtests.records.other_runs import Neighbours, warning_of
 from network_profiles import load_catalogue
 from network_profiles.links.rootless import enter_if_needed
@@ -181,7 +181,7 @@ def conduct(
         raise InputError([Problem("--runs", "", problem)])
     handle_ends()
     matrix = plan.written.matrix
-    if matrix is not None and is_way_to_links(matrix.backend, plan.written.target.url):
+    if matrix is not None and needs_user_namespace(matrix.backend, plan.written.target.url):
         enter_if_needed(sys.orig_argv)
     console = Console(stderr=json)
     if not force and (advice := require_capacity(plan)):
@@ -230,7 +230,9 @@ def _check_filters(plan: Plan, filters: dict[str, str]) -> None:
         raise InputError([Problem(str(plan.file), "matrix", "is missing: this plan has no device matrix")])
     cells = plan_cells(plan.written.matrix, catalogue(), load_catalogue(), file=str(plan.file))
     names = {key: tuple(name.strip() for name in value.split(",") if name.strip()) for key, value in filters.items()}
-    narrow(cells, Filters(names["cell"], names["devices"], names["networks"], names["scenarios"], names["drivers"]))
+    filter_cells(
+        cells, CellFilters(names["cell"], names["devices"], names["networks"], names["scenarios"], names["drivers"])
+    )
 
 
 def handle_ends() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from loadtests.records.faults import fault_in
+from reports.run.faults import fault_in
 
 
 class FaultPipe:

@@ -17,8 +17,8 @@ from bedrock.errors import EnvironmentLacks
 from bedrock.foreign_text import clean_all, json_text
 from bedrock.whole_file import write_whole
 from device_matrix.network.link_choice import chosen_backend
-from loadtests.records.faults import Severity, noted_faults
 from network_profiles.links.rootless import lab
+from reports.run.faults import Severity, noted_faults
 from ringfence.orchestration.environment import capture_environment, git_state, package_versions
 from ringfence.run_plan import Plan
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from bedrock.child_process import ChildProcess, spawn
 from calls.targets.admin_api import TOKEN_VARIABLE
-from loadtests.records.faults import PIPE
+from loadtests.records.fault_log import PIPE
 from loadtests.records.machine import WORKER_NUMBER
 from ringfence.orchestration.fault_pipe import FaultPipe
 from ringfence.orchestration.run_folder import RunFolder

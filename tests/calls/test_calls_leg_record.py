@@ -7,14 +7,14 @@ import pytest
 from calls.bridge.messages import PersonSpec
 from calls.call.blame import Evidence
 from calls.call.state_machine import Ending
-from calls.engine.context import Identity
+from calls.engine.identity import EngineIdentity
 from calls.engine.people.people import is_poor
 from calls.engine.records.leg_record import LegFacts, evidence_of, leg_record, window_rows
 from calls.media.interface import AudioWindow, MediaStats
 from calls.records.record import Blame, Outcome, Side, Stage
 from network_profiles import load_catalogue
 
-IDENTITY = Identity(Path("run"), "run-1", "matrix-0", "matrix_engine")
+IDENTITY = EngineIdentity(Path("run"), "run-1", "matrix-0", "matrix_engine")
 SPEC = PersonSpec(name="ann", password="x", link="gprs_2g", cell="d--n--s", attempt=2, persona="far_end")
 ENDING = Ending(Outcome.COMPLETED, Blame.NOBODY, "", Stage.ENDED, True)
 

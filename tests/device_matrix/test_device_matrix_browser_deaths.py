@@ -83,7 +83,7 @@ class Deaths:
         return made
 
     def _kill_browser(self) -> None:
-        (group,) = self.worker.stop._groups
+        (group,) = self.worker.stop_request._groups
         assert isinstance(group, CpuGroup)
         os.kill(group.pids()[0], signal.SIGKILL)
 

@@ -14,7 +14,7 @@ import pytest
 from waiting import eventually
 
 from bedrock.clock import SystemClock
-from device_matrix.attempt.lifetime import StopWish
+from device_matrix.attempt.lifetime import StopRequest
 from device_matrix.attempt.worker import Worker
 from device_matrix.cells import Cell, DriverName
 from device_matrix.drivers import appium_server
@@ -41,7 +41,7 @@ class Rehearsal:
         self.item = SimpleNamespace(user_properties=[])
         settings = SimpleNamespace(retries_environment=1)
         stand_in = SimpleNamespace(
-            run_folder=run_folder, settings=settings, clock=SystemClock(), stop=StopWish(), name="w"
+            run_folder=run_folder, settings=settings, clock=SystemClock(), stop_request=StopRequest(), name="w"
         )
         self.worker = cast(Worker, stand_in)
 
@@ -95,7 +95,7 @@ def test_retries_are_counted_and_a_death_is_told_to_the_run(tmp_path: Path, reas
 
 def test_a_wish_to_stop_ends_the_worker_between_cells(tmp_path: Path) -> None:
     rehearsal = Rehearsal(tmp_path, [(CellStatus.PASSED, "")])
-    rehearsal.worker.stop.requested = True
+    rehearsal.worker.stop_request.requested = True
     with pytest.raises(KeyboardInterrupt):
         rehearsal.run()
 

@@ -19,7 +19,7 @@ from waiting import HANG_LIMIT_S, eventually
 
 from network_profiles.catalogue.catalogue import load_catalogue
 from network_profiles.errors import LinkCannotBeBuilt, LinkLost
-from network_profiles.links import addresses, open
+from network_profiles.links import addresses, opening
 from network_profiles.links.addresses import claim_free, claims_folder
 from network_profiles.links.opening import ShapedLink, open_link, sweep
 from network_profiles.model.profile import Direction, NetworkProfile, Phase
@@ -37,7 +37,8 @@ STEADY = load_catalogue()["lte_good"].model_copy(
 )
 OWNER = """
     import pathlib, subprocess, sys, time
-    from network_profiles import addresses, load_catalogue, open_link
+    from network_profiles import load_catalogue, open_link
+    from network_profiles.links import addresses
     addresses.CLAIMS_FOLDERS = (pathlib.Path(sys.argv[1]),)
     with open_link(load_catalogue()["lte_good"], seed=1, name="doomed") as link:
         argv = [*link.exec_prefix, "sh", "-c", "echo in; exec sleep 600"]
@@ -305,14 +306,14 @@ def test_a_device_name_that_somebody_else_uses_is_passed_over(monkeypatch: pytes
 def test_what_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     monkeypatch.setattr(shutil, "which", lambda _program: None)
-    assert [line.split(" ")[0] for line in open.lacks()] == ["root", "'nsenter'", "'setpriv'"]
+    assert [line.split(" ")[0] for line in opening.lacks()] == ["root", "'nsenter'", "'setpriv'"]
     with pytest.raises(LinkCannotBeBuilt, match="root is needed"), open_link(STEADY, seed=1, name="test"):
         pass
 
 
 def test_a_daemon_imports_nothing_heavy_and_stays_small() -> None:
     script = "import network_profiles.links.userspace.tun_forwarder, sys; print(*sys.modules)"
-    env = {"PYTHONPATH": str(Path(open.__file__).parent.parent)}
+    env = {"PYTHONPATH": str(Path(opening.__file__).parents[2])}
     argv = [sys.executable, "-S", "-c", script]
     modules = subprocess.run(argv, capture_output=True, text=True, check=True, env=env).stdout.split()
     assert {

@@ -18,7 +18,7 @@ ALONE = ["unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mo
 
 
 def test_nothing_is_left_however_a_link_ends() -> None:
-    env = {**os.environ, "PYTHONPATH": f"{Path(opening.__file__).parent.parent}:{TESTS}"}
+    env = {**os.environ, "PYTHONPATH": f"{Path(opening.__file__).parents[2]}:{TESTS}"}
     done = subprocess.run(
         [*ALONE, sys.executable, str(LEAK_CHECK)], capture_output=True, text=True, check=False, env=env
     )

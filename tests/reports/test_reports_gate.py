@@ -16,7 +16,7 @@ from reports.build import summarize
 from reports.gate.gate import decide
 from reports.result.summary import RuleKind, RuleResult, Summary, Verdict
 from reports.run.cells import CellResult, CellStatus
-from reports.run.run_folder import Fault
+from reports.run.faults import Fault
 from reports.slo.slo_file import check_slo, load_slo
 
 Edit = msgspec.structs.replace

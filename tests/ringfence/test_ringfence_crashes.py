@@ -104,7 +104,7 @@ PROCESSES = {
     "network_profiles.verification.probe.end": ("socket", "socket", ["127.0.0.1"]),
     "network_profiles.bench.traffic": ("json", "loads", ["{}"]),
     "network_profiles.links.rootless": ("network_profiles.links.interfaces", "bring_loopback_up", ["true"]),
-    "loadtests.shapes.step_judging": ("reports.run.run_folder", "find_run", []),
+    "loadtests.shapes.step_judge": ("reports.run.run_folder", "find_run", []),
     "calls.bench.arm": ("calls.compiled", "use", ["--arm", "engine", "--core", "0"]),
     "calls.bench.signaling_arm": (
         "calls.targets", "open_target", ["--url", "http://127.0.0.1:9", "--pairs", "1", "--core", "0"],

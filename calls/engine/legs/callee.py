@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from calls.call.state_machine import Action, CallMachine, Decision
 from calls.engine.context import Context
+from calls.engine.leg_owner import LegOwner
 from calls.engine.legs.leg import CallLeg
 from calls.engine.legs.leg_media import StepFailed
 from calls.engine.records.leg_record import LegFacts
 from calls.records.record import Side
 from calls.scenarios import mark_of
 from calls.targets.protocol import Signal
-
-if TYPE_CHECKING:
-    from calls.engine.people.people import Person
 
 RACE_SPREAD_S = 0.03
 """Two devices that answer at once do so within this: which is first is left to chance."""
@@ -23,7 +19,7 @@ RACE_SPREAD_S = 0.03
 class CalleeLeg(CallLeg):
     """Rings, then does what its person is used to do, or what the scenario in the call's id says."""
 
-    def __init__(self, context: Context, person: Person, incoming: Signal) -> None:
+    def __init__(self, context: Context, person: LegOwner, incoming: Signal) -> None:
         now_s = context.clock.unix_s()
         mark = mark_of(incoming.call_id)
         facts = LegFacts(
@@ -71,7 +67,7 @@ class CalleeLeg(CallLeg):
         return Action.NONE
 
     @staticmethod
-    def _decide(context: Context, person: Person, call_id: str) -> tuple[Decision, float]:
+    def _decide(context: Context, person: LegOwner, call_id: str) -> tuple[Decision, float]:
         """Returns what the person does, and after how long; the scenario comes before the habit."""
         decision, after_s = person.decide()
         mark = mark_of(call_id)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
 
 from calls.bridge.messages import PlaceCall
 from calls.call.call_rules import SHADOWED, CallState, Told
 from calls.call.state_machine import Action, CallMachine
 from calls.engine.context import Context
+from calls.engine.leg_owner import LegOwner
 from calls.engine.legs.leg import CallLeg
 from calls.engine.legs.leg_events import Event
 from calls.engine.legs.leg_media import StepFailed
@@ -16,10 +16,6 @@ from calls.engine.records.leg_record import LegFacts
 from calls.records.record import Side
 from calls.scenarios import SCENARIOS, Act, Scenario
 from calls.targets.protocol import Signal
-
-if TYPE_CHECKING:
-    from calls.engine.people.people import Person
-
 
 STAYS_S = 20.0
 """How much longer than planned a caller talks at most, for what its scenario has not done yet."""
@@ -29,7 +25,7 @@ class CallerLeg(CallLeg):
     """Invites at the intended moment, hangs up when the planned talk is over."""
 
     def __init__(
-        self, context: Context, person: Person, order: PlaceCall, call_id: str, scenario: Scenario | None
+        self, context: Context, person: LegOwner, order: PlaceCall, call_id: str, scenario: Scenario | None
     ) -> None:
         facts = LegFacts(
             call_id=call_id,

@@ -9,11 +9,11 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from typing import TYPE_CHECKING
 
 from calls.call.call_rules import CallState, Told
 from calls.call.state_machine import Action, CallMachine
 from calls.engine.context import Context
+from calls.engine.leg_owner import LegOwner
 from calls.engine.legs.leg_events import Change, Event, Leave, Milestone, Resuming, StepDown, Stop, Wake
 from calls.engine.legs.leg_media import LOW_AUDIO_KBIT, LegMedia, StepFailed
 from calls.engine.records.leg_record import LegFacts, evidence_of, leg_record, window_rows
@@ -23,9 +23,6 @@ from calls.media.interface import LiveStats, MediaEvent, MediaStats
 from calls.records.record import LegRecord, Side, Stage
 from calls.scenarios import Act, Part, Scenario
 from calls.targets.protocol import Signal
-
-if TYPE_CHECKING:
-    from calls.engine.people.people import Person
 
 logger = logging.getLogger(__name__)
 
@@ -45,7 +42,7 @@ class CallLeg:
     def __init__(
         self,
         context: Context,
-        person: Person,
+        person: LegOwner,
         facts: LegFacts,
         machine: CallMachine,
         scenario: Scenario | None,

@@ -5,19 +5,17 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 from calls.engine.context import Context
+from calls.engine.leg_owner import LegOwner
 from calls.engine.records.leg_record import LegFacts
-from calls.engine.scripts.scenario_actions import Wants
+from calls.engine.scripts.acting_leg import DesiredMedia
 from calls.media.errors import BadDescription, MediaError
 from calls.media.interface import LegSpec, LiveStats, MediaEvent, MediaLeg, MediaStats
 from calls.records.record import Side
 from calls.scenarios import Act, Scenario
 from calls.targets.protocol import Signal
-
-if TYPE_CHECKING:
-    from calls.engine.people.people import Person
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +40,7 @@ class LegMedia:
     def __init__(
         self,
         context: Context,
-        person: Person,
+        person: LegOwner,
         facts: LegFacts,
         scenario: Scenario | None,
         on_event: Callable[[MediaEvent, float], None],
@@ -52,7 +50,7 @@ class LegMedia:
         """What the far end sends, as it said last."""
         self.low_audio = person.low_audio
         """This side asks for and sends a low bitrate in long frames: from the start, or since it stepped down."""
-        self.wants = Wants(video=facts.media == "video" and not person.low_audio)
+        self.desired = DesiredMedia(video=facts.media == "video" and not person.low_audio)
         self._context = context
         self._person = person
         self._facts = facts
@@ -165,7 +163,7 @@ class LegMedia:
         """Asks for less, and sends less itself; returns whether that is news for the far end, due in an offer."""
         if self.low_audio or self.leg is None:
             return False
-        self.low_audio, self.wants.video = True, False
+        self.low_audio, self.desired.video = True, False
         self._asks_kbit = LOW_AUDIO_KBIT
         self.leg.ask_for(LOW_AUDIO_KBIT, LOW_AUDIO_PTIME_MS)
         self._facts.fall_back("low_audio", self._now_s())

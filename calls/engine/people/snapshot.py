@@ -5,9 +5,9 @@ from __future__ import annotations
 import msgspec
 
 from calls.bridge.messages import PersonSnapshot
-from calls.engine.health.periodic_sampler import window_mos
 from calls.engine.legs.leg import CallLeg
 from calls.engine.people.people import Person
+from calls.engine.records.leg_record import window_mos
 from calls.media.interface import LiveStats
 
 _OF_MEDIA = tuple(
@@ -42,4 +42,5 @@ def _with_media(snapshot: PersonSnapshot, leg: CallLeg) -> PersonSnapshot:
     if live is None:
         return snapshot
     figures = {name: getattr(live, name) for name in _OF_MEDIA}
-    return msgspec.structs.replace(snapshot, **figures, media_state=live.state, mos_lq=window_mos(leg, live))
+    mos_lq = window_mos(live.window, leg.media.audio_target_kbit(live))
+    return msgspec.structs.replace(snapshot, **figures, media_state=live.state, mos_lq=mos_lq)

@@ -11,7 +11,7 @@ from calls.bridge.messages import PersonSpec
 from calls.call.blame import Evidence
 from calls.call.expectation import is_as_expected, outcomes_on
 from calls.call.state_machine import Ending
-from calls.engine.context import Identity
+from calls.engine.identity import EngineIdentity
 from calls.media.interface import AudioWindow, MediaStats
 from calls.quality import CallScore, Heard, score_call, score_window
 from calls.quality.opus import bandwidth_of
@@ -88,13 +88,20 @@ def heard_in(window: AudioWindow, audio_target_kbit: float) -> Heard:
     )
 
 
+def window_mos(window: AudioWindow | None, audio_target_kbit: float) -> float | None:
+    """Returns MOS-LQ of a window; None before there is one, or when no packet was due in it."""
+    if window is None or not window.expected:
+        return None
+    return score_window(heard_in(window, audio_target_kbit)).mos_lq
+
+
 def score_of(stats: MediaStats, audio_target_kbit: float) -> CallScore | None:
     """Returns the E-model's scores over the windows in which anything was expected."""
     return score_call([heard_in(window, audio_target_kbit) for window in stats.windows if window.expected])
 
 
 def leg_record(
-    identity: Identity,
+    identity: EngineIdentity,
     person: PersonSpec,
     generation: str,
     facts: LegFacts,

@@ -7,77 +7,64 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from calls.call.call_rules import Told
+from calls.engine.scripts.acting_leg import ActingLeg
 from calls.media.interface import MediaEvent, MediaLeg
 from calls.scenarios import Act
-
-if TYPE_CHECKING:
-    from calls.engine.legs.leg import CallLeg
 
 Settles = Told | MediaEvent | None
 DEAD_S = 7.0
 """How long a dead phone stays dead: longer than any service keeps a call for it."""
 
 
-@dataclass(slots=True)
-class Wants:
-    """What this side wants of the call now, for its next offer."""
-
-    speaks: bool = True
-    hears: bool = True
-    video: bool = False
-
-
-async def hold(leg: CallLeg) -> Settles:
+async def hold(leg: ActingLeg) -> Settles:
     """Keeps sending, wants to hear nothing."""
-    leg.media.wants.speaks, leg.media.wants.hears = True, False
+    leg.media.desired.send_audio, leg.media.desired.receive_audio = True, False
     return await reoffer(leg, "hold")
 
 
-async def freeze(leg: CallLeg) -> Settles:
+async def freeze(leg: ActingLeg) -> Settles:
     """No media either way."""
-    leg.media.wants.speaks = leg.media.wants.hears = False
+    leg.media.desired.send_audio = leg.media.desired.receive_audio = False
     return await reoffer(leg, "hold")
 
 
-async def take_back(leg: CallLeg) -> Settles:
+async def take_back(leg: ActingLeg) -> Settles:
     """Ends the hold."""
-    leg.media.wants.speaks = leg.media.wants.hears = True
+    leg.media.desired.send_audio = leg.media.desired.receive_audio = True
     return await reoffer(leg, "restore")
 
 
-async def video_on(leg: CallLeg) -> Settles:
+async def video_on(leg: ActingLeg) -> Settles:
     """Adds video; an app on a poor network does not offer it."""
     if leg.media.low_audio:
         return None
-    leg.media.wants.video = True
+    leg.media.desired.video = True
     return await reoffer(leg, "upgrade")
 
 
-async def video_off(leg: CallLeg) -> Settles:
+async def video_off(leg: ActingLeg) -> Settles:
     """Back to audio."""
-    if not leg.media.wants.video:
+    if not leg.media.desired.video:
         return None
-    leg.media.wants.video = False
+    leg.media.desired.video = False
     return await reoffer(leg, "audio")
 
 
-async def mute(leg: CallLeg) -> Settles:
+async def mute(leg: ActingLeg) -> Settles:
     """Says nothing from now on."""
     leg.media.mute(on=True)
     return None
 
 
-async def unmute(leg: CallLeg) -> Settles:
+async def unmute(leg: ActingLeg) -> Settles:
     """Speaks again."""
     leg.media.mute(on=False)
     return None
 
 
-async def move(leg: CallLeg) -> Settles:
+async def move(leg: ActingLeg) -> Settles:
     """Switches networks; on loopback to another of its addresses, else to another port. Done when it hears again."""
     address = other_address(leg.person.spec.media_address, leg.facts.call_id)
     sdp = await leg.media.step(_media(leg).move(address), "bind_failed")
@@ -85,13 +72,13 @@ async def move(leg: CallLeg) -> Settles:
     return MediaEvent.HEARD_AGAIN
 
 
-async def lose_signaling(leg: CallLeg) -> Settles:
+async def lose_signaling(leg: ActingLeg) -> Settles:
     """The connection to the service breaks."""
     leg.person.session.break_off()
     return Told.RESUMED
 
 
-async def die(leg: CallLeg) -> Settles:
+async def die(leg: ActingLeg) -> Settles:
     """Vanishes without a word."""
     _media(leg).die()
     leg.person.session.break_off(offline_s=DEAD_S)
@@ -99,7 +86,7 @@ async def die(leg: CallLeg) -> Settles:
     return None
 
 
-ACTS: Mapping[Act, Callable[[CallLeg], Awaitable[Settles]]] = {
+ACTS: Mapping[Act, Callable[[ActingLeg], Awaitable[Settles]]] = {
     Act.HOLD: hold,
     Act.FREEZE: freeze,
     Act.TAKE_BACK: take_back,
@@ -121,19 +108,19 @@ def other_address(address: str, call_id: str) -> str:
     return str(given + 1 + sum(call_id.encode()) % 200)
 
 
-async def reoffer(leg: CallLeg, reason: str) -> Settles:
+async def reoffer(leg: ActingLeg, reason: str) -> Settles:
     """Offers what this side wants now."""
-    wants = leg.media.wants
-    offer = _media(leg).create_reoffer(speaks=wants.speaks, hears=wants.hears, video=wants.video)
+    desired = leg.media.desired
+    offer = _media(leg).create_reoffer(speaks=desired.send_audio, hears=desired.receive_audio, video=desired.video)
     _send(leg, await leg.media.step(offer, "media_error"), reason)
     return Told.REANSWER
 
 
-def _send(leg: CallLeg, sdp: str, reason: str) -> None:
+def _send(leg: ActingLeg, sdp: str, reason: str) -> None:
     leg.machine.asked(Told.REANSWER, leg.context.clock.monotonic_s())
-    leg.person.session.reoffer(leg.facts.call_id, "video" if leg.media.wants.video else "audio", sdp, reason)
+    leg.person.session.reoffer(leg.facts.call_id, "video" if leg.media.desired.video else "audio", sdp, reason)
 
 
-def _media(leg: CallLeg) -> MediaLeg:
+def _media(leg: ActingLeg) -> MediaLeg:
     assert leg.media.leg is not None, "acts begin when the call is heard"
     return leg.media.leg

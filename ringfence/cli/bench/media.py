@@ -13,8 +13,8 @@ from rich.table import Table
 from bedrock.exit_codes import ExitCode
 from calls.bench.capacity import Capacity, remember
 from calls.bench.machine import choose_core
-from calls.bench.media import FULL_STEP_S, QUICK_STEP_S, Figures, MediaBench, bench_media
-from calls.bench.step import SetUps, Step
+from calls.bench.media import FULL_STEP_S, QUICK_STEP_S, ArmFigures, MediaBench, bench_media
+from calls.bench.step import BenchStep, SetUps
 
 _FIELD = 12
 
@@ -85,7 +85,7 @@ def _capacity(bench: MediaBench) -> Capacity:
     )
 
 
-def _tell(console: Console, done: Step | SetUps) -> None:
+def _tell(console: Console, done: BenchStep | SetUps) -> None:
     if isinstance(done, SetUps):
         console.print(
             f"{done.arm:7} set-ups    {done.calls_per_s_core:6.0f}/s a core, {done.cpu_ms:.1f} ms of CPU each"
@@ -144,6 +144,6 @@ def _table(bench: MediaBench) -> Table:
     return table
 
 
-def _cell(figures: Figures | None, name: str, digits: int) -> str:
+def _cell(figures: ArmFigures | None, name: str, digits: int) -> str:
     value = getattr(figures, name, None)
     return f"{value:,.{digits}f}" if value is not None else ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 
-class Order(msgspec.Struct, frozen=True, kw_only=True):
+class JudgeRequest(msgspec.Struct, frozen=True, kw_only=True):
     """What to judge."""
 
     run: str

@@ -14,7 +14,7 @@ from device_matrix.capture.rtp_streams import StreamFigures
 from device_matrix.capture.stats import AudioBothWays
 from device_matrix.drivers.network_emulation import not_shaped
 from device_matrix.drivers.protocol import Browser
-from device_matrix.hook.samples import Connection, Inbound
+from device_matrix.hook.samples import InboundStats, PeerConnectionStats
 from network_profiles import NetworkProfile
 from network_profiles.links.counters import DirectionCounters, LinkCounters
 from network_profiles.verification.evidence import Evidence, Figure
@@ -57,7 +57,7 @@ async (count) => {
 """
 
 
-class BrowserPath:
+class EmulatedLink:
     """Stands where a shaped link stands: addresses, and counters of a link that drops nothing itself."""
 
     host_address = LOOPBACK
@@ -96,7 +96,9 @@ def _measured(browser: Browser, profile: NetworkProfile) -> Evidence:
     )
 
 
-def audio_by_statistics(connection: Connection | None, far_leg: LegRecord | None, *, until_s: float) -> AudioBothWays:
+def audio_by_statistics(
+    connection: PeerConnectionStats | None, far_leg: LegRecord | None, *, until_s: float
+) -> AudioBothWays:
     """Returns the audio figures from the browser's and the far end's own counters, where no packet could be captured.
 
     A gap is then known to a second only: the browser is asked once a second.
@@ -104,7 +106,7 @@ def audio_by_statistics(connection: Connection | None, far_leg: LegRecord | None
     return AudioBothWays(_heard(connection, until_s), _sent(far_leg), None)
 
 
-def _heard(connection: Connection | None, until_s: float) -> StreamFigures | None:
+def _heard(connection: PeerConnectionStats | None, until_s: float) -> StreamFigures | None:
     if connection is None or connection.first_audio_at_ms is None:
         return None
     first_at_s = connection.first_audio_at_ms / 1000.0
@@ -119,7 +121,7 @@ def _heard(connection: Connection | None, until_s: float) -> StreamFigures | Non
             packets = inbound.packets_received
             moves_s.append(at_s)
     gaps_s = [later - earlier - 1.0 for earlier, later in zip(moves_s, [*moves_s[1:], until_s], strict=True)]
-    last: Inbound = looks[-1][1]
+    last: InboundStats = looks[-1][1]
     return StreamFigures(
         packets=last.packets_received,
         lost=last.packets_lost,

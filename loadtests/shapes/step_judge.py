@@ -1,7 +1,7 @@
 """Judges the calls of one window of a run that is going on, with the gate's own statistics.
 
-``python -m loadtests.shapes.step_judging`` in a process of its own: the master's event loop must not stand still for
-as long as a database reads. One JSON object (``Order``) on stdin, one (``Judgement``) on stdout.
+``python -m loadtests.shapes.step_judge`` in a process of its own: the master's event loop must not stand still for
+as long as a database reads. One JSON object (``JudgeRequest``) on stdin, one (``Judgement``) on stdout.
 
 What is judged: the calls whose *intended* start lies in the window, and the messages of the window, by every rule of
 the SLO that is about calls or messages of the swarm; and the harness, by the gate's own checks, over the same window.
@@ -17,7 +17,7 @@ import msgspec
 
 from bedrock import crash
 from bedrock.intervals import count_bounds, proportion_bounds
-from loadtests.shapes.order import Order
+from loadtests.shapes.judge_request import JudgeRequest
 from reports.gate.call_view import make_calls, make_seconds
 from reports.gate.judge import judge_rule
 from reports.gate.staged import JUDGED_BY_STEP
@@ -38,7 +38,7 @@ HALF_GRACE_S = 8.0
 """A call of which one side ended so recently may still be on at its other end, behind a slow link: it is left out."""
 
 
-def judge_window(order: Order) -> Judgement:
+def judge_window(order: JudgeRequest) -> Judgement:
     """Returns the judgement. Raises RunFolderMissing, NewerFormat, InputError."""
     slo = load_slo(order.slo)
     with RunStore(find_run(Path(order.run))) as store:
@@ -56,7 +56,7 @@ def judge_window(order: Order) -> Judgement:
         return _figures(store, order, verdict, reason, rules)
 
 
-def _narrow(store: RunStore, order: Order) -> None:
+def _narrow(store: RunStore, order: JudgeRequest) -> None:
     """Leaves the window's calls, legs, messages and health; counts of health since a start become the window's."""
     window = [order.from_s, order.until_s]
     store.execute("DELETE FROM calls WHERE source <> 'swarm' OR NOT (intended_at_s >= ? AND intended_at_s < ?)", window)
@@ -100,7 +100,7 @@ def _brief(rule: RuleResult) -> JudgedRule:
     )  # fmt: skip
 
 
-def _as_meant(store: RunStore, order: Order) -> JudgedRule:
+def _as_meant(store: RunStore, order: JudgeRequest) -> JudgedRule:
     """Whether the calls of the step's one scenario ended as it expects: callers' legs, exact interval."""
     hits, n = store.rows(
         "SELECT count(*) FILTER (as_expected), count(as_expected) FROM legs WHERE side = 'caller' AND scenario = ?",
@@ -132,7 +132,7 @@ def _decide(broken: list[str], rules: list[JudgedRule]) -> tuple[StepVerdict, st
 
 
 def _figures(
-    store: RunStore, order: Order, verdict: StepVerdict, reason: str, rules: list[JudgedRule]
+    store: RunStore, order: JudgeRequest, verdict: StepVerdict, reason: str, rules: list[JudgedRule]
 ) -> Judgement:  # fmt: skip
     length_s = order.until_s - order.from_s
     calls, completed, failed = store.rows(
@@ -158,11 +158,11 @@ def _figures(
 
 def main() -> int:
     """The program."""
-    order = msgspec.json.decode(sys.stdin.buffer.read(), type=Order)
+    order = msgspec.json.decode(sys.stdin.buffer.read(), type=JudgeRequest)
     sys.stdout.buffer.write(msgspec.json.encode(judge_window(order)))
     return 0
 
 
 if __name__ == "__main__":
-    with crash.told("loadtests.shapes.step_judging"):
+    with crash.told("loadtests.shapes.step_judge"):
         sys.exit(main())

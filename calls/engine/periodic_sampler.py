@@ -13,9 +13,8 @@ from calls.engine.context import Context
 from calls.engine.health.headroom import fds_used_ratio, host_name, ports_used_ratio
 from calls.engine.health.health import CpuMeter, LoopLag, rss_mb
 from calls.engine.legs.leg import CallLeg
-from calls.engine.records.leg_record import heard_in
+from calls.engine.records.leg_record import window_mos
 from calls.media.interface import LiveStats
-from calls.quality import score_window
 from calls.records.record import HealthRow, SampleRow, Tier
 
 logger = logging.getLogger(__name__)
@@ -33,7 +32,7 @@ class _Seen:
     lost: int
 
 
-class SecondHand:
+class PeriodicSampler:
     """Runs from ``run`` until it is cancelled. ``legs`` and ``signed_in`` tell of the people's calls."""
 
     def __init__(
@@ -111,7 +110,7 @@ class SecondHand:
                 owd_ms=live.owd_ms,
                 rtt_ms=live.rtt_ms,
                 jitter_ms=live.jitter_ms,
-                mos_lq=window_mos(leg, live),
+                mos_lq=window_mos(live.window, leg.media.audio_target_kbit(live)),
                 media=live.media,
             )
         )
@@ -147,11 +146,3 @@ class SecondHand:
         if media.callback_errors > self._faults:
             self._faults = media.callback_errors
             self._tell(EngineTrouble(code="media_fault", message=f"{self._faults} faults of our own in the media path"))
-
-
-def window_mos(leg: CallLeg, live: LiveStats) -> float | None:
-    """Returns MOS-LQ of the last finished window, None before there is one."""
-    window = live.window
-    if window is None or not window.expected:
-        return None
-    return score_window(heard_in(window, leg.media.audio_target_kbit(live))).mos_lq
