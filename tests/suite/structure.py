@@ -126,10 +126,12 @@ def long_functions(code: Code, rules: Rules) -> Iterator[Finding]:
 
 def _functions(node: ast.AST, inside: str) -> Iterator[tuple[str, ast.FunctionDef | ast.AsyncFunctionDef]]:
     for child in ast.iter_child_nodes(node):
+        name = inside
+        if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            name = f"{inside}.{child.name}"
         if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef):
-            yield f"{inside}.{child.name}", child
-        named = isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
-        yield from _functions(child, f"{inside}.{child.name}" if named else inside)
+            yield name, child
+        yield from _functions(child, name)
 
 
 def import_circles(code: Code) -> Iterator[Finding]:
