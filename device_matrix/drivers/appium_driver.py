@@ -149,7 +149,7 @@ class AppiumDriver:
             spec.work_folder,
             browser=find_browser(),
             # A browser without a link is to be where we are, and not where its driver is.
-            exec_prefix=[*private_network.enter_prefix(private_network.own_network()), *spec.exec_prefix],
+            exec_prefix=[*private_network.enter_prefix(private_network.own_network_path()), *spec.exec_prefix],
             join_paths=spec.group.join_paths,
             environment=spec.environment,
             # chromedriver passes no address on; the new-tab page would wait for the internet that is not there.

@@ -13,7 +13,7 @@ from typing import Any
 import psutil
 
 import device_matrix.cpu.cpu_limit
-import network_profiles.links.opening
+import network_profiles.links.open_link
 from bedrock.child_process import ChildProcess
 from bedrock.clock import SystemClock
 from bedrock.environment_input import secret
@@ -207,4 +207,4 @@ def require_prerequisites(cells: list[Cell], backend: str | None = None) -> None
 
 def sweep() -> list[str]:
     """Removes links, CPU groups and scratch folders whose owner is gone. Returns what was removed."""
-    return [*network_profiles.links.opening.sweep(), *device_matrix.cpu.cpu_limit.sweep(), *sweep_scratch()]
+    return [*network_profiles.links.open_link.sweep(), *device_matrix.cpu.cpu_limit.sweep(), *sweep_scratch()]

@@ -38,7 +38,7 @@ def require(plan: Plan, *, drivers: str = "") -> None:
 
 def without_private_network() -> list[Finding]:
     """Returns what keeps cells with Appium from running, at most one finding."""
-    refused = private_network.lacks()
+    refused = private_network.missing_prerequisite()
     if not refused:
         return []
     detail = f"other users of the machine could give orders to Appium: {refused}"

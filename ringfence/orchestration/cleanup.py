@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import device_matrix.cpu.cpu_limit
-import network_profiles.links.opening
+import network_profiles.links.open_link
 from bedrock.scratch import sweep_scratch
 
 
 def sweep_leftovers() -> list[str]:
     """Removes links, address claims, cgroups and scratch folders whose owner is dead. Returns a name each."""
-    return [*network_profiles.links.opening.sweep(), *device_matrix.cpu.cpu_limit.sweep(), *sweep_scratch()]
+    return [*network_profiles.links.open_link.sweep(), *device_matrix.cpu.cpu_limit.sweep(), *sweep_scratch()]

@@ -30,17 +30,20 @@ from device_matrix.devices import catalogue
 from device_matrix.drivers import appium_server
 from device_matrix.drivers.appium_connection import AppiumAddress
 from device_matrix.drivers.appium_server import AppiumServer
-from network_profiles import lacks, load_catalogue
+from network_profiles import load_catalogue, missing_prerequisites
 from network_profiles.links import private_network, rootless
 from reports.run.cells import CellStatus
 
 pytestmark = [
     pytest.mark.integration,
-    pytest.mark.skipif(bool(appium_server.lacks()), reason="no Appium server on this machine"),
+    pytest.mark.skipif(bool(appium_server.missing_prerequisites()), reason="no Appium server on this machine"),
 ]
-needs_links = pytest.mark.skipif(bool(lacks() or cpu_limit.lacks()), reason="no links or CPU groups on this machine")
+needs_links = pytest.mark.skipif(
+    bool(missing_prerequisites() or cpu_limit.lacks()), reason="no links or CPU groups on this machine"
+)
 needs_user_namespaces = pytest.mark.skipif(
-    bool(lacks() or [one for one in rootless.lacks() if "/dev/net/tun" not in one]), reason="no user namespaces here"
+    bool(missing_prerequisites() or [one for one in rootless.missing_prerequisites() if "/dev/net/tun" not in one]),
+    reason="no user namespaces here",
 )
 CELL = Cell("redmi-go", "lte_good", "audio_call", DriverName.APPIUM)
 PROGRAMS = ("node", "chromedriver", "chromium", "chrome")
