@@ -43,7 +43,7 @@ def tiers_of(plan: Plan) -> set[Tier]:
 
 def without_private_network() -> list[Finding]:
     """Returns what keeps cells with Appium from running, at most one finding."""
-    refused = private_network.lacks()
+    refused = private_network.missing_prerequisite()
     if not refused:
         return []
     detail = f"other users of the machine could give orders to Appium: {refused}"

@@ -17,7 +17,7 @@ from bedrock.errors import EnvironmentLacks
 from bedrock.foreign_text import clean_all, json_text
 from bedrock.whole_file import write_whole
 from device_matrix.network.link_choice import chosen_backend
-from network_profiles.links.rootless import lab
+from network_profiles.links.rootless import network_scope
 from reports.run.faults import Severity, noted_faults
 from ringfence.orchestration.environment import capture_environment, git_state, package_versions
 from ringfence.run_plan import Plan
@@ -137,7 +137,7 @@ def create_run_folder(runs: Path, plan: Plan, clock: Clock, other_runs: list[dic
         "environment_after": None,
         "tiers": [],
         "link_backend": None if plan.written.matrix is None else chosen_backend(plan.written.matrix.backend),
-        "lab": lab(),
+        "lab": network_scope(),
         "target": {},
         "faults": [],
         "interrupted": False,
