@@ -7,6 +7,6 @@ import network_profiles.links.opening
 from bedrock.scratch import sweep_scratch
 
 
-def sweep_leftovers() -> list[str]:
+def remove_leftovers() -> list[str]:
     """Removes links, address claims, cgroups and scratch folders whose owner is dead. Returns a name each."""
     return [*network_profiles.links.opening.sweep(), *device_matrix.cpu.cpu_limit.sweep(), *sweep_scratch()]
