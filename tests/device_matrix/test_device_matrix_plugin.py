@@ -22,6 +22,7 @@ from device_matrix.pytest_plugin.controller import Controller
 from device_matrix.pytest_plugin.exit_status import SessionOutcomes, our_exit_code
 from device_matrix.pytest_plugin.plugin import ATTEMPT_LIMIT_S, InterruptHook
 from device_matrix.pytest_plugin.prerequisites import require_prerequisites
+from network_profiles import missing_prerequisites
 
 MATRIX = Path(__file__).parents[2] / "device_matrix"
 PLAN = """

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from bedrock.exit_codes import ExitCode
 from bedrock.foreign_text import json_text
 from calls.scenarios import SCENARIOS as SWARM_SCENARIOS
 from calls.scenarios import Part, Scenario
-from device_matrix.plan.matrix_plan import MatrixPlan
 from device_matrix.scenarios import SCENARIOS as MATRIX_SCENARIOS
 from device_matrix.scenarios import CellScenario
 from reports.slo.metrics import GENERATIONS, NO_ACCESS_LINK
 from ringfence.cli.lookup.tables import entry_named, print_facts, print_list, print_note
-
-SUSTAIN_S: float = MatrixPlan.model_fields["sustain_s"].default
 
 
 def list_scenarios(*, json: bool = False) -> int:
@@ -94,8 +92,7 @@ def _needs(scenario: Scenario) -> list[str]:
 
 def _print_cell_scenario(name: str, scenario: CellScenario) -> None:
     print_facts(
-        name,
-        [("part", "matrix"), ("what happens", scenario.title), ("limits", f"when audio must last {SUSTAIN_S:g} s")],
+        name, [("part", "matrix"), ("what happens", scenario.title), ("limits", "by generation of the network")]
     )
     rows = []
     for generation in GENERATIONS:
@@ -129,13 +126,5 @@ def _swarm_as_json(scenario: Scenario) -> dict[str, Any]:
 
 
 def _cell_as_json(name: str, scenario: CellScenario) -> dict[str, Any]:
-    limits = {}
-    for generation in GENERATIONS:
-        one = scenario.limits(_in_records(generation))
-        limits[generation] = {
-            "setup_s": one.setup_s,
-            "gap_ms": one.gap_ms,
-            "effective_loss_ratio": one.effective_loss_ratio,
-            "hang_up_s": one.hang_up_s,
-        }
-    return {"name": name, "part": "matrix", "title": scenario.title, "sustain_s": SUSTAIN_S, "limits": limits}
+    limits = {generation: asdict(scenario.limits(_in_records(generation))) for generation in GENERATIONS}
+    return {"name": name, "part": "matrix", "title": scenario.title, "limits": limits}
