@@ -126,11 +126,11 @@ class ProbeScoringClient:
                 self._write(on_the_wire(live_voice()))
             self._write(on_the_wire(job))
         except RingfenceError as error:
-            self._give_up(NOT_STARTED, f"probe audio is not scored:  {error}")
+            self._give_up(NOT_STARTED, f"probe audio is not scored: {error}")
         except BrokenPipeError:
             pass  # the thread that waits for its end reports it, with the exit code
         except OSError as error:
-            self._give_up(NOT_STARTED, f"probe audio is not scored:  {error.strerror}")
+            self._give_up(NOT_STARTED, f"probe audio is not scored: {error.strerror}")
 
     def _write(self, message: bytes) -> None:
         if self._child is not None and self._child.popen.stdin is not None:
