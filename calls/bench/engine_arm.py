@@ -1,4 +1,4 @@
-"""Our arm: calls as the engine holds them. Each packet is encrypted, sent over a UDP socket, decrypted, counted."""
+"""Measures our engine's media: each packet is encrypted, sent over a UDP socket, decrypted and counted."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from calls.records.record import Tier
 
 SET_UP_LIMIT_S = 30.0
 _AT_ONCE = 8
-"""Set-ups in progress at the same time while calls are held: few enough that none waits long for its turn."""
+"""Set-ups at the same time while calls are held: few, so that none waits long for its turn."""
 _AT_ONCE_FOR_RATE = 32
-"""When set-ups are all there is: enough to fill the core, since each waits for timers of ICE."""
+"""Set-ups at the same time when only set-ups are measured: enough to fill the core, since each waits for ICE timers."""
 _AUDIO_KBIT, _PTIME_MS = 24, 20
 _ADDRESS = "127.0.0.1"
 
