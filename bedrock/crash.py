@@ -1,7 +1,7 @@
 """Reports a crash of ringfence: exit code 70, one sentence on stderr, the traceback in a file. Never a verdict.
 
 Python ends with 1 after an uncaught exception, and 1 means that the product failed. So every program of ours runs
-inside ``told``. This module imports only the standard library and ``bedrock``: link daemons use it, too.
+inside ``reporting``. This module imports only the standard library and ``bedrock``: link daemons use it, too.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _LONGEST_REASON = 300
 
 
 @contextlib.contextmanager
-def told(program: str) -> Iterator[None]:
+def reporting(program: str) -> Iterator[None]:
     """Turns an uncaught exception into a report and exit code 70. A RingfenceError has its own exit code and
     sentence.
     """

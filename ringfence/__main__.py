@@ -11,7 +11,7 @@ from bedrock.terminal_stream import outlive_readers
 def main() -> None:
     """Entry point of the ``ringfence`` script."""
     outlive_readers()
-    with crash.told("ringfence"):
+    with crash.reporting("ringfence"):
         code = run_command(sys.argv[1:])
         sys.stdout.flush()
     sys.exit(code)

@@ -81,5 +81,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    with crash.told("calls.bench.arm"):
+    with crash.reporting("calls.bench.arm"):
         main()

@@ -204,5 +204,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    with crash.told("calls.bench.signaling_arm"):
+    with crash.reporting("calls.bench.signaling_arm"):
         main()

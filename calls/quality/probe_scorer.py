@@ -243,5 +243,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    with crash.told("calls.quality.probe_scorer"):
+    with crash.reporting("calls.quality.probe_scorer"):
         main()

@@ -155,7 +155,7 @@ def test_a_crash_of_a_process_is_70_with_its_traceback_in_the_run(program: str, 
 
 def test_a_parent_says_that_a_child_crashed_and_where_its_traceback_is(tmp_path: Path) -> None:
     crash.keep_in(tmp_path)
-    script = "from bedrock import crash\nwith crash.told('part'):\n    raise ValueError('planted')"
+    script = "from bedrock import crash\nwith crash.reporting('part'):\n    raise ValueError('planted')"
     from bedrock.child_process import spawn
 
     child = spawn("the part", [sys.executable, "-c", script], pipe_stdout=True, cwd=PROJECT)
