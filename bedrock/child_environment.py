@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from bedrock.project import PROJECT_ROOT
-from bedrock.user_folder import passed_over, user_folder
+from bedrock.user_folder import tmpdir_problem, user_folder
 
 PASSED_ON = frozenset(
     {
@@ -41,7 +41,7 @@ def child_environment(
     """Returns the environment for a child, with ``added`` last. ``caller`` is the environment to clean; default:
     ours.
     """
-    theirs = _own() if caller is None else caller
+    theirs = _own_environment() if caller is None else caller
     kept = {name: value for name, value in theirs.items() if _is_passed_on(name)}
     name = user_name()
     kept.update(_FIXED, USER=name, LOGNAME=name)
@@ -50,7 +50,7 @@ def child_environment(
         path for path in (str(PROJECT_ROOT), _absolute_only(theirs.get("PYTHONPATH", ""))) if path
     )
     kept["HOME"] = str(home_folder(theirs))
-    if passed_over():
+    if tmpdir_problem():
         kept["TMPDIR"] = str(user_folder().parent)
     return {**kept, **(added or {})}
 
@@ -82,20 +82,20 @@ def user_name() -> str:
 @contextlib.contextmanager
 def own_environment_cleaned() -> Iterator[None]:
     """Cleans our own environment during the block, for a library that starts a program without letting us choose."""
-    before = _own()
-    _become(child_environment(caller=before))
+    before = _own_environment()
+    _replace_environment(child_environment(caller=before))
     try:
         yield
     finally:
-        _become(before)
+        _replace_environment(before)
 
 
-def _own() -> dict[str, str]:
+def _own_environment() -> dict[str, str]:
     with _CHANGING:
         return dict(os.environ)
 
 
-def _become(wanted: Mapping[str, str]) -> None:
+def _replace_environment(wanted: Mapping[str, str]) -> None:
     with _CHANGING:
         for name in [name for name in os.environ if name not in wanted]:
             del os.environ[name]

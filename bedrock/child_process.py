@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from bedrock.child_environment import child_environment
-from bedrock.crash import ended_by_crash, ending
+from bedrock.crash import describe_exit, ended_by_crash
 from bedrock.errors import ChildCrashed, EnvironmentLacks
 from bedrock.foreign_text import LONGEST_TEXT, clean
 
@@ -69,10 +69,10 @@ class ChildProcess:
                         if isinstance(ready, dict):
                             return ready
         code = self._ended_by(deadline_s)
-        ended = ending(code, self.pid) if code is not None else f"was not ready within {timeout_s:.0f} s"
+        ended = describe_exit(code, self.pid) if code is not None else f"was not ready within {timeout_s:.0f} s"
         if code is not None and ended_by_crash(code):
-            raise ChildCrashed(f"{self.name} {ended}", hint=self.last_words())
-        raise EnvironmentLacks(f"{self.name} {ended}", hint=self.last_words())
+            raise ChildCrashed(f"{self.name} {ended}", hint=self.log_tail())
+        raise EnvironmentLacks(f"{self.name} {ended}", hint=self.log_tail())
 
     def _ended_by(self, deadline_s: float) -> int | None:
         # A closed stdout is seen a moment before the child can be reaped.
@@ -80,7 +80,7 @@ class ChildProcess:
             return self.popen.wait(max(0.0, min(1.0, deadline_s - time.monotonic())))
         return None
 
-    def last_words(self, lines: int = 8) -> str:
+    def log_tail(self, lines: int = 8) -> str:
         """Returns the tail of the child's log, for an error message."""
         if self.log_path is None or not self.log_path.exists():
             return ""

@@ -80,7 +80,7 @@ class CompiledSet:
         _forget_old_copies(folder.parent)
         return folder
 
-    def build_and_tell(self) -> None:
+    def build_and_report(self) -> None:
         """Builds, and prints where the copy is or what is missing."""
         made = self.build()
         lacks = (

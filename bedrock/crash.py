@@ -37,7 +37,7 @@ def reporting(program: str) -> Iterator[None]:
         raise SystemExit(int(ExitCode.CRASHED)) from None
 
 
-def keep_in(run_folder: Path | None) -> None:
+def set_run_folder(run_folder: Path | None) -> None:
     """Sets where this process and its later children write tracebacks. None: not in a run folder."""
     if run_folder is None:
         os.environ.pop(RUN_FOLDER, None)
@@ -78,7 +78,7 @@ def one_line(text: str) -> str:
     return shown[:_LONGEST_REASON].rstrip(": ")
 
 
-def left_by(pid: int) -> Path | None:
+def traceback_of(pid: int) -> Path | None:
     """Returns the traceback file of process ``pid``, a child of ours; None without one."""
     run_folder = _run_folder()
     beside_database = [run_folder / "service"] if run_folder is not None else []
@@ -89,7 +89,7 @@ def left_by(pid: int) -> Path | None:
     return None
 
 
-def ending(exit_code: int, pid: int) -> str:
+def describe_exit(exit_code: int, pid: int) -> str:
     """Returns how a child of ours ended, as a part of a sentence: exit code, signal, or a crash and its traceback."""
     if exit_code < 0:
         return f"was killed by signal {-exit_code}"
@@ -97,7 +97,7 @@ def ending(exit_code: int, pid: int) -> str:
         return "ended in order with exit code 0, as after SIGTERM"
     if exit_code != ExitCode.CRASHED:
         return f"ended with exit code {exit_code}"
-    file = left_by(pid)
+    file = traceback_of(pid)
     return "crashed, which is a bug in ringfence" + (f" (traceback in {file})" if file is not None else "")
 
 

@@ -16,7 +16,7 @@ _READER_GONE = frozenset({errno.EPIPE, errno.EIO, errno.ENXIO, errno.ECONNRESET}
 """write(2): the pipe's other end is closed, or the terminal has hung up."""
 
 
-class _Patient(io.FileIO):
+class _TolerantFile(io.FileIO):
     """A descriptor whose reader may leave. From then on it leads to /dev/null, for our children, too."""
 
     def write(self, data: object) -> int:
@@ -31,12 +31,12 @@ class _Patient(io.FileIO):
         return len(memoryview(data))  # type: ignore[arg-type]
 
 
-def outlive_readers() -> None:
+def tolerate_closed_output() -> None:
     """Replaces ``sys.stdout`` and ``sys.stderr``. Call it at the very start of a program."""
-    sys.stdout, sys.stderr = _patient(sys.stdout, 1), _patient(sys.stderr, 2)
+    sys.stdout, sys.stderr = _tolerant(sys.stdout, 1), _tolerant(sys.stderr, 2)
 
 
-def _patient(stream: TextIO | None, descriptor: int) -> TextIO:
+def _tolerant(stream: TextIO | None, descriptor: int) -> TextIO:
     try:
         os.fstat(descriptor)
     except OSError:  # closed by our parent
@@ -44,6 +44,6 @@ def _patient(stream: TextIO | None, descriptor: int) -> TextIO:
     if not isinstance(stream, io.TextIOWrapper):
         return stream if stream is not None else open(os.devnull, "w", encoding="utf-8")
     stream.flush()
-    raw = io.BufferedWriter(_Patient(descriptor, "wb", closefd=False))
+    raw = io.BufferedWriter(_TolerantFile(descriptor, "wb", closefd=False))
     is_prompt = descriptor == 2 or stream.isatty()
     return io.TextIOWrapper(raw, encoding=stream.encoding, errors="replace", line_buffering=is_prompt)

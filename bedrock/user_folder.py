@@ -25,7 +25,7 @@ def user_folder() -> Path:
     """Returns our folder; makes it when it is missing. Raises EnvironmentLacks when no place is usable."""
     reasons = []
     for place in _places():
-        reason = why_not(place)
+        reason = place_problem(place)
         if not reason:
             try:
                 return _ours_in(place)
@@ -38,13 +38,13 @@ def user_folder() -> Path:
     )
 
 
-def passed_over() -> str:
+def tmpdir_problem() -> str:
     """Returns why the caller's TMPDIR is not usable for our folder; empty when it is, or when it is not set."""
     asked = os.environ.get("TMPDIR", "")
-    return why_not(Path(asked)) if asked else ""
+    return place_problem(Path(asked)) if asked else ""
 
 
-def why_not(place: Path) -> str:
+def place_problem(place: Path) -> str:
     """Returns what is wrong with ``place``; empty for nothing."""
     if not place.is_absolute() or not place.is_dir():
         return "it is not a folder with an absolute path"

@@ -36,4 +36,4 @@ PACKETS = CompiledSet(
 use = PACKETS.use
 
 if __name__ == "__main__":
-    PACKETS.build_and_tell()
+    PACKETS.build_and_report()

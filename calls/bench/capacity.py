@@ -36,7 +36,7 @@ def last_bench() -> Capacity | None:
     return found if found.machine == this_machine().fingerprint else None
 
 
-def remember(capacity: Capacity) -> Path:
+def save_capacity(capacity: Capacity) -> Path:
     """Stores ``capacity`` as the last bench; returns the file. Raises OSError."""
     path = capacity_file()
     path.parent.mkdir(parents=True, exist_ok=True)

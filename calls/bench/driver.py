@@ -48,7 +48,7 @@ class ArmProcess:
     def _ask(self, order: ArmOrder) -> ArmReply:
         reply = msgspec.convert(ask(self.child, msgspec.json.encode(order), order.seconds + _PATIENCE_S), ArmReply)
         if reply.error:
-            raise EnvironmentLacks(f"{self.child.name}: {reply.error}", hint=self.child.last_words())
+            raise EnvironmentLacks(f"{self.child.name}: {reply.error}", hint=self.child.log_tail())
         return reply
 
 
@@ -76,7 +76,7 @@ def running_arm(name: str, core: int) -> Iterator[ArmProcess]:
 
 
 @contextlib.contextmanager
-def staying_off(core: int) -> Iterator[bool]:
+def avoiding_core(core: int) -> Iterator[bool]:
     """Keeps this process off ``core``; yields False when there is no other core."""
     allowed = os.sched_getaffinity(0)
     elsewhere = allowed - {core}

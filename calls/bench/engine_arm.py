@@ -110,7 +110,7 @@ class EngineArm:
         took_ms: list[float] = []
         failed = 0
 
-        async def again_and_again() -> None:
+        async def repeat_until_end() -> None:
             nonlocal failed
             while self._clock.monotonic_s() < end_s:
                 began_s = self._clock.monotonic_s()
@@ -124,7 +124,7 @@ class EngineArm:
 
         cpu_s, wall_s = process_cpu_s(), self._clock.monotonic_s()
         end_s = wall_s + seconds
-        await asyncio.gather(*(again_and_again() for _ in range(_AT_ONCE_FOR_RATE)))
+        await asyncio.gather(*(repeat_until_end() for _ in range(_AT_ONCE_FOR_RATE)))
         cpu_s, wall_s = process_cpu_s() - cpu_s, self._clock.monotonic_s() - wall_s
         return SetUps.of(self.name, took_ms, seconds=wall_s, cpu_s=cpu_s, failed=failed)
 

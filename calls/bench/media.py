@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from calls.bench.driver import ArmProcess, running_arm, staying_off
+from calls.bench.driver import ArmProcess, avoiding_core, running_arm
 from calls.bench.knee import Knee, Search, find_knee
 from calls.bench.machine import Machine, this_machine
 from calls.bench.step import CRITERIA, BenchStep, Media, SetUps
@@ -125,7 +125,7 @@ def bench_media(
     """Measures both arms on ``core``. Raises EnvironmentLacks when an arm cannot run."""
     step_s = step_s or (QUICK_STEP_S if quick else FULL_STEP_S)
     levels = _Levels(core, step_s, most, QUICK_RESOLUTION if quick else FULL_RESOLUTION, on_step)
-    with staying_off(core) as elsewhere:
+    with avoiding_core(core) as elsewhere:
         with running_arm("engine", core) as arm:
             is_compiled = arm.is_compiled
             engine = levels.knee(arm, "audio", _FIRST_ENGINE_AUDIO_CALLS)

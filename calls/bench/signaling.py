@@ -15,7 +15,7 @@ from bedrock.child_process import spawn
 from bedrock.quantile import quantile
 from bedrock.scratch import scratch_folder
 from calls.bench import sipp
-from calls.bench.driver import ask, staying_off
+from calls.bench.driver import ask, avoiding_core
 from calls.bench.machine import Machine, this_machine
 from calls.bench.signaling_arm import PASSWORD, SignalingCost, SignalingOrder, callee_name, caller_name
 from calls.targets.admin_api import AdminApi
@@ -83,7 +83,7 @@ def bench_signaling(
     service_core = others[0] if others else core
     measured: list[SignalingLevel] = []
     with (
-        staying_off(core),
+        avoiding_core(core),
         scratch_folder() as folder,
         contextlib.ExitStack() as stack,
     ):
@@ -103,8 +103,8 @@ def bench_signaling(
             measured.append(_level(at_once, cost, _cpu_s(service.process.pid) - before_s))
             on_level(measured[-1])
     anchor = None
-    if sipp.is_there():
-        with staying_off(core):
+    if sipp.is_installed():
+        with avoiding_core(core):
             anchor = sipp.run_sipp(sipp_calls, SIPP_AT_ONCE, caller_core=core, callee_core=service_core)
     return _result(core, service_core, measured, anchor)
 

@@ -61,7 +61,7 @@ def callee_name(pair: int) -> str:
     return f"bench-callee-{pair}"
 
 
-class _Ear:
+class _IgnoringListener:
     """Ignores events that do not concern its call; the call's own time limit covers them."""
 
     session: TargetSession
@@ -76,7 +76,7 @@ class _Ear:
         """The call does not end, so it counts as failed."""
 
 
-class _Callee(_Ear):
+class _Callee(_IgnoringListener):
     """Rings and answers at once."""
 
     def on_signal(self, signal: Signal) -> None:
@@ -85,7 +85,7 @@ class _Callee(_Ear):
             self.session.answer(signal.call_id, "audio", _SDP)
 
 
-class _Pair(_Ear):
+class _Pair(_IgnoringListener):
     """A caller and its callee."""
 
     def __init__(self, number: int) -> None:
@@ -137,7 +137,7 @@ async def _keep_calling(free: asyncio.Queue[_Pair], at_once: int, seconds: float
     took_ms: list[float] = []
     failed = 0
 
-    async def again_and_again() -> None:
+    async def repeat_until_end() -> None:
         nonlocal failed
         while time.monotonic() < end_s:
             pair = await free.get()
@@ -150,7 +150,7 @@ async def _keep_calling(free: asyncio.Queue[_Pair], at_once: int, seconds: float
 
     cpu_s, wall_s = time.process_time(), time.monotonic()
     end_s = wall_s + seconds
-    await asyncio.gather(*(again_and_again() for _ in range(at_once)))
+    await asyncio.gather(*(repeat_until_end() for _ in range(at_once)))
     return SignalingCost(
         calls=len(took_ms),
         failed=failed,

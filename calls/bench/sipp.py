@@ -49,7 +49,7 @@ class SippRun(msgspec.Struct, frozen=True, kw_only=True):
     """Calls per CPU second of the caller: to compare with our engine's figure."""
 
 
-def is_there() -> bool:
+def is_installed() -> bool:
     """Returns whether SIPp is installed."""
     return shutil.which("sipp") is not None
 
@@ -59,7 +59,7 @@ def run_sipp(calls: int, at_once: int, *, caller_core: int, callee_core: int) ->
 
     Raises EnvironmentLacks when SIPp is missing or does not finish.
     """
-    if not is_there():
+    if not is_installed():
         raise EnvironmentLacks("SIPp is not on this machine", hint=HINT)
     with scratch_folder() as folder:
         port = free_port(_ADDRESS, socket.SOCK_DGRAM)
@@ -112,7 +112,7 @@ def _wait_bound(port: int, callee: ChildProcess) -> None:
             if any(bound.laddr and bound.laddr.port == port for bound in psutil.Process(callee.pid).net_connections()):
                 return
             time.sleep(0.02)
-    raise EnvironmentLacks("SIPp did not open its port", hint=callee.last_words())
+    raise EnvironmentLacks("SIPp did not open its port", hint=callee.log_tail())
 
 
 def _cpu_s_at_end(caller: ChildProcess, timeout_s: float) -> float:
@@ -121,7 +121,7 @@ def _cpu_s_at_end(caller: ChildProcess, timeout_s: float) -> float:
     try:
         ended = psutil.Process(caller.pid)
         if not _readable(pidfd, timeout_s):
-            raise EnvironmentLacks(f"SIPp did not finish within {timeout_s:.0f} s", hint=caller.last_words())
+            raise EnvironmentLacks(f"SIPp did not finish within {timeout_s:.0f} s", hint=caller.log_tail())
         return float(sum(ended.cpu_times()[:2]))
     finally:
         os.close(pidfd)
@@ -155,7 +155,7 @@ def _read(statistics: Path, seconds: float, cpu_s: float, callee_cpu_s: float) -
 
 def version() -> str:
     """Returns SIPp's version line, e.g. ``SIPp v3.6.1``; empty when it is missing."""
-    if not is_there():
+    if not is_installed():
         return ""
     said = run_and_read(["sipp", "-v"]).stdout
     return next((line.strip().rstrip(".") for line in said.splitlines() if "SIPp v" in line), "")

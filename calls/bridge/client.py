@@ -252,7 +252,7 @@ class EngineClient:
                 heard_at_s = time.monotonic()
             if pidfd in ready:
                 self._drain_socket(socket)
-                return f"it {crash.ending(self.child.popen.wait(), self.child.pid)}"
+                return f"it {crash.describe_exit(self.child.popen.wait(), self.child.pid)}"
             if self._closing:
                 return "it was closed"
             if not ready and self._beats and time.monotonic() >= heard_at_s + self._silent_s:
@@ -300,7 +300,7 @@ class EngineClient:
 
     def _fail(self, reason: str) -> None:
         with self._guard:
-            self.failure = EngineGone(f"{self.child.name} is gone: {reason}", hint=self.child.last_words())
+            self.failure = EngineGone(f"{self.child.name} is gone: {reason}", hint=self.child.log_tail())
             waiting, self._waiting = self._waiting, {}
         for future in waiting.values():
             with contextlib.suppress(InvalidStateError):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import msgspec
 
 from calls.records.record import Blame, HealthRow, LegRecord, MessageRow, Tier
-from calls.targets.lists import LookAt
+from calls.targets.lists import ListKind
 
 PROTOCOL = 2
 """Both ends must have the same version; an engine sends its own when it is ready."""
@@ -132,7 +132,7 @@ class OpenList(Command, frozen=True, kw_only=True):
     """
 
     name: str
-    look_at: LookAt
+    look_at: ListKind
     person: str = ""
     before: int | None = None
     """These as in ``calls.targets.lists.PageRequest``."""

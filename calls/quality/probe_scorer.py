@@ -35,7 +35,7 @@ from calls.quality.visqol import RATE, Sound, from_48_khz, measure_name, visqol_
 from calls.records.record import ProbeRow, Side
 from calls.records.segments import SegmentWriter
 
-REST = 3.0
+REST_RATIO = 3.0
 """Seconds of rest per second of work, while the engine works too."""
 WAITING_MAX = 32
 """About 25 MB. Waiting jobs are scored when the load is over; beyond this the oldest is given up with a row."""
@@ -44,7 +44,7 @@ _COARSE = 16
 """The first search for the delay uses the loudness of every millisecond."""
 
 
-class GaveUp(Exception):
+class ScoringAborted(Exception):
     """The scorer was told to end while it worked."""
 
 
@@ -69,7 +69,7 @@ def score(job: Job, voice: LiveVoice, run_id: str, writer: str) -> ProbeRow:
         return msgspec.structs.replace(row, reason="unknown_voice")
     heard = from_48_khz(job.pcm)
     loop = from_48_khz(voice.pcm)
-    said_at = said_place(loop, heard)
+    said_at = locate_in_loop(loop, heard)
     if said_at is None:
         return msgspec.structs.replace(row, reason="silence")
     said = np.take(loop, np.arange(said_at, said_at + len(heard)), mode="wrap")
@@ -88,7 +88,7 @@ def score(job: Job, voice: LiveVoice, run_id: str, writer: str) -> ProbeRow:
     )
 
 
-def said_place(loop: Sound, heard: Sound) -> int | None:
+def locate_in_loop(loop: Sound, heard: Sound) -> int | None:
     """Returns the sample of ``loop`` at which ``heard`` begins, within a few ms; None without sound."""
     loop_loud, heard_loud = _loudness(loop), _loudness(heard)
     heard_loud = heard_loud[: len(loop_loud)] - heard_loud[: len(loop_loud)].mean()
@@ -121,7 +121,7 @@ def unscored(job: Job, voice: LiveVoice, run_id: str, writer: str, why: str) -> 
     return msgspec.structs.replace(_row(job, voice, run_id, writer), reason=why)
 
 
-def on_the_wire(said: LiveVoice | Job) -> bytes:
+def framed(said: LiveVoice | Job) -> bytes:
     """Returns the bytes that an engine writes: for its voice first, then for each job."""
     body = msgspec.msgpack.encode(said)
     return len(body).to_bytes(4) + body
@@ -130,36 +130,38 @@ def on_the_wire(said: LiveVoice | Job) -> bytes:
 class Scorer:
     """Scores the jobs of one stream."""
 
-    def __init__(self, segments: SegmentWriter[ProbeRow], run_id: str, voice: LiveVoice, *, rest: float = REST) -> None:
+    def __init__(
+        self, segments: SegmentWriter[ProbeRow], run_id: str, voice: LiveVoice, *, rest: float = REST_RATIO
+    ) -> None:
         self._segments = segments
         self._run_id = run_id
         self._rest = rest
         self._voice = voice
         # A SimpleQueue, because a signal handler may ``put`` while ``get`` waits.
         self._waiting: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
-        self._last = threading.Event()
+        self._load_over = threading.Event()
         """The load is over: no need to rest."""
         self.stream_ended = False
         self._gave_up = self._at_work = False
         self._failure: Exception | None = None
 
     def give_up(self) -> None:
-        """Ends ``work`` without scoring the rest. Raises GaveUp in the score that is running.
+        """Ends ``work`` without scoring the rest. Raises ScoringAborted in the score that is running.
 
         For a signal handler. The engine normally closes the stream first; otherwise it sees us exit and reports it.
         """
         self._gave_up = True
-        self._last.set()
+        self._load_over.set()
         self._waiting.put(None)
         if self._at_work:
-            raise GaveUp
+            raise ScoringAborted
 
     def read(self, stream: BinaryIO) -> None:
         """Reads jobs until the stream ends. ``work`` raises the errors of this thread."""
         try:
             while len(head := stream.read(4)) == 4:
                 if head == LOAD_IS_OVER:
-                    self._last.set()
+                    self._load_over.set()
                     continue
                 body = stream.read(int.from_bytes(head))
                 with contextlib.suppress(msgspec.DecodeError):  # the incomplete last job of an engine that was killed
@@ -167,7 +169,7 @@ class Scorer:
         except Exception as error:
             self._failure = error
         self.stream_ended = True
-        self._last.set()
+        self._load_over.set()
         self._waiting.put(None)
 
     def work(self) -> None:
@@ -176,7 +178,7 @@ class Scorer:
             began_s, worked_s = time.monotonic(), time.process_time()
             if self._gave_up:
                 self._unscored(job, "no_time")
-            elif self._waiting.qsize() >= WAITING_MAX and not self._last.is_set():
+            elif self._waiting.qsize() >= WAITING_MAX and not self._load_over.is_set():
                 self._unscored(job, "budget")
             else:
                 self._score(job)
@@ -184,7 +186,7 @@ class Scorer:
                 self._flush()
                 worked_s = time.process_time() - worked_s
                 waited_s = time.monotonic() - began_s - worked_s
-                self._last.wait(max(0.0, worked_s * self._rest - waited_s))
+                self._load_over.wait(max(0.0, worked_s * self._rest - waited_s))
         self._flush()
         if self._failure is not None:
             raise self._failure
@@ -193,7 +195,7 @@ class Scorer:
         self._at_work = True
         try:
             row = score(job, self._voice, self._run_id, self._segments.writer)
-        except GaveUp:
+        except ScoringAborted:
             self._unscored(job, "no_time")
         else:
             self._segments.append(row)

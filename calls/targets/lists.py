@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 
-class LookAt(StrEnum):
+class ListKind(StrEnum):
     """A list that a person opens in their app."""
 
     THREADS = "threads"
@@ -20,7 +20,7 @@ class LookAt(StrEnum):
 class PageRequest:
     """One page to fetch."""
 
-    at: LookAt
+    at: ListKind
     person: str = ""
     """``THREAD``: the other person."""
     before: int | None = None

@@ -130,7 +130,7 @@ class TargetSession(Protocol):
 class SupportsLists(Protocol):
     """Optional for a session: the lists of threads and calls. Other services are not asked for lists."""
 
-    async def look(self, look: PageRequest, timeout_s: float) -> Page:
+    async def fetch_page(self, look: PageRequest, timeout_s: float) -> Page:
         """Returns the page. Raises ListNotReceived, with the code ``offline`` for a person without a connection."""
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from calls.targets.lists import LookAt, Page, PageRequest
+from calls.targets.lists import ListKind, Page, PageRequest
 
 THREADS_PAGE = 100
 THREAD_PAGE = 50
@@ -53,9 +53,9 @@ REPLIES = frozenset({"thread.list", "thread.messages", "call.history"})
 def request_of(look: PageRequest) -> tuple[str, dict[str, object]]:
     """Returns the type and the fields of the message that requests a page."""
     older: dict[str, object] = {} if look.before is None else {"before": look.before}
-    if look.at is LookAt.THREADS:
+    if look.at is ListKind.THREADS:
         return "thread.list", {"limit": THREADS_PAGE, **older}
-    if look.at is LookAt.THREAD:
+    if look.at is ListKind.THREAD:
         return "thread.read", {"with": look.person, "limit": THREAD_PAGE, **older}
     return "call.history", {"limit": CALLS_PAGE, **older}
 
@@ -63,11 +63,11 @@ def request_of(look: PageRequest) -> tuple[str, dict[str, object]]:
 def page_of(look: PageRequest, data: str | bytes) -> Page:
     """Returns the page in a reply. Raises msgspec.DecodeError when it is not one."""
     size_bytes = len(data)
-    if look.at is LookAt.THREADS:
+    if look.at is ListKind.THREADS:
         threads = _threads.decode(data).threads
         people = tuple(thread.with_ for thread in threads)
         return Page(people, threads[-1].last.seq if len(threads) == THREADS_PAGE else None, size_bytes)
-    if look.at is LookAt.THREAD:
+    if look.at is ListKind.THREAD:
         texts = _texts.decode(data).messages
         return Page(
             tuple(text.from_ for text in texts), texts[0].seq if len(texts) == THREAD_PAGE else None, size_bytes

@@ -70,7 +70,7 @@ class ReferenceSession:
         """Signs in; returns when the service has sent its greeting and answered one ping."""
         self._token = await self._fetch_token()
         await self._connect()
-        self._task = asyncio.create_task(self._live(), name=f"session {self._name}")
+        self._task = asyncio.create_task(self._serve_sockets(), name=f"session {self._name}")
         self._ping()
         await self._ponged.wait()
 
@@ -137,7 +137,7 @@ class ReferenceSession:
             except TimeoutError:
                 raise NotDelivered(f"no acknowledgement within {timeout_s:.0f} s", code="ack_timeout") from None
 
-    async def look(self, look: PageRequest, timeout_s: float) -> Page:
+    async def fetch_page(self, look: PageRequest, timeout_s: float) -> Page:
         """Returns the requested page. Raises ListNotReceived.
 
         Like the web client, it does not ask without a connection, and does not repeat the request on the next one.
@@ -161,7 +161,7 @@ class ReferenceSession:
         """Signs out within a bounded time. Safe to call twice."""
         self._closed = True
         if self.is_up:
-            await self._socket.say_goodbye()
+            await self._socket.flush_unsent()
         self.is_up = False
         if self._task is not None:
             self._task.cancel()
@@ -180,7 +180,7 @@ class ReferenceSession:
         self.policy = Policy(greeting.policy.degradation, greeting.policy.no_answer_s)
         self.is_up = True
 
-    async def _live(self) -> None:
+    async def _serve_sockets(self) -> None:
         """Serves one socket after the other until the session is closed."""
         while not self._closed:
             try:
@@ -192,15 +192,15 @@ class ReferenceSession:
             await self._socket.drop()
             offline_s, self._offline_s = self._offline_s, 0.0
             await asyncio.sleep(offline_s)
-            if not await self._come_back(RECONNECT_S):
-                await self._lost()
+            if not await self._reconnect(RECONNECT_S):
+                await self._give_up_calls()
 
     async def _keep_pinging(self) -> None:
         while True:
             await asyncio.sleep(PING_S)
             self._ping()
 
-    async def _come_back(self, timeout_s: float) -> bool:
+    async def _reconnect(self, timeout_s: float) -> bool:
         """Reconnects and resumes the calls; gives up after ``timeout_s``."""
         renewed = False
         try:
@@ -237,7 +237,7 @@ class ReferenceSession:
                 # Spread in time: a simultaneous retry of everybody would be refused again.
                 await asyncio.sleep(limited.retry_after_s * random.uniform(1.0, 2.0))
 
-    async def _lost(self) -> None:
+    async def _give_up_calls(self) -> None:
         """Gives up the current calls, then keeps trying to get back online."""
         self._calls.clear()
         self._requests.fail()
@@ -250,7 +250,7 @@ class ReferenceSession:
             with contextlib.suppress(TargetUnreachable, SignInRefused):
                 if not self._token:
                     self._token = await self._fetch_token()
-                if await self._come_back(RECONNECT_S):
+                if await self._reconnect(RECONNECT_S):
                     return
 
     # Messages.

@@ -31,7 +31,7 @@ class ReferenceSocket:
         self._name = name
         self._socket: aiohttp.ClientWebSocketResponse | None = None
         self._unsent: asyncio.Queue[str] = asyncio.Queue()
-        self._in_hand: str | None = None
+        self._being_sent: str | None = None
         """Taken from the queue and not known to be sent: the next socket sends it again."""
 
     def say(self, text: str) -> None:
@@ -40,12 +40,12 @@ class ReferenceSocket:
 
     def forget_unsent(self) -> None:
         """Drops the messages that were not sent."""
-        self._put_down()
+        self._mark_sent()
         while not self._unsent.empty():
             self._unsent.get_nowait()
             self._unsent.task_done()
 
-    async def say_goodbye(self) -> None:
+    async def flush_unsent(self) -> None:
         """Waits a moment for the last messages to leave."""
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._unsent.join(), GOODBYE_S)
@@ -118,14 +118,14 @@ class ReferenceSocket:
     async def _write(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         try:
             while True:
-                if self._in_hand is None:
-                    self._in_hand = await self._unsent.get()
-                await socket.send_str(self._in_hand)
-                self._put_down()
+                if self._being_sent is None:
+                    self._being_sent = await self._unsent.get()
+                await socket.send_str(self._being_sent)
+                self._mark_sent()
         except (aiohttp.ClientError, OSError):
             await socket.close()
 
-    def _put_down(self) -> None:
-        if self._in_hand is not None:
-            self._in_hand = None
+    def _mark_sent(self) -> None:
+        if self._being_sent is not None:
+            self._being_sent = None
             self._unsent.task_done()

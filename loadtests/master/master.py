@@ -116,7 +116,7 @@ class SwarmMaster:
         if ready.target.is_ours:
             self._target = ready.target
         self.problem = ""
-        crash.keep_in(ready.folder.path)
+        crash.set_run_folder(ready.folder.path)
         self._folder, self._job, plan = ready.folder, ready.job, ready.job.plan
         self._crew = Crew(self._runner, ready.job.slots, ready.folder.path, self._clock, self._fault, self._closing)
         self._live, self._driver = LiveView(ready.folder.path, self._crew.view, self._fault_pipe), None

@@ -154,7 +154,7 @@ class DaemonLink:
             except (OSError, ValueError):
                 pass  # it is said below that there was no answer
         code = self._child.popen.poll()
-        died = "does not answer" if code is None else crash.ending(code, self.pid)
+        died = "does not answer" if code is None else crash.describe_exit(code, self.pid)
         raise LinkLost(
             f"the daemon of link {self.device} {died}",
             hint="what was measured over this link does not count; run it again",

@@ -62,7 +62,7 @@ def serve(
             code = target.process.popen.wait()
             if code != ExitCode.PASS:
                 died = ChildCrashed if code == ExitCode.CRASHED else ChildDied
-                raise died(f"the calling service {crash.ending(code, target.process.pid)}", hint=f"see {log}")
+                raise died(f"the calling service {crash.describe_exit(code, target.process.pid)}", hint=f"see {log}")
     finally:
         with undisturbed():
             if target.process is not None:

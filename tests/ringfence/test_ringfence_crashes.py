@@ -154,7 +154,7 @@ def test_a_crash_of_a_process_is_70_with_its_traceback_in_the_run(program: str, 
 
 
 def test_a_parent_says_that_a_child_crashed_and_where_its_traceback_is(tmp_path: Path) -> None:
-    crash.keep_in(tmp_path)
+    crash.set_run_folder(tmp_path)
     script = "from bedrock import crash\nwith crash.reporting('part'):\n    raise ValueError('planted')"
     from bedrock.child_process import spawn
 
@@ -164,7 +164,7 @@ def test_a_parent_says_that_a_child_crashed_and_where_its_traceback_is(tmp_path:
             child.wait_ready(60)
     finally:
         child.stop()
-        crash.keep_in(None)
+        crash.set_run_folder(None)
     assert caught.value.exit_code == ExitCode.CRASHED
     (file,) = (tmp_path / "logs").glob("crash-part-*.txt")
     assert str(file) in caught.value.message
