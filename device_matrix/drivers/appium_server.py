@@ -138,7 +138,7 @@ class AppiumServer:
 
     def _tell(self, dead: ChildProcess) -> None:
         if self._on_death is not None:
-            ended = crash.ending(dead.popen.returncode, dead.pid)
+            ended = crash.describe_exit(dead.popen.returncode, dead.pid)
             self._on_death(f"the Appium server {ended}; it is started again")
 
     def _spawn(self) -> ChildProcess:
@@ -186,5 +186,9 @@ class AppiumServer:
                 return
             self._stopping.wait(0.1)
         code = child.popen.poll()
-        ended = crash.ending(code, child.pid) if code is not None else f"did not answer within {READY_TIMEOUT_S:.0f} s"
-        raise EnvironmentLacks(f"the Appium server {ended}", hint=child.last_words())
+        ended = (
+            crash.describe_exit(code, child.pid)
+            if code is not None
+            else f"did not answer within {READY_TIMEOUT_S:.0f} s"
+        )
+        raise EnvironmentLacks(f"the Appium server {ended}", hint=child.log_tail())

@@ -121,8 +121,8 @@ def pytest_sessionstart(session: pytest.Session) -> None:
         return
     for number in end_signals():
         interrupt_on(number)
-    session.config.add_cleanup(lambda: crash.keep_in(None))
-    crash.keep_in(controller.options.run_folder)
+    session.config.add_cleanup(lambda: crash.set_run_folder(None))
+    crash.set_run_folder(controller.options.run_folder)
     try:
         session.config.stash[WORKER_INPUT] = controller.start()
     except RingfenceError as error:

@@ -12,7 +12,7 @@ from pathlib import Path
 from bedrock.child_environment import home_folder
 from bedrock.errors import EnvironmentLacks
 from bedrock.short_command import run_and_read
-from bedrock.user_folder import passed_over, user_folder
+from bedrock.user_folder import tmpdir_problem, user_folder
 from calls.records.record import Tier
 from device_matrix.cpu import cpu_limit
 from device_matrix.drivers.appium_server import appium_modules
@@ -120,7 +120,7 @@ def check_temporary_files() -> Finding:
         folder = user_folder()
     except EnvironmentLacks as error:
         return Finding("temporary files", False, error.message, error.hint, SWARM | BROWSER)
-    why = passed_over()
+    why = tmpdir_problem()
     detail = f"{folder}; TMPDIR is not used: {why}" if why else str(folder)
     return Finding("temporary files", True, detail)
 

@@ -181,7 +181,7 @@ sys.exit(pytest.main(sys.argv[1:]))
     )  # fmt: skip
     said = ended.stderr + ended.stdout
     assert ended.returncode == ExitCode.CRASHED, said
-    assert "pytest device_matrix crashed, which is a fault of ringfence" in said
+    assert "pytest device_matrix crashed. This is a bug in ringfence" in said
     (file,) = tmp_path.glob("**/crash-*.txt")
     assert "planted by a test" in file.read_text()
 
