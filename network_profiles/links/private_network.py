@@ -6,7 +6,6 @@ threads enter it one by one. The namespace has no name: it ends with its maker a
 
 from __future__ import annotations
 
-import ctypes
 import os
 import socket
 import threading
@@ -16,8 +15,6 @@ from typing import Any, TypeVar
 from network_profiles.errors import LinkCannotBeBuilt
 from network_profiles.links import interfaces
 
-_CLONE_NEWNET = 0x40000000
-_LIBC = ctypes.CDLL(None, use_errno=True)
 LOOPBACK = "127.0.0.1"
 Result = TypeVar("Result")
 
@@ -85,9 +82,7 @@ def run_in_network(path: str, act: Callable[[], Result]) -> Result:
     def enter_and_act() -> Result:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         try:
-            if _LIBC.setns(descriptor, _CLONE_NEWNET) != 0:
-                number = ctypes.get_errno()
-                raise OSError(number, os.strerror(number), path)
+            interfaces.enter_network_namespace(descriptor)
         finally:
             os.close(descriptor)
         return act()

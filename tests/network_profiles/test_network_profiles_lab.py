@@ -26,7 +26,7 @@ from network_profiles.links.open_link import ShapedLink, missing_prerequisites, 
 from network_profiles.model.profile import Direction, NetworkProfile, ProfilePhase
 from network_profiles.verification.probe.exchange import DirectionResult, open_probe
 from network_profiles.verification.probe.probe_plan import PlannedSend, ProbePlan
-from network_profiles.verification.probe.timeline_probe import EDGE_TOLERANCE_S
+from network_profiles.verification.probe.tolerances import EDGE_TOLERANCE_S
 
 pytestmark = [needs_links, pytest.mark.integration]
 

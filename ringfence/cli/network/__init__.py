@@ -1,4 +1,4 @@
-"""``ringfence network``: the link profiles, what they give a call, proof that they are what they say."""
+"""``ringfence network``: lists, draws and proves network profiles, and runs commands behind them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from ringfence.cli.network.list_and_show import list_profiles, show
 from ringfence.cli.network.verify import verify
 
 app = App(
-    name="network", help="Link profiles: list, show, verify, or run a command behind one.", help_format="plaintext"
+    name="network",
+    help="List network profiles, draw one, prove that a link matches it, or run a command behind it.",
+    help_format="plaintext",
 )
 app.command(list_profiles, name="list")
 app.command(show)
