@@ -28,9 +28,11 @@ def exec_behind(
 
     Example: ringfence network exec edge_275g -- ping -c 3 '$RINGFENCE_FAR_END'
 
-    RINGFENCE_FAR_END is the address of the link's other end; it answers pings, and the servers of this machine listen
-    there. The command uses this terminal, and its exit code is passed on (128 + signal when it was killed). Without
-    root, the link and its far end are in a user namespace: the command itself must start the server that it needs.
+    RINGFENCE_FAR_END is the address of the link's other end: it answers pings,
+    and every server of this machine is reachable there. The command uses this
+    terminal, and its exit code is passed on (128 + signal when it was killed).
+    Without root, the link and its far end are in a user namespace: then the
+    command itself must start the server that it needs.
 
     Parameters
     ----------

@@ -30,13 +30,15 @@ def verify(
     backend: BackendName | None = None,
     json: bool = False,
 ) -> int:
-    """Measure links with UDP in both directions and compare every figure with the profile.
+    """Measure links with UDP both ways and compare every figure with the profile.
 
     Example: ringfence network verify gprs_2g lte_good
 
-    Allowed: goodput within 3 %, median one-way delay within 1 ms or 2 %, loss in its 99 % interval, queue depth within
-    2 ms or 10 %, outage edges within 50 ms, packets in order. A link with more randomness gets more packets. Exits with
-    5 when a link does not match: then calls over it cannot be trusted on this machine.
+    Allowed: goodput within 3 %, median one-way delay within 1 ms or 2 %,
+    loss in its 99 % interval, queue depth within 2 ms or 10 %, outage edges
+    within 50 ms, packets in order. A link with more randomness gets more
+    packets. Exits with 5 when a link does not match its profile: then calls
+    over it cannot be trusted on this machine.
 
     Parameters
     ----------
