@@ -9,6 +9,7 @@ PACKETS = CompiledSet(
     (
         "calls.histograms",
         "calls.media.audio.audio_source",
+        "calls.media.rtp.one_way_delay",
         "calls.media.rtp.playout",
         "calls.media.reporter",
         "calls.media.rtp.rtcp",
@@ -17,6 +18,7 @@ PACKETS = CompiledSet(
         "calls.media.rtp.rtp_sender",
         "calls.media.ice.socket_hub",
         "calls.media.dtls.srtp",
+        "calls.media.stream_set",
         "calls.media.streams",
         "calls.media.audio.talk_spurts",
         "calls.media.timing.ticker",

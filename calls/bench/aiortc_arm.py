@@ -19,8 +19,9 @@ import av
 from aiortc import MediaStreamTrack, RTCConfiguration, RTCPeerConnection
 from aiortc.mediastreams import MediaStreamError
 
-from calls.bench.arm import Counts, process_cpu_s
+from calls.bench.arm_protocol import PacketCounts
 from calls.bench.step import Media, SetUps
+from calls.engine.health.health import process_cpu_s
 from calls.histograms import MsHistogram
 from calls.media.audio.speech import speech_pcm
 
@@ -115,7 +116,7 @@ class _Call:
 
 
 class AiortcArm:
-    """See ``calls.bench.arm.Arm``."""
+    """See ``calls.bench.arm_protocol.Arm``."""
 
     name = "aiortc"
 
@@ -142,7 +143,7 @@ class AiortcArm:
 
         await asyncio.gather(*(add() for _ in range(calls - len(self._calls))))
 
-    async def counts(self) -> Counts:
+    async def counts(self) -> PacketCounts:
         """Returns the totals of the calls that stand."""
         sent = received = lost = 0
         for call in self._calls:
@@ -151,7 +152,7 @@ class AiortcArm:
                 received, lost = received + heard, lost + missing
                 for stats in (await end.getSenders()[0].getStats()).values():
                     sent += stats.packetsSent if stats.type == "outbound-rtp" else 0
-        return Counts(sent, received, lost)
+        return PacketCounts(sent, received, lost)
 
     async def set_up_and_end(self, seconds: float) -> SetUps:
         """Sets up and ends calls one after the other for ``seconds``: stock aiortc gains nothing by several at once."""

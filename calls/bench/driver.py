@@ -12,8 +12,8 @@ import msgspec
 from bedrock.child_process import ChildProcess, spawn
 from bedrock.errors import EnvironmentLacks
 from bedrock.scratch import scratch_folder
-from calls.bench.arm import Order, Reply
-from calls.bench.step import Media, SetUps, Step
+from calls.bench.arm_protocol import ArmOrder, ArmReply
+from calls.bench.step import BenchStep, Media, SetUps
 
 _READY_S = 60.0
 _PATIENCE_S = 90.0
@@ -33,20 +33,20 @@ class ArmProcess:
         """Of the arm."""
         return self.child.pid
 
-    def level(self, calls: int, seconds: float, media: Media = "audio") -> Step:
+    def level(self, calls: int, seconds: float, media: Media = "audio") -> BenchStep:
         """Returns what ``calls`` calls cost, held for ``seconds``."""
-        reply = self._ask(Order(calls=calls, seconds=seconds, media=media))
+        reply = self._ask(ArmOrder(calls=calls, seconds=seconds, media=media))
         assert reply.step is not None
         return reply.step
 
     def set_ups(self, seconds: float) -> SetUps:
         """Returns how many calls could be set up and ended."""
-        reply = self._ask(Order(calls=0, seconds=seconds))
+        reply = self._ask(ArmOrder(calls=0, seconds=seconds))
         assert reply.set_ups is not None
         return reply.set_ups
 
-    def _ask(self, order: Order) -> Reply:
-        reply = msgspec.convert(ask(self.child, msgspec.json.encode(order), order.seconds + _PATIENCE_S), Reply)
+    def _ask(self, order: ArmOrder) -> ArmReply:
+        reply = msgspec.convert(ask(self.child, msgspec.json.encode(order), order.seconds + _PATIENCE_S), ArmReply)
         if reply.error:
             raise EnvironmentLacks(f"{self.child.name}: {reply.error}", hint=self.child.last_words())
         return reply

@@ -7,8 +7,9 @@ import itertools
 from typing import cast
 
 from bedrock.clock import Clock
-from calls.bench.arm import Counts, process_cpu_s
+from calls.bench.arm_protocol import PacketCounts
 from calls.bench.step import Media, SetUps
+from calls.engine.health.health import process_cpu_s
 from calls.media.factory import MediaFactory
 from calls.media.interface import LegSpec, MediaEvent
 from calls.media.leg import Leg
@@ -64,7 +65,7 @@ class _Call:
 
 
 class EngineArm:
-    """See ``calls.bench.arm.Arm``."""
+    """See ``calls.bench.arm_protocol.Arm``."""
 
     name = "engine"
 
@@ -92,7 +93,7 @@ class EngineArm:
 
         await asyncio.gather(*(add() for _ in range(calls - len(self._calls))))
 
-    async def counts(self) -> Counts:
+    async def counts(self) -> PacketCounts:
         """Returns the totals of the calls that stand."""
         sent = received = lost = 0
         for leg in itertools.chain.from_iterable(call.legs for call in self._calls):
@@ -101,7 +102,7 @@ class EngineArm:
             received += streams.packets_received
             heard = (streams.audio_receiver, streams.video_receiver)
             lost += sum(stream.lost for stream in heard if stream is not None) + leg.transport.send_errors
-        return Counts(sent, received, lost)
+        return PacketCounts(sent, received, lost)
 
     async def set_up_and_end(self, seconds: float) -> SetUps:
         """Sets up and ends calls, several at once, for ``seconds``."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from calls.bench.step import STOLEN_LIMIT_RATIO, Step
+from calls.bench.step import STOLEN_LIMIT_RATIO, BenchStep
 
 _HEADROOM = 0.92
 """A stride aims this far towards the level at which the core would be full."""
@@ -30,19 +30,19 @@ class Search:
 class Knee:
     """Where it broke."""
 
-    held: Step | None
+    held: BenchStep | None
     """The highest level that held; None when not even the first did."""
-    broke: Step | None
+    broke: BenchStep | None
     """The lowest level above it that did not; None when the search ended at its highest level."""
 
 
-def find_knee(measure: Callable[[int], Step], search: Search) -> Knee:
+def find_knee(measure: Callable[[int], BenchStep], search: Search) -> Knee:
     """Returns the knee; ``measure`` holds a level of calls and tells what it cost.
 
     A level counts as broken only when it broke twice: one hiccup of the machine must not decide.
     """
-    held: Step | None = None
-    broke: Step | None = None
+    held: BenchStep | None = None
+    broke: BenchStep | None = None
     level = search.first
     while True:
         step = _judged(measure, level)
@@ -56,7 +56,7 @@ def find_knee(measure: Callable[[int], Step], search: Search) -> Knee:
         level = following
 
 
-def _judged(measure: Callable[[int], Step], level: int) -> Step:
+def _judged(measure: Callable[[int], BenchStep], level: int) -> BenchStep:
     step = measure(level)
     for _again in range(_STOLEN_TRIES):
         if not step.broken_by() or step.stolen_ratio <= STOLEN_LIMIT_RATIO:
@@ -65,7 +65,7 @@ def _judged(measure: Callable[[int], Step], level: int) -> Step:
     return measure(level) if step.broken_by() else step
 
 
-def _next_level(held: Step | None, broke: Step | None, search: Search) -> int | None:
+def _next_level(held: BenchStep | None, broke: BenchStep | None, search: Search) -> int | None:
     low = held.calls if held is not None else 0
     if broke is None:
         assert held is not None

@@ -5,21 +5,26 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 
 import msgspec
 
 from calls.bench.driver import ArmProcess, running_arm, staying_off
 from calls.bench.knee import Knee, Search, find_knee
 from calls.bench.machine import Machine, this_machine
-from calls.bench.step import CRITERIA, Media, SetUps, Step
+from calls.bench.step import CRITERIA, BenchStep, Media, SetUps
 
 FULL_STEP_S = 10.0
 QUICK_STEP_S = 3.0
+FULL_RESOLUTION, QUICK_RESOLUTION = 0.03, 0.05
+"""The search for the knee stops when the lowest broken level is within this share of the highest that held."""
+_FIRST_ENGINE_AUDIO_CALLS, _FIRST_ENGINE_VIDEO_CALLS, _FIRST_AIORTC_AUDIO_CALLS = 150, 100, 8
+"""The levels that the searches start with."""
 
-OnStep = Callable[[Step | SetUps], None]
+OnStep = Callable[[BenchStep | SetUps], None]
 
 
-class Figures(msgspec.Struct, frozen=True, kw_only=True):
+class ArmFigures(msgspec.Struct, frozen=True, kw_only=True):
     """What one arm carries with one kind of media. Those of a call are of both its legs."""
 
     calls_per_core: int
@@ -70,16 +75,48 @@ class MediaBench(msgspec.Struct, frozen=True, kw_only=True):
     """Whether our packet path ran compiled (``python -m calls.compiled``) or interpreted."""
     machine: Machine
     criteria: dict[str, str]
-    engine: Figures
-    aiortc: Figures
+    engine: ArmFigures
+    aiortc: ArmFigures
     ratio: float | None
     """Calls a core of ours over those of stock aiortc."""
     ratio_by_cpu: float | None
     """CPU time a call of stock aiortc over ours, each at its highest level that held."""
-    video: Figures | None
+    video: ArmFigures | None
     setup: SetUpRate
-    curve: list[Step]
+    curve: list[BenchStep]
     """Every level that was measured, in order."""
+
+
+@dataclass(slots=True)
+class _Levels:
+    """Runs levels on one core and keeps every level that was measured, in order."""
+
+    core: int
+    step_s: float
+    most: int
+    resolution: float
+    on_step: OnStep
+    curve: list[BenchStep] = field(default_factory=list)
+
+    def knee(self, arm: ArmProcess, media: Media, first: int) -> tuple[Knee, list[BenchStep]]:
+        """Returns the highest level that ``arm`` holds, and all levels that were measured for it."""
+        steps: list[BenchStep] = []
+
+        def measure(calls: int) -> BenchStep:
+            step = arm.level(calls, self.step_s, media)
+            steps.append(step)
+            self.curve.append(step)
+            self.on_step(step)
+            return step
+
+        return find_knee(measure, Search(min(first, self.most), self.most, self.resolution)), steps
+
+    def set_ups(self, name: str) -> SetUps:
+        """Returns how fast the arm ``name`` sets up and ends calls, in a fresh process."""
+        with running_arm(name, self.core) as arm:
+            set_ups = arm.set_ups(self.step_s / 2)
+        self.on_step(set_ups)
+        return set_ups
 
 
 def bench_media(
@@ -87,39 +124,20 @@ def bench_media(
 ) -> MediaBench:
     """Measures both arms on ``core``. Raises EnvironmentLacks when an arm cannot run."""
     step_s = step_s or (QUICK_STEP_S if quick else FULL_STEP_S)
-    resolution = 0.05 if quick else 0.03
-    curve: list[Step] = []
-
-    def climb(arm: ArmProcess, media: Media, first: int) -> tuple[Knee, list[Step]]:
-        steps: list[Step] = []
-
-        def measure(calls: int) -> Step:
-            step = arm.level(calls, step_s, media)
-            steps.append(step)
-            curve.append(step)
-            on_step(step)
-            return step
-
-        search = Search(min(first, most), most, resolution)
-        return find_knee(measure, search), steps
-
+    levels = _Levels(core, step_s, most, QUICK_RESOLUTION if quick else FULL_RESOLUTION, on_step)
     with staying_off(core) as elsewhere:
         with running_arm("engine", core) as arm:
             is_compiled = arm.is_compiled
-            engine = climb(arm, "audio", 150)
+            engine = levels.knee(arm, "audio", _FIRST_ENGINE_AUDIO_CALLS)
         with running_arm("aiortc", core) as arm:
-            aiortc = climb(arm, "audio", 8)
+            aiortc = levels.knee(arm, "audio", _FIRST_AIORTC_AUDIO_CALLS)
         video = None
         if with_video:
             with running_arm("engine", core) as arm:
-                video = climb(arm, "video", 100)
-        set_ups = []
-        for name in ("engine", "aiortc"):
-            with running_arm(name, core) as arm:
-                set_ups.append(arm.set_ups(step_s / 2))
-                on_step(set_ups[-1])
-    ours = _figures(*engine, setup_cpu_ms=set_ups[0].cpu_ms)
-    stock = _figures(*aiortc, setup_cpu_ms=set_ups[1].cpu_ms)
+                video = levels.knee(arm, "video", _FIRST_ENGINE_VIDEO_CALLS)
+        engine_set_ups, aiortc_set_ups = levels.set_ups("engine"), levels.set_ups("aiortc")
+    ours = _figures(*engine, setup_cpu_ms=engine_set_ups.cpu_ms)
+    stock = _figures(*aiortc, setup_cpu_ms=aiortc_set_ups.cpu_ms)
     return MediaBench(
         at_s=round(time.time(), 1),
         quick=quick,
@@ -134,22 +152,26 @@ def bench_media(
         ratio=_ratio(ours.calls_per_core, stock.calls_per_core),
         ratio_by_cpu=_ratio(stock.cpu_ms_per_call_second, ours.cpu_ms_per_call_second),
         video=_figures(*video) if video is not None else None,
-        setup=SetUpRate(
-            calls_per_s_core=set_ups[0].calls_per_s_core,
-            cpu_ms=set_ups[0].cpu_ms,
-            set_up_p50_ms=set_ups[0].set_up_p50_ms,
-            set_up_p95_ms=set_ups[0].set_up_p95_ms,
-            failed=set_ups[0].failed,
-            aiortc_calls_per_s_core=set_ups[1].calls_per_s_core,
-            aiortc_cpu_ms=set_ups[1].cpu_ms,
-        ),
-        curve=curve,
+        setup=_set_up_rate(engine_set_ups, aiortc_set_ups),
+        curve=levels.curve,
     )
 
 
-def _figures(knee: Knee, steps: Sequence[Step], setup_cpu_ms: float | None = None) -> Figures:
+def _set_up_rate(ours: SetUps, stock: SetUps) -> SetUpRate:
+    return SetUpRate(
+        calls_per_s_core=ours.calls_per_s_core,
+        cpu_ms=ours.cpu_ms,
+        set_up_p50_ms=ours.set_up_p50_ms,
+        set_up_p95_ms=ours.set_up_p95_ms,
+        failed=ours.failed,
+        aiortc_calls_per_s_core=stock.calls_per_s_core,
+        aiortc_cpu_ms=stock.cpu_ms,
+    )
+
+
+def _figures(knee: Knee, steps: Sequence[BenchStep], setup_cpu_ms: float | None = None) -> ArmFigures:
     held, broke = knee.held, knee.broke
-    return Figures(
+    return ArmFigures(
         calls_per_core=held.calls if held else 0,
         broken_by=broke.broken_by() if broke else "",
         broken_at_calls=broke.calls if broke else None,
@@ -165,9 +187,9 @@ def _figures(knee: Knee, steps: Sequence[Step], setup_cpu_ms: float | None = Non
     )
 
 
-def memory_slope_mb(steps: Sequence[Step]) -> float | None:
+def memory_slope_mb(steps: Sequence[BenchStep]) -> float | None:
     """Returns megabytes a call, least squares over the levels while they rose: memory given back is not told."""
-    rising: list[Step] = []
+    rising: list[BenchStep] = []
     for step in steps:
         if not rising or step.calls > rising[-1].calls:
             rising.append(step)

@@ -1,4 +1,4 @@
-"""What all legs of one process share: clock, ticker, sockets, certificate, packet buffers; and their health."""
+"""Owns what all legs of one process share (clock, ticker, sockets, certificate, packet buffers) and measures it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 import functools
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from bedrock.clock import Clock
 from calls.histograms import MsHistogram
@@ -15,29 +15,49 @@ from calls.media.dtls.dtls import SharedCertificate
 from calls.media.dtls.srtp import PacketBuffer
 from calls.media.ice.socket_hub import DATAGRAM_MAX, SocketHub
 from calls.media.ice.transport import ConnectLimits
-from calls.media.interface import MediaHealth
+from calls.media.interface import MediaHealth, MediaStats
 from calls.media.probe.audio_probe import loudness_of_voice
 from calls.media.timing.alarm import MakeAlarm
 from calls.media.timing.ticker import Ticker
 from calls.media.video.video_clip import video_clip
 from calls.records.record import Tier
 
-if TYPE_CHECKING:
-    from calls.media.leg import Leg
-
-_WARM = ((20, 32), (20, 24), (60, 12))
-"""Clips made before the first call, so that no call waits for them."""
-_GOLDEN = 0.6180339887498949
+_PREENCODED_CLIPS = ((20, 32), (20, 24), (60, 12))
+"""Encoded before the first call, so that no call waits for them."""
+_GOLDEN_RATIO = 0.6180339887498949
 """Multiples of it, modulo 1, spread any number of legs evenly over a frame."""
 
 
 @functools.cache
 def machine_clock_id() -> str:
-    """Returns a name of this machine's monotonic clock: equal names, comparable times."""
+    """Returns a name of this machine's monotonic clock. Times of clocks with equal names can be compared."""
     boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="utf-8").strip()
     namespace = Path("/proc/self/timens_offsets")
     offsets = namespace.read_text(encoding="utf-8").split() if namespace.exists() else []
     return boot + "".join(f"-{offset}" for offset in offsets if offset.lstrip("-").isdigit() and int(offset))
+
+
+class CountedLeg(Protocol):
+    """A leg as the process counts it."""
+
+    @property
+    def tier(self) -> Tier:
+        """``packets`` or ``media``."""
+
+    @property
+    def packets_sent(self) -> int:
+        """RTP packets, audio and video."""
+
+    @property
+    def packets_received(self) -> int:
+        """RTP packets, audio and video."""
+
+    @property
+    def datagrams_dropped(self) -> int:
+        """Datagrams that the leg's own socket refused or dropped."""
+
+    async def close(self) -> MediaStats:
+        """Ends the leg. Safe to call twice."""
 
 
 class MediaProcess:
@@ -55,8 +75,8 @@ class MediaProcess:
         self.in_buffer = PacketBuffer(self.hub.buffer)
         self.out_buffer = PacketBuffer(bytearray(DATAGRAM_MAX))
         self.lateness = MsHistogram()
-        self.legs: set[Leg] = set()
-        for ptime_ms, kbit in _WARM:
+        self.legs: set[CountedLeg] = set()
+        for ptime_ms, kbit in _PREENCODED_CLIPS:
             audio_clip(ptime_ms, kbit)
         video_clip()
         loudness_of_voice(live=True)
@@ -68,17 +88,17 @@ class MediaProcess:
         return monotonic_s + self.clock.unix_s() - self.clock.monotonic_s()
 
     def next_phase(self) -> float:
-        """Returns the place within the frame of the next leg's packets, 0..1."""
+        """Returns when in the frame the next leg sends, 0..1."""
         self._legs_opened += 1
-        return self._legs_opened * _GOLDEN % 1.0
+        return self._legs_opened * _GOLDEN_RATIO % 1.0
 
-    def leg_closed(self, leg: Leg) -> None:
-        """Moves a leg's counts to the totals."""
+    def leg_closed(self, leg: CountedLeg) -> None:
+        """Adds a leg's counts to the totals."""
         if leg in self.legs:
             self.legs.remove(leg)
-            self._closed_sent += leg.streams.packets_sent
-            self._closed_received += leg.streams.packets_received
-            self._closed_dropped += leg.transport.send_errors
+            self._closed_sent += leg.packets_sent
+            self._closed_received += leg.packets_received
+            self._closed_dropped += leg.datagrams_dropped
 
     def health(self) -> MediaHealth:
         """Returns the figures since the last call, and the totals."""
@@ -86,11 +106,11 @@ class MediaProcess:
         health = MediaHealth(
             send_late_p99_ms=lateness.quantile_ms(0.99) or 0.0,
             send_late_max_ms=max(0.0, lateness.max_ms),
-            packets_sent=self._closed_sent + _total(leg.streams.packets_sent for leg in self.legs),
-            packets_received=self._closed_received + _total(leg.streams.packets_received for leg in self.legs),
-            datagrams_dropped=self._closed_dropped + _total(leg.transport.send_errors for leg in self.legs),
+            packets_sent=self._closed_sent + _total(leg.packets_sent for leg in self.legs),
+            packets_received=self._closed_received + _total(leg.packets_received for leg in self.legs),
+            datagrams_dropped=self._closed_dropped + _total(leg.datagrams_dropped for leg in self.legs),
             active_legs=len(self.legs),
-            active_probe_legs=_total(leg.spec.tier is Tier.MEDIA for leg in self.legs),
+            active_probe_legs=_total(leg.tier is Tier.MEDIA for leg in self.legs),
             callback_errors=self.ticker.callback_errors + self.hub.callback_errors,
         )
         lateness.clear()

@@ -1,4 +1,4 @@
-"""A leg's RTCP: sender and receiver reports every few seconds, round trips out of the far end's."""
+"""Sends a leg's RTCP reports every 2.5 s and computes round trips from the far end's reports."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from calls.media.rtp import rtcp
 if TYPE_CHECKING:
     from calls.media.ice.transport import LegTransport
     from calls.media.process import MediaProcess
-    from calls.media.streams import LegStreams
+    from calls.media.stream_set import StreamSet
 
 INTERVAL_S = 2.5
 _FIRST_S = 0.5
 
 
 class Reporter:
-    """Runs from the keys to the end of the leg."""
+    """Runs from the key exchange to the end of the leg."""
 
-    def __init__(self, streams: LegStreams, process: MediaProcess, transport: LegTransport, cname: str) -> None:
-        self._streams: LegStreams | None = streams
+    def __init__(self, streams: StreamSet, process: MediaProcess, transport: LegTransport, cname: str) -> None:
+        self._streams: StreamSet | None = streams
         self._process = process
         self._transport = transport
         self._cname = cname
@@ -27,17 +27,17 @@ class Reporter:
         self._heard_sr = 0
         self._heard_sr_at_s = 0.0
         self.rtt_ms: float | None = None
-        """Of the last report."""
+        """Round trip of the last report."""
         self.best_rtt_ms: float | None = None
         self.remote_loss_ratio: float | None = None
-        """What the far end says it lost of our audio in its last interval."""
+        """Loss of our audio in the far end's last interval, as it reports."""
 
     def start(self, phase: float) -> None:
-        """Reports soon for the first time, so that round trips are known early; ``phase`` 0..1 spreads the legs."""
+        """Sends the first report soon, so that round trips are known early. ``phase`` 0..1 spreads the legs."""
         self._process.ticker.call_at(self._process.ticker.now_s() + _FIRST_S + phase, self._report)
 
     def stop(self) -> None:
-        """Reports no more, and lets the streams go: they hold us."""
+        """Stops reporting and releases the streams, which refer back to this reporter."""
         self._stopped = True
         self._streams = None
 
@@ -58,7 +58,7 @@ class Reporter:
                 streams.on_keyframe_request()
 
     def send_now(self, feedback: bytes) -> None:
-        """Sends feedback at once, in the compound form that RFC 4585 asks for."""
+        """Sends feedback at once, in the compound form that RFC 4585 requires."""
         streams = self._streams
         if streams is None:
             return
@@ -73,7 +73,7 @@ class Reporter:
             self.rtt_ms = max(0.0, rtt_s * 1000)
             self.best_rtt_ms = self.rtt_ms if self.best_rtt_ms is None else min(self.rtt_ms, self.best_rtt_ms)
 
-    def _audio_block(self, streams: LegStreams, now_s: float) -> rtcp.ReportBlock | None:
+    def _audio_block(self, streams: StreamSet, now_s: float) -> rtcp.ReportBlock | None:
         receiver = streams.audio_receiver
         if receiver is None:
             return None
@@ -87,7 +87,7 @@ class Reporter:
         self._transport.send_rtcp(self._compound(streams, now_s))
         self._process.ticker.call_at(due_s + INTERVAL_S, self._report)
 
-    def _compound(self, streams: LegStreams, now_s: float) -> bytes:
+    def _compound(self, streams: StreamSet, now_s: float) -> bytes:
         unix_s = self._process.unix_of(now_s)
         video_block = streams.video_receiver.report() if streams.video_receiver is not None else None
         blocks = [block for block in (self._audio_block(streams, now_s), video_block) if block is not None]

@@ -10,7 +10,7 @@ import aiohttp
 from bedrock.clock import Clock
 from bedrock.errors import TargetUnreachable
 from calls.targets.protocol import Listener
-from calls.targets.reference_http import fetch_token
+from calls.targets.reference_http import ReferenceEndpoint
 from calls.targets.reference_session import ReferenceSession
 from calls.targets.trust import client_context
 
@@ -39,7 +39,7 @@ class ReferenceTarget:
         self, name: str, password: str, listener: Listener, link: AccessLink | None, timeout_s: float
     ) -> ReferenceSession:
         """Returns the person's session. Raises TargetUnreachable or SignInRefused."""
-        session = ReferenceSession(self, name, password, listener, link)
+        session = ReferenceSession(ReferenceEndpoint(self.url, self.http, self.clock), name, password, listener, link)
         try:
             async with asyncio.timeout(timeout_s):
                 await session.open()
@@ -51,10 +51,6 @@ class ReferenceTarget:
                 raise TargetUnreachable(f"{self.url} did not let {name} in within {timeout_s:.0f} s") from None
             raise
         return session
-
-    async def fetch_token(self, name: str, password: str) -> str:
-        """Returns a token for the WebSocket. Raises TargetUnreachable or SignInRefused, or a kind of these."""
-        return await fetch_token(self.http, self.url, name, password)
 
     async def close(self) -> None:
         """Closes the shared HTTP connections. Safe to call twice."""

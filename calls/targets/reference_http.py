@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ssl
+from dataclasses import dataclass
 
 import aiohttp
 import msgspec
 
+from bedrock.clock import Clock
 from bedrock.errors import TargetUnreachable
 from calls.errors import NotTheService, RateLimited, SignInRefused, TlsFailed
 from calls.targets.trust import why_untrusted
@@ -14,6 +16,19 @@ from calls.targets.trust import why_untrusted
 MAX_SIGN_IN_BYTES = 64 * 1024
 LONGEST_WAIT_S = 60.0
 """A service that asks to come again later than this is not waited for."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReferenceEndpoint:
+    """What all sessions with one service share."""
+
+    url: str
+    http: aiohttp.ClientSession
+    clock: Clock
+
+    async def fetch_token(self, name: str, password: str) -> str:
+        """Returns a token for the WebSocket. Raises as the function ``fetch_token`` does."""
+        return await fetch_token(self.http, self.url, name, password)
 
 
 async def fetch_token(http: aiohttp.ClientSession, url: str, name: str, password: str) -> str:

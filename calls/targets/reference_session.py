@@ -12,11 +12,11 @@ import aiohttp
 import msgspec
 
 from bedrock.errors import TargetUnreachable
-from calls.call.call_rules import Told
-from calls.errors import NotDelivered, NotShown, RateLimited, SignalingLost, SignInRefused
-from calls.targets.lists import Look, Page
+from calls.call.call_rules import SignalType
+from calls.errors import ListNotReceived, NotDelivered, RateLimited, SignalingLost, SignInRefused
+from calls.targets.lists import Page, PageRequest
 from calls.targets.protocol import Listener, Policy
-from calls.targets.reference_http import LONGEST_WAIT_S
+from calls.targets.reference_http import LONGEST_WAIT_S, ReferenceEndpoint
 from calls.targets.reference_messages import Message, decode, encode, signal_of
 from calls.targets.reference_pages import REPLIES, page_of, request_of
 from calls.targets.reference_requests import Requests
@@ -24,7 +24,6 @@ from calls.targets.reference_socket import ReferenceSocket
 
 if TYPE_CHECKING:
     from calls.media.access_link import AccessLink
-    from calls.targets.reference import ReferenceTarget
 
 logger = logging.getLogger(__name__)
 
@@ -44,7 +43,7 @@ class ReferenceSession:
     """One person's connection, taken up again when it breaks."""
 
     def __init__(
-        self, target: ReferenceTarget, name: str, password: str, listener: Listener, link: AccessLink | None
+        self, endpoint: ReferenceEndpoint, name: str, password: str, listener: Listener, link: AccessLink | None
     ) -> None:
         self.policy = Policy(degradation=False, no_answer_s=None)
         self.rtt_ms: float | None = None
@@ -54,12 +53,12 @@ class ReferenceSession:
         self._not_before_s = 0.0
         """The service asked to start nothing before this moment."""
         self._offline_s = 0.0
-        self._target = target
+        self._endpoint = endpoint
         self._name, self._password = name, password
         self._listener = listener
         self._link = link
         self._token = ""
-        self._socket = ReferenceSocket(target.url, name)
+        self._socket = ReferenceSocket(endpoint.url, name)
         self._calls: set[str] = set()
         self._requests = Requests()
         self._pings: dict[int, float] = {}
@@ -138,13 +137,13 @@ class ReferenceSession:
             except TimeoutError:
                 raise NotDelivered(f"no acknowledgement within {timeout_s:.0f} s", code="ack_timeout") from None
 
-    async def look(self, look: Look, timeout_s: float) -> Page:
-        """Returns the page that was asked for. Raises NotShown.
+    async def look(self, look: PageRequest, timeout_s: float) -> Page:
+        """Returns the page that was asked for. Raises ListNotReceived.
 
         Like the web client, it asks neither without a connection nor a second time on the next one.
         """
         if not self.is_up:
-            raise NotShown(f"{self._name} is offline", code="offline")
+            raise ListNotReceived(f"{self._name} is offline", code="offline")
         kind, fields = request_of(look)
         with self._requests.open(tied=True) as (ref, reply):
             self._start(kind, ref=ref, **fields)
@@ -152,11 +151,11 @@ class ReferenceSession:
                 async with asyncio.timeout(timeout_s):
                     return page_of(look, await reply)
             except TimeoutError:
-                raise NotShown(f"no {kind} within {timeout_s:.0f} s", code="no_reply") from None
+                raise ListNotReceived(f"no {kind} within {timeout_s:.0f} s", code="no_reply") from None
             except NotDelivered as error:
-                raise NotShown(error.message, code=error.code) from None
+                raise ListNotReceived(error.message, code=error.code) from None
             except msgspec.DecodeError as error:
-                raise NotShown(f"the answer to {kind} is no page: {error}", code="garbage") from None
+                raise ListNotReceived(f"the answer to {kind} is no page: {error}", code="garbage") from None
 
     async def close(self) -> None:
         """Signs out within a bounded time. Safe to call twice."""
@@ -176,7 +175,7 @@ class ReferenceSession:
 
     async def _connect(self) -> None:
         """Opens the socket and waits for the greeting. Raises TargetUnreachable or SignInRefused."""
-        greeting = await self._socket.connect(self._target.http, self._token)
+        greeting = await self._socket.connect(self._endpoint.http, self._token)
         assert greeting.policy is not None, "no greeting is without one"
         self.policy = Policy(greeting.policy.degradation, greeting.policy.no_answer_s)
         self.is_up = True
@@ -232,7 +231,7 @@ class ReferenceSession:
         """Returns a token; comes again when the service asks for it. Raises what ``fetch_token`` does."""
         while True:
             try:
-                return await self._target.fetch_token(self._name, self._password)
+                return await self._endpoint.fetch_token(self._name, self._password)
             except RateLimited as limited:
                 self.refused = limited
                 # Spread in time, or everybody comes again in the same instant and is refused again.
@@ -258,7 +257,7 @@ class ReferenceSession:
 
     def _start(self, kind: str, **fields: object) -> None:
         """Says what starts something, not before the service wants to hear it."""
-        ahead_s = self._not_before_s - self._target.clock.monotonic_s()
+        ahead_s = self._not_before_s - self._endpoint.clock.monotonic_s()
         if ahead_s > 0:
             asyncio.get_running_loop().call_later(ahead_s, lambda: self._say(kind, **fields))
         else:
@@ -290,25 +289,25 @@ class ReferenceSession:
             return
         if message.code == "rate_limited" and message.retry_after_s is not None:
             wait_s = min(max(0.0, message.retry_after_s), LONGEST_WAIT_S)
-            self._not_before_s = self._target.clock.monotonic_s() + wait_s
+            self._not_before_s = self._endpoint.clock.monotonic_s() + wait_s
         if message.type == "pong":
             self._pong(message)
         elif message.type in _REPLIES or (message.type == "error" and isinstance(message.ref, int)):
             self._requests.settle(message, data)
         elif (signal := signal_of(message, self._name)) is not None:
-            if signal.what is Told.INCOMING:
+            if signal.what is SignalType.INCOMING:
                 self._calls.add(signal.call_id)
-            elif signal.what in {Told.ENDED, Told.REFUSED}:
+            elif signal.what in {SignalType.ENDED, SignalType.REFUSED}:
                 self._calls.discard(signal.call_id)
             self._listener.on_signal(signal)
 
     def _ping(self) -> None:
         number = self._requests.new_ref()
-        self._pings = {number: self._target.clock.monotonic_s()}
+        self._pings = {number: self._endpoint.clock.monotonic_s()}
         self._say("ping", n=number)
 
     def _pong(self, message: Message) -> None:
         sent_at_s = self._pings.pop(int(message.n), None) if message.n is not None else None
         if sent_at_s is not None:
-            self.rtt_ms = (self._target.clock.monotonic_s() - sent_at_s) * 1000.0
+            self.rtt_ms = (self._endpoint.clock.monotonic_s() - sent_at_s) * 1000.0
             self._ponged.set()

@@ -1,4 +1,4 @@
-"""One attempt at one cell, from an open link to ``cell.json``; everything it opened is gone when it returns."""
+"""Runs one attempt at one cell, from opening the link to ``cell.json``. It closes everything that it opened."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from calls.records.record import Blame, Tier
+from calls.records.record import Blame, LegRecord
 from device_matrix.artifacts import ERROR, REPLAY, STEPS, Artifacts, StepLog, replay_command
 from device_matrix.attempt.assertions import (
     STARVED_RATIO,
@@ -26,6 +26,7 @@ from device_matrix.attempt.evidence import (
     write_samples,
 )
 from device_matrix.attempt.figures import CellFigures, cell_figures, cpu_figures, setup_ms
+from device_matrix.attempt.result import cell_result
 from device_matrix.attempt.watchdog import Watchdog
 from device_matrix.attempt.worker import Worker
 from device_matrix.cells import Cell
@@ -41,9 +42,9 @@ from reports.run.cells import CellResult, CellStatus, write_cell
 
 OPEN_TIMEOUT_S = 30.0
 STEP_LIMIT_S = 45.0
-"""Every wait inside a step is shorter. What exceeds it hangs, and is ended by killing its browser."""
+"""Every wait inside a step is shorter. A step that takes longer hangs: its browser is killed."""
 SIGN_IN_TIMEOUT_S = 20.0
-"""The slowest profile (18 kbit/s, 1.3 s of round trip) takes about 15 s for the page and 10 s for the sign-in."""
+"""The slowest profile (18 kbit/s, 1.3 s of round trip) needs about 15 s for the page and 10 s for the sign-in."""
 
 
 @dataclass(slots=True)
@@ -56,14 +57,14 @@ class AttemptVerdict:
     detail: str = ""
 
     def note(self, status: CellStatus, blame: Blame, reason: str, detail: str) -> None:
-        """Takes the first trouble; what follows from it changes nothing."""
+        """Records the first failure; later ones follow from it and change nothing."""
         if self.status is CellStatus.PASSED:
             self.status, self.blame, self.reason, self.detail = status, blame, reason, detail
 
 
 @dataclass(slots=True)
 class Attempt:
-    """Runs once; ``run`` raises for Ctrl-C and exits only, and even then writes what is known."""
+    """One attempt, run once. ``run`` raises only for Ctrl-C and exits, and writes the result even then."""
 
     worker: Worker
     cell: Cell
@@ -81,7 +82,7 @@ class Attempt:
         self.steps = StepLog(self.worker.clock, self._on_step)
 
     def run(self) -> CellResult:
-        """Returns the attempt's result, written to its folder already."""
+        """Runs the attempt. Returns its result, which is already in its folder."""
         started_at_s = self.worker.clock.unix_s()
         try:
             with self._recording_errors(), contextlib.ExitStack() as stack:
@@ -105,9 +106,10 @@ class Attempt:
             far_end=environment.peer,
             clock=self.worker.clock,
             steps=self.steps,
-            limits=scenario.limits(generation, self.worker.settings.sustain_s),
+            limits=scenario.limits(generation),
+            sustain_s=self.worker.settings.sustain_s,
         )
-        self._watchdog = Watchdog(STEP_LIMIT_S + context.limits.sustain_s, environment.group.kill)
+        self._watchdog = Watchdog(STEP_LIMIT_S + context.sustain_s, environment.group.kill)
         pressure = PressureGauge(self.worker.clock)
         failure: ProductFailure | None = None
         with self._watchdog:
@@ -133,22 +135,23 @@ class Attempt:
         try:
             context.page.open(environment.url, OPEN_TIMEOUT_S)
             self.steps.begin("sign_in")
-            context.page.sign_in(environment.person.name, environment.person.password, SIGN_IN_TIMEOUT_S)
+            context.page.sign_in(environment.user.name, environment.user.password, SIGN_IN_TIMEOUT_S)
         except PageTimeout as error:
             starved = environment.group.throttled_s() > STARVED_RATIO * OPEN_TIMEOUT_S
             blame = Blame.DEVICE if starved else Blame.TARGET
-            raise ProductFailure(f"{self.steps.current}_timeout", f"the app did not come up: {error}", blame) from error
+            sentence = f"the app did not load and sign in: {error}"
+            raise ProductFailure(f"{self.steps.current}_timeout", sentence, blame) from error
 
     def _judge(
         self, environment: CellEnvironment, context: CallContext, evidence: CallEvidence, failure: ProductFailure | None
     ) -> None:
-        """Finds the verdict. Our own parts come first: where one was not whole, nothing is said of the product."""
+        """Finds the verdict. The harness is checked first: where a part of it failed, the product can't be judged."""
         self.call_id = context.call_id
         try:
             with self._recording_errors():
                 require_environment_alive(environment, evidence, whole_call=failure is None)
                 require_link_model_kept(evidence.drops)
-                if environment.capture is not None:  # without a link every way out of the browser is shaped by itself
+                if environment.capture is not None:  # without a link the browser itself shapes all that it sends
                     require_media_over_link(
                         evidence.connection,
                         device_address=environment.link.device_address,
@@ -164,11 +167,7 @@ class Attempt:
             self.verdict.note(CellStatus.FAILED, found.blame, found.reason, found.detail)
         if context.placed_at_s is None:
             return
-        leg = device_leg(
-            evidence, context, self.worker, self.cell, self.number,
-            person=environment.person.name, peer=environment.peer.name,
-            failure=(self.verdict.reason, self.verdict.blame),
-        )  # fmt: skip
+        leg = self._device_leg(context, environment, evidence, (self.verdict.reason, self.verdict.blame))
         device = self.worker.devices[self.cell.device]
         self.figures = {**cell_figures(leg, evidence, context), **cpu_figures(environment.cpu, device)}
         if context.call_id:
@@ -186,10 +185,7 @@ class Attempt:
         return None
 
     def _media(self, context: CallContext, environment: CellEnvironment, evidence: CallEvidence) -> MediaEvidence:
-        leg = device_leg(
-            evidence, context, self.worker, self.cell, self.number,
-            person=environment.person.name, peer=environment.peer.name, failure=("", Blame.NOBODY),
-        )  # fmt: skip
+        leg = self._device_leg(context, environment, evidence, ("", Blame.NOBODY))
         span_s = max(1.0, evidence.ended_at_s - (context.placed_at_s or evidence.ended_at_s))
         return MediaEvidence(
             audio=evidence.audio,
@@ -198,6 +194,15 @@ class Attempt:
             link_drops=evidence.drops.total,
             throttled_ratio=evidence.throttled_s / span_s,
         )
+
+    def _device_leg(
+        self,
+        context: CallContext,
+        environment: CellEnvironment,
+        evidence: CallEvidence,
+        failure: tuple[str, Blame],
+    ) -> LegRecord:
+        return device_leg(evidence, context, environment, self.worker, self.cell, self.number, failure)
 
     @contextlib.contextmanager
     def _recording_errors(self) -> Iterator[None]:
@@ -209,13 +214,13 @@ class Attempt:
         except CellEnvironmentError as error:
             self._raise_if_stopping(error)
             if self._watchdog is not None and self._watchdog.fired:
-                error = DeviceUnavailable(f"the browser hung, and was killed: {error.message}", reason="browser_hung")
-            detail = f"{error.message} (step {self.steps.current})"
+                error = DeviceUnavailable(f"the browser hung and was killed: {error.message}", reason="browser_hung")
+            detail = f"{error.message} (in step {self.steps.current})"
             self.verdict.note(CellStatus.ENVIRONMENT_ERROR, error.blame, error.reason, detail)
         except Exception as error:
             self._raise_if_stopping(error)
-            # Anything unforeseen is the harness's own fault: it must neither fail the product nor end the run.
-            detail = f"{type(error).__name__}: {error} (step {self.steps.current})"
+            # An unexpected exception is the harness's fault: it must neither fail the product nor end the run.
+            detail = f"{type(error).__name__}: {error} (in step {self.steps.current})"
             self.verdict.note(CellStatus.ENVIRONMENT_ERROR, Blame.GENERATOR, "harness_error", detail)
             self.artifacts.text(ERROR, traceback.format_exc().splitlines())
         except BaseException:
@@ -223,7 +228,7 @@ class Attempt:
             raise
 
     def _raise_if_stopping(self, error: Exception) -> None:
-        """What fails once the end was asked for fails because of that."""
+        """After a stop request every error counts as interruption."""
         if self.worker.stop_request.requested:
             self._note_interrupted()
             raise KeyboardInterrupt from error
@@ -233,21 +238,13 @@ class Attempt:
 
     def _write(self, started_at_s: float) -> CellResult:
         worker, cell = self.worker, self.cell
-        device = worker.devices[cell.device]
         replay = replay_command(worker.settings.plan, cell.id)
         self.artifacts.text(REPLAY, [replay])
         self.artifacts.text(STEPS, self.steps.lines())
-        result = CellResult(
-            cell=cell.id,
-            device=cell.device,
-            device_title=device.title,
-            device_class=device.device_class.value,
-            emulated=device.emulated,
-            network=cell.network,
-            generation=worker.networks[cell.network].generation,
-            scenario=cell.scenario,
-            driver=cell.driver.value,
-            tier=Tier.BROWSER.value,
+        result = cell_result(
+            cell,
+            worker.devices[cell.device],
+            worker.networks[cell.network].generation,
             attempt=self.number,
             status=self.verdict.status,
             blame=self.verdict.blame,

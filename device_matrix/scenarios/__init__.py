@@ -1,4 +1,4 @@
-"""What a device is asked to do with a call. A new scenario is one module with ``limits`` and ``run``, and a line."""
+"""Names the scenarios of the matrix. A new scenario is one module with ``limits`` and ``run``, and one line here."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from device_matrix.scenarios.expectation import ScenarioLimits
 
 @dataclass(frozen=True, slots=True)
 class CellScenario:
-    """One scenario by name."""
+    """One scenario of the matrix."""
 
     title: str
-    limits: Callable[[str, float], ScenarioLimits]
-    """Of (the network's generation, how long to sustain)."""
+    limits: Callable[[str], ScenarioLimits]
+    """Returns the limits for a network generation, e.g. ``2g``."""
     run: Callable[[CallContext], None]
 
 

@@ -5,18 +5,18 @@ from __future__ import annotations
 from pydantic import Field
 
 from bedrock.toml_input import Written
-from loadtests.shapes.stage import LONGEST_S, MOST_CALLS, SHORTEST_S, StageTable
+from loadtests.shapes.stage import MAX_CALLS, MAX_DURATION_S, MIN_DURATION_S, StageTable
 
 
 class RampTable(Written):
     """``[swarm.ramp]``."""
 
-    from_calls: float = Field(default=0, ge=0, le=MOST_CALLS)
-    to_calls: float = Field(ge=0, le=MOST_CALLS)
-    rise_s: float = Field(default=15, ge=SHORTEST_S, le=LONGEST_S)
+    from_calls: float = Field(default=0, ge=0, le=MAX_CALLS)
+    to_calls: float = Field(ge=0, le=MAX_CALLS)
+    rise_s: float = Field(default=15, ge=MIN_DURATION_S, le=MAX_DURATION_S)
     """How long the way to ``from_calls`` takes; nothing is to be climbed when that is 0."""
-    duration_s: float = Field(ge=SHORTEST_S, le=LONGEST_S)
-    hold_s: float = Field(default=0, ge=0, le=LONGEST_S)
+    duration_s: float = Field(ge=MIN_DURATION_S, le=MAX_DURATION_S)
+    hold_s: float = Field(default=0, ge=0, le=MAX_DURATION_S)
     """How long ``to_calls`` is held afterwards; 0 for not at all."""
 
     def stages(self) -> tuple[StageTable, ...]:

@@ -8,15 +8,15 @@ from __future__ import annotations
 from pydantic import Field
 
 from bedrock.toml_input import Written
-from loadtests.shapes.stage import LEAST_CALLS, LONGEST_S, MOST_CALLS, SHORTEST_S, StageTable
+from loadtests.shapes.stage import MAX_CALLS, MAX_DURATION_S, MIN_CALLS, MIN_DURATION_S, StageTable
 
 
 class SoakTable(Written):
     """``[swarm.soak]``."""
 
-    calls: float = Field(ge=LEAST_CALLS, le=MOST_CALLS)
-    rise_s: float = Field(default=60, ge=SHORTEST_S, le=LONGEST_S)
-    duration_s: float = Field(ge=SHORTEST_S, le=LONGEST_S)
+    calls: float = Field(ge=MIN_CALLS, le=MAX_CALLS)
+    rise_s: float = Field(default=60, ge=MIN_DURATION_S, le=MAX_DURATION_S)
+    duration_s: float = Field(ge=MIN_DURATION_S, le=MAX_DURATION_S)
     parts: int = Field(default=4, ge=1, le=100)
 
     def stages(self) -> tuple[StageTable, ...]:

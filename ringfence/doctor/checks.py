@@ -168,7 +168,7 @@ def check_phones() -> list[Finding]:
     ]
 
 
-def examine() -> list[Finding]:
+def run_checks() -> list[Finding]:
     """Runs every check."""
     single: list[Callable[[], Finding]] = [check_python, check_root]
     findings = [check() for check in single]

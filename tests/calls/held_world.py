@@ -20,8 +20,8 @@ from calls.bridge.messages import (
     SignIn,
     TargetSpec,
 )
-from calls.engine.context import Identity
 from calls.engine.engine import Engine
+from calls.engine.identity import EngineIdentity
 from calls.records.record import LegRecord, Tier
 
 
@@ -31,7 +31,7 @@ class World:
     def __init__(self, folder: Path, *, way_s: float = 0.0, writer: str = "swarm-0", **configure: Any) -> None:
         self.callee_legs: dict[str, LegRecord] = {}
         self.clock = LoopClock(asyncio.get_running_loop())
-        self.engine = Engine(Identity(folder, "run-1", writer, "engine"), self.clock, self._on_event, HeldAlarm)
+        self.engine = Engine(EngineIdentity(folder, "run-1", writer, "engine"), self.clock, self._on_event, HeldAlarm)
         target = TargetSpec(kind="held_service:HeldTarget", url=f"held://service#{way_s}")
         self._configure = Configure(target=target, **{"seed": 7, **configure})
 

@@ -20,19 +20,20 @@ from waiting import HANG_LIMIT_S, eventually
 
 from calls import compiled
 from calls.bench import sipp
-from calls.bench.arm import SETTLE_S, Order, measure
+from calls.bench.arm_protocol import ArmOrder
 from calls.bench.driver import running_arm, staying_off
 from calls.bench.engine_arm import EngineArm
+from calls.bench.measure import SETTLE_S, measure
 from calls.bench.media import MediaBench, bench_media
 from calls.bench.signaling import SignalingLevel, bench_signaling
-from calls.bench.step import SetUps, Step
+from calls.bench.step import BenchStep, SetUps
 
 CORE = max(os.sched_getaffinity(0))
 
 
 @pytest.mark.integration
 def test_the_media_bench_measures_both_arms_and_tells_it_as_promised() -> None:
-    heard: list[Step | SetUps] = []
+    heard: list[BenchStep | SetUps] = []
     bench = bench_media(core=CORE, quick=True, with_video=True, most=2, on_step=heard.append, step_s=0.4)
     told = msgspec.json.decode(msgspec.json.encode(bench))
     wanted = {
@@ -83,7 +84,7 @@ async def held_arm() -> AsyncIterator[tuple[EngineArm, HeldLoop, LoopClock]]:
 @pytest.mark.held_time
 async def test_a_loop_that_nothing_blocks_is_never_late() -> None:
     async with held_arm() as (arm, _, clock):
-        step = await measure(arm, Order(calls=2, seconds=1.0), CORE, clock)
+        step = await measure(arm, ArmOrder(calls=2, seconds=1.0), CORE, clock)
     assert (step.seconds, step.lost) == (1.0, 0)
     assert step.send_late_max_ms <= 1.0, "the ticker rounds up to a millisecond"
     assert step.packets_sent == pytest.approx(step.packets_due, abs=4)
@@ -95,7 +96,7 @@ async def test_a_blocked_loop_reads_as_late_packets() -> None:
     async with held_arm() as (arm, loop, clock):
         await arm.hold(1, "audio")
         loop.call_later(SETTLE_S + 0.2, loop.stall, 0.3)
-        step = await measure(arm, Order(calls=1, seconds=0.9), CORE, clock)
+        step = await measure(arm, ArmOrder(calls=1, seconds=0.9), CORE, clock)
     # The first packet of the stall was due up to a frame after it began.
     assert 280 <= step.send_late_max_ms <= 301
     assert step.broken_by().startswith("send lateness p99")
@@ -109,7 +110,7 @@ async def test_packets_that_our_own_socket_drops_read_as_lost() -> None:
             leg.transport._socket._sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
         # Behind the stall stand some 20 packets a leg, and a buffer that takes two or three.
         loop.call_later(SETTLE_S + 0.1, loop.stall, 0.4)
-        step = await measure(arm, Order(calls=1, seconds=1.2), CORE, clock)
+        step = await measure(arm, ArmOrder(calls=1, seconds=1.2), CORE, clock)
     assert step.lost >= step.packets_sent - step.packets_received > 20
     assert step.broken_by().startswith("lost ")
 

@@ -12,13 +12,13 @@ from calls.bench.capacity import Capacity, capacity_file, last_bench, remember
 from calls.bench.knee import Search, find_knee
 from calls.bench.machine import choose_core, this_machine
 from calls.bench.media import memory_slope_mb
-from calls.bench.step import Step
+from calls.bench.step import BenchStep
 
 SEARCH = Search(first=60, most=5000, resolution=0.02)
 
 
-def step(calls: int, **changed: float) -> Step:
-    plain = Step(
+def step(calls: int, **changed: float) -> BenchStep:
+    plain = BenchStep(
         arm="engine",
         media="audio",
         calls=calls,
@@ -45,7 +45,7 @@ class Core:
         self.knee = knee
         self.asked: list[int] = []
 
-    def measure(self, calls: int) -> Step:
+    def measure(self, calls: int) -> BenchStep:
         self.asked.append(calls)
         late_ms = 1.0 if calls <= self.knee else 30.0
         return step(calls, cpu_ratio=min(1.0, 0.96 * calls / self.knee), send_late_p99_ms=late_ms)
@@ -77,7 +77,7 @@ def test_a_core_that_carries_nothing_has_no_level_that_held() -> None:
 def test_one_hiccup_does_not_decide() -> None:
     core, hiccups = Core(237), [True]
 
-    def measure(calls: int) -> Step:
+    def measure(calls: int) -> BenchStep:
         if calls > 100 and hiccups:
             hiccups.clear()
             return step(calls, lost=1)
@@ -91,7 +91,7 @@ def test_one_hiccup_does_not_decide() -> None:
 def test_a_level_is_taken_again_when_the_host_stole_the_core() -> None:
     core, stolen = Core(237), [0.2, 0.2]
 
-    def measure(calls: int) -> Step:
+    def measure(calls: int) -> BenchStep:
         if calls > 100 and stolen:
             return step(calls, send_late_p99_ms=50.0, stolen_ratio=stolen.pop())
         return core.measure(calls)

@@ -16,8 +16,8 @@ from waiting import HANG_LIMIT_S, PATIENCE, eventually_async
 
 from bedrock.clock import SystemClock
 from calls.bridge.messages import AnswerHabit, Configure, PersonSpec, PlaceCall, SignIn, TargetSpec
-from calls.engine.context import Identity
 from calls.engine.engine import Engine
+from calls.engine.identity import EngineIdentity
 from calls.engine.legs.leg import CallLeg
 from calls.media.leg import Leg
 from calls.scenarios import SCENARIOS
@@ -51,7 +51,7 @@ def people(caller: str, callee: str, scenario: str, network: str) -> list[Person
 
 async def test_no_leg_of_any_scenario_waits_for_the_garbage_collector(tmp_path: Path, no_collection: None) -> None:
     service = Service(tmp_path / "service", "--no-answer-s", "2")
-    engine = Engine(Identity(tmp_path / "run", "run-1", "swarm-0", "engine"), SystemClock(), lambda _event: None)
+    engine = Engine(EngineIdentity(tmp_path / "run", "run-1", "swarm-0", "engine"), SystemClock(), lambda _event: None)
     names = [name for name in SCENARIOS if name not in TOO_LONG]
     pairs = [(f"{name}-{network}-a", f"{name}-{network}-b", name, network) for name in names for network in NETWORKS]
 

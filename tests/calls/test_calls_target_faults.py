@@ -35,8 +35,8 @@ from calls.bridge.messages import (
     Snapshot,
     TargetSpec,
 )
-from calls.engine.context import Identity
 from calls.engine.engine import Engine
+from calls.engine.identity import EngineIdentity
 from calls.records.record import Blame, LegRecord, Outcome
 
 pytestmark = pytest.mark.integration
@@ -49,7 +49,7 @@ class Driver:
         self.callee_legs: asyncio.Queue[LegRecord] = asyncio.Queue()
         clock, make_alarm = time_of(asyncio.get_running_loop())
         self._clock = clock
-        self._engine = Engine(Identity(folder, "run-1", "swarm-0", "engine"), clock, self._on_event, make_alarm)
+        self._engine = Engine(EngineIdentity(folder, "run-1", "swarm-0", "engine"), clock, self._on_event, make_alarm)
         limits = {"setup_limit_s": 2.0, "sign_in_limit_s": 1.2, "confirm_limit_s": 1.5, **configure}
         self._configure = Configure(target=TargetSpec(kind="reference", url=url), **limits)
 

@@ -23,7 +23,7 @@ from device_matrix.hook.samples import PeerConnectionStats, read_connections
 from device_matrix.scenarios import SCENARIOS
 from device_matrix.scenarios.expectation import ProductFailure
 
-LIMITS = SCENARIOS["audio_call"].limits("3g", 8.0)
+LIMITS = SCENARIOS["audio_call"].limits("3g")
 STREAM = StreamFigures(400, 0, 1.0, 9.0, 60.0, 3.0, 20.0, 1.0, 80.0, 90.0)
 SILENT = replace(STREAM, max_gap_ms=LIMITS.gap_ms + 500)
 
@@ -77,7 +77,7 @@ def test_a_device_that_stood_still_with_quota_to_spare_was_starved_by_the_machin
 
 
 def test_on_a_2g_network_more_time_is_given() -> None:
-    slow = SCENARIOS["audio_call"].limits("2g", 8.0)
+    slow = SCENARIOS["audio_call"].limits("2g")
     judge_media(evidence(setup_ms=15_000.0, effective_loss_ratio=0.15), slow)
 
 

@@ -19,9 +19,9 @@ from waiting import HANG_LIMIT_S
 
 from calls.engine.records.recorder import HOPELESS_AFTER, Recorder
 from calls.records.record import MessageRow
-from loadtests.master.live_writer import LiveView
+from loadtests.master.live_writer import SwarmLiveWriter
 from loadtests.records.fault_log import PIPE, FaultLog, fault_pipe
-from loadtests.wire.live_stats import SwarmView
+from loadtests.wire.live_stats import SwarmStats
 
 FULL = "/dev/full"
 FAULT: dict[str, Any] = {"at_s": 2.0, "what": "worker_lost", "detail": "worker 1 is gone", "severity": "invalid"}
@@ -64,7 +64,7 @@ def test_a_pipe_that_is_none_is_no_pipe(written: str) -> None:
 
 def test_seconds_that_cannot_be_written_are_told_and_do_not_end_the_watch(tmp_path: Path) -> None:
     full(tmp_path / "live" / "swarm.jsonl")
-    live = LiveView(tmp_path, SwarmView())
+    live = SwarmLiveWriter(tmp_path, SwarmStats())
     live.second(1.0, "ramp")
     assert live.problem == "live/swarm.jsonl cannot be written: No space left on device"
     live.end(2.0, interrupted=False)

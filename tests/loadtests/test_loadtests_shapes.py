@@ -11,9 +11,9 @@ from bedrock.errors import InputError
 from loadtests.plan.swarm_plan import SwarmPlan, load_plan
 from loadtests.shapes.knee import KneeSearch, KneeTable
 from loadtests.shapes.rollout import Rollout, RolloutTable
-from loadtests.shapes.stepwise import Ask, HoldTable, Stepwise, step_of
+from loadtests.shapes.stepwise import HoldTable, StepRequest, Stepwise, make_step
 from loadtests.shapes.usl import NoFit, Point, fit_usl, throughput
-from reports.result.staged_result import Judgement, KneeResult, RolloutResult, StepVerdict
+from reports.result.stepped_load_result import Judgement, KneeResult, RolloutResult, StepVerdict
 
 BASE = """
 name = "try"
@@ -112,14 +112,14 @@ def judged(verdict: StepVerdict, calls: float, seconds: float = 60.0, completed:
     )  # fmt: skip
 
 
-def walk(load: Stepwise, judge: Callable[[Ask], Judgement]) -> list[Ask]:
+def walk(load: Stepwise, judge: Callable[[StepRequest], Judgement]) -> list[StepRequest]:
     """Every step that was asked for until the load was over."""
-    asked: list[Ask] = []
-    ask: Ask | None = load.first()
+    asked: list[StepRequest] = []
+    ask: StepRequest | None = load.first()
     while ask is not None:
         asked.append(ask)
         assert len(asked) < 50, "the load never ends"
-        ask = load.after(step_of(ask, 1, judge(ask)))
+        ask = load.after(make_step(ask, 1, judge(ask)))
     return asked
 
 
@@ -127,7 +127,7 @@ def knee(table: str = "", **changed: float) -> KneeSearch:
     return KneeSearch(KneeTable(**{"start_calls": 10, "max_calls": 400, "growth": 2, "refine": 3, **changed}))  # type: ignore[arg-type]
 
 
-def breaks_at(limit: float) -> Callable[[Ask], Judgement]:
+def breaks_at(limit: float) -> Callable[[StepRequest], Judgement]:
     return lambda ask: judged("PASS" if ask.concurrent_calls <= limit else "FAIL", ask.concurrent_calls)
 
 
@@ -214,7 +214,7 @@ def test_machines_for_a_launch_come_from_both_ends() -> None:
 
 def test_a_search_that_was_ended_says_so() -> None:
     search = knee()
-    search.after(step_of(search.first(), 1, judged("PASS", 10)))
+    search.after(make_step(search.first(), 1, judged("PASS", 10)))
     stopped = search.result("stopped")
     assert (stopped.verdict, stopped.ended) == ("INCONCLUSIVE", "stopped")
     assert "until then: capacity at least 10 calls at once" in stopped.sentence

@@ -38,7 +38,8 @@ STEADY = load_catalogue()["lte_good"].model_copy(
 )
 OWNER = """
     import pathlib, subprocess, sys, time
-    from network_profiles import addresses, load_catalogue, open_link
+    from network_profiles import load_catalogue, open_link
+    from network_profiles.links import addresses
     addresses.CLAIMS_FOLDERS = (pathlib.Path(sys.argv[1]),)
     with open_link(load_catalogue()["lte_good"], seed=1, name="doomed") as link:
         argv = [*link.exec_prefix, "sh", "-c", "echo in; exec sleep 600"]

@@ -1,13 +1,13 @@
-"""A person's call at this moment, for whoever drives the engine."""
+"""Describes a person's current call for the driver."""
 
 from __future__ import annotations
 
 import msgspec
 
 from calls.bridge.messages import PersonSnapshot
-from calls.engine.health.periodic_sampler import window_mos
 from calls.engine.legs.leg import CallLeg
-from calls.engine.people.people import Person
+from calls.engine.people.people import SignedInPerson
+from calls.engine.records.leg_record import window_mos
 from calls.media.interface import LiveStats
 
 _OF_MEDIA = tuple(
@@ -17,8 +17,8 @@ _OF_MEDIA = tuple(
 )
 
 
-def snapshot_of(person: Person) -> PersonSnapshot:
-    """Returns what is known now."""
+def snapshot_of(person: SignedInPerson) -> PersonSnapshot:
+    """Returns the current state."""
     leg = person.current()
     if leg is None:
         return PersonSnapshot(name=person.spec.name, online=person.session.is_up)
@@ -42,4 +42,5 @@ def _with_media(snapshot: PersonSnapshot, leg: CallLeg) -> PersonSnapshot:
     if live is None:
         return snapshot
     figures = {name: getattr(live, name) for name in _OF_MEDIA}
-    return msgspec.structs.replace(snapshot, **figures, media_state=live.state, mos_lq=window_mos(leg, live))
+    mos_lq = window_mos(live.window, leg.media.audio_target_kbit(live))
+    return msgspec.structs.replace(snapshot, **figures, media_state=live.state, mos_lq=mos_lq)
