@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from bedrock.child_environment import child_environment
+from bedrock.quantile import quantile
 from network_profiles.bench.traffic import read_report
 from network_profiles.catalogue.catalogue import load_catalogue
 from network_profiles.errors import LinkLost
@@ -121,7 +122,6 @@ def _measure(links: Sequence[ShapedLink], profile: NetworkProfile, lasts_s: floa
         errors_ms += _errors_ms(direction, direction_report["sent"], arrivals)
     if not errors_ms:
         raise LinkLost("no packet arrived over any of the measured links")
-    errors_ms.sort()
     return LinkBenchStep(
         links=len(links),
         backend=links[0].backend,
@@ -132,7 +132,7 @@ def _measure(links: Sequence[ShapedLink], profile: NetworkProfile, lasts_s: floa
         core_ratio=spent_s / lasts_s,
         cpu_us_per_packet=1e6 * spent_s / sent,
         delay_error_p50_ms=statistics.median(errors_ms),
-        delay_error_p99_ms=errors_ms[int(0.99 * (len(errors_ms) - 1))],
+        delay_error_p99_ms=quantile(errors_ms, 0.99) or 0.0,
         late_p99_ms=max(late_ms, default=None),
         memory_mb_per_link=statistics.fmean(_proportional_mb(link.pid) for link in links),
     )

@@ -29,8 +29,8 @@ class Figure:
     samples: int
     """Packets that the figure is computed from."""
     expected: float | None = None
-    """The link model's value for the same packets, where it differs from the profile's: a packet's delay includes its
-    time on the wire, and a link that keeps packets in order has a higher median delay."""
+    """The link model's value for the same packets, where it differs from the profile's. A packet's delay includes its
+    time on the wire, and keeping packets in order raises the median delay."""
     interval: tuple[float, float] | None = None
     """Exact 99 % interval (Clopper-Pearson) of a measured ratio."""
 

@@ -12,6 +12,8 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from bedrock.quantile import quantile
+
 LEAST_PACKETS = 5
 _TAIL_SHARE = 0.06
 
@@ -44,7 +46,7 @@ class ProbeTrace:
 
     def owd_p95_ms(self) -> float:
         """95th percentile of the same delay; NaN when too few arrived."""
-        return _quantile(self._paced_delays(), 0.95)
+        return _quantile_or_nan(self._paced_delays(), 0.95)
 
     def jitter_ms(self) -> float:
         """Half the width of the middle 68 % of the delays; for a Gaussian this is the standard deviation.
@@ -52,7 +54,7 @@ class ProbeTrace:
         A single packet that a busy machine delayed does not change it.
         """
         delays = self._paced_delays()
-        return (_quantile(delays, 0.84) - _quantile(delays, 0.16)) / 2.0
+        return (_quantile_or_nan(delays, 0.84) - _quantile_or_nan(delays, 0.16)) / 2.0
 
     def burst_packets(self) -> float:
         """Mean length of a run of lost paced packets; NaN when none was lost."""
@@ -93,8 +95,7 @@ def _is_lost(packet: ProbePacket) -> bool:
     return packet.received_at_s is None
 
 
-def _quantile(values: Sequence[float], share: float) -> float:
-    if len(values) < LEAST_PACKETS:
-        return math.nan
-    ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+def _quantile_or_nan(values: Sequence[float], share: float) -> float:
+    """Returns a quantile of ``values``; NaN when they are too few."""
+    found = quantile(values, share) if len(values) >= LEAST_PACKETS else None
+    return math.nan if found is None else found
