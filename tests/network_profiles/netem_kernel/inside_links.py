@@ -1,4 +1,4 @@
-"""Tests of the netem backend that ``test_network_profiles_netem_kernel.py`` runs inside the user-mode kernel.
+"""Tests of the netem backend that ``links/netem/test_netem_kernel.py`` runs inside the user-mode kernel.
 
 The file's name keeps pytest from collecting it where the kernel has no netem.
 """
