@@ -200,7 +200,7 @@ class AppiumDriver:
 
     def _free_port(self) -> int:
         try:
-            return private_network.free_port(self._server.network)
+            return private_network.free_port_in_network(self._server.network)
         except OSError as error:
             raise DeviceUnavailable(
                 f"the network of the Appium server is gone: {error}", reason="appium_died"

@@ -26,7 +26,7 @@ from bedrock.errors import EnvironmentLacks
 from device_matrix.drivers.appium_connection import AppiumAddress
 from device_matrix.drivers.appium_policy import POLICY_VARIABLE, policy
 from network_profiles.links import private_network
-from network_profiles.links.private_network import PrivateNetwork, free_port
+from network_profiles.links.private_network import PrivateNetwork, free_port_in_network
 
 HOME = Path(__file__).parent.parent / "appium_server"
 ENTRY = HOME / "gate.cjs"
@@ -95,7 +95,7 @@ class AppiumServer:
         if missing := lacks():
             raise EnvironmentLacks(missing[0])
         self._network = PrivateNetwork()
-        self._address = AppiumAddress(self._network.path, free_port(self._network.path))
+        self._address = AppiumAddress(self._network.path, free_port_in_network(self._network.path))
         self._thread = threading.Thread(target=self._keep_running, name="appium-server", daemon=True)
         self._thread.start()
         self._settled.wait()

@@ -30,7 +30,7 @@ COMMANDS = {
     "compare": ("ringfence.cli.past_runs._summary", ["compare", "x", "y"]),
     "history": ("ringfence.cli.past_runs._row", ["history", "--runs", "FOLDER"]),
     "network list": ("ringfence.cli.network.list_and_show.load_catalogue", ["network", "list"]),
-    "network show": ("ringfence.cli.network.list_and_show.describe", ["network", "show", "gprs_2g"]),
+    "network show": ("ringfence.cli.network.list_and_show.assess_feasibility", ["network", "show", "gprs_2g"]),
     "network verify": ("ringfence.cli.network.verify.verify_profiles", ["network", "verify", "gprs_2g"]),
     "network exec": ("ringfence.cli.network.exec.run_behind", ["network", "exec", "gprs_2g", "--", "true"]),
     "devices list": ("ringfence.cli.devices.catalogue", ["devices", "list"]),
