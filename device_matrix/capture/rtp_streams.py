@@ -43,7 +43,7 @@ class StreamFigures:
     """RFC 3550 interarrival jitter at the end."""
     ptime_ms: float
     burst_ratio: float
-    """BurstR of ITU-T G.107: 1 for random loss, more when losses come in runs."""
+    """BurstR of ITU-T G.107: 1 for random loss, more for losses in runs."""
     owd_p50_ms: float | None
     owd_p95_ms: float | None
 
@@ -65,10 +65,10 @@ def audio_streams(headers: Sequence[CapturedRtp], payload_type: int, *, outgoing
 def measure_stream(
     heard: Sequence[CapturedRtp], sent: Sequence[CapturedRtp], *, until_s: float, clock_hz: int = OPUS_CLOCK_HZ
 ) -> StreamFigures | None:
-    """Returns the figures of a stream, from its first packet heard to ``until_s``; None when nothing was heard.
+    """Returns a stream's figures, from its first received packet to ``until_s``; None when nothing was received.
 
-    ``sent`` are the same packets at the other end of the link, for the one-way delay. The silence between the last
-    packet and ``until_s``, the intended end, counts as a gap.
+    ``sent`` holds the same packets at the other end of the link, for the one-way delay. The silence from the last
+    packet to ``until_s``, the intended end, counts as a gap.
     """
     inside = [header for header in heard if header.at_s <= until_s]
     if not inside:

@@ -1,4 +1,4 @@
-"""Drives a device's browser with Playwright, over the debugging pipe that the wrapper hands through."""
+"""Drives a device's browser with Playwright, over the debugging pipe that the wrapper passes on."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from device_matrix.drivers.wrapper import write_browser_wrapper
 from device_matrix.errors import DeviceUnavailable, PageNotLoaded
 
 OWN_DEFAULTS_DROPPED = ["--disable-field-trial-config"]
-"""Playwright's defaults that would stand twice on the command line."""
+"""Playwright's default switches that our own list has, too."""
 
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
@@ -39,7 +39,7 @@ def _translated(method: Callable[Arguments, Result]) -> Callable[Arguments, Resu
 
 
 class PlaywrightBrowser:
-    """One page of one persistent context, which is one fresh browser."""
+    """The one page of a fresh browser (a persistent context of Playwright)."""
 
     def __init__(self, context: BrowserContext, version: str) -> None:
         self._page: Page = context.pages[0]
@@ -94,15 +94,15 @@ class PlaywrightBrowser:
 
 
 class PlaywrightDriver:
-    """Keeps one Playwright process between cells; every launch is a fresh browser with a fresh profile."""
+    """Keeps one Playwright process between cells; every launch starts a browser with a new profile."""
 
     def __init__(self) -> None:
         self._playwright: Playwright | None = None
 
     def start(self) -> None:
-        """Starts Playwright's own process, which ``launch`` otherwise does at its first use."""
+        """Starts Playwright's own process; without this, the first ``launch`` does."""
         if self._playwright is None:
-            with own_environment_cleaned():  # of Playwright's own process, which nobody else can be told
+            with own_environment_cleaned():  # Playwright's process inherits it; there is no other way to set it
                 self._playwright = sync_playwright().start()
 
     @contextlib.contextmanager
@@ -111,7 +111,7 @@ class PlaywrightDriver:
         try:
             context = self._open_context(spec, version, timeout_s)
         except PlaywrightError as error:
-            # The process behind Playwright may be what died: the next cell starts a new one.
+            # Playwright's own process may have died: the next cell starts a new one.
             self.close()
             raise DeviceUnavailable(f"the browser did not start: {_first_line(error)}", reason="no_browser") from error
         browser = PlaywrightBrowser(context, version)
