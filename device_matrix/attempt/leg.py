@@ -53,20 +53,9 @@ class BrowserLegFacts:
         return self.connection.samples if self.connection is not None else ()
 
 
-_COPIED = (
-    "run_id",
-    "call_id",
-    "writer",
-    "attempt",
-    "person",
-    "peer",
-    "generation",
-    "media",
-    "planned_talk_s",
-    "hung_up_cleanly",
-    "link_lost",
-    "link_queue_dropped",
-    "link_outage_dropped",
+_COPIED = tuple(
+    "run_id call_id writer attempt person peer generation media planned_talk_s "
+    "hung_up_cleanly link_lost link_queue_dropped link_outage_dropped".split()
 )
 """The record's fields that are facts as they stand."""
 
