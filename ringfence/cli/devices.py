@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from cyclopts import App
 from rich.console import Console
 from rich.table import Column, Table
 
@@ -13,12 +12,10 @@ from bedrock.toml_input import unknown_name
 from device_matrix.cpu.cpu_limit import quota_cores
 from device_matrix.devices import catalogue
 
-app = App(name="devices", help="Device profiles of the matrix: list them, or show one.", help_format="plaintext")
 DESKTOP_CORES = 64
 """More cores than any phone has, so the quota shown is the device's own and not this machine's limit."""
 
 
-@app.command(name="list")
 def list_devices(*, json: bool = False) -> int:
     """List the device profiles.
 
@@ -52,7 +49,6 @@ def list_devices(*, json: bool = False) -> int:
     return ExitCode.PASS
 
 
-@app.command
 def show(device: str, *, json: bool = False) -> int:
     """Show every figure of one device profile, with its source.
 
