@@ -180,7 +180,7 @@ class _Opening:
 
     def _cpu_group(self, pids: Callable[[], list[int]]) -> CpuGroup | NoCpuGroup:
         """Returns the browser's control group; where there can be none, ``pids`` finds the browser's processes."""
-        group = NoCpuGroup(pids) if cpu_limit.lacks() else CpuGroup()
+        group = NoCpuGroup(pids) if cpu_limit.missing_prerequisites() else CpuGroup()
         self.stack.callback(group.release)
         self.stack.enter_context(self.worker.stop_request.kills_on_stop(group))
         return group

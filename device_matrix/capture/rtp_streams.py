@@ -10,6 +10,7 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from bedrock.quantile import quantile
 from calls.media.rtp_fields import next_jitter, read_rtp_fields, sequence_step, timestamp_step
 from device_matrix.capture.rtp_capture import CapturedPacket
 
@@ -86,7 +87,7 @@ def measure_stream(
         ptime_ms=_ptime_ms(inside, clock_hz),
         burst_ratio=_burst_ratio(inside),
         owd_p50_ms=statistics.median(delays_ms) if delays_ms else None,
-        owd_p95_ms=_percentile(delays_ms, 0.95) if delays_ms else None,
+        owd_p95_ms=quantile(delays_ms, 0.95),
     )
 
 
@@ -142,12 +143,8 @@ def _ptime_ms(headers: Sequence[CapturedRtp], clock_hz: int) -> float:
 
 def _one_way_delays_ms(heard: Sequence[CapturedRtp], sent: Sequence[CapturedRtp]) -> list[float]:
     left_at_s = {(header.ssrc, header.sequence, header.timestamp): header.at_s for header in sent}
-    return sorted(
+    return [
         (header.at_s - left_at_s[key]) * 1000
         for header in heard
         if (key := (header.ssrc, header.sequence, header.timestamp)) in left_at_s
-    )
-
-
-def _percentile(ordered: Sequence[float], share: float) -> float:
-    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+    ]

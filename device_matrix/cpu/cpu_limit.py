@@ -65,7 +65,7 @@ def cpu_controller(root: Path = CGROUP_ROOT) -> str:
     return f"v{hierarchy.version}" if hierarchy is not None else ""
 
 
-def lacks(root: Path = CGROUP_ROOT) -> list[str]:
+def missing_prerequisites(root: Path = CGROUP_ROOT) -> list[str]:
     """Returns what this machine lacks for CPU groups, a sentence each."""
     hierarchy = _find_hierarchy(root)
     if hierarchy is None:
@@ -96,7 +96,7 @@ class CpuGroup:
         """Raises DeviceUnavailable when the machine has no control groups or refuses a new one."""
         hierarchy = _find_hierarchy(root)
         if hierarchy is None:
-            raise DeviceUnavailable(lacks(root)[0], reason="no_cpu_group")
+            raise DeviceUnavailable(missing_prerequisites(root)[0], reason="no_cpu_group")
         self._hierarchy = hierarchy
         self.name = new_name()
         try:
@@ -167,7 +167,7 @@ class CpuGroup:
 def sweep(root: Path = CGROUP_ROOT) -> list[str]:
     """Kills and removes the groups of dead owners. Returns their names; none without the right to remove them."""
     hierarchy = _find_hierarchy(root)
-    if hierarchy is None or lacks(root):
+    if hierarchy is None or missing_prerequisites(root):
         return []
     stale = [folder for tree in hierarchy.trees for folder in tree.glob(f"{PREFIX}*") if owner_is_gone(folder.name)]
     for folder in stale:

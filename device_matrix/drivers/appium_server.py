@@ -46,7 +46,7 @@ def appium_modules() -> dict[str, str]:
     return found
 
 
-def lacks() -> list[str]:
+def missing_prerequisites() -> list[str]:
     """Returns what this machine lacks for the server, a sentence each."""
     missing = []
     if shutil.which("node") is None:
@@ -92,7 +92,7 @@ class AppiumServer:
 
     def start(self) -> AppiumAddress:
         """Starts the server and waits until it answers. Raises EnvironmentLacks when it does not."""
-        if missing := lacks():
+        if missing := missing_prerequisites():
             raise EnvironmentLacks(missing[0])
         self._network = PrivateNetwork()
         self._address = AppiumAddress(self._network.path, free_port(self._network.path))

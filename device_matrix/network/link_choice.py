@@ -36,20 +36,20 @@ def backend_of_cells(asked: str | None) -> str | None:
     return BACKEND if chosen_backend(asked) == BACKEND else asked
 
 
-def lacks(asked: str | None) -> list[str]:
+def missing_prerequisites(asked: str | None) -> list[str]:
     """Returns what this machine lacks for cells over the backend ``asked``, a sentence each."""
     try:
         backend = chosen_backend(asked)
     except EnvironmentLacks as error:
         return [error.message]
     # Root needs control groups. Where nobody can have them, devices run without a CPU limit and the run says so.
-    return [] if backend == BACKEND or rootless.in_user_namespace() else cpu_limit.lacks()
+    return [] if backend == BACKEND or rootless.in_user_namespace() else cpu_limit.missing_prerequisites()
 
 
 def warnings(asked: str | None) -> list[str]:
     """Returns the warnings of a run without root: what its links and devices lack, a sentence each."""
     unlimited = "no control groups without root: every device can use all of this machine's CPU"
-    unlimited = unlimited if cpu_limit.lacks() else ""
+    unlimited = unlimited if cpu_limit.missing_prerequisites() else ""
     if chosen_backend(asked) == BACKEND:
         return [_emulated(asked), *filter(None, [unlimited])]
     if not rootless.in_user_namespace():

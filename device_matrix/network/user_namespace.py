@@ -13,7 +13,7 @@ from network_profiles.errors import LinkCannotBeBuilt
 from network_profiles.links import rootless
 
 
-def lacks(target_url: str) -> list[str]:
+def missing_prerequisites(target_url: str) -> list[str]:
     """Returns why a user without root can have no links for a service at ``target_url``, a sentence each.
 
     ``target_url`` is empty for a service that the run starts.
@@ -31,7 +31,7 @@ def needs_user_namespace(asked: str | None, target_url: str) -> bool:
     """
     if os.geteuid() == 0 or asked == BACKEND:
         return False
-    missing = lacks(target_url)
+    missing = missing_prerequisites(target_url)
     if missing and asked is not None:
         sentence = f"without root, a {asked} link cannot be built here: {'; '.join(missing)}"
         raise LinkCannotBeBuilt(sentence, hint="run it with sudo", missing=missing)

@@ -11,12 +11,13 @@ from pydantic import Field, StringConstraints
 
 from bedrock.errors import InputError, Problem
 from bedrock.plain_values import LARGEST_SEED
+from bedrock.project import PROJECT_ROOT
 from bedrock.toml_input import Written, check, find_file, read_toml, unknown_name
 from device_matrix.devices import DeviceClass, catalogue
 from device_matrix.scenarios import SCENARIO_NAMES
 from network_profiles.catalogue.catalogue import profile_name_problems
 
-PLANS_FOLDER = Path(__file__).parent.parent.parent / "ringfence" / "plans"
+PLANS_FOLDER = PROJECT_ROOT / "ringfence" / "plans"
 DEFAULT_PLAN = "smoke"
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=4096)]

@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import pytest
 
@@ -20,21 +20,16 @@ from bedrock.end_signals import end_signals
 from bedrock.environment_input import check_environment
 from bedrock.errors import InputError, RingfenceError
 from bedrock.exit_codes import ExitCode
-from device_matrix.artifacts import next_attempt
-from device_matrix.attempt.execution import Attempt
 from device_matrix.attempt.lifetime import die_with_parent, interrupt_on
-from device_matrix.attempt.worker import RunSettings, Worker
+from device_matrix.attempt.worker import Worker
 from device_matrix.cells import Cell
 from device_matrix.devices import catalogue
 from device_matrix.network.user_namespace import needs_user_namespace
 from device_matrix.plan.options import Options, add_options, read_options
 from device_matrix.pytest_plugin.controller import Controller, WorkerInput
-from device_matrix.pytest_plugin.deaths import write_death
 from device_matrix.pytest_plugin.exit_status import SessionOutcomes, exit_usage_on_wrong_options, our_exit_code
 from network_profiles import load_catalogue
 from network_profiles.links.rootless import enter_if_needed
-from reports.run.cells import CellResult, CellStatus
-from reports.run.live import LiveWriter
 
 ATTEMPT_LIMIT_S = 300.0
 """The last resort. Attempts are shorter: every step has its own limit (execution.STEP_LIMIT_S)."""
@@ -166,50 +161,6 @@ def matrix_worker(request: pytest.FixtureRequest) -> Iterator[Worker]:
             worker.close()
 
 
-class AttemptFactory(Protocol):
-    """Creates an attempt at a cell."""
-
-    def __call__(self, worker: Worker, cell: Cell, number: int) -> RunnableAttempt:
-        """Returns the attempt with that number."""
-
-
-class RunnableAttempt(Protocol):
-    """One attempt, to be run once."""
-
-    def run(self) -> CellResult:
-        """Runs the attempt. Returns its result, which is already in its folder."""
-
-
-def run_cell(worker: Worker, cell: Cell, item: pytest.Item, make_attempt: AttemptFactory = Attempt) -> None:
-    """Runs ``cell``, and retries after environment errors as often as the plan allows. Fails unless it passes."""
-    live = LiveWriter(worker.run_folder / "live" / "matrix.jsonl")
-    results: list[CellResult] = []
-    while not results or _may_retry(results, worker.settings):
-        number = next_attempt(worker.run_folder, cell.id)
-        live.emit("start", cell=cell.id, attempt=number, worker=worker.name, at_s=worker.clock.unix_s())
-        result = make_attempt(worker, cell, number).run()
-        live.emit(
-            "end", cell=cell.id, attempt=number, status=result.status.value, reason=result.reason,
-            at_s=worker.clock.unix_s(),
-        )  # fmt: skip
-        write_death(worker.run_folder, result, worker.clock.unix_s())
-        results.append(result)
-        worker.stop_request.check()
-    last = results[-1]
-    item.user_properties += [
-        ("cell", cell.id),
-        ("driver", cell.driver.value),
-        ("status", last.status.value),
-        ("blame", last.blame.value),
-        ("reason", last.reason),
-        ("attempts", len(results)),
-        ("call_id", last.call_id),
-        ("replay", last.replay),
-    ]
-    if last.status is not CellStatus.PASSED:
-        pytest.fail(f"{last.status.value} [{last.reason}] {last.detail}\nreplay: {last.replay}", pytrace=False)
-
-
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any, error: object) -> None:
     """Writes a fault for a worker that ended by itself."""
@@ -260,11 +211,6 @@ def _cells(config: pytest.Config) -> list[Cell]:
     if shared is not None:
         return shared.cells
     return config.stash[CONTROLLER].options.cells
-
-
-def _may_retry(results: Sequence[CellResult], settings: RunSettings) -> bool:
-    last = results[-1]
-    return last.status is CellStatus.ENVIRONMENT_ERROR and len(results) <= settings.retries_environment
 
 
 def _exit_with(error: RingfenceError) -> None:
