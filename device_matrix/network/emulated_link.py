@@ -20,7 +20,7 @@ from network_profiles.links.counters import DirectionCounters, LinkCounters
 from network_profiles.verification.evidence import Evidence, Figure
 from network_profiles.verification.remeasurement import measure_until_decided
 
-BACKEND = "cdp"
+CDP_BACKEND = "cdp"
 LOOPBACK = "127.0.0.1"
 ROUND_TRIPS = 3
 _MAX_MEASUREMENTS = 3
@@ -94,7 +94,7 @@ def _measured(browser: Browser, profile: NetworkProfile) -> Evidence:
     figure = Figure("down", "rtt_ms", profile.rtt_ms, got_ms, wanted_ms - give_ms, wanted_ms + give_ms, len(times_ms))
     took_s = time.monotonic() - began_s
     return Evidence(
-        profile.id, BACKEND, at_s, took_s, (figure,), not_shaped=tuple(not_shaped(profile)), probe_late_ms=waited_ms
+        profile.id, CDP_BACKEND, at_s, took_s, (figure,), not_shaped=tuple(not_shaped(profile)), probe_late_ms=waited_ms
     )
 
 

@@ -6,7 +6,7 @@ import os
 
 from bedrock.errors import EnvironmentLacks
 from device_matrix.cpu import cpu_limit
-from device_matrix.network.emulated_link import BACKEND
+from device_matrix.network.emulated_link import CDP_BACKEND
 from network_profiles import choose_backend
 from network_profiles.errors import LinkCannotBeBuilt
 from network_profiles.links import rootless
@@ -18,14 +18,14 @@ def chosen_backend(asked: str | None) -> str:
     Raises LinkCannotBeBuilt when a backend was asked for by name and cannot be built. Raises it for root, too, who can
     install what is missing; root inside a user namespace cannot.
     """
-    if asked == BACKEND:
-        return BACKEND
+    if asked == CDP_BACKEND:
+        return CDP_BACKEND
     try:
         return choose_backend(asked).name
     except LinkCannotBeBuilt:
         if asked is not None or (os.geteuid() == 0 and not rootless.in_user_namespace()):
             raise
-        return BACKEND
+        return CDP_BACKEND
 
 
 def backend_of_cells(asked: str | None) -> str | None:
@@ -33,7 +33,7 @@ def backend_of_cells(asked: str | None) -> str | None:
 
     Raises as ``chosen_backend`` does.
     """
-    return BACKEND if chosen_backend(asked) == BACKEND else asked
+    return CDP_BACKEND if chosen_backend(asked) == CDP_BACKEND else asked
 
 
 def missing_prerequisites(asked: str | None) -> list[str]:
@@ -43,29 +43,29 @@ def missing_prerequisites(asked: str | None) -> list[str]:
     except EnvironmentLacks as error:
         return [error.message]
     # Root needs control groups. Where nobody can have them, devices run without a CPU limit and the run says so.
-    return [] if backend == BACKEND or rootless.in_user_namespace() else cpu_limit.missing_prerequisites()
+    return [] if backend == CDP_BACKEND or rootless.in_user_namespace() else cpu_limit.missing_prerequisites()
 
 
 def warnings(asked: str | None) -> list[str]:
     """Returns the warnings of a run without root: what its links and devices lack, a sentence each."""
     unlimited = "no control groups without root: every device can use all of this machine's CPU"
     unlimited = unlimited if cpu_limit.missing_prerequisites() else ""
-    if chosen_backend(asked) == BACKEND:
-        return [_emulated(asked), *filter(None, [unlimited])]
+    if chosen_backend(asked) == CDP_BACKEND:
+        return [_emulation_warning(asked), *filter(None, [unlimited])]
     if not rootless.in_user_namespace():
         return []
     in_namespace = "no root: service, far ends, links and browsers run in their own user namespace"
     return [in_namespace, *filter(None, [unlimited])]
 
 
-def _emulated(asked: str | None) -> str:
+def _emulation_warning(asked: str | None) -> str:
     return (
-        f"no shaped links ({_why_none() if asked is None else 'asked for'}): the browser emulates the networks "
+        f"no shaped links ({_why_no_link() if asked is None else 'asked for'}): the browser emulates the networks "
         "(backend=cdp), without jitter, bursts of loss, outages and a queue towards the device"
     )
 
 
-def _why_none() -> str:
+def _why_no_link() -> str:
     refused = rootless.missing_prerequisites()
     if os.geteuid() == 0:
         try:

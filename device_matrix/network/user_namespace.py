@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 
-from device_matrix.network.emulated_link import BACKEND
+from device_matrix.network.emulated_link import CDP_BACKEND
 from network_profiles.errors import LinkCannotBeBuilt
 from network_profiles.links import rootless
 
@@ -29,7 +29,7 @@ def needs_user_namespace(asked: str | None, target_url: str) -> bool:
     False for root, for the browser's own emulation, and where a user namespace would not help. Raises
     LinkCannotBeBuilt when a backend was asked for by name and a user namespace would not help.
     """
-    if os.geteuid() == 0 or asked == BACKEND:
+    if os.geteuid() == 0 or asked == CDP_BACKEND:
         return False
     missing = missing_prerequisites(target_url)
     if missing and asked is not None:

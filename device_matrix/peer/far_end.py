@@ -29,7 +29,7 @@ from calls.bridge.messages import (
 from calls.records.record import LegRecord, Tier
 from device_matrix.cells import Cell
 from device_matrix.errors import FarEndLost
-from device_matrix.peer.target_admin import SeededUser
+from device_matrix.peer.target_admin import MatrixUser
 from network_profiles import load_catalogue
 
 ROLE = "matrix_engine"
@@ -119,7 +119,7 @@ class FarEnd:
         self._ask(Configure(target=self._target, seed=self._seed), REQUEST_TIMEOUT_S)
 
     @contextlib.contextmanager
-    def signed_in(self, user: SeededUser, *, media_address: str, cell: Cell, attempt: int) -> Iterator[SignedInPeer]:
+    def signed_in(self, user: MatrixUser, *, media_address: str, cell: Cell, attempt: int) -> Iterator[SignedInPeer]:
         """Signs ``user`` in over loopback, with media bound to ``media_address``. Raises FarEndLost."""
         self.ensure_started()
         spec = PersonSpec(

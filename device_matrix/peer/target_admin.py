@@ -14,7 +14,7 @@ TIMEOUT_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
-class SeededUser:
+class MatrixUser:
     """A user created on the service, who can sign in."""
 
     name: str
@@ -41,7 +41,7 @@ class TargetAdmin:
         """Undoes ``listen``."""
         self._ask("DELETE", "/admin/listen", {"address": address})
 
-    def seed_friends(self, first: SeededUser, second: SeededUser) -> None:
+    def seed_friends(self, first: MatrixUser, second: MatrixUser) -> None:
         """Creates two users who follow each other, so each may call the other."""
         users = [
             {"name": one.name, "display_name": one.display_name, "password": one.password, "controls": "following"}

@@ -99,7 +99,7 @@ def test_retries_are_counted_and_a_death_is_told_to_the_run(tmp_path: Path, reas
     assert {fault["severity"] for fault in faults} == {severity}
 
 
-def test_a_wish_to_stop_ends_the_worker_between_cells(tmp_path: Path) -> None:
+def test_a_stop_request_ends_the_worker_between_cells(tmp_path: Path) -> None:
     rehearsal = Rehearsal(tmp_path, [(CellStatus.PASSED, "")])
     rehearsal.worker.stop_request.requested = True
     with pytest.raises(KeyboardInterrupt):
