@@ -132,13 +132,13 @@ def _audio_figures(facts: BrowserLegFacts) -> dict[str, Any]:
     }
     heard = facts.heard
     if heard is not None:
-        figures |= {name: getattr(heard, name) for name in _OF_STREAM}
+        figures |= {name: getattr(heard, name) for name in _STREAM_FIELDS}
         figures["owd_clock"] = "same_clock" if heard.owd_p50_ms is not None else ""
         figures["mouth_to_ear_ms"] = mouth_to_ear_ms(heard, jitter_buffer_ms(first_in, last_in))
     return figures
 
 
-_OF_STREAM = ("jitter_ms", "owd_p50_ms", "owd_p95_ms", "max_gap_ms", "ptime_ms")
+_STREAM_FIELDS = ("jitter_ms", "owd_p50_ms", "owd_p95_ms", "max_gap_ms", "ptime_ms")
 """The record's fields that come from the stream that was heard."""
 
 

@@ -73,7 +73,7 @@ class Worker:
             writer=f"far-{self.name}",
             target_url=settings.target_url,
             seed=settings.seed,
-            on_closing=self._tell_closing,
+            on_closing=self._pass_progress_on,
         )
         self.legs = SegmentWriter(self.run_folder / "calls", LegRecord, self.name)
         self.samples = SegmentWriter(self.run_folder / "samples", SampleRow, self.name)
@@ -106,17 +106,17 @@ class Worker:
             for driver in self._drivers.values():
                 stack.callback(driver.close)
 
-    def _tell_closing(self, told: StillClosing) -> None:
+    def _pass_progress_on(self, progress: StillClosing) -> None:
         """Passes the far end's progress on: to our own time limit, and to the process that waits for us."""
-        self.stop_request.note_progress(told.step, told.left, told.limit_s)
+        self.stop_request.note_progress(progress.step, progress.left, progress.limit_s)
         with contextlib.suppress(OSError):
             LiveWriter(self.run_folder / "live" / "matrix.jsonl").emit(
                 "closing",
                 at_s=self.clock.unix_s(),
                 worker=self.name,
-                step=told.step,
-                left=told.left,
-                limit_s=told.limit_s,
+                step=progress.step,
+                left=progress.left,
+                limit_s=progress.limit_s,
             )
 
     def _make_driver(self, name: DriverName) -> Driver:

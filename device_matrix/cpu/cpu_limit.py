@@ -26,9 +26,9 @@ FLOOR_CORES = 0.25
 """Below a quarter of a desktop core, work that no phone has (software compositing, a desktop browser's own processes)
 would use most of the quota, and the cell would measure that."""
 KILL_TIMEOUT_S = 20.0
-SHARE = 0.25
+WEIGHT_SHARE = 0.25
 """The group's CPU weight against any other process: a browser that starts must not delay a link or an engine."""
-V1_FULL_SHARE, V2_FULL_SHARE = 1024, 100
+V1_DEFAULT_SHARES, V2_DEFAULT_WEIGHT = 1024, 100
 """The kernel's own defaults of cpu.shares and cpu.weight."""
 
 
@@ -86,7 +86,7 @@ def is_occupied(root: Path = CGROUP_ROOT) -> bool:
     hierarchy = _find_hierarchy(root)
     if hierarchy is None or hierarchy.version != 2 or not (root / "cgroup.type").exists():
         return False
-    return not _hands_cpu_down(hierarchy) and bool(_pids(root))
+    return not _delegates_cpu(hierarchy) and bool(_pids(root))
 
 
 class CpuGroup:
@@ -129,9 +129,9 @@ class CpuGroup:
     def _lower_weight(self) -> None:
         folder = self._hierarchy.cpu / self.name
         if self._hierarchy.version == 2:
-            (folder / "cpu.weight").write_text(str(round(V2_FULL_SHARE * SHARE)))
+            (folder / "cpu.weight").write_text(str(round(V2_DEFAULT_WEIGHT * WEIGHT_SHARE)))
         else:
-            (folder / "cpu.shares").write_text(str(round(V1_FULL_SHARE * SHARE)))
+            (folder / "cpu.shares").write_text(str(round(V1_DEFAULT_SHARES * WEIGHT_SHARE)))
 
     def used_s(self) -> float:
         """Returns the CPU seconds used by every process that ran inside."""
@@ -161,7 +161,7 @@ class CpuGroup:
     def release(self) -> None:
         """Kills every process inside and removes the group. Safe to call twice."""
         for tree in self._hierarchy.trees:
-            _end(tree / self.name)
+            _kill_and_remove(tree / self.name)
 
 
 def sweep(root: Path = CGROUP_ROOT) -> list[str]:
@@ -171,16 +171,16 @@ def sweep(root: Path = CGROUP_ROOT) -> list[str]:
         return []
     stale = [folder for tree in hierarchy.trees for folder in tree.glob(f"{PREFIX}*") if owner_is_gone(folder.name)]
     for folder in stale:
-        _end(folder)
+        _kill_and_remove(folder)
     return sorted({folder.name for folder in stale})
 
 
 def _enable_cpu_below(hierarchy: _Hierarchy) -> None:
-    if hierarchy.version == 2 and not _hands_cpu_down(hierarchy):
+    if hierarchy.version == 2 and not _delegates_cpu(hierarchy):
         (hierarchy.cpu / "cgroup.subtree_control").write_text("+cpu")
 
 
-def _hands_cpu_down(hierarchy: _Hierarchy) -> bool:
+def _delegates_cpu(hierarchy: _Hierarchy) -> bool:
     return "cpu" in (hierarchy.cpu / "cgroup.subtree_control").read_text().split()
 
 
@@ -191,7 +191,7 @@ def _pids(folder: Path) -> list[int]:
         return []
 
 
-def _end(folder: Path) -> None:
+def _kill_and_remove(folder: Path) -> None:
     deadline_s = time.monotonic() + KILL_TIMEOUT_S
     while folder.exists():
         with contextlib.suppress(OSError):

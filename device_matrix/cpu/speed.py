@@ -14,12 +14,12 @@ from device_matrix.cpu.cpu_limit import CpuGroup
 from device_matrix.drivers.protocol import Browser
 from device_matrix.errors import DeviceUnavailable
 
-WARM_UP_MS, FREE_MS = 10.0, 40.0
-HELD_MS = 160.0
+WARM_UP_MS, UNLIMITED_MS = 10.0, 40.0
+LIMITED_MS = 160.0
 """Eight periods of the quota: one more or less changes the figure by an eighth."""
 TOLERANCE_RATIO, TOLERANCE_CORES = 0.25, 0.05
 
-_WORK = """
+_BUSY_LOOP = """
 (forMs) => {
   let state = 1;
   let rounds = 0;
@@ -53,11 +53,11 @@ class CpuSpeed:
 
 def limit_and_measure(browser: Browser, group: CpuGroup, quota_cores: float, clock: Clock) -> CpuSpeed:
     """Limits ``group`` to the quota and measures the effect. Raises DeviceUnavailable where it has none."""
-    browser.evaluate(_WORK, WARM_UP_MS)
-    free = _rounds_per_ms(browser, FREE_MS)
+    browser.evaluate(_BUSY_LOOP, WARM_UP_MS)
+    free = _rounds_per_ms(browser, UNLIMITED_MS)
     group.limit(quota_cores)
     at_s, used_s = clock.monotonic_s(), group.used_s()
-    held = _rounds_per_ms(browser, HELD_MS)
+    held = _rounds_per_ms(browser, LIMITED_MS)
     used_cores = (group.used_s() - used_s) / (clock.monotonic_s() - at_s)
     if used_cores > quota_cores * (1 + TOLERANCE_RATIO) + TOLERANCE_CORES:
         used = f"the browser used {used_cores:.2f} cores of CPU under a quota of {quota_cores:.2f}"
@@ -67,5 +67,5 @@ def limit_and_measure(browser: Browser, group: CpuGroup, quota_cores: float, clo
 
 
 def _rounds_per_ms(browser: Browser, for_ms: float) -> float:
-    rounds_per_ms, _state = browser.evaluate(_WORK, for_ms)
+    rounds_per_ms, _state = browser.evaluate(_BUSY_LOOP, for_ms)
     return float(rounds_per_ms)

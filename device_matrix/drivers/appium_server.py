@@ -32,7 +32,7 @@ HOME = Path(__file__).parent.parent / "appium_server"
 ENTRY = HOME / "gate.cjs"
 READY_TIMEOUT_S = 30.0
 WATCH_INTERVAL_S = 0.5
-RESTARTS = 5
+MAX_RESTARTS = 5
 
 
 def appium_modules() -> dict[str, str]:
@@ -115,7 +115,7 @@ class AppiumServer:
 
     def _keep_running(self) -> None:
         try:
-            while not self._stopping.is_set() and self.restarts <= RESTARTS:
+            while not self._stopping.is_set() and self.restarts <= MAX_RESTARTS:
                 self._child = self._spawn()
                 try:
                     self._await_ready(self._child)
@@ -128,7 +128,7 @@ class AppiumServer:
                 self._child.stop(timeout_s=2.0)
                 if not self._stopping.is_set():
                     self.restarts += 1
-                    self._tell(self._child)
+                    self._report_death(self._child)
         except (OSError, EnvironmentLacks) as error:
             self._failure = self._failure or EnvironmentLacks(f"the Appium server cannot be started: {error}")
         finally:
@@ -136,7 +136,7 @@ class AppiumServer:
                 self._child.stop(timeout_s=2.0)
             self._settled.set()
 
-    def _tell(self, dead: ChildProcess) -> None:
+    def _report_death(self, dead: ChildProcess) -> None:
         if self._on_death is not None:
             ended = crash.ending(dead.popen.returncode, dead.pid)
             self._on_death(f"the Appium server {ended}; it is started again")

@@ -18,14 +18,14 @@ from device_matrix.drivers.protocol import LaunchSpec, PageTimeout
 from device_matrix.drivers.wrapper import write_browser_wrapper
 from device_matrix.errors import DeviceUnavailable, PageNotLoaded
 
-OWN_DEFAULTS_DROPPED = ["--disable-field-trial-config"]
+DROPPED_DEFAULTS = ["--disable-field-trial-config"]
 """Playwright's default switches that our own list has, too."""
 
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
 
 
-def _translated(method: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
+def _translate_errors(method: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
     @functools.wraps(method)
     def call(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
         try:
@@ -55,7 +55,7 @@ class PlaywrightBrowser:
     def version(self) -> str:
         return self._version
 
-    @_translated
+    @_translate_errors
     def open(self, url: str, timeout_s: float) -> None:
         try:
             self._page.goto(url, timeout=timeout_s * 1000, wait_until="domcontentloaded")
@@ -64,19 +64,19 @@ class PlaywrightBrowser:
                 raise PageNotLoaded(f"the page could not be loaded: {_first_line(error)}") from error
             raise
 
-    @_translated
+    @_translate_errors
     def evaluate(self, function: str, *arguments: Any) -> Any:
         return self._page.evaluate(f"(given) => ({function})(...given)", list(arguments))
 
-    @_translated
+    @_translate_errors
     def click(self, selector: str, timeout_s: float) -> None:
         self._page.locator(selector).first.click(timeout=timeout_s * 1000)
 
-    @_translated
+    @_translate_errors
     def fill(self, selector: str, text: str, timeout_s: float) -> None:
         self._page.locator(selector).first.fill(text, timeout=timeout_s * 1000)
 
-    @_translated
+    @_translate_errors
     def screenshot(self) -> bytes:
         return self._page.screenshot(timeout=10_000, animations="allow", caret="initial")
 
@@ -144,7 +144,7 @@ class PlaywrightDriver:
             headless=True,
             timeout=timeout_s * 1000,
             args=browser_arguments(spec.secure_origins, over_loopback=spec.emulated_network is not None),
-            ignore_default_args=OWN_DEFAULTS_DROPPED,
+            ignore_default_args=DROPPED_DEFAULTS,
             viewport={"width": device.viewport.width_px, "height": device.viewport.height_px},
             device_scale_factor=device.device_pixel_ratio,
             user_agent=device.user_agent_for(version.partition(".")[0]),
