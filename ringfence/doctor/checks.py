@@ -94,7 +94,7 @@ def check_appium() -> Finding:
 
 def check_cpu_limit() -> Finding:
     """A cgroup controller for CPU quotas."""
-    missing = cpu_limit.lacks()
+    missing = cpu_limit.missing_prerequisites()
     if not missing:
         return Finding("CPU limits", True, f"cgroup {cpu_limit.cpu_controller()}")
     if os.geteuid() == 0 and not rootless.in_user_namespace():
