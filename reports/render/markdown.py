@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 
 from bedrock.foreign_text import clean_all
-from reports.render.terminal import SENTENCES, outlier_lines, retry_lines
+from reports.render.verdict_words import SENTENCES, outlier_lines, retry_lines
 from reports.result.summary import RuleKind, RuleResult, Summary, Verdict
 from reports.text import bounds, clock, counted, figure, grouped
 

@@ -8,42 +8,20 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from rich import box
-from rich.console import Console, Group, JustifyMethod, RenderableType
-from rich.padding import Padding
+from rich.console import Console, Group, RenderableType
 from rich.panel import Panel
-from rich.rule import Rule as Line
 from rich.table import Table
 from rich.text import Text
 
 from bedrock.foreign_text import clean_all
+from reports.render.matrix_terminal import print_matrix
 from reports.render.quality_terminal import print_quality
 from reports.render.stepped_load_terminal import print_stepped_load
-from reports.result.summary import GridCell, MatrixFigures, RuleKind, RuleResult, Summary, SwarmFigures, Verdict
-from reports.run.cells import CellStatus
+from reports.render.terminal_layout import plain_table, section
+from reports.render.verdict_words import MARKS, SENTENCES, STYLES, outlier_lines
+from reports.result.summary import RuleKind, RuleResult, Summary, SwarmFigures, Verdict
 from reports.text import bounds, clock, counted, figure, grouped, percent
 
-STYLES = {
-    Verdict.PASS: "green",
-    Verdict.FAIL: "bold red",
-    Verdict.INCONCLUSIVE: "yellow",
-    Verdict.INVALID: "magenta",
-}
-MARKS = {Verdict.PASS: "✓", Verdict.FAIL: "✗", Verdict.INCONCLUSIVE: "?", Verdict.INVALID: "!"}
-SENTENCES = {
-    Verdict.PASS: "every required rule holds",
-    Verdict.FAIL: "the product broke a rule",
-    Verdict.INCONCLUSIVE: "too little was tested to know",
-    Verdict.INVALID: "the harness cannot vouch for its own figures",
-}
-CELL_MARKS = {
-    "passed": ("●", "green"),
-    "failed": ("✗", "bold red"),
-    "environment_error": ("!", "magenta"),
-    "skipped": ("-", "dim"),
-    "missing": ("?", "magenta"),
-}
-WORST_CELLS = 8
-RETRIES = 8
 REASONS = 6
 
 
@@ -56,16 +34,9 @@ def render(summary: Summary, console: Console) -> None:
     if summary.swarm.calls or summary.swarm.health.writers:
         console.print(_swarm(summary.swarm))
         print_quality(summary, console)
-    if summary.matrix.cells:
-        console.print(_matrix(summary.matrix))
-        _print_worst_cells(summary.matrix.grid, console)
+    print_matrix(summary.matrix, console)
     if summary.swarm.health.writers:
         console.print(_health(summary))
-
-
-def _section(title: str, *parts: RenderableType) -> Group:
-    heading = Line(f"[bold]{title}[/]", align="left", style="dim", characters="─")
-    return Group(heading, *(Padding(part, (0, 0, 0, 1)) for part in parts), "")
 
 
 def _banner(summary: Summary) -> RenderableType:
@@ -94,7 +65,7 @@ def _bullet(reason: str) -> Table:
 
 
 def _rules(summary: Summary) -> RenderableType:
-    table = _table("", "rule", "measured", "bounds", "wanted", "n", right=("measured", "bounds", "wanted", "n"))
+    table = plain_table("", "rule", "measured", "bounds", "wanted", "n", right=("measured", "bounds", "wanted", "n"))
     for rule in summary.rules_of(RuleKind.SLO):
         table.add_row(*_rule_row(rule))
     checks = summary.rules_of(RuleKind.TRUST, RuleKind.EVIDENCE)
@@ -102,7 +73,7 @@ def _rules(summary: Summary) -> RenderableType:
     told = f"harness: {len(checks) - len(broken)} of {len(checks)} checks hold"
     if broken:
         told += "; broken: " + ", ".join(check.name for check in broken)
-    return _section("rules", table, "", Text(told, style="dim" if not broken else STYLES[Verdict.INVALID]))
+    return section("rules", table, "", Text(told, style="dim" if not broken else STYLES[Verdict.INVALID]))
 
 
 def _rule_row(rule: RuleResult) -> Iterable[RenderableType]:
@@ -123,7 +94,7 @@ def _rule_row(rule: RuleResult) -> Iterable[RenderableType]:
 
 
 def _swarm(swarm: SwarmFigures) -> RenderableType:
-    table = _table("tier", "calls", "completed", "setup p50", "p95", "one-way p95", "MOS", right=True)
+    table = plain_table("tier", "calls", "completed", "setup p50", "p95", "one-way p95", "MOS", right=True)
     table.columns[0].justify = "left"
     for tier, figures in swarm.by_tier.items():
         table.add_row(
@@ -160,13 +131,13 @@ def _swarm(swarm: SwarmFigures) -> RenderableType:
         )
         lines.append(f"{counted(opened, 'list page')}, {grouped(failed)} failed, 95 % there within {there}{heavy}")
     parts: list[RenderableType] = [Text(line) for line in lines]
-    return _section("swarm", *parts, "", table, *_failures(swarm))
+    return section("swarm", *parts, "", table, *_failures(swarm))
 
 
 def _failures(swarm: SwarmFigures) -> list[RenderableType]:
     if not swarm.failures:
         return []
-    table = _table("failed because", "blame", "calls", "for example", right=("calls",))
+    table = plain_table("failed because", "blame", "calls", "for example", right=("calls",))
     for group in swarm.failures[:6]:
         example = Text(next(iter(group.examples), ""), "dim")
         table.add_row(Text(group.reason), Text(group.blame), grouped(group.calls), example)
@@ -175,85 +146,8 @@ def _failures(swarm: SwarmFigures) -> list[RenderableType]:
     return told
 
 
-def outlier_lines(figures: SwarmFigures | MatrixFigures) -> list[str]:
-    """One sentence for each group that stands out."""
-    return [
-        f"{group.by} {group.name} stands out: {group.failed} of {group.n} failed, elsewhere {group.others_failed} of "
-        f"{group.others_n}"
-        for group in figures.outliers
-    ]
-
-
-def retry_lines(matrix: MatrixFigures) -> list[str]:
-    """One sentence for each cell that was judged in the end, after attempts that the environment spoiled."""
-    lines = []
-    for cell in matrix.grid:
-        spoiled = [seen for seen in cell.attempts_seen if seen.status == CellStatus.ENVIRONMENT_ERROR]
-        if spoiled and cell.status != CellStatus.ENVIRONMENT_ERROR:
-            told = "; ".join(f"attempt {seen.attempt} [{seen.reason}] {seen.detail}".strip() for seen in spoiled)
-            lines.append(f"{cell.cell} {cell.status} after {counted(len(spoiled), 'environment error')}: {told}")
-    return lines[:RETRIES] + ([f"… and {len(lines) - RETRIES} more cells tried again"] if len(lines) > RETRIES else [])
-
-
-def _matrix(matrix: MatrixFigures) -> RenderableType:
-    told = ", ".join(f"{count} {status.replace('_', ' ')}" for status, count in matrix.by_status.items())
-    heading = f"{counted(matrix.devices, 'device')}, {counted(matrix.networks, 'network')}, "
-    heading += f"{counted(matrix.cells, 'cell')}: {told}"
-    parts: list[RenderableType] = [Text(heading), "", _grid(matrix), "", _legend()]
-    parts += [Text(line, style="yellow") for line in outlier_lines(matrix)]
-    parts += [Text(line, style="magenta") for line in retry_lines(matrix)]
-    return _section("device matrix", *parts)
-
-
-def _grid(matrix: MatrixFigures) -> Table:
-    networks = sorted({(cell.generation, cell.network) for cell in matrix.grid})
-    table = _table("device", *(network for _generation, network in networks))
-    for column in table.columns[1:]:
-        column.justify = "center"
-    devices: dict[str, list[GridCell]] = {}
-    for cell in matrix.grid:
-        devices.setdefault(cell.device, []).append(cell)
-    for cells in devices.values():
-        label = " (emulated)" if cells[0].emulated else ""
-        row: list[RenderableType] = [Text.assemble(cells[0].device_title, (label, "dim"))]
-        for _generation, network in networks:
-            row.append(Text(" ").join(_mark(cell) for cell in cells if cell.network == network))
-        table.add_row(*row)
-    return table
-
-
-def _mark(cell: GridCell) -> Text:
-    mark, style = CELL_MARKS[cell.status]
-    return Text(mark + (f"x{cell.attempts}" if cell.attempts > 1 else ""), style=style)
-
-
-def _legend() -> Text:
-    parts = [
-        Text(f"{mark} {status.replace('_', ' ')}", style=style)
-        for status, (mark, style) in CELL_MARKS.items()
-    ]  # fmt: skip
-    return Text("   ").join([*parts, Text("x2 attempts", style="dim")])
-
-
-def _print_worst_cells(grid: list[GridCell], console: Console) -> None:
-    order = ("failed", "missing", "environment_error")
-    worst = sorted((cell for cell in grid if cell.status in order), key=lambda cell: order.index(cell.status))
-    for cell in worst[:WORST_CELLS]:
-        mark, style = CELL_MARKS[cell.status]
-        blame = f", blame {cell.blame}" if cell.blame else ""
-        console.print(Text.assemble(" ", (f"{mark} {cell.cell}", style), f"  {cell.reason}{blame}"))
-        if cell.detail:
-            console.print(Padding(Text(cell.detail), (0, 0, 0, 3)))
-        if cell.replay:
-            # Never broken by us, so that it can be copied whole.
-            console.print(Text(f"   $ {cell.replay}", style="cyan"), soft_wrap=True)
-        console.print()
-    if len(worst) > WORST_CELLS:
-        console.print(Text(f" … and {len(worst) - WORST_CELLS} more, in report.html\n", style="dim"))
-
-
 def _health(summary: Summary) -> RenderableType:
-    table = _table("writer", "role", "CPU mean", "max", "sent late p99", "late s", "lost", right=True)
+    table = plain_table("writer", "role", "CPU mean", "max", "sent late p99", "late s", "lost", right=True)
     table.columns[0].justify = table.columns[1].justify = "left"
     health = summary.swarm.health
     for writer in health.writers:
@@ -270,13 +164,4 @@ def _health(summary: Summary) -> RenderableType:
     told = f"{grouped(health.starts_dropped)} of {counted(health.starts_planned, 'planned start')} dropped, "
     told += f"{counted(health.lost_halves, 'half call', 'half calls')} lost, "
     told += f"{counted(health.segments_read, 'segment')} read, {len(health.segments_unreadable)} unreadable"
-    return _section("generator", table, Text(told, style="dim"))
-
-
-def _table(*columns: str, right: bool | tuple[str, ...] = ()) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="dim", padding=(0, 1))
-    for name in columns:
-        to_right = right is True or (isinstance(right, tuple) and name in right)
-        justify: JustifyMethod = "right" if to_right else "left"
-        table.add_column(Text(name), justify=justify, no_wrap=name not in {"rule", "failed because"})
-    return table
+    return section("generator", table, Text(told, style="dim"))
