@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import quote
 
 from reports.result.summary import GridCell
-from reports.run.cells import CellAttempts, CellResult
+from reports.run.cells import CellAttempts, CellResult, CellStatus
 from reports.run.file_input import Unreadable, read_file
 from reports.run.store import RunStore
 from reports.text import grouped
@@ -19,7 +19,7 @@ from reports.text import grouped
 EMBEDDED_BYTES = 2_500_000
 """Screenshots of cells that did not pass go into the page up to this size in all; the others stay links."""
 PICTURES = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".webp": "image/webp"}
-FACTS_SHOWN = 40
+FACTS_SHOWN = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +42,11 @@ class CellDetails:
     shown: GridCell
     anchor: str
     attempts: Sequence[AttemptDetails]
+
+    @property
+    def is_plain_pass(self) -> bool:
+        """Whether it passed at its first attempt, so that the page may fold it."""
+        return self.shown.status == CellStatus.PASSED and self.shown.attempts == 1
 
 
 def cell_details(store: RunStore, grid: Sequence[GridCell]) -> list[CellDetails]:
@@ -90,20 +95,26 @@ def _picture(path: Path, budget: ScreenshotBudget) -> str:
     return f"data:{kind};base64,{base64.b64encode(taken).decode()}" if taken else ""
 
 
-def flat_facts(tables: Mapping[str, Any], under: str = "") -> list[tuple[str, str]]:
-    """Nested figures as (dotted name, text), so that any evidence can be shown."""
+def flat_facts(tables: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Returns nested figures as (dotted name, text). Beyond ``FACTS_SHOWN`` it says how many are not shown."""
+    found = _flat(tables)
+    more = len(found) - FACTS_SHOWN
+    return found if more <= 0 else [*found[:FACTS_SHOWN], ("…", f"{more} more, not shown")]
+
+
+def _flat(tables: Mapping[str, Any], under: str = "") -> list[tuple[str, str]]:
     found: list[tuple[str, str]] = []
     for name, value in tables.items():
         key = f"{under}.{name}" if under else str(name)
         if isinstance(value, Mapping):
-            found.extend(flat_facts(value, key))
+            found.extend(_flat(value, key))
         elif isinstance(value, list):
             found.append((key, ", ".join(str(item) for item in value) or "none"))
         elif isinstance(value, float):
             found.append((key, f"{value:.4g}" if abs(value) < 10_000 else grouped(value)))
         elif value is not None:
             found.append((key, str(value)))
-    return found[:FACTS_SHOWN]
+    return found
 
 
 def anchor(cell: str) -> str:

@@ -1,4 +1,4 @@
-"""``report.html``: the whole run on one page that needs no network, no other file and no script of anybody else's."""
+"""Writes ``report.html``: the whole run on one page that needs no network, no other file and no foreign script."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from reports.render.charts.interval_bar import interval_bar
 from reports.render.page_charts import funnel, health_charts, swarm_charts
 from reports.render.quality_view import quality_tables
 from reports.render.stepped_load_view import stepped_load_view
-from reports.render.verdict_words import CELL_MARKS, MARKS, SENTENCES, outlier_lines
+from reports.render.verdict_words import CELL_MARKS, MARKS, outlier_lines, verdict_sentence
 from reports.result.summary import GridCell, RuleKind, Summary
 from reports.run.run_folder import RunFolder
 from reports.run.store import RunStore
@@ -52,7 +52,7 @@ def render_html(store: RunStore, summary: Summary) -> str:
     page: str = environment.get_template("report.html").render(
         summary=summary,
         folder=store.folder,
-        sentence=SENTENCES[summary.verdict],
+        sentence=verdict_sentence(summary),
         marks=MARKS,
         cell_marks={status: mark for status, (mark, _style) in CELL_MARKS.items()},
         slo_rules=summary.rules_of(RuleKind.SLO),
@@ -69,7 +69,7 @@ def render_html(store: RunStore, summary: Summary) -> str:
         details=cell_details(store, summary.matrix.grid),
         outliers=[*outlier_lines(summary.swarm), *outlier_lines(summary.matrix)],
         faults=store.folder.faults,
-        neighbours=other_runs_sentence(store.folder.manifest),
+        other_runs=other_runs_sentence(store.folder.manifest),
         started_at_s=_started_at_s(store.folder),
         provenance=_provenance(store.folder, summary),
     )

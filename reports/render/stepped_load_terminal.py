@@ -21,8 +21,8 @@ def print_stepped_load(summary: Summary, console: Console) -> None:
         return
     console.print(heading(view.title.lower()))
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="dim", padding=(0, 1))
-    for name in ("step", "calls at once", "verdict", "judged", "completed", "set-ups/s", "held"):
-        table.add_column(name, justify="left" if name in ("step", "verdict", "held") else "right", no_wrap=True)
+    for name in ("step", "calls at once", "verdict", "calls", "completed", "set-ups/s", "duration"):
+        table.add_column(name, justify="left" if name in ("step", "verdict", "duration") else "right", no_wrap=True)
     for row in view.rows:
         mark = Text(row.verdict, STYLES[Verdict(row.verdict)])
         table.add_row(Text(row.name), row.level, mark, row.calls, row.completed, row.setups, row.held)

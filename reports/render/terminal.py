@@ -1,6 +1,6 @@
-"""The summary on a terminal. Width, colour and plainness are the console's business: piped output has no colours.
+"""Prints the summary on a terminal. The console sets width and colours, so piped output has no colours.
 
-What a run recorded is shown as ``Text``, which obeys no markup, after its control characters are gone.
+Text from a run is shown as ``Text``, which obeys no markup, after its control characters were removed.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from reports.render.matrix_terminal import print_matrix
 from reports.render.quality_terminal import print_quality
 from reports.render.stepped_load_terminal import print_stepped_load
 from reports.render.terminal_layout import plain_table, section
-from reports.render.verdict_words import MARKS, SENTENCES, STYLES, outlier_lines
+from reports.render.verdict_words import MARKS, STYLES, outlier_lines, verdict_sentence
 from reports.result.summary import RuleKind, RuleResult, Summary, SwarmFigures, Verdict
 from reports.text import bounds, clock, counted, figure, grouped, percent
 
@@ -37,6 +37,9 @@ def render(summary: Summary, console: Console) -> None:
     print_matrix(summary.matrix, console)
     if summary.swarm.health.writers:
         console.print(_health(summary))
+    console.print(
+        Text("terms (leg, cell, tier, blame, MOS-LQ, …): docs/glossary.md, and the end of report.html", style="dim")
+    )
 
 
 def _banner(summary: Summary) -> RenderableType:
@@ -48,13 +51,13 @@ def _banner(summary: Summary) -> RenderableType:
         facts.append(f"{counted(summary.matrix.devices, 'device')} in {counted(summary.matrix.cells, 'cell')}")
     if summary.duration_s is not None:
         facts.append(clock(summary.duration_s))
-    heading = Text.assemble((f"{MARKS[summary.verdict]} {summary.verdict}", style), f"  {SENTENCES[summary.verdict]}")
+    heading = Text.assemble((f"{MARKS[summary.verdict]} {summary.verdict}", style), f"  {verdict_sentence(summary)}")
     lines: list[RenderableType] = [heading, Text(" · ".join(facts), style="dim")]
     if summary.reasons:
         lines.append("")
         lines.extend(_bullet(reason) for reason in summary.reasons[:REASONS])
         if len(summary.reasons) > REASONS:
-            lines.append(Text(f"… and {len(summary.reasons) - REASONS} more; the rules below tell", style="dim"))
+            lines.append(Text(f"… and {len(summary.reasons) - REASONS} more, in the checks below", style="dim"))
     return Panel(Group(*lines), border_style=style.removeprefix("bold "), box=box.HEAVY, padding=(0, 1))
 
 
@@ -65,12 +68,12 @@ def _bullet(reason: str) -> Table:
 
 
 def _rules(summary: Summary) -> RenderableType:
-    table = plain_table("", "rule", "measured", "bounds", "wanted", "n", right=("measured", "bounds", "wanted", "n"))
+    table = plain_table("", "rule", "measured", "bounds", "target", "n", right=("measured", "bounds", "target", "n"))
     for rule in summary.rules_of(RuleKind.SLO):
         table.add_row(*_rule_row(rule))
     checks = summary.rules_of(RuleKind.TRUST, RuleKind.EVIDENCE)
     broken = [check for check in checks if check.verdict is not Verdict.PASS]
-    told = f"harness: {len(checks) - len(broken)} of {len(checks)} checks hold"
+    told = f"checks of the test itself: {len(checks) - len(broken)} of {len(checks)} passed"
     if broken:
         told += "; broken: " + ", ".join(check.name for check in broken)
     return section("rules", table, "", Text(told, style="dim" if not broken else STYLES[Verdict.INVALID]))
@@ -94,7 +97,7 @@ def _rule_row(rule: RuleResult) -> Iterable[RenderableType]:
 
 
 def _swarm(swarm: SwarmFigures) -> RenderableType:
-    table = plain_table("tier", "calls", "completed", "setup p50", "p95", "one-way p95", "MOS", right=True)
+    table = plain_table("tier", "calls", "completed", "set-up p50", "p95", "one-way p95", "MOS", right=True)
     table.columns[0].justify = "left"
     for tier, figures in swarm.by_tier.items():
         table.add_row(
@@ -114,8 +117,8 @@ def _swarm(swarm: SwarmFigures) -> RenderableType:
     )
     lines = [
         f"{counted(swarm.completed, 'call')} completed, {grouped(swarm.failed)} failed"
-        + (f"; people: {people}" if people else ""),
-        f"at most {grouped(swarm.peak_concurrent)} with media at once{held}",
+        + (f"; not counted: {people}" if people else ""),
+        f"peak: {counted(swarm.peak_concurrent, 'call')} with audio both ways at once{held}",
     ]
     if swarm.messages.get("sent"):
         sent, failed = int(swarm.messages["sent"] or 0), int(swarm.messages["failed"] or 0)
@@ -125,11 +128,11 @@ def _swarm(swarm: SwarmFigures) -> RenderableType:
         opened, failed = int(swarm.lists["opened"] or 0), int(swarm.lists["failed"] or 0)
         there = figure(swarm.lists["ms_p95"], "ms")
         heavy = (
-            f", of heavy pasts within {figure(swarm.lists['heavy_ms_p95'], 'ms')}"
+            f", for users with long histories within {figure(swarm.lists['heavy_ms_p95'], 'ms')}"
             if swarm.lists["heavy_opened"]
             else ""
         )
-        lines.append(f"{counted(opened, 'list page')}, {grouped(failed)} failed, 95 % there within {there}{heavy}")
+        lines.append(f"{counted(opened, 'list page')}, {grouped(failed)} failed, 95 % loaded within {there}{heavy}")
     parts: list[RenderableType] = [Text(line) for line in lines]
     return section("swarm", *parts, "", table, *_failures(swarm))
 
@@ -137,7 +140,7 @@ def _swarm(swarm: SwarmFigures) -> RenderableType:
 def _failures(swarm: SwarmFigures) -> list[RenderableType]:
     if not swarm.failures:
         return []
-    table = plain_table("failed because", "blame", "calls", "for example", right=("calls",))
+    table = plain_table("failure reason", "blame", "calls", "for example", right=("calls",))
     for group in swarm.failures[:6]:
         example = Text(next(iter(group.examples), ""), "dim")
         table.add_row(Text(group.reason), Text(group.blame), grouped(group.calls), example)
@@ -147,7 +150,7 @@ def _failures(swarm: SwarmFigures) -> list[RenderableType]:
 
 
 def _health(summary: Summary) -> RenderableType:
-    table = plain_table("writer", "role", "CPU mean", "max", "sent late p99", "late s", "lost", right=True)
+    table = plain_table("process", "role", "CPU mean", "max", "send delay p99", "seconds late", "dropped", right=True)
     table.columns[0].justify = table.columns[1].justify = "left"
     health = summary.swarm.health
     for writer in health.writers:
@@ -162,6 +165,6 @@ def _health(summary: Summary) -> RenderableType:
             f"[magenta]{grouped(writer.datagrams_dropped)}[/]" if writer.datagrams_dropped else "0",
         )
     told = f"{grouped(health.starts_dropped)} of {counted(health.starts_planned, 'planned start')} dropped, "
-    told += f"{counted(health.lost_halves, 'half call', 'half calls')} lost, "
-    told += f"{counted(health.segments_read, 'segment')} read, {len(health.segments_unreadable)} unreadable"
+    told += f"{counted(health.lost_halves, 'call')} without the record of one side, "
+    told += f"{counted(health.segments_read, 'record file')} read, {len(health.segments_unreadable)} unreadable"
     return section("generator", table, Text(told, style="dim"))

@@ -26,5 +26,5 @@ def plain_table(*columns: str, right: bool | tuple[str, ...] = ()) -> Table:
     for name in columns:
         to_right = right is True or (isinstance(right, tuple) and name in right)
         justify: JustifyMethod = "right" if to_right else "left"
-        table.add_column(Text(name), justify=justify, no_wrap=name not in {"rule", "failed because"})
+        table.add_column(Text(name), justify=justify, no_wrap=name not in {"rule", "failure reason"})
     return table

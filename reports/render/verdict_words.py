@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from reports.result.summary import MatrixFigures, SwarmFigures, Verdict
+from reports.gate.stepped_load import CHECKED_PER_STEP
+from reports.result.summary import MatrixFigures, RuleKind, Summary, SwarmFigures, Verdict
 from reports.run.cells import CellStatus
 from reports.text import counted
 
@@ -14,11 +15,15 @@ STYLES = {
 }
 MARKS = {Verdict.PASS: "✓", Verdict.FAIL: "✗", Verdict.INCONCLUSIVE: "?", Verdict.INVALID: "!"}
 SENTENCES = {
-    Verdict.PASS: "every required rule holds",
-    Verdict.FAIL: "the product broke a rule",
-    Verdict.INCONCLUSIVE: "too little was tested to know",
-    Verdict.INVALID: "the harness cannot vouch for its own figures",
+    Verdict.PASS: "every required rule is met",
+    Verdict.FAIL: "the product misses a required rule",
+    Verdict.INCONCLUSIVE: "too little was tested to decide",
+    Verdict.INVALID: "this run can't be trusted: part of the test itself failed",
 }
+MACHINE_TOO_SLOW = "this run can't be trusted: the test machine couldn't keep up"
+LESS_THAN_PLANNED = "this run can't be trusted: less was tested than planned"
+MACHINE_CHECKS = CHECKED_PER_STEP - {"starts_dropped"} | {"engine_health_gap"}
+"""Checks that a test machine without enough CPU time, descriptors or ports breaks."""
 CELL_MARKS = {
     "passed": ("●", "green"),
     "failed": ("✗", "bold red"),
@@ -29,17 +34,29 @@ CELL_MARKS = {
 RETRIES = 8
 
 
+def verdict_sentence(summary: Summary) -> str:
+    """Returns the sentence behind the verdict. For INVALID it says which part of the test failed."""
+    if summary.verdict is not Verdict.INVALID:
+        return SENTENCES[summary.verdict]
+    broken = [rule for rule in summary.rules if rule.verdict is Verdict.INVALID and rule.required]
+    if any(rule.name in MACHINE_CHECKS for rule in broken):
+        return MACHINE_TOO_SLOW
+    if broken and all(rule.kind is RuleKind.EVIDENCE for rule in broken):
+        return LESS_THAN_PLANNED
+    return SENTENCES[Verdict.INVALID]
+
+
 def outlier_lines(figures: SwarmFigures | MatrixFigures) -> list[str]:
-    """One sentence for each group that stands out."""
+    """Returns one sentence for each group that fails more often than the others."""
     return [
-        f"{group.by} {group.name} stands out: {group.failed} of {group.n} failed, elsewhere {group.others_failed} of "
-        f"{group.others_n}"
+        f"{group.by} {group.name} fails more often than the others: {group.failed} of {group.n} failed, elsewhere "
+        f"{group.others_failed} of {group.others_n}"
         for group in figures.outliers
     ]
 
 
 def retry_lines(matrix: MatrixFigures) -> list[str]:
-    """One sentence for each cell that was judged in the end, after attempts that the environment spoiled."""
+    """Returns one sentence for each cell that passed or failed after attempts with environment errors."""
     lines = []
     for cell in matrix.grid:
         spoiled = [seen for seen in cell.attempts_seen if seen.status == CellStatus.ENVIRONMENT_ERROR]
