@@ -23,6 +23,8 @@ from reports.result.summary import RuleKind, RuleResult, Summary, SwarmFigures, 
 from reports.text import bounds, clock, counted, figure, grouped, percent
 
 REASONS = 6
+UNMEASURED_SHOWN = 3
+"""When more rules than this had nothing to measure, one line names them."""
 
 
 def render(summary: Summary, console: Console) -> None:
@@ -69,14 +71,25 @@ def _bullet(reason: str) -> Table:
 
 def _rules(summary: Summary) -> RenderableType:
     table = plain_table("", "rule", "measured", "bounds", "target", "n", right=("measured", "bounds", "target", "n"))
-    for rule in summary.rules_of(RuleKind.SLO):
-        table.add_row(*_rule_row(rule))
+    rules = summary.rules_of(RuleKind.SLO)
+    unmeasured = [rule for rule in rules if rule.value is None]
+    folded = unmeasured if len(unmeasured) > UNMEASURED_SHOWN else []
+    for rule in rules:
+        if rule not in folded:
+            table.add_row(*_rule_row(rule))
     checks = summary.rules_of(RuleKind.TRUST, RuleKind.EVIDENCE)
     broken = [check for check in checks if check.verdict is not Verdict.PASS]
     told = f"checks of the test itself: {len(checks) - len(broken)} of {len(checks)} passed"
     if broken:
         told += "; broken: " + ", ".join(check.name for check in broken)
-    return section("rules", table, "", Text(told, style="dim" if not broken else STYLES[Verdict.INVALID]))
+    parts: list[RenderableType] = [table, ""] if len(folded) < len(rules) else []
+    if folded:
+        names = ", ".join(rule.name for rule in folded)
+        parts += [
+            Text(f"{counted(len(folded), 'rule')} had nothing to measure: {names}", STYLES[Verdict.INCONCLUSIVE]),
+            "",
+        ]
+    return section("rules", *parts, Text(told, style="dim" if not broken else STYLES[Verdict.INVALID]))
 
 
 def _rule_row(rule: RuleResult) -> Iterable[RenderableType]:
