@@ -74,13 +74,13 @@ def _judgeable(run_folder: Path) -> Iterator[None]:
         why = (str(error).splitlines() or [""])[0]
         raise RunNotJudged(
             f"the records of {run_folder} cannot be judged: {why}",
-            hint="the run says nothing of the product: treat it as INVALID, and run it again",
+            hint="treat this run as INVALID: it says nothing about the product. Run it again.",
         ) from error
 
 
 def _write(path: Path, text: str) -> None:
     if path.is_dir():
-        raise ReportNotWritten(f"{path} cannot be written: a folder has its name", hint="move that folder away")
+        raise ReportNotWritten(f"{path} cannot be written: a folder has that name", hint="move that folder away")
     try:
         write_whole(path, text.encode())
     except OSError as error:

@@ -18,7 +18,8 @@ POINTS = 240
 """About so many columns a timeline has, however long the run was."""
 CURVE_STEPS = 100
 MOS_LOW, MOS_WIDTH, MOS_COLUMNS = 1.0, 0.1, 40
-WRITER_COLOURS = 6
+PROCESS_COLOURS = 6
+"""Processes beyond these reuse the colours, dashed and then dotted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +48,10 @@ def swarm_charts(store: RunStore, summary: Summary) -> list[Chart]:
     """Arrivals, concurrency, set-up, one-way delay, quality."""
     setup_limit_ms = summary.swarm.limits.get("setup_limit_s", 0.0) * 1000
     charts = [
-        *_traffic(store),
+        *_traffic(store), _mos(store),
         _by_generation(
-            store, "setup_ms", "Set-up time", "from the intended start to audio on both sides, ringing taken out; "
-            "by the worse access network of the two sides", "setup, ms", Bound(setup_limit_ms, "setup limit"),
+            store, "setup_ms", "Set-up time", "from the intended start to audio on both sides, without ringing time; "
+            "grouped by the worse access network of the two sides", "setup, ms", Bound(setup_limit_ms, "setup limit"),
         ),
         _by_generation(
             store, "connect_ms", "Answer to audio", "from the callee's answer to audio on both sides",
@@ -60,7 +61,6 @@ def swarm_charts(store: RunStore, summary: Summary) -> list[Chart]:
             store, "owd_ms", "One-way delay", "a call's typical delay of audio packets, in its worse direction",
             "one-way delay, ms", _target(summary, "owd_ms_p95"),
         ),
-        _mos(store),
     ]  # fmt: skip
     return [chart for chart in charts if chart.svg]
 
@@ -73,13 +73,17 @@ def health_charts(store: RunStore, summary: Summary) -> list[Chart]:
     bound_ms = summary.swarm.health.send_late_bound_ms
     shown = []
     for column, title, note, unit, bound in (
-        ("send_late_p99_ms", "Send lateness", "99th percentile of a second's packets against their own schedule", "ms",
-         Bound(bound_ms, "bound") if bound_ms else None),
+        ("send_late_p99_ms", "Send lateness", "delay of packets against their schedule, p99 of each second", "ms",
+         Bound(bound_ms, "allowed") if bound_ms else None),
         ("cpu_ratio * 100", "CPU of the generator", "100 % is one core", "%", None),
     ):  # fmt: skip
         values = _per_bin(store, f"SELECT writer, at_s, max({column}) FROM health GROUP BY ALL", step_s, started_at_s)
         series = [
-            Series(writer, f"w{index % WRITER_COLOURS}", [values.get((writer, place)) for place in range(len(seconds))])
+            Series(
+                writer,
+                f"w{index % PROCESS_COLOURS} dash-{index // PROCESS_COLOURS % 3}",
+                [values.get((writer, place)) for place in range(len(seconds))],
+            )
             for index, writer in enumerate(writers)
         ]
         svg = timeline_chart(title, seconds, step_s, series, unit=unit, bound=bound, faults=faults)
@@ -120,7 +124,7 @@ def _traffic(store: RunStore) -> list[Chart]:
     ]
     concurrency = [
         Series("with media both ways", "c1", series[2], filled=True),
-        Series("under way, ringing included", "c2", series[3]),
+        Series("in progress, ringing included", "c2", series[3]),
         Series("probe calls", "c3", series[4]),
     ]
     arrivals = [Series("started", "c1", series[0], filled=True), Series("failed", "bad", series[1])]
@@ -140,7 +144,7 @@ def _traffic(store: RunStore) -> list[Chart]:
 def _target(summary: Summary, metric: str) -> Bound | None:
     """The limit of the first rule about ``metric``."""
     limits = [rule.limit for rule in summary.rules if rule.metric == metric and rule.limit is not None]
-    return Bound(limits[0], f"p95 wanted: {figure(limits[0], 'ms')}") if limits else None
+    return Bound(limits[0], f"p95 target: {figure(limits[0], 'ms')}") if limits else None
 
 
 def _by_generation(store: RunStore, column: str, title: str, note: str, label: str, bound: Bound | None) -> Chart:
@@ -186,7 +190,7 @@ def _mos(store: RunStore) -> Chart:
     ))  # fmt: skip
     note = f"MOS-LQ of a call's worse side, model {model}"
     if ungrounded:
-        note += f"; {counted(ungrounded, 'call')} left out: the model's tables do not cover them"
+        note += f"; {counted(ungrounded, 'call')} left out: the model does not cover their codec or loss"
     legend = [(stack.colour, stack.name, counted(sum(stack.counts), "call")) for stack in stacks]
     return Chart(
         "Listening quality", note, column_chart("Listening quality", MOS_LOW, MOS_WIDTH, stacks, "MOS-LQ"), legend

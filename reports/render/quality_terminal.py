@@ -5,11 +5,11 @@ from __future__ import annotations
 from rich import box
 from rich.console import Console
 from rich.padding import Padding
-from rich.rule import Rule as Line
 from rich.table import Table
 from rich.text import Text
 
 from reports.render.quality_view import quality_tables
+from reports.render.terminal_layout import heading
 from reports.result.summary import Summary
 
 
@@ -18,7 +18,7 @@ def print_quality(summary: Summary, console: Console) -> None:
     tables = quality_tables(summary)
     if not tables:
         return
-    console.print(Line("[bold]quality[/]", align="left", style="dim", characters="─"))
+    console.print(heading("quality"))
     for shown in tables:
         table = Table(
             box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="dim", padding=(0, 1),

@@ -1,4 +1,4 @@
-"""Opens a run folder: finds it, checks its format, reads its manifest. Damage becomes a reason, never a traceback."""
+"""Opens a run folder: finds it, checks its format, reads its manifest. Damage becomes a reason of the verdict."""
 
 from __future__ import annotations
 
@@ -166,7 +166,7 @@ def _read_manifest(path: Path) -> tuple[Manifest | None, list[str]]:
     try:
         written = read_file(file)
     except FileNotFoundError:
-        return None, ["manifest.json is missing"]
+        return None, ["manifest.json is missing: no ringfence run wrote this folder, or it was damaged"]
     except Unreadable as error:
         return None, [f"manifest.json {error}"]
     refuse_newer(written, MANIFEST_FORMAT, file)

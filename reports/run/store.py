@@ -11,9 +11,6 @@ into its leg. The database lives in a temporary file, so a million legs cost dis
 from __future__ import annotations
 
 import dataclasses
-import enum
-import types
-import typing
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,40 +23,18 @@ import pyarrow.parquet as pq
 
 from bedrock.foreign_text import clean_all
 from bedrock.scratch import ScratchFolder
-from calls.records.record import (
-    RECORD_FORMAT,
-    HealthRow,
-    LegRecord,
-    ListRow,
-    MessageRow,
-    ProbeRow,
-    SampleRow,
-    WindowRow,
-)
+from calls.records.record import RECORD_FORMAT
 from reports.errors import NewerFormat
 from reports.run.cells import CellAttempts, read_cells
+from reports.run.columns import FOLDERS, Column, columns_of, impossible_value_sql
 from reports.run.file_input import Unreadable, list_folder, require_regular
 from reports.run.run_folder import END_OF_TIME_S, RunFolder
-
-FOLDERS: dict[str, tuple[str, type[msgspec.Struct]]] = {
-    "legs": ("calls", LegRecord),
-    "messages": ("messages", MessageRow),
-    "lists": ("lists", ListRow),
-    "health": ("health", HealthRow),
-    "samples": ("samples", SampleRow),
-    "windows": ("windows", WindowRow),
-    "probes": ("probes", ProbeRow),
-}
-"""Table name -> its folder and the struct that gives its columns."""
 
 MEMORY_LIMIT = "1GB"
 MOST_ROWS = 20_000_000
 """Rows of one segment. A writer flushes every second; a file that claims more is none of ours."""
-LARGEST_NUMBER = 1e15
-"""No count and no time that we measure, in whatever unit, comes near to it."""
 LONGEST_RUN_S = 31 * 86_400.0
 """Records further than this from the middle one of a run belong to another run, or to a broken clock."""
-_TYPES: dict[type, str] = {str: "VARCHAR", int: "BIGINT", float: "DOUBLE", bool: "BOOLEAN"}
 
 
 @dataclass(slots=True)
@@ -69,22 +44,6 @@ class Segments:
     read: int = 0
     unreadable: list[str] = field(default_factory=list)
     """``folder/file: why``."""
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """One column of a table."""
-
-    name: str
-    kind: str
-    """Its SQL type."""
-    default: Any
-    required: bool = False
-    """Whether it holds a value in every row."""
-
-    @property
-    def quoted(self) -> str:
-        return f'"{self.name}"'
 
 
 class RunStore:
@@ -153,7 +112,7 @@ class RunStore:
 
     def _load_table(self, table: str) -> None:
         folder, struct = FOLDERS[table]
-        columns = _columns(struct)
+        columns = columns_of(struct)
         files = self._readable(folder)
         definitions = ", ".join(f"{column.quoted} {column.kind}" for column in columns)
         self.execute(f"CREATE TABLE {table} ({definitions})")
@@ -223,11 +182,11 @@ class RunStore:
             low_s, high_s = max(low_s, middle_s - LONGEST_RUN_S), min(high_s, middle_s + LONGEST_RUN_S)
         for table, (_folder, struct) in FOLDERS.items():
             if table != "samples":
-                self._leave_out(table, _columns(struct), low_s, high_s)
+                self._leave_out(table, columns_of(struct), low_s, high_s)
         self._trust_times_between(low_s, high_s)
 
     def _leave_out(self, table: str, columns: list[Column], low_s: float, high_s: float) -> None:
-        impossible = " OR ".join(_impossible(column, low_s, high_s) for column in columns)
+        impossible = " OR ".join(impossible_value_sql(column, low_s, high_s) for column in columns)
         if not self.value(f"SELECT count(*) FROM {table} WHERE {impossible}"):
             return
         self.execute(f"DELETE FROM {table} WHERE {impossible}")
@@ -309,33 +268,3 @@ FROM probes
 WHERE probes.call_id = legs.call_id AND probes.side = legs.side AND probes.visqol_mos_lq IS NOT NULL
 """
 """A probe's score comes after its leg's row, out of another process."""
-
-
-def _columns(struct: type[msgspec.Struct]) -> list[Column]:
-    """The struct's fields as columns."""
-    hints = typing.get_type_hints(struct)
-    columns = []
-    for info in msgspec.structs.fields(struct):
-        default = None if info.default is msgspec.NODEFAULT else info.default
-        plain = default.value if isinstance(default, enum.Enum) else default
-        required = type(None) not in typing.get_args(hints[info.name])
-        columns.append(Column(info.name, _sql_type(hints[info.name]), plain, required))
-    return columns
-
-
-def _impossible(column: Column, low_s: float, high_s: float) -> str:
-    """SQL: whether a row's value in ``column`` cannot have been written by a run between the two moments."""
-    wrong = [f"{column.quoted} IS NULL"] if column.required else []
-    if column.kind in {"DOUBLE", "BIGINT"}:
-        moment = column.name == "at_s" or column.name.endswith("_at_s")
-        low, high = (low_s, high_s) if moment else (-LARGEST_NUMBER, LARGEST_NUMBER)
-        # Asked for by itself: a Parquet file's statistics know no NaN, and the reader passes over a file by them.
-        finite = f"isfinite({column.quoted}) AND " if column.kind == "DOUBLE" else ""
-        wrong.append(f"NOT coalesce({finite}{column.quoted} BETWEEN {low!r} AND {high!r}, true)")
-    return "(" + (" OR ".join(wrong) or "false") + ")"
-
-
-def _sql_type(hint: Any) -> str:
-    if typing.get_origin(hint) in (types.UnionType, typing.Union):
-        hint = next(part for part in typing.get_args(hint) if part is not type(None))
-    return "VARCHAR" if isinstance(hint, type) and issubclass(hint, enum.Enum) else _TYPES[hint]

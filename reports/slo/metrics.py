@@ -102,7 +102,7 @@ def _coverage(name: str, unit: str, value: str, meaning: str) -> Metric:
 _ALL = (
     _ratio(
         "completion_ratio", Better.HIGHER, "calls", "outcome = 'completed'", _SPOKE,
-        "calls completed, of those that completed or failed (what people decide leaves the denominator)", "call_id",
+        "calls completed, of those that completed or failed (busy, declined, … are not counted)", "call_id",
     ),
     _ratio(
         "failed_ratio", Better.LOWER, "calls", "outcome = 'failed'", _SPOKE,
@@ -117,9 +117,9 @@ _ALL = (
         "calls in which a side gave up video or quality to stay up, of those with media both ways", "call_id",
     ),
     _quantile("setup_ms_p50", 0.50, Better.LOWER, "ms", "setup_ms",
-              "from the intended start to audio heard on both sides, the person's ringing time taken out: median"),
+              "from the intended start to audio heard on both sides, without ringing time: median"),
     _quantile("setup_ms_p95", 0.95, Better.LOWER, "ms", "setup_ms",
-              "from the intended start to audio heard on both sides, the person's ringing time taken out"),
+              "from the intended start to audio heard on both sides, without ringing time"),
     _quantile("connect_ms_p50", 0.50, Better.LOWER, "ms", "connect_ms",
               "from the callee's answer to audio heard on both sides: median"),
     _quantile("connect_ms_p95", 0.95, Better.LOWER, "ms", "connect_ms",
