@@ -171,7 +171,7 @@ def _cpu_s(links: Sequence[ShapedLink]) -> float:
 
 
 def _runs_compiled(pid: int) -> bool:
-    return "/network_profiles.link." in Path(f"/proc/{pid}/maps").read_text(encoding="utf-8")
+    return "/network_profiles.model.link." in Path(f"/proc/{pid}/maps").read_text(encoding="utf-8")
 
 
 def _proportional_mb(pid: int) -> float:

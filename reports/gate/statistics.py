@@ -66,7 +66,7 @@ def smallest_n_for_share(share: float, confidence: float = 0.95) -> int:
     return math.ceil(math.log(1.0 - confidence) / math.log(share) - 1e-12)
 
 
-def more_failures_p_value(failed: int, n: int, others_failed: int, others_n: int) -> float:
+def fisher_p_value(failed: int, n: int, others_failed: int, others_n: int) -> float:
     """How likely this group would fail at least so often if it were no worse than the others.
 
     Source: R. Fisher, "On the interpretation of chi-squared from contingency tables", JRSS 85 (1922): the one-sided

@@ -11,7 +11,7 @@ import msgspec
 
 from bedrock.exit_codes import ExitCode
 from reports.result.quality_result import QualityFigures
-from reports.result.staged_result import KneeResult, RolloutResult
+from reports.result.stepped_load_result import KneeResult, RolloutResult
 
 SUMMARY_FORMAT = 1
 

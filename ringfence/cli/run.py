@@ -16,6 +16,7 @@ from bedrock.clock import SystemClock
 from bedrock.errors import ChildCrashed, InputError, Problem, RingfenceError
 from bedrock.exit_codes import ExitCode
 from bedrock.input_file import name_problem
+from device_matrix.cleanup import sweep
 from device_matrix.devices import catalogue
 from device_matrix.network import link_choice
 from device_matrix.network.user_namespace import needs_user_namespace
@@ -24,10 +25,9 @@ from loadtests.records.other_runs import Neighbours, warning_of
 from network_profiles import load_catalogue
 from network_profiles.links.rootless import enter_if_needed
 from network_profiles.links.shaped_link import BackendName
-from ringfence.cli.verdict import judge
+from ringfence.cli.verdict import report_verdict
 from ringfence.doctor.capacity_check import require_capacity
 from ringfence.doctor.preflight import require_prerequisites
-from ringfence.orchestration.cleanup import remove_leftovers
 from ringfence.orchestration.run_folder import RunFolderWriter, create_run_folder
 from ringfence.orchestration.screen import Screen
 from ringfence.orchestration.signals import handle_end_signals
@@ -196,7 +196,7 @@ def execute_plan(
             screen.warn(folder.advice)
         is_interrupted = _supervise(Supervisor(plan, folder, clock, screen, neighbours, matrix_filters=filters))
         screen.say("reading the records and judging")
-    code = judge(folder.path, plan.slo, json=json)
+    code = report_verdict(folder.path, plan.slo, json=json)
     if folder.problem:
         code = _report_stale_manifest(folder, console)
     return ExitCode.INTERRUPTED if is_interrupted else code
@@ -211,7 +211,7 @@ def _check_machine(plan: RunPlan, console: Console, *, force: bool, drivers: str
     require_prerequisites(plan, drivers=drivers)
     for warning in link_choice.warnings(matrix.backend) if matrix is not None else ():
         console.print(f"[dim]ringfence:[/] {escape(warning)}", highlight=False)
-    for leftover in remove_leftovers():
+    for leftover in sweep():
         console.print(f"[dim]ringfence:[/] removed what an earlier run left: {escape(leftover)}", highlight=False)
 
 

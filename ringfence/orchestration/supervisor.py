@@ -22,10 +22,10 @@ from bedrock.clock import Clock
 from bedrock.errors import EnvironmentLacks, RingfenceError
 from bedrock.exit_codes import ExitCode
 from calls.targets.running_target import RunningTarget
+from device_matrix.cleanup import sweep
 from loadtests.records.machine import CANNOT_LISTEN
 from loadtests.records.other_runs import Neighbours, warning_of
-from reports.gate.staged import read_knee, read_rollout
-from ringfence.orchestration.cleanup import remove_leftovers
+from reports.gate.stepped_load import read_knee, read_rollout
 from ringfence.orchestration.matrix import start_matrix
 from ringfence.orchestration.matrix_shutdown import MatrixShutdown
 from ringfence.orchestration.progress import Progress
@@ -100,7 +100,7 @@ class Supervisor:
                 self.folder.finish(interrupted=interrupted, other_runs=self.neighbours.to_json())
                 # A process of ours that was killed left its scratch folder: no later run may ever come to sweep it.
                 with contextlib.suppress(OSError, RingfenceError):
-                    remove_leftovers()
+                    sweep()
             self.selector.close()
 
     def _start_target(self) -> None:

@@ -18,9 +18,10 @@ from bedrock.exit_codes import ExitCode
 from device_matrix.attempt.lifetime import ORDERLY_END_S
 from device_matrix.cells import Cell, DriverName
 from device_matrix.cpu import cpu_limit
-from device_matrix.pytest_plugin.controller import Controller, require_prerequisites
+from device_matrix.pytest_plugin.controller import Controller
 from device_matrix.pytest_plugin.exit_status import SessionOutcomes, our_exit_code
 from device_matrix.pytest_plugin.plugin import ATTEMPT_LIMIT_S, InterruptHook
+from device_matrix.pytest_plugin.prerequisites import require_prerequisites
 from network_profiles import lacks
 
 MATRIX = Path(__file__).parents[2] / "device_matrix"

@@ -17,11 +17,12 @@ import pytest
 from real_links import is_running, link_devices, needs_links, quickest_round_trip_ms, round_trips_ms
 from waiting import HANG_LIMIT_S, eventually
 
+import network_profiles
 from network_profiles.catalogue.catalogue import load_catalogue
 from network_profiles.errors import LinkCannotBeBuilt, LinkLost
-from network_profiles.links import addresses, opening
+from network_profiles.links import addresses
 from network_profiles.links.addresses import claim_free, claims_folder
-from network_profiles.links.opening import ShapedLink, open_link, sweep
+from network_profiles.links.opening import ShapedLink, lacks, open_link, sweep
 from network_profiles.model.profile import Direction, NetworkProfile, Phase
 from network_profiles.verification.probe.exchange import Seen, open_probe
 from network_profiles.verification.probe.probe_plan import Plan, Send
@@ -306,14 +307,14 @@ def test_a_device_name_that_somebody_else_uses_is_passed_over(monkeypatch: pytes
 def test_what_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     monkeypatch.setattr(shutil, "which", lambda _program: None)
-    assert [line.split(" ")[0] for line in opening.lacks()] == ["root", "'nsenter'", "'setpriv'"]
+    assert [line.split(" ")[0] for line in lacks()] == ["root", "'nsenter'", "'setpriv'"]
     with pytest.raises(LinkCannotBeBuilt, match="root is needed"), open_link(STEADY, seed=1, name="test"):
         pass
 
 
 def test_a_daemon_imports_nothing_heavy_and_stays_small() -> None:
     script = "import network_profiles.links.userspace.tun_forwarder, sys; print(*sys.modules)"
-    env = {"PYTHONPATH": str(Path(opening.__file__).parents[2])}
+    env = {"PYTHONPATH": str(Path(network_profiles.__file__).parent.parent)}
     argv = [sys.executable, "-S", "-c", script]
     modules = subprocess.run(argv, capture_output=True, text=True, check=True, env=env).stdout.split()
     assert {

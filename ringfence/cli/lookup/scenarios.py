@@ -74,7 +74,7 @@ def show_scenario(name: str, *, json: bool = False) -> int:
 
 
 def _side(side: str, part: Part) -> list[tuple[str, str]]:
-    acts = [f"{step.act.value.replace('_', ' ')} at {step.at_ratio:.0%} of the call" for step in part.steps]
+    acts = [f"{step.action.value.replace('_', ' ')} at {step.at_ratio:.0%} of the call" for step in part.steps]
     decision = "" if part.decision is None else f"{part.decision.value}"
     wait = "" if part.after_s is None else f"after {part.after_s:g} s of ringing"
     done = ", ".join(each for each in (f"{decision} {wait}".strip(), *acts) if each)
@@ -111,7 +111,7 @@ def _swarm_as_json(scenario: Scenario) -> dict[str, Any]:
         return {
             "decision": None if part.decision is None else part.decision.value,
             "after_s": part.after_s,
-            "acts": [{"at_ratio": step.at_ratio, "act": step.act.value} for step in part.steps],
+            "actions": [{"at_ratio": step.at_ratio, "action": step.action.value} for step in part.steps],
             "may_end": sorted(outcome.value for outcome in part.expected),
         }
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bedrock.intervals import Bounds, proportion_bounds
-from reports.gate.facts import FACTS
+from reports.gate.exact_counts import EXACT_COUNTS
 from reports.gate.statistics import quantile_ranks, smallest_n_for_share, smallest_n_for_upper_bound
 from reports.result.summary import RuleResult, Verdict
 from reports.run.store import RunStore
@@ -28,7 +28,7 @@ class Measured:
     n: int
 
 
-def judge_rule(store: RunStore, rule: Rule) -> RuleResult:
+def evaluate_rule(store: RunStore, rule: Rule) -> RuleResult:
     """PASS when the whole interval keeps to the objective, FAIL when all of it breaks it, else INCONCLUSIVE.
 
     No data, fewer than ``min_n`` records or a mix of MOS models never pass. A coverage metric never fails.
@@ -45,7 +45,7 @@ def judge_rule(store: RunStore, rule: Rule) -> RuleResult:
         name=rule.name, verdict=verdict, value=_finite(measured.value), low=_finite(measured.bounds.low),
         high=_finite(measured.bounds.high), n=measured.n, limit=rule.limit, metric=metric.name, unit=unit,
         objective=f"{rule.operator} {figure(rule.limit, unit)}", scope=rule.scope, required=rule.required,
-        confidence=None if metric.kind is Kind.FACT else rule.confidence,
+        confidence=None if metric.kind is Kind.COUNT else rule.confidence,
         reason=_sentence(metric, rule, measured, unit, why),
         tiers=_tiers(store, metric, condition, parameters),
         examples=[] if verdict is Verdict.PASS else _examples(store, metric, condition, parameters),
@@ -63,8 +63,8 @@ def _population(metric: Metric, rule: Rule) -> tuple[str, list[Any]]:
 
 
 def _measure(store: RunStore, metric: Metric, rule: Rule, condition: str, parameters: list[Any]) -> Measured:
-    if metric.kind is Kind.FACT:
-        fact = FACTS[metric.value](store)
+    if metric.kind is Kind.COUNT:
+        fact = EXACT_COUNTS[metric.value](store)
         known = math.nan if fact.value is None else fact.value
         return Measured(fact.value, Bounds(known, known), 0 if fact.value is None else fact.n)
     if metric.kind is Kind.RATIO:
@@ -123,7 +123,7 @@ def _sentence(metric: Metric, rule: Rule, measured: Measured, unit: str, why: st
     if measured.value is None:
         return f"{rule.name}: no {metric.name}{where}, wanted {wanted}; {why}"
     text = f"{rule.name}: {metric.name}{where} is {figure(measured.value, unit)}, wanted {wanted}"
-    if metric.kind is not Kind.FACT:
+    if metric.kind is not Kind.COUNT:
         low, high = _finite(measured.bounds.low), _finite(measured.bounds.high)
         noun = metric.table.removesuffix("s")
         text += f"; {rule.confidence:.0%} bounds {in_words(low, high, unit)} from {counted(measured.n, noun)}"
@@ -147,7 +147,7 @@ def _tiers(store: RunStore, metric: Metric, condition: str, parameters: list[Any
 
 def _examples(store: RunStore, metric: Metric, condition: str, parameters: list[Any]) -> list[str]:
     """The rows that broke the rule most; for a ratio, the first ones on the wrong side by name."""
-    if metric.kind is Kind.FACT:
+    if metric.kind is Kind.COUNT:
         return []
     worse_first = "DESC" if metric.better == "lower" else "ASC"
     order = f"{metric.value} {worse_first}, {metric.example}"

@@ -1,4 +1,4 @@
-"""Removes what a killed run left. Everything else dies with its owner: see ``links.opening`` and bedrock."""
+"""Removes what killed processes left on the machine. Everything else ends with its owner: see ``links.opening``."""
 
 from __future__ import annotations
 
@@ -7,6 +7,6 @@ import network_profiles.links.opening
 from bedrock.scratch import sweep_scratch
 
 
-def remove_leftovers() -> list[str]:
-    """Removes links, address claims, cgroups and scratch folders whose owner is dead. Returns a name each."""
+def sweep() -> list[str]:
+    """Removes links, address claims, control groups and scratch folders of dead owners. Returns a name each."""
     return [*network_profiles.links.opening.sweep(), *device_matrix.cpu.cpu_limit.sweep(), *sweep_scratch()]

@@ -10,7 +10,7 @@ from typing import Literal
 
 import msgspec
 
-STAGED_FORMAT = 1
+STEPPED_LOAD_FORMAT = 1
 KNEE_FILE = "knee.json"
 ROLLOUT_FILE = "rollout.json"
 
@@ -58,7 +58,7 @@ class Judgement(msgspec.Struct, frozen=True, kw_only=True):
     rules: list[JudgedRule] = []
 
 
-class Step(msgspec.Struct, frozen=True, kw_only=True):
+class StepResult(msgspec.Struct, frozen=True, kw_only=True):
     """One step of the load, and its judgement."""
 
     name: str
@@ -114,7 +114,7 @@ class MachinesNeeded(msgspec.Struct, frozen=True, kw_only=True):
 class KneeResult(msgspec.Struct, frozen=True, kw_only=True):
     """``knee.json``."""
 
-    format: int = STAGED_FORMAT
+    format: int = STEPPED_LOAD_FORMAT
     verdict: StepVerdict
     sentence: str
     """What was found, in words."""
@@ -127,7 +127,7 @@ class KneeResult(msgspec.Struct, frozen=True, kw_only=True):
     high_setups_per_s: float | None
     how: str
     """How the interval comes about."""
-    steps: list[Step] = []
+    steps: list[StepResult] = []
     fit: UslFit | None = None
     fit_problem: str = ""
     """Why there is no fit."""
@@ -137,11 +137,11 @@ class KneeResult(msgspec.Struct, frozen=True, kw_only=True):
 class RolloutResult(msgspec.Struct, frozen=True, kw_only=True):
     """``rollout.json``."""
 
-    format: int = STAGED_FORMAT
+    format: int = STEPPED_LOAD_FORMAT
     verdict: StepVerdict
     sentence: str
     ended: RolloutEnd
     stages: list[str]
     """All that were planned, in order."""
     peak_calls: float
-    steps: list[Step] = []
+    steps: list[StepResult] = []

@@ -9,15 +9,15 @@ from rich.rule import Rule as Line
 from rich.table import Table
 from rich.text import Text
 
-from reports.render.staged_view import staged_view
+from reports.render.stepped_load_view import stepped_load_view
 from reports.result.summary import Summary
 
 STYLES = {"PASS": "green", "FAIL": "bold red", "INCONCLUSIVE": "yellow", "INVALID": "magenta"}
 
 
-def print_staged(summary: Summary, console: Console) -> None:
+def print_stepped_load(summary: Summary, console: Console) -> None:
     """Prints the steps and what they came to; nothing for a run without steps."""
-    view = staged_view(summary)
+    view = stepped_load_view(summary)
     if view is None:
         return
     console.print(Line(f"[bold]{view.title.lower()}[/]", align="left", style="dim", characters="─"))

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from calls.records.record import FUNNEL
-from reports.render.charts.distribution import Curve, Stack, columns, cumulative
-from reports.render.charts.timeline import Bound, Series, timeline
+from reports.render.charts.distribution import ColumnStack, DistributionCurve, column_chart, cumulative_chart
+from reports.render.charts.timeline_chart import Bound, Series, timeline_chart
 from reports.result.summary import Summary
 from reports.run.store import RunStore
 from reports.slo.metrics import GENERATIONS, NO_ACCESS_LINK
@@ -82,7 +82,7 @@ def health_charts(store: RunStore, summary: Summary) -> list[Chart]:
             Series(writer, f"w{index % WRITER_COLOURS}", [values.get((writer, place)) for place in range(len(seconds))])
             for index, writer in enumerate(writers)
         ]
-        svg = timeline(title, seconds, step_s, series, unit=unit, bound=bound, faults=faults)
+        svg = timeline_chart(title, seconds, step_s, series, unit=unit, bound=bound, faults=faults)
         shown.append(Chart(title, note, svg, [(line.colour, line.name, "") for line in series]))
     return [chart for chart in shown if chart.svg]
 
@@ -126,12 +126,12 @@ def _traffic(store: RunStore) -> list[Chart]:
     arrivals = [Series("started", "c1", series[0], filled=True), Series("failed", "bad", series[1])]
     return [
         Chart(
-            "Calls at once", "swarm calls in each second", timeline("Calls at once", seconds, step_s, concurrency,
+            "Calls at once", "swarm calls in each second", timeline_chart("Calls at once", seconds, step_s, concurrency,
             unit="calls", faults=faults), [(line.colour, line.name, "") for line in concurrency],
         ),
         Chart(
             "Arrivals and failures", "calls a second: by when they started, and by when they failed",
-            timeline("Arrivals and failures", seconds, step_s, arrivals, unit="calls/s", faults=faults),
+            timeline_chart("Arrivals and failures", seconds, step_s, arrivals, unit="calls/s", faults=faults),
             [(line.colour, line.name, "") for line in arrivals],
         ),
     ]  # fmt: skip
@@ -151,7 +151,9 @@ def _by_generation(store: RunStore, column: str, title: str, note: str, label: s
     )
     found = {generation or NO_ACCESS_LINK: (n, quantiles) for generation, n, quantiles in rows}
     curves = [
-        Curve(_network_name(name), f"g-{name}", found[name][0], found[name][1]) for name in GENERATIONS if name in found
+        DistributionCurve(_network_name(name), f"g-{name}", found[name][0], found[name][1])
+        for name in GENERATIONS
+        if name in found
     ]
     legend = [
         (
@@ -165,7 +167,7 @@ def _by_generation(store: RunStore, column: str, title: str, note: str, label: s
         )
         for curve in curves
     ]
-    return Chart(title, note, cumulative(title, curves, label, "ms", bound), legend)
+    return Chart(title, note, cumulative_chart(title, curves, label, "ms", bound), legend)
 
 
 def _mos(store: RunStore) -> Chart:
@@ -177,7 +179,7 @@ def _mos(store: RunStore) -> Chart:
     counts: dict[str, list[int]] = {}
     for generation, place, n in rows:
         counts.setdefault(generation or NO_ACCESS_LINK, [0] * MOS_COLUMNS)[max(0, place)] += n
-    stacks = [Stack(_network_name(name), f"g-{name}", counts[name]) for name in GENERATIONS if name in counts]
+    stacks = [ColumnStack(_network_name(name), f"g-{name}", counts[name]) for name in GENERATIONS if name in counts]
     model = store.value("SELECT mode(mos_model) FROM calls WHERE mos_lq IS NOT NULL") or ""
     ungrounded = sum(tier["n"] for tier in store.records(
         "SELECT count(*) AS n FROM calls WHERE source = 'swarm' AND any_mos_lq IS NOT NULL AND mos_lq IS NULL"
@@ -186,7 +188,9 @@ def _mos(store: RunStore) -> Chart:
     if ungrounded:
         note += f"; {counted(ungrounded, 'call')} left out: the model's tables do not cover them"
     legend = [(stack.colour, stack.name, counted(sum(stack.counts), "call")) for stack in stacks]
-    return Chart("Listening quality", note, columns("Listening quality", MOS_LOW, MOS_WIDTH, stacks, "MOS-LQ"), legend)
+    return Chart(
+        "Listening quality", note, column_chart("Listening quality", MOS_LOW, MOS_WIDTH, stacks, "MOS-LQ"), legend
+    )
 
 
 def _unbroken(*parts: str) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
+class CheckResult:
     """What a validity rule looked at."""
 
     value: float | None

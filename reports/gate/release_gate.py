@@ -17,9 +17,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from reports.gate.judge import judge_rule
-from reports.gate.staged import with_staged
-from reports.gate.validity import judge_validity
+from reports.gate.slo_rules import evaluate_rule
+from reports.gate.stepped_load import add_stepped_load_rules
+from reports.gate.validity import check_validity
 from reports.result.summary import RuleKind, RuleResult, Verdict
 from reports.run.faults import Fault
 from reports.run.store import RunStore
@@ -27,7 +27,7 @@ from reports.slo.slo_file import SloFile
 
 
 @dataclass(frozen=True, slots=True)
-class Judgement:
+class GateDecision:
     """The verdict, why (weightiest first, empty for a pass), and every rule."""
 
     verdict: Verdict
@@ -35,15 +35,15 @@ class Judgement:
     rules: tuple[RuleResult, ...]
 
 
-def judge(store: RunStore, slo: SloFile) -> Judgement:
+def decide(store: RunStore, slo: SloFile) -> GateDecision:
     """Judges a run. Needs the tables of call_view.py."""
-    rules = [*(judge_rule(store, rule) for rule in slo.rule), *judge_validity(store, slo.validity)]
-    rules = with_staged(store.folder, rules)
-    verdict, reasons = decide(rules, store.folder.faults)
-    return Judgement(verdict, tuple(reasons), tuple(rules))
+    rules = [*(evaluate_rule(store, rule) for rule in slo.rule), *check_validity(store, slo.validity)]
+    rules = add_stepped_load_rules(store.folder, rules)
+    verdict, reasons = combine(rules, store.folder.faults)
+    return GateDecision(verdict, tuple(reasons), tuple(rules))
 
 
-def decide(rules: Sequence[RuleResult], faults: Sequence[Fault]) -> tuple[Verdict, list[str]]:
+def combine(rules: Sequence[RuleResult], faults: Sequence[Fault]) -> tuple[Verdict, list[str]]:
     """Returns the verdict and its reasons. The order is this module's docstring."""
     groups: list[tuple[Verdict, list[str]]] = [
         (Verdict.FAIL, [f"the product broke: {fault.detail or fault.what}" for fault in faults if _is_fail(fault)]),

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from reports.render.charts.scaling import COLOURS, scaling
-from reports.result.staged_result import Judgement, KneeResult, RolloutResult, Step, UslFit
+from reports.render.charts.throughput_chart import COLOURS, throughput_chart
+from reports.result.stepped_load_result import Judgement, KneeResult, RolloutResult, StepResult, UslFit
 from reports.result.summary import Summary
 from reports.text import bounds, clock, figure, grouped
 
@@ -28,7 +28,7 @@ class StepRow:
 
 
 @dataclass(frozen=True, slots=True)
-class StagedView:
+class SteppedLoadView:
     """One load."""
 
     title: str
@@ -40,7 +40,7 @@ class StagedView:
     chart: str = ""
 
 
-def staged_view(summary: Summary) -> StagedView | None:
+def stepped_load_view(summary: Summary) -> SteppedLoadView | None:
     """Returns what to show; None for a run whose load was not judged step by step."""
     if summary.knee is not None:
         return _knee(summary.knee)
@@ -49,7 +49,7 @@ def staged_view(summary: Summary) -> StagedView | None:
     return None
 
 
-def _knee(knee: KneeResult) -> StagedView:
+def _knee(knee: KneeResult) -> SteppedLoadView:
     facts = [("Capacity, calls at once", _interval(knee.low_calls, knee.high_calls))]
     facts.append(("Capacity, set-ups a second", _interval(knee.low_setups_per_s, knee.high_setups_per_s)))
     facts.append(("How", knee.how))
@@ -58,18 +58,20 @@ def _knee(knee: KneeResult) -> StagedView:
         least, most = knee.machines.at_least, knee.machines.at_most
         text = f"{_count(least, most)} like this one; {knee.machines.assumption}"
         facts.append((f"Machines for {grouped(knee.machines.setups_per_s)} set-ups a second", text))
-    return StagedView("Knee", knee.sentence, [_row(step) for step in knee.steps], facts, chart=scaling(knee))
+    return SteppedLoadView(
+        "Knee", knee.sentence, [_row(step) for step in knee.steps], facts, chart=throughput_chart(knee)
+    )
 
 
-def _rollout(rollout: RolloutResult) -> StagedView:
+def _rollout(rollout: RolloutResult) -> SteppedLoadView:
     ahead = rollout.stages[len(rollout.steps) :]
     facts = [("Planned peak, calls at once", grouped(rollout.peak_calls))]
     if ahead:
         facts.append(("Never reached", ", ".join(ahead)))
-    return StagedView("Rollout", rollout.sentence, [_row(step) for step in rollout.steps], facts, ahead)
+    return SteppedLoadView("Rollout", rollout.sentence, [_row(step) for step in rollout.steps], facts, ahead)
 
 
-def _row(step: Step) -> StepRow:
+def _row(step: StepResult) -> StepRow:
     judged = step.judgement
     return StepRow(
         name=step.name,

@@ -10,7 +10,7 @@ from reports.run.manifest import Manifest
 MOST = 3
 
 
-def neighbours_in_words(manifest: Manifest | None) -> str:
+def other_runs_sentence(manifest: Manifest | None) -> str:
     """Returns one sentence, empty when this run was alone as far as is on record."""
     if manifest is None:
         return ""

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from bedrock.foreign_text import clean_all
-from reports.result.staged_result import KNEE_FILE, ROLLOUT_FILE, STAGED_FORMAT, KneeResult, RolloutResult
+from reports.result.stepped_load_result import KNEE_FILE, ROLLOUT_FILE, STEPPED_LOAD_FORMAT, KneeResult, RolloutResult
 from reports.result.summary import RuleKind, RuleResult, Verdict
 from reports.run.file_input import Unreadable, decode_json, read_file
 from reports.run.run_folder import RunFolder, refuse_newer
@@ -24,7 +24,7 @@ T = TypeVar("T", KneeResult, RolloutResult)
 LARGEST_NUMBER = 1e15
 """No count, rate or Unix time of ours comes near to it."""
 
-JUDGED_BY_STEP = frozenset(
+CHECKED_PER_STEP = frozenset(
     {
         "send_late_seconds",
         "send_late_legs",
@@ -50,19 +50,19 @@ def read_rollout(run: Path) -> RolloutResult | None:
     return _whole(run / ROLLOUT_FILE, RolloutResult)
 
 
-def damaged_results(run: Path) -> list[str]:
+def unreadable_results(run: Path) -> list[str]:
     """Returns the results of steps that are there and cannot be read, each with its reason. Raises NewerFormat."""
     return [*_damage(run / KNEE_FILE, KneeResult), *_damage(run / ROLLOUT_FILE, RolloutResult)]
 
 
-def with_staged(folder: RunFolder, rules: list[RuleResult]) -> list[RuleResult]:
+def add_stepped_load_rules(folder: RunFolder, rules: list[RuleResult]) -> list[RuleResult]:
     """Returns the gate's rules as they count for this run. Raises NewerFormat."""
     if (rollout := read_rollout(folder.path)) is not None:
         return [_rollout_rule(rollout), *rules]
     if (knee := read_knee(folder.path)) is not None:
         advisory = [
             msgspec.structs.replace(rule, required=False)
-            if rule.kind is RuleKind.SLO or rule.name in JUDGED_BY_STEP
+            if rule.kind is RuleKind.SLO or rule.name in CHECKED_PER_STEP
             else rule
             for rule in rules
         ]
@@ -112,7 +112,7 @@ def _damage(file: Path, kind: type[T]) -> list[str]:
 
 def _read(file: Path, kind: type[T]) -> T:
     written = read_file(file)
-    refuse_newer(written, STAGED_FORMAT, file)
+    refuse_newer(written, STEPPED_LOAD_FORMAT, file)
     result = decode_json(written, kind)
     if not all(abs(number) <= LARGEST_NUMBER for number in _numbers(msgspec.to_builtins(result))):
         raise Unreadable("has a wrong value: a number that no measurement gives")

@@ -12,7 +12,7 @@ WIDTH, HEIGHT = 200, 30
 MIDDLE = 15
 
 
-def interval(rule: RuleResult) -> str:
+def interval_bar(rule: RuleResult) -> str:
     """Draws one rule; an open end runs to the edge. Empty when nothing was measured."""
     if rule.value is None or rule.limit is None:
         return ""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from reports.gate.validity_check import Check
+from reports.gate.check_result import CheckResult
 from reports.run.store import RunStore
 from reports.slo.slo_file import ValidityBounds
 from reports.text import percent
@@ -33,35 +33,35 @@ def on_host(store: RunStore, writer: str) -> str:
     return f"{writer} on {host}" if host else writer
 
 
-def busy_cpu(store: RunStore, bounds: ValidityBounds) -> Check:
+def busy_cpu(store: RunStore, bounds: ValidityBounds) -> CheckResult:
     """A process whose one working thread has no time left is late with everything."""
     return _too_long(store, bounds, "cpu_ratio", bounds.cpu_ratio_max, "role IN ('engine', 'worker')", "of a core", 100)
 
 
-def loop_lag(store: RunStore, bounds: ValidityBounds) -> Check:
+def loop_lag(store: RunStore, bounds: ValidityBounds) -> CheckResult:
     """An engine's loop that wakes late stamps late."""
     bound_ms = bounds.loop_lag_p99_ms_max
     return _too_long(store, bounds, "loop_lag_p99_ms", bound_ms, "role = 'engine'", "ms of loop lag (p99)", 1)
 
 
-def steal(store: RunStore, bounds: ValidityBounds) -> Check:
+def steal(store: RunStore, bounds: ValidityBounds) -> CheckResult:
     """A hypervisor that takes the machine away measures itself."""
     return _too_long(store, bounds, "steal_ratio", bounds.steal_ratio_max, _GENERATORS, "of the machine stolen", 100)
 
 
-def file_descriptors(store: RunStore, bounds: ValidityBounds) -> Check:
+def file_descriptors(store: RunStore, bounds: ValidityBounds) -> CheckResult:
     """Out of descriptors, calls fail for want of a socket."""
     return _too_full(store, "fds_used_ratio", bounds.fds_used_ratio_max, "file descriptors")
 
 
-def local_ports(store: RunStore, bounds: ValidityBounds) -> Check:
+def local_ports(store: RunStore, bounds: ValidityBounds) -> CheckResult:
     """Out of ports, the same."""
     return _too_full(store, "ports_used_ratio", bounds.ports_used_ratio_max, "local ports")
 
 
 def _too_long(
     store: RunStore, bounds: ValidityBounds, column: str, bound: float, who: str, what: str, scale: float
-) -> Check:
+) -> CheckResult:
     """A process over ``bound`` for more than the forgiven share of its seconds."""
     limit = bounds.busy_seconds_ratio_max
     rows = store.rows(
@@ -71,19 +71,19 @@ def _too_long(
         [bound, bound],
     )
     if not rows:
-        return Check(None, limit, 0, "", "ratio")
+        return CheckResult(None, limit, 0, "", "ratio")
     writer, share, seconds, worst, first_at_s, worst_at_s = rows[0]
     if share <= limit:
-        return Check(share, limit, int(seconds), "", "ratio")
+        return CheckResult(share, limit, int(seconds), "", "ratio")
     unit = " %" if scale == 100 else ""
     reason = (
         f"{on_host(store, writer)} had more than {bound * scale:g}{unit} {what} in {percent(share)} % of its seconds, "
         f"first in {moment(store, first_at_s)}, worst in {moment(store, worst_at_s)} ({worst * scale:.0f}{unit})"
     )
-    return Check(share, limit, int(seconds), reason, "ratio")
+    return CheckResult(share, limit, int(seconds), reason, "ratio")
 
 
-def _too_full(store: RunStore, column: str, limit: float, what: str) -> Check:
+def _too_full(store: RunStore, column: str, limit: float, what: str) -> CheckResult:
     """A process that came too near to what the kernel allows, were it for one second."""
     worst, writer, n, first_at_s = store.rows(
         f"""SELECT max({column}), arg_max(writer, ({column}, writer)), count(*), min(at_s) FILTER ({column} > ?)
@@ -91,9 +91,9 @@ def _too_full(store: RunStore, column: str, limit: float, what: str) -> Check:
         [limit],
     )[0]
     if worst is None or worst <= limit:
-        return Check(worst, limit, int(n), "", "ratio")
+        return CheckResult(worst, limit, int(n), "", "ratio")
     reason = (
         f"{on_host(store, writer)} used {percent(worst)} % of its {what}, over the bound first in "
         f"{moment(store, first_at_s)}: raise the limit or spread the load"
     )
-    return Check(worst, limit, int(n), reason, "ratio")
+    return CheckResult(worst, limit, int(n), reason, "ratio")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
-from reports.render.charts.frame import HEIGHT, Frame, round_ticks, short, x_scale, y_scale
+from reports.render.charts.frame import HEIGHT, Frame, horizontal_scale, round_ticks, short, vertical_scale
 from reports.text import clock, grouped
 
 
@@ -28,7 +28,7 @@ class Bound:
     label: str
 
 
-def timeline(
+def timeline_chart(
     title: str,
     seconds: Sequence[float],
     step_s: float,
@@ -44,7 +44,7 @@ def timeline(
     highest = max([value for line in series for value in line.values if value is not None], default=0.0)
     if bound:
         highest = max(highest, bound.value * 1.1)
-    frame = Frame(title, x_scale(seconds[0], seconds[-1] + step_s), y_scale(highest * 1.06 or 1.0))
+    frame = Frame(title, horizontal_scale(seconds[0], seconds[-1] + step_s), vertical_scale(highest * 1.06 or 1.0))
     frame.y_axis([(value, short(value)) for value in round_ticks(0, frame.y.high)])
     frame.x_axis(
         [(value, clock(value)) for value in time_ticks(seconds[0], seconds[-1] + step_s)], "time in the run (min:s)"
@@ -52,11 +52,11 @@ def timeline(
     for line in series:
         frame.marks.append(_line(frame, seconds, line))
     if bound:
-        frame.limit_across(bound.value, bound.label)
+        frame.horizontal_limit(bound.value, bound.label)
     tips = [_tip(at_s, index, series, unit) for index, at_s in enumerate(seconds)]
-    frame.columns([*seconds, seconds[-1] + step_s], tips)
+    frame.hover_columns([*seconds, seconds[-1] + step_s], tips)
     for at_s, what in faults:
-        frame.moment(at_s, f"{clock(at_s)} {what}")
+        frame.fault_marker(at_s, f"{clock(at_s)} {what}")
     return frame.svg()
 
 
