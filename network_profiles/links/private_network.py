@@ -72,7 +72,7 @@ def connect(path: str, port: int, timeout_s: float | None) -> socket.socket:
 
 
 def free_port_in_network(path: str) -> int:
-    """Returns a TCP port that was free a moment ago on loopback in the network at ``path``. Raises OSError."""
+    """Returns a free TCP port of loopback in the network at ``path``. Raises OSError."""
     return run_in_network(path, free_port)
 
 

@@ -117,11 +117,11 @@ def _peak_packets_s(profile: NetworkProfile) -> float:
 def _peak(plan: ProbePlan) -> float:
     """Returns the highest packet rate over 100 ms of the plan, in packets/s."""
     sends = plan.sends
-    most = ahead = 0
-    for behind, send in enumerate(sends):
-        while ahead < len(sends) and sends[ahead].at_s < send.at_s + 0.1:
-            ahead += 1
-        most = max(most, ahead - behind)
+    most = end = 0
+    for start, send in enumerate(sends):
+        while end < len(sends) and sends[end].at_s < send.at_s + 0.1:
+            end += 1
+        most = max(most, end - start)
     return most * 10.0
 
 

@@ -47,12 +47,12 @@ class TunForwarder:
         down_source, up_source, control = down.source, up.source, command_reader.descriptor
         timer = Timer()
         set_for_s = NEVER_S
-        with select.epoll(_DESCRIPTORS) as watched:
+        with select.epoll(_DESCRIPTORS) as poller:
             for descriptor in (down_source, up_source, control):
-                watched.register(descriptor, select.EPOLLIN)
+                poller.register(descriptor, select.EPOLLIN)
             # Edge-triggered: a timer that has fired need not be disarmed.
-            watched.register(timer.descriptor, select.EPOLLIN | select.EPOLLET)
-            poll = watched.poll
+            poller.register(timer.descriptor, select.EPOLLIN | select.EPOLLET)
+            poll = poller.poll
             while True:
                 now_s = _monotonic()
                 next_s = min(down.write_due_packets(now_s), up.write_due_packets(now_s))

@@ -78,8 +78,8 @@ def over_time(down: Schedule, up: Schedule, width: int) -> Group:
     found = {side: _outages(one) for side, one in (("down", down), ("up", up)) if one.outages}
     if found:
         same = len(set(found.values())) == 1 and len(found) == 2
-        told = found["down"] if same else "; ".join(f"{side} {what}" for side, what in found.items())
-        rows.append(_legend(NOTHING, "bold red", f"nothing passes: {told}"))
+        summary = found["down"] if same else "; ".join(f"{side} {what}" for side, what in found.items())
+        rows.append(_legend(NOTHING, "bold red", f"nothing passes: {summary}"))
     if any(_is_lossy(segment) for one in (down, up) for segment in one.segments):
         rows.append(_legend(LOSSY, "bold yellow", f"loses {LOSSY_RATIO:.0%} or more"))
     return Group(*rows)

@@ -25,7 +25,7 @@ def print_proof(console: Console, proof: Evidence) -> None:
     """Prints one link's figures under its name."""
     verdict = "[green]matches its profile[/]" if proof.ok else "[bold red]does not match its profile[/]"
     repeated = " (measured again)" if proof.first_misses else ""
-    how = f"by {proof.backend}, {proof.duration_s:.0f} s{_calm(proof)}"
+    how = f"by {proof.backend}, {proof.duration_s:.0f} s{_harness_summary(proof)}"
     console.print(f"[bold]{proof.profile_id}[/] {verdict}{repeated} [dim]{how}[/]")
     table = Table(box=None, header_style="dim", pad_edge=False, padding=(0, 1))
     table.add_column("  ", no_wrap=True)
@@ -54,14 +54,14 @@ def print_verdict(console: Console, proofs: Sequence[Evidence]) -> None:
         console.print(ADVICE)
 
 
-def _calm(proof: Evidence) -> str:
+def _harness_summary(proof: Evidence) -> str:
     """Returns the figures of the harness as one phrase while they are all within bounds."""
     harness = [figure for figure in proof.figures if figure.name.endswith(_HARNESS)]
     if not harness or not all(figure.ok for figure in harness):
         return ""
     late_ms = [figure.got or 0.0 for figure in harness if figure.name.endswith("late_p99_ms")]
-    punctual = f", 99 % sent within {max(late_ms):.2f} ms of their time" if late_ms else ""
-    return f", in order, none dropped by ringfence{punctual}"
+    lateness = f", 99 % sent within {max(late_ms):.2f} ms of their time" if late_ms else ""
+    return f", in order, none dropped by ringfence{lateness}"
 
 
 def _row(figure: Figure) -> tuple[str | Text, ...]:
