@@ -254,13 +254,13 @@ class Supervisor:
             self._matrix_done = True
             if code not in MATRIX_OK_EXITS and not self._load_has_ended:
                 self.folder.record_fault(
-                    "matrix_died", f"pytest {crash.ending(code, child.pid)}: {child.last_words(3)}", "invalid"
+                    "matrix_died", f"pytest {crash.describe_exit(code, child.pid)}: {child.log_tail(3)}", "invalid"
                 )
             return
         if self.target is not None and child is self.target.process:
             # Its death is the product's; an exception of our own reference service, which ends with 70, is ours.
             crashed = code == ExitCode.CRASHED
-            detail = f"the calling service ended in the middle of the run: it {crash.ending(code, child.pid)}"
+            detail = f"the calling service ended in the middle of the run: it {crash.describe_exit(code, child.pid)}"
             # A service that shares a disk that is full is no witness of its own quality.
             ours = crashed or self._load_has_ended or self.folder.is_full()
             self._stop("target_crashed" if crashed else "target_died", detail, "invalid" if ours else "fail")
@@ -271,13 +271,15 @@ class Supervisor:
                 raise EnvironmentLacks(sentence, hint="start the run again: each takes a port that is free then")
             if code not in (0, self._exit_code_of_steps()) and not self._load_has_ended:
                 self.folder.record_fault(
-                    "swarm_master_died", f"the Locust master {crash.ending(code, child.pid)}", "invalid"
+                    "swarm_master_died", f"the Locust master {crash.describe_exit(code, child.pid)}", "invalid"
                 )
             return
         self.progress.read()
         ending = self.progress.swarm_ended or self.progress.swarm_stage == "drain"
         if (code != 0 or not ending) and not self._load_has_ended:
-            self.folder.record_fault("swarm_worker_died", f"{child.name} {crash.ending(code, child.pid)}", "invalid")
+            self.folder.record_fault(
+                "swarm_worker_died", f"{child.name} {crash.describe_exit(code, child.pid)}", "invalid"
+            )
 
     def _exit_code_of_steps(self) -> int:
         """Returns how the master ends when the steps of its load came to what they did: no fault of its own."""
@@ -341,5 +343,5 @@ class Supervisor:
 
 def _port_taken(master: ChildProcess) -> str:
     """Returns why a master could not listen for its workers, empty when that is not why it ended."""
-    lines = [line for line in master.last_words().splitlines() if CANNOT_LISTEN in line]
+    lines = [line for line in master.log_tail().splitlines() if CANNOT_LISTEN in line]
     return lines[-1].removeprefix("ringfence: ").partition(" (")[0] if lines else ""

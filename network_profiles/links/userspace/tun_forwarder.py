@@ -15,13 +15,13 @@ import time
 from typing import Any, Final
 
 from network_profiles.links import interfaces
-from network_profiles.links.daemon import INNER_DEVICE, SIDES, CommandReader
+from network_profiles.links.daemon import INNER_DEVICE, CommandReader
 from network_profiles.links.timer import Timer
 from network_profiles.links.userspace import tun
 from network_profiles.links.userspace.direction_forwarder import DirectionForwarder
 from network_profiles.model import plain_profile
 from network_profiles.model.link import NEVER_S
-from network_profiles.model.plain_profile import PlainProfile, Side
+from network_profiles.model.plain_profile import SIDES, PlainProfile, Side
 from network_profiles.model.shape import PlainShape
 
 _DESCRIPTORS: Final = 4
