@@ -63,13 +63,13 @@ def cell_details(store: RunStore, grid: Sequence[GridCell]) -> list[CellDetails]
 
 
 class ScreenshotBudget:
-    """How many bytes of pictures the page may still take in."""
+    """Counts how many bytes of screenshots still fit into the page."""
 
     def __init__(self, left: int) -> None:
         self.left = left
 
     def take(self, path: Path) -> bytes:
-        """Returns the file when it fits, nothing otherwise."""
+        """Returns the file when it fits, otherwise nothing."""
         try:
             taken = read_file(path, self.left * 3 // 4)
         except (FileNotFoundError, Unreadable):
@@ -80,7 +80,7 @@ class ScreenshotBudget:
 
 def _attempt(run_folder: Path, result: CellResult, budget: ScreenshotBudget) -> AttemptDetails:
     base = f"cells/{result.cell}/{result.attempt}"
-    # A name that leads out of the attempt's own folder is none that an attempt has written.
+    # An attempt writes only into its own folder, so a name that leads out of it is damaged.
     names = [name for name in result.artifacts if name == Path(name).name and name != ".."]
     files = [(name, quote(f"{base}/{name}")) for name in names]
     picture = ""

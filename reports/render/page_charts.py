@@ -1,4 +1,4 @@
-"""What the HTML page shows beyond the summary: the series and distributions of its charts, aggregated in SQL."""
+"""Makes the charts and the funnel of the page: time series and distributions, aggregated in SQL."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from reports.slo.metrics import GENERATIONS, NO_ACCESS_LINK
 from reports.text import counted, figure, grouped
 
 POINTS = 240
-"""About so many columns a timeline has, however long the run was."""
+"""The number of columns of a timeline, for a run of any length."""
 CURVE_STEPS = 100
 MOS_LOW, MOS_WIDTH, MOS_COLUMNS = 1.0, 0.1, 40
 PROCESS_COLOURS = 6
@@ -24,7 +24,7 @@ PROCESS_COLOURS = 6
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """A drawing with its words."""
+    """A drawing with its title, note and legend."""
 
     title: str
     note: str
@@ -35,17 +35,17 @@ class Chart:
 
 @dataclass(frozen=True, slots=True)
 class FunnelStep:
-    """A stage and how many calls reached it; how many that did not were people's choice."""
+    """A stage, and how many calls reached it."""
 
     stage: str
     calls: int
     ratio: float
     lost: str
-    """What became of those that reached the stage before and not this one."""
+    """The outcomes of the calls that reached the stage before, but not this one."""
 
 
 def swarm_charts(store: RunStore, summary: Summary) -> list[Chart]:
-    """Arrivals, concurrency, set-up, one-way delay, quality."""
+    """Returns the charts of the swarm: concurrency, arrivals, quality, set-up time, one-way delay."""
     setup_limit_ms = summary.swarm.limits.get("setup_limit_s", 0.0) * 1000
     charts = [
         *_traffic(store), _mos(store),
@@ -55,18 +55,18 @@ def swarm_charts(store: RunStore, summary: Summary) -> list[Chart]:
         ),
         _by_generation(
             store, "connect_ms", "Answer to audio", "from the callee's answer to audio on both sides",
-            "connect, ms", _target(summary, "connect_ms_p95"),
+            "connect, ms", _p95_limit(summary, "connect_ms_p95"),
         ),
         _by_generation(
             store, "owd_ms", "One-way delay", "a call's typical delay of audio packets, in its worse direction",
-            "one-way delay, ms", _target(summary, "owd_ms_p95"),
+            "one-way delay, ms", _p95_limit(summary, "owd_ms_p95"),
         ),
     ]  # fmt: skip
     return [chart for chart in charts if chart.svg]
 
 
 def health_charts(store: RunStore, summary: Summary) -> list[Chart]:
-    """Send lateness and CPU of every generator process."""
+    """Returns send lateness and CPU time of every process of the load generator."""
     seconds, step_s, started_at_s = _bins(store, "SELECT min(at_s), max(at_s) FROM health")
     faults = _faults(store, started_at_s)
     writers = [writer.writer for writer in summary.swarm.health.writers]
@@ -92,7 +92,7 @@ def health_charts(store: RunStore, summary: Summary) -> list[Chart]:
 
 
 def funnel(store: RunStore, summary: Summary) -> list[FunnelStep]:
-    """The stages of the swarm's calls, and what happened between one and the next."""
+    """Returns the stages of the calls of the swarm, and what happened between one stage and the next."""
     left = store.rows(
         """SELECT reached, outcome, reason, count(*) AS n FROM calls
         WHERE source = 'swarm' AND outcome <> 'completed' GROUP BY ALL ORDER BY n DESC, reason, outcome"""
@@ -141,8 +141,8 @@ def _traffic(store: RunStore) -> list[Chart]:
     ]  # fmt: skip
 
 
-def _target(summary: Summary, metric: str) -> Bound | None:
-    """The limit of the first rule about ``metric``."""
+def _p95_limit(summary: Summary, metric: str) -> Bound | None:
+    """Returns the limit of the first rule about ``metric``."""
     limits = [rule.limit for rule in summary.rules if rule.metric == metric and rule.limit is not None]
     return Bound(limits[0], f"p95 target: {figure(limits[0], 'ms')}") if limits else None
 
@@ -207,7 +207,7 @@ def _network_name(generation: str) -> str:
 
 
 def _bins(store: RunStore, sql: str) -> tuple[list[float], float, float]:
-    """The timeline's columns as seconds of the run, their width, and the run's start."""
+    """Returns the columns of a timeline as seconds of the run, their width, and the start of the run."""
     low, high = store.rows(sql)[0]
     manifest = store.folder.manifest
     if low is None:

@@ -1,4 +1,4 @@
-"""The terminal's section on what calls sounded like and where their time went."""
+"""Prints the section on audio quality and set-up time."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from reports.result.summary import Summary
 
 
 def print_quality(summary: Summary, console: Console) -> None:
-    """Prints the tables that have anything in them; nothing for a run without a swarm."""
+    """Prints the tables with at least one row; nothing for a run without a swarm."""
     tables = quality_tables(summary)
     if not tables:
         return

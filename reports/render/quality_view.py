@@ -1,4 +1,4 @@
-"""The quality of a run as tables of words, the same for the terminal and the page."""
+"""Prepares the quality of a run as tables of text, the same for the terminal and the page."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from reports.text import counted, figure, grouped, percent
 
 @dataclass(frozen=True, slots=True)
 class QualityTable:
-    """A table with what must be known to read it. The first column is a name, the others are figures."""
+    """A table with a note that explains it. The first column is a name, the others are figures."""
 
     title: str
     columns: Sequence[str]
@@ -21,7 +21,7 @@ class QualityTable:
 
 
 def quality_tables(summary: Summary) -> list[QualityTable]:
-    """Returns the tables that have anything in them."""
+    """Returns the tables with at least one row."""
     quality = summary.swarm.quality
     if quality is None:
         return []

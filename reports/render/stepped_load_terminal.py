@@ -1,4 +1,4 @@
-"""The terminal's section on a load that was judged step by step."""
+"""Prints the section on a knee search or a rollout."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from reports.result.summary import Summary, Verdict
 
 
 def print_stepped_load(summary: Summary, console: Console) -> None:
-    """Prints the steps and what they came to; nothing for a run without steps."""
+    """Prints the steps and the result; nothing for a run without steps."""
     view = stepped_load_view(summary)
     if view is None:
         return

@@ -21,10 +21,10 @@ FOLDERS: dict[str, tuple[str, type[msgspec.Struct]]] = {
     "windows": ("windows", WindowRow),
     "probes": ("probes", ProbeRow),
 }
-"""Table name -> its folder and the struct that gives its columns."""
+"""Table name -> its folder, and the struct with its columns."""
 
 LARGEST_NUMBER = 1e15
-"""No count and no time that we measure, in whatever unit, comes near to it."""
+"""No measured count or time comes near this, in any unit."""
 _TYPES: dict[type, str] = {str: "VARCHAR", int: "BIGINT", float: "DOUBLE", bool: "BOOLEAN"}
 
 
@@ -37,7 +37,7 @@ class Column:
     """Its SQL type."""
     default: Any
     required: bool = False
-    """Whether it holds a value in every row."""
+    """Whether every row has a value in it."""
 
     @property
     def quoted(self) -> str:
@@ -45,7 +45,7 @@ class Column:
 
 
 def columns_of(struct: type[msgspec.Struct]) -> list[Column]:
-    """The struct's fields as columns."""
+    """Returns the fields of a record struct as columns."""
     hints = typing.get_type_hints(struct)
     columns = []
     for info in msgspec.structs.fields(struct):
@@ -57,12 +57,12 @@ def columns_of(struct: type[msgspec.Struct]) -> list[Column]:
 
 
 def impossible_value_sql(column: Column, low_s: float, high_s: float) -> str:
-    """SQL: whether a row's value in ``column`` cannot have been written by a run between the two moments."""
+    """Returns SQL that is true when the value in ``column`` is impossible for a run between the two times."""
     wrong = [f"{column.quoted} IS NULL"] if column.required else []
     if column.kind in {"DOUBLE", "BIGINT"}:
         moment = column.name == "at_s" or column.name.endswith("_at_s")
         low, high = (low_s, high_s) if moment else (-LARGEST_NUMBER, LARGEST_NUMBER)
-        # Asked for by itself: a Parquet file's statistics know no NaN, and the reader passes over a file by them.
+        # NaN needs its own test: the statistics of a Parquet file have no NaN, and the reader skips files by them.
         finite = f"isfinite({column.quoted}) AND " if column.kind == "DOUBLE" else ""
         wrong.append(f"NOT coalesce({finite}{column.quoted} BETWEEN {low!r} AND {high!r}, true)")
     return "(" + (" OR ".join(wrong) or "false") + ")"

@@ -1,11 +1,11 @@
-"""The run store: DuckDB tables over a folder's parquet segments. A segment that cannot be read is skipped and named.
+"""Loads the Parquet segments of a run folder into DuckDB tables. A segment that cannot be read is skipped and named.
 
-Rows that no run can have written (a time that no clock shows, a number that no measurement gives, nothing where a value
-must be) are left out, and their segment is named too: one of them would bend every chart and every percentile.
+Rows with impossible values are left out: an impossible time or number, or an empty required value. Their segment is
+named, too. One such row would distort every chart and percentile.
 
 Tables ``legs``, ``messages``, ``lists``, ``health``, ``windows`` and ``probes`` have the columns of ``calls.records``;
-``samples`` is a view. A column that an older version did not write yet gets its default; the score of a probe is joined
-into its leg. The database lives in a temporary file, so a million legs cost disk, not memory.
+``samples`` is a view. A column that an older version did not write gets its default. The score of a probe call is
+joined into its leg. The database is a temporary file, so a million legs need disk, not memory.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ from reports.run.run_folder import END_OF_TIME_S, RunFolder
 
 MEMORY_LIMIT = "1GB"
 MOST_ROWS = 20_000_000
-"""Rows of one segment. A writer flushes every second; a file that claims more is none of ours."""
+"""Rows of one segment. Our processes flush every second, so a file with more rows is damaged."""
 LONGEST_RUN_S = 31 * 86_400.0
-"""Records further than this from the middle one of a run belong to another run, or to a broken clock."""
+"""Records further than this from the median time belong to another run, or to a broken clock."""
 
 
 @dataclass(slots=True)
@@ -47,7 +47,7 @@ class Segments:
 
 
 class RunStore:
-    """An open run folder, ready to be asked. Use as a context manager."""
+    """An open run folder that answers SQL queries. Use it as a context manager."""
 
     def __init__(self, folder: RunFolder) -> None:
         """Reads every segment and every cell. Raises NewerFormat when a record is of a newer version."""
@@ -85,12 +85,12 @@ class RunStore:
         return [dict(zip(names, map(clean_all, row), strict=True)) for row in cursor.fetchall()]
 
     def value(self, sql: str, parameters: Sequence[Any] = ()) -> Any:
-        """Returns the one value of a query, None when it has no row."""
+        """Returns the single value of a query. None when it has no row."""
         row = self._database.execute(sql, list(parameters)).fetchone()
         return clean_all(row[0]) if row else None
 
     def execute(self, sql: str, parameters: Sequence[Any] | dict[str, Any] = ()) -> None:
-        """Runs a statement that has no answer, e.g. the making of a derived table."""
+        """Runs a statement without a result, e.g. one that creates a table."""
         self._database.execute(sql, parameters if isinstance(parameters, dict) else list(parameters))
 
     def _load(self) -> None:
@@ -126,7 +126,7 @@ class RunStore:
         self._files[table] = files
 
     def _readable(self, folder: str) -> list[Path]:
-        """Returns the segments whose footer is whole: a torn parquet file has none."""
+        """Returns the segments with a whole footer. A torn Parquet file has none."""
         try:
             found = list_folder(self.folder.path / folder)
         except Unreadable as error:
@@ -152,9 +152,9 @@ class RunStore:
         return readable
 
     def _plain_name(self, file: Path) -> str:
-        """A name of the segment that the database takes as it is, whatever folders and files are called.
+        """Returns a link to the segment with a plain name.
 
-        A bracket in a path would be a pattern, and a name that is not text in the locale's encoding no path at all.
+        DuckDB reads a bracket in a path as a pattern, and refuses a name that is not in the encoding of the locale.
         """
         if file not in self._names:
             link = self._temporary.path / f"{len(self._names)}.parquet"
@@ -199,7 +199,7 @@ class RunStore:
                 self.segments.unreadable.append(f"{name}: {bad} {rows} a time or a number that no run can have")
 
     def _trust_times_between(self, low_s: float, high_s: float) -> None:
-        """Forgets a start or an end in the manifest that is no time of this run's records."""
+        """Removes a start or an end from the manifest that is far from all records of the run."""
         manifest, problems = self.folder.manifest, list(self.folder.problems)
         for name in ("started_at_s", "ended_at_s"):
             at_s = getattr(manifest, name, None)
@@ -224,7 +224,7 @@ class RunStore:
         return True
 
     def _select(self, files: list[Path], columns: list[Column]) -> tuple[str, list[Any]]:
-        """A query of ``columns`` in order; one that no file has, or that is null where it may not be, is defaulted."""
+        """Returns a query of ``columns`` in order. A column that no file has, or a null, gets its default."""
         names = [self._plain_name(file) for file in files]
         described = self.rows("DESCRIBE SELECT * FROM read_parquet(?, union_by_name = true)", [names])
         present = {row[0] for row in described}
@@ -267,4 +267,4 @@ UPDATE legs SET visqol_mos_lq = probes.visqol_mos_lq,
 FROM probes
 WHERE probes.call_id = legs.call_id AND probes.side = legs.side AND probes.visqol_mos_lq IS NOT NULL
 """
-"""A probe's score comes after its leg's row, out of another process."""
+"""The score of a probe call is written after its leg, by another process."""
