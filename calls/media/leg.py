@@ -322,8 +322,8 @@ class Leg:
     def _local(self, plan: StreamPlan) -> sdp_write.LocalStream:
         if plan.kind == "video":
             return sdp_write.LocalStream(plan, self.streams.video_ssrc)
-        wishes = ReceivePreferences(self.spec.ptime_ms, self.spec.audio_kbit)
-        return sdp_write.LocalStream(plan, self.streams.audio_ssrc, wishes)
+        preferences = ReceivePreferences(self.spec.ptime_ms, self.spec.audio_kbit)
+        return sdp_write.LocalStream(plan, self.streams.audio_ssrc, preferences)
 
     def _write(self, sections: list[sdp_write.LocalStream | sdp.Section], setup: str) -> str:
         self._version += 1

@@ -43,7 +43,7 @@ def tiers_of(plan: RunPlan) -> set[Tier]:
 
 def without_private_network() -> list[Finding]:
     """Returns the finding that keeps cells with Appium from running, or an empty list."""
-    refused = private_network.lacks()
+    refused = private_network.missing_prerequisite()
     if not refused:
         return []
     detail = f"other users of this machine could control Appium: {refused}"

@@ -15,7 +15,7 @@ import tomli_w
 from bedrock.clock import Clock
 from bedrock.errors import EnvironmentLacks
 from device_matrix.network.link_choice import chosen_backend
-from network_profiles.links.rootless import lab
+from network_profiles.links.rootless import network_scope
 from reports.run.faults import Severity, make_fault, noted_faults
 from reports.run.manifest import add_faults, end_manifest, new_manifest, save_manifest
 from ringfence.orchestration.environment import capture_environment, git_state, package_versions
@@ -132,7 +132,7 @@ def _first_manifest(path: Path, plan: RunPlan, started_at_s: float, other_runs: 
         versions=package_versions(),
         git=git_state(),
         environment={**capture_environment(), "other_runs": other_runs},
-        more={"link_backend": None if matrix is None else chosen_backend(matrix.backend), "lab": lab()},
+        more={"link_backend": None if matrix is None else chosen_backend(matrix.backend), "lab": network_scope()},
     )
 
 

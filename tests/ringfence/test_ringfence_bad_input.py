@@ -31,7 +31,7 @@ from loadtests.plan.daily_curve import CURVES_FILE, load_curves
 from loadtests.plan.personas import PERSONAS_FILE, load_personas, shares
 from network_profiles import load_catalogue
 from network_profiles.catalogue.catalogue import PROFILES_FOLDER, read_profile
-from network_profiles.catalogue.feasibility import describe
+from network_profiles.catalogue.feasibility import assess_feasibility
 from network_profiles.catalogue.region_mix import MIXES_FILE, read_mixes
 from network_profiles.model.plain_profile import from_json, plain_profile
 from network_profiles.model.traces.mahimahi import TraceUnreadable, read_trace
@@ -111,7 +111,7 @@ def use_profile(path: str) -> None:
     profile = read_profile(Path(path))
     written = json.dumps(plain_profile(profile), allow_nan=False)
     assert from_json(json.loads(written)) == plain_profile(profile)
-    feasibility = describe(profile)
+    feasibility = assess_feasibility(profile)
     assert feasibility.sentence
     assert math.isfinite(feasibility.setup_floor_ms)
 

@@ -109,7 +109,7 @@ PROCESSES = {
     "calls.engine": ("calls.engine.program", "main", []),
     "network_profiles.links.userspace": ("network_profiles.links.daemon", "serve", ['{"compiled": null}', "x"]),
     "network_profiles.links.netem.netem_daemon": ("network_profiles.links.daemon", "serve", ["{}", "x"]),
-    "network_profiles.verification.probe.end": ("socket", "socket", ["127.0.0.1"]),
+    "network_profiles.verification.probe.endpoint": ("socket", "socket", ["127.0.0.1"]),
     "network_profiles.bench.traffic": ("json", "loads", ["{}"]),
     "network_profiles.links.rootless": ("network_profiles.links.interfaces", "bring_loopback_up", ["true"]),
     "loadtests.shapes.step_judge": ("reports.run.run_folder", "find_run", []),
