@@ -8,7 +8,6 @@ from typing import Any, Literal
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
-from pydantic_core import PydanticUndefined
 
 BOUNDS = ("ge", "gt", "le", "lt")
 NO_BOUND_NEEDED = "-"
