@@ -14,10 +14,9 @@ import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from bedrock.project import PROJECT_ROOT
 from bedrock.user_folder import passed_over, user_folder
 
-PACKAGE_ROOT = Path(__file__).resolve().parent.parent
-"""The folder that holds our top packages: a checkout, or site-packages."""
 PASSED_ON = frozenset(
     {
         "PATH", "HOME", "SHELL", "TZ", "TERM", "TMPDIR", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME",
@@ -46,7 +45,7 @@ def child_environment(
     kept.update(_FIXED, USER=name, LOGNAME=name)
     kept["PATH"] = _absolute_only(theirs.get("PATH", "")) or os.defpath.lstrip(":")
     kept["PYTHONPATH"] = os.pathsep.join(
-        path for path in (str(PACKAGE_ROOT), _absolute_only(theirs.get("PYTHONPATH", ""))) if path
+        path for path in (str(PROJECT_ROOT), _absolute_only(theirs.get("PYTHONPATH", ""))) if path
     )
     kept["HOME"] = str(home_folder(theirs))
     if passed_over():

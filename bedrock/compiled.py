@@ -20,10 +20,10 @@ from pathlib import Path
 
 from bedrock.compiled_finder import SUFFIX, serve_from
 from bedrock.environment_input import COMPILED, switch
+from bedrock.project import PROJECT_ROOT
 from bedrock.short_command import run_and_read
 from bedrock.user_cache import cache_folder
 
-_ROOT = Path(__file__).parent.parent
 _WHOLE = "whole"
 """Written into a folder last: without it the rest does not count."""
 _COPIES_KEPT = 3
@@ -42,7 +42,7 @@ class CompiledSet:
     name: str
     modules: tuple[str, ...]
     """Full names. A module of a set must not be imported before ``use``."""
-    root: Path = _ROOT
+    root: Path = PROJECT_ROOT
     """The folder of the top packages."""
 
     def use(self) -> bool:

@@ -9,6 +9,7 @@ PACKETS = CompiledSet(
     (
         "calls.histograms",
         "calls.media.audio.audio_source",
+        "calls.media.rtp.one_way_delay",
         "calls.media.rtp.playout",
         "calls.media.reporter",
         "calls.media.rtp.rtcp",

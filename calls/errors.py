@@ -9,7 +9,7 @@ CallsError                  the root
 |-- NotTheService           whatever answers does not speak the service's language         (exit 5)
 |-- SignalingLost           a person's connection to the service is gone
 |-- NotDelivered            the service did not acknowledge a message
-|-- NotShown                the service did not show a page of threads or calls
+|-- ListNotReceived                the service did not show a page of threads or calls
 |-- SegmentNotWritten       the disk refused a segment; the rows are kept for a retry      (exit 5)
 `-- BridgeError             the engine process and its client
     |-- EngineGone          the engine process has ended or fell silent                    (exit 4)
@@ -81,7 +81,7 @@ class NotDelivered(CallsError):
         self.code = code
 
 
-class NotShown(CallsError):
+class ListNotReceived(CallsError):
     """A page of threads or calls did not come. ``code`` has few distinct values."""
 
     def __init__(self, message: str, *, code: str) -> None:

@@ -13,15 +13,15 @@ from bedrock.whole_file import write_whole
 from reports.aggregate.figures import duration_s, matrix_figures, swarm_figures, tiers
 from reports.errors import ReportNotWritten, RunNotJudged
 from reports.gate.call_view import make_calls, make_seconds
-from reports.gate.gate import judge
-from reports.gate.staged import read_knee, read_rollout
+from reports.gate.release_gate import decide
+from reports.gate.stepped_load import read_knee, read_rollout
 from reports.render.html import render_html
 from reports.render.junit import junit_xml
 from reports.render.markdown import summary_markdown
 from reports.result.summary import Summary, summary_json
 from reports.run.run_folder import find_run
 from reports.run.store import RunStore
-from reports.slo.slo_file import Limits, SloFile
+from reports.slo.slo_file import CallLimits, SloFile
 
 
 def summarize(run_folder: Path, slo: SloFile) -> Summary:
@@ -33,12 +33,12 @@ def summarize(run_folder: Path, slo: SloFile) -> Summary:
     with _judgeable(run_folder), RunStore(find_run(run_folder)) as store:
         make_calls(store, slo.limits)
         make_seconds(store)
-        judgement = judge(store, slo)
+        decision = decide(store, slo)
         summary = Summary(
-            verdict=judgement.verdict,
-            exit_code=int(judgement.verdict.exit_code),
-            reasons=list(judgement.reasons),
-            rules=list(judgement.rules),
+            verdict=decision.verdict,
+            exit_code=int(decision.verdict.exit_code),
+            reasons=list(decision.reasons),
+            rules=list(decision.rules),
             swarm=swarm_figures(store, slo.limits, slo.validity.send_late_p99_ms_max),
             matrix=matrix_figures(store),
             tiers=tiers(store),
@@ -56,7 +56,7 @@ def write_all(run_folder: Path, summary: Summary) -> None:
     """
     folder = find_run(run_folder)
     with _judgeable(run_folder), RunStore(folder) as store:
-        make_calls(store, Limits(**summary.swarm.limits))
+        make_calls(store, CallLimits(**summary.swarm.limits))
         make_seconds(store)
         page = render_html(store, summary)
     _write(folder.path / "summary.json", summary_json(summary))

@@ -20,8 +20,8 @@ from aiortc import MediaStreamTrack, RTCConfiguration, RTCPeerConnection
 from aiortc.mediastreams import MediaStreamError
 
 from calls.bench.arm_protocol import PacketCounts
-from calls.bench.measure import process_cpu_s
 from calls.bench.step import Media, SetUps
+from calls.engine.health.health import process_cpu_s
 from calls.histograms import MsHistogram
 from calls.media.audio.speech import speech_pcm
 

@@ -45,9 +45,9 @@ async def _run(name: str, core: int, is_compiled: bool) -> None:
         arm = AiortcArm(asyncio.get_running_loop())
     if name == "engine":
         # Only now, with everything imported, is it known what lives for ever.
-        from calls.engine.process_tuning import collect_rarely
+        from calls.engine.process_tuning import tune_garbage_collection
 
-        collect_rarely()
+        tune_garbage_collection()
 
     async def answer(line: bytes) -> bytes:
         return msgspec.json.encode(await _reply(arm, core, msgspec.json.decode(line, type=ArmOrder)))
@@ -74,9 +74,9 @@ def main() -> None:
     is_compiled = compiled.use()
     import uvloop
 
-    from calls.engine.process_tuning import come_first
+    from calls.engine.process_tuning import raise_priority
 
-    come_first()
+    raise_priority()
     uvloop.run(_run(given.arm, given.core, is_compiled))
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import msgspec
 
 from bedrock.user_cache import cache_folder
+from bedrock.whole_file import write_whole
 from calls.bench.machine import this_machine
 
 
@@ -40,9 +40,7 @@ def remember(capacity: Capacity) -> Path:
     """Makes ``capacity`` the last bench; returns the file. Raises OSError."""
     path = capacity_file()
     path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_suffix(f".{os.getpid()}")
-    fresh.write_bytes(msgspec.json.encode(capacity) + b"\n")
-    fresh.replace(path)
+    write_whole(path, msgspec.json.encode(capacity) + b"\n")
     return path
 
 

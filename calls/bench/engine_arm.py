@@ -8,8 +8,8 @@ from typing import cast
 
 from bedrock.clock import Clock
 from calls.bench.arm_protocol import PacketCounts
-from calls.bench.measure import process_cpu_s
 from calls.bench.step import Media, SetUps
+from calls.engine.health.health import process_cpu_s
 from calls.media.factory import MediaFactory
 from calls.media.interface import LegSpec, MediaEvent
 from calls.media.leg import Leg

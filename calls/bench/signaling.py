@@ -12,6 +12,7 @@ import msgspec
 import psutil
 
 from bedrock.child_process import spawn
+from bedrock.quantile import quantile
 from bedrock.scratch import scratch_folder
 from calls.bench import sipp
 from calls.bench.driver import ask, staying_off
@@ -131,15 +132,15 @@ def _result(core: int, service_core: int, levels: list[SignalingLevel], anchor: 
 
 
 def _level(at_once: int, cost: SignalingCost, service_cpu_s: float) -> SignalingLevel:
-    took_ms, done = sorted(cost.set_up_ms), cost.calls
+    took_ms, done = cost.set_up_ms, cost.calls
     return SignalingLevel(
         at_once=at_once,
         calls=done,
         failed=cost.failed,
         seconds=round(cost.seconds, 3),
         calls_per_s=round(done / cost.seconds, 1),
-        set_up_p50_ms=round(took_ms[done // 2], 2) if done else 0.0,
-        set_up_p95_ms=round(took_ms[int(done * 0.95)], 2) if done else 0.0,
+        set_up_p50_ms=round(quantile(took_ms, 0.5) or 0.0, 2),
+        set_up_p95_ms=round(quantile(took_ms, 0.95) or 0.0, 2),
         engine_cpu_ratio=round(cost.cpu_s / cost.seconds, 4),
         service_cpu_ratio=round(service_cpu_s / cost.seconds, 4),
         engine_cpu_ms=round(1000 * cost.cpu_s / done, 4) if done else 0.0,

@@ -19,7 +19,7 @@ import msgspec
 
 from bedrock import crash
 from calls.bench.orders import serve_orders
-from calls.call.call_rules import Told
+from calls.call.call_rules import SignalType
 
 if TYPE_CHECKING:
     from calls.targets.protocol import Signal, Target, TargetSession
@@ -80,7 +80,7 @@ class _Callee(_Ear):
     """Rings and answers at once."""
 
     def on_signal(self, signal: Signal) -> None:
-        if signal.what is Told.INCOMING:
+        if signal.what is SignalType.INCOMING:
             self.session.ring(signal.call_id)
             self.session.answer(signal.call_id, "audio", _SDP)
 
@@ -122,11 +122,11 @@ class _Pair(_Ear):
     def on_signal(self, signal: Signal) -> None:
         if signal.call_id != self._call_id or self._ended is None or self._ended.done():
             return
-        if signal.what is Told.ANSWERED:
+        if signal.what is SignalType.ANSWERED:
             self._answered_s = time.monotonic()
             self.session.hang_up(self._call_id)
-        elif signal.what in {Told.ENDED, Told.REFUSED, Told.ERROR}:
-            self._ended.set_result(signal.what is Told.ENDED)
+        elif signal.what in {SignalType.ENDED, SignalType.REFUSED, SignalType.ERROR}:
+            self._ended.set_result(signal.what is SignalType.ENDED)
 
     def on_lost(self) -> None:
         if self._ended is not None and not self._ended.done():
@@ -162,7 +162,7 @@ async def _keep_calling(free: asyncio.Queue[_Pair], at_once: int, seconds: float
 
 async def _run(url: str, count: int) -> None:
     from bedrock.clock import SystemClock
-    from calls.engine.process_tuning import collect_rarely
+    from calls.engine.process_tuning import tune_garbage_collection
     from calls.targets import open_target
 
     target = open_target("reference", url, SystemClock())
@@ -182,7 +182,7 @@ async def _run(url: str, count: int) -> None:
 
     try:
         await asyncio.gather(*map(sign_in, pairs))
-        collect_rarely()
+        tune_garbage_collection()
         await serve_orders({}, answer)
         await asyncio.gather(*(pair.sign_out() for pair in pairs))
     finally:

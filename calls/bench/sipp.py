@@ -19,6 +19,7 @@ import psutil
 
 from bedrock.child_process import ChildProcess, spawn
 from bedrock.errors import EnvironmentLacks
+from bedrock.free_port import free_port
 from bedrock.scratch import scratch_folder
 from bedrock.short_command import run_and_read
 
@@ -61,14 +62,22 @@ def run_sipp(calls: int, at_once: int, *, caller_core: int, callee_core: int) ->
     if not is_there():
         raise EnvironmentLacks("SIPp is not on this machine", hint=HINT)
     with scratch_folder() as folder:
-        port = _free_port()
+        port = free_port(_ADDRESS, socket.SOCK_DGRAM)
         common = ["-i", _ADDRESS, "-nostdin", "-max_retrans", "2"]
         callee = _sipp(folder, "uas", callee_core, ["-sn", "uas", "-p", str(port), *common])
         caller = None
         try:
             _wait_bound(port, callee)
             began_s = time.monotonic()
-            arguments = ["-sn", "uac", f"{_ADDRESS}:{port}", "-p", str(_free_port()), "-users", str(at_once)]
+            arguments = [
+                "-sn",
+                "uac",
+                f"{_ADDRESS}:{port}",
+                "-p",
+                str(free_port(_ADDRESS, socket.SOCK_DGRAM)),
+                "-users",
+                str(at_once),
+            ]
             arguments += [
                 "-m",
                 str(calls),
@@ -93,12 +102,6 @@ def run_sipp(calls: int, at_once: int, *, caller_core: int, callee_core: int) ->
 def _sipp(folder: Path, name: str, core: int, arguments: list[str]) -> ChildProcess:
     argv = ["taskset", "-c", str(core), "sipp", *arguments]
     return spawn(f"SIPp ({name})", argv, log_path=folder / f"{name}.log", env={"TERM": "dumb"}, cwd=folder)
-
-
-def _free_port() -> int:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind((_ADDRESS, 0))
-        return int(probe.getsockname()[1])
 
 
 def _wait_bound(port: int, callee: ChildProcess) -> None:

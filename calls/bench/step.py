@@ -7,6 +7,8 @@ from typing import Literal
 
 import msgspec
 
+from bedrock.quantile import quantile
+
 Media = Literal["audio", "video"]
 
 LATE_LIMIT_MS = 5.0
@@ -84,7 +86,7 @@ class SetUps(msgspec.Struct, frozen=True, kw_only=True):
     @classmethod
     def of(cls, arm: str, took_ms: Sequence[float], *, seconds: float, cpu_s: float, failed: int) -> SetUps:
         """Returns the figures of set-ups that took so long each, and ``cpu_s`` of CPU time together."""
-        done, ordered = len(took_ms), sorted(took_ms)
+        done = len(took_ms)
         return cls(
             arm=arm,
             calls=done,
@@ -92,7 +94,7 @@ class SetUps(msgspec.Struct, frozen=True, kw_only=True):
             cpu_ratio=round(cpu_s / seconds, 4),
             cpu_ms=round(1000 * cpu_s / done, 3) if done else 0.0,
             calls_per_s_core=round(done / cpu_s, 1),
-            set_up_p50_ms=round(ordered[done // 2], 2) if done else 0.0,
-            set_up_p95_ms=round(ordered[int(done * 0.95)], 2) if done else 0.0,
+            set_up_p50_ms=round(quantile(took_ms, 0.5) or 0.0, 2),
+            set_up_p95_ms=round(quantile(took_ms, 0.95) or 0.0, 2),
             failed=failed,
         )

@@ -135,7 +135,7 @@ class OpenList(Command, frozen=True, kw_only=True):
     look_at: LookAt
     person: str = ""
     before: int | None = None
-    """These as in ``calls.targets.lists.Look``."""
+    """These as in ``calls.targets.lists.PageRequest``."""
     intended_at_s: float | None = None
     """None for now."""
     heavy_past: bool = False

@@ -19,7 +19,7 @@ from dataclasses import asdict, dataclass
 
 from calls.media.audio.opus import SAMPLE_RATE, OpusDecoder, OpusEncoder
 from calls.media.probe.live_voice import LiveVoice, live_voice
-from calls.quality import emodel, visqol
+from calls.quality import visqol
 from calls.quality.opus import bandwidth_of
 from calls.quality.score import MODEL, Heard, score_window
 from calls.quality.visqol import from_48_khz, visqol_mos
@@ -31,7 +31,7 @@ UNPUBLISHED = ((40, 24), (40, 16), (60, 24), (60, 16), (60, 12))
 
 
 @dataclass(frozen=True, slots=True)
-class Point:
+class CalibrationPoint:
     """One cell of the sweep, the mean over its seeds."""
 
     ptime_ms: int
@@ -68,7 +68,7 @@ def lossless_frames(voice: LiveVoice, ptime_ms: int) -> int:
     return len(voice.pcm) // 2 // (SAMPLE_RATE // 1000 * ptime_ms)
 
 
-def measure(voice: LiveVoice, ptime_ms: int, kbit: int, loss_ratio: float, seeds: Iterable[int]) -> Point:
+def measure(voice: LiveVoice, ptime_ms: int, kbit: int, loss_ratio: float, seeds: Iterable[int]) -> CalibrationPoint:
     """Returns one point: the same lost frames judged by both."""
     said = from_48_khz(voice.pcm)
     count = lossless_frames(voice, ptime_ms)
@@ -85,17 +85,19 @@ def measure(voice: LiveVoice, ptime_ms: int, kbit: int, loss_ratio: float, seeds
         grounded = grounded and score.grounded
         if not loss_ratio:
             break
-    return Point(ptime_ms, kbit, loss_ratio, _mean(ratios), _mean(rates), _mean(by_emodel), _mean(by_visqol), grounded)
+    return CalibrationPoint(
+        ptime_ms, kbit, loss_ratio, _mean(ratios), _mean(rates), _mean(by_emodel), _mean(by_visqol), grounded
+    )
 
 
 def sweep(
     voice: LiveVoice, cases: Iterable[tuple[int, int]], losses: Sequence[float], seeds: Sequence[int]
-) -> list[Point]:
+) -> list[CalibrationPoint]:
     """Returns every (ptime_ms, kbit) of ``cases`` at every loss."""
     return [measure(voice, ptime_ms, kbit, loss, seeds) for ptime_ms, kbit in cases for loss in losses]
 
 
-def rank_agreement(points: Sequence[Point]) -> tuple[float, float]:
+def rank_agreement(points: Sequence[CalibrationPoint]) -> tuple[float, float]:
     """Returns (Spearman's rho, Kendall's tau-b) between the two MOS."""
     from scipy.stats import kendalltau, spearmanr
 
@@ -104,16 +106,7 @@ def rank_agreement(points: Sequence[Point]) -> tuple[float, float]:
     return float(spearmanr(first, second).statistic), float(kendalltau(first, second).statistic)
 
 
-def rating_of_mos(mos: float) -> float:
-    """Returns the full-band R (0..148) whose MOS is ``mos``: the inverse of Annex B of G.107, by bisection."""
-    low, high = 0.0, emodel.RO_FULL_BAND
-    for _ in range(50):
-        middle = (low + high) / 2
-        low, high = (middle, high) if emodel.mos_of_rating(middle) < mos else (low, middle)
-    return (low + high) / 2
-
-
-def table(points: Sequence[Point]) -> str:
+def table(points: Sequence[CalibrationPoint]) -> str:
     """Returns the calibration for a terminal."""
     head = f"{'ptime':>5} {'kbit':>4} {'loss %':>7} {'heard kbit':>10} {'E-model':>8} {'ViSQOL':>7}  basis"
     lines = [

@@ -17,7 +17,7 @@ class LookAt(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class PageRequest:
     """One page to fetch."""
 
     at: LookAt

@@ -12,12 +12,11 @@ from pathlib import Path
 
 from bedrock.child_process import ChildProcess, spawn
 from bedrock.environment_input import secret
+from bedrock.project import PROJECT_ROOT
 from calls.targets.admin_api import TOKEN_VARIABLE, AdminApi
 from network_profiles.links.addresses import LINK_RANGE
 
 READY_S = 120.0
-PROJECT = Path(__file__).parent.parent.parent
-"""Where ``python -m reference_service`` is found, also when nothing is installed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +66,7 @@ def start_own_service(
         argv,
         log_path=log_path.absolute(),
         env={TOKEN_VARIABLE: token},
-        cwd=PROJECT,
+        cwd=PROJECT_ROOT,
         pipe_stdout=True,
         death_signal="TERM",
     )

@@ -17,8 +17,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
-from calls.call.call_rules import Told
-from calls.targets.lists import Look, Page
+from calls.call.call_rules import SignalType
+from calls.targets.lists import Page, PageRequest
 
 if TYPE_CHECKING:
     from calls.media.access_link import AccessLink
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 class Signal:
     """One message of the service about one call."""
 
-    what: Told
+    what: SignalType
     call_id: str
     peer: str = ""
     """``incoming``: who calls."""
@@ -57,7 +57,7 @@ class Listener(Protocol):
         """A message about a call, in the order of the service."""
 
     def on_resuming(self, call_id: str) -> None:
-        """The connection broke and stands again; the service was asked to go on with the call (``Told.RESUMED``)."""
+        """The connection broke and is up again; the call was resumed and the service owes ``SignalType.RESUMED``."""
 
     def on_garbage(self, what: str) -> None:
         """The service sent something that is no message; ``what`` describes it for a log."""
@@ -125,11 +125,11 @@ class TargetSession(Protocol):
 
 
 @runtime_checkable
-class ShowsLists(Protocol):
+class SupportsLists(Protocol):
     """What a session may offer besides: the lists of threads and calls. A service without them is not asked."""
 
-    async def look(self, look: Look, timeout_s: float) -> Page:
-        """Returns the page. Raises NotShown, with the code ``offline`` for a person without a connection."""
+    async def look(self, look: PageRequest, timeout_s: float) -> Page:
+        """Returns the page. Raises ListNotReceived, with the code ``offline`` for a person without a connection."""
 
 
 class Target(Protocol):

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from calls.call.call_rules import Told
+from calls.call.call_rules import SignalType
 from calls.targets.protocol import Signal
 
 
@@ -39,19 +39,19 @@ class Message(msgspec.Struct, frozen=True):
 _decoder = msgspec.json.Decoder(Message)
 _encoder = msgspec.json.Encoder()
 _MEANING = {
-    "call.incoming": Told.INCOMING,
-    "call.trying": Told.TRYING,
-    "call.refused": Told.REFUSED,
-    "call.ringing": Told.RINGING,
-    "call.answered": Told.ANSWERED,
-    "call.candidate": Told.CANDIDATE,
-    "call.reoffer": Told.REOFFER,
-    "call.reanswer": Told.REANSWER,
-    "call.resumed": Told.RESUMED,
-    "call.media": Told.MEDIA,
-    "call.quality": Told.QUALITY,
-    "call.ended": Told.ENDED,
-    "error": Told.ERROR,
+    "call.incoming": SignalType.INCOMING,
+    "call.trying": SignalType.TRYING,
+    "call.refused": SignalType.REFUSED,
+    "call.ringing": SignalType.RINGING,
+    "call.answered": SignalType.ANSWERED,
+    "call.candidate": SignalType.CANDIDATE,
+    "call.reoffer": SignalType.REOFFER,
+    "call.reanswer": SignalType.REANSWER,
+    "call.resumed": SignalType.RESUMED,
+    "call.media": SignalType.MEDIA,
+    "call.quality": SignalType.QUALITY,
+    "call.ended": SignalType.ENDED,
+    "error": SignalType.ERROR,
 }
 
 
@@ -76,7 +76,7 @@ def signal_of(message: Message, me: str) -> Signal | None:
         peer=message.from_,
         media=message.media,
         sdp=message.sdp,
-        code=_end_code(message, me) if what is Told.ENDED else str(message.code),
+        code=_end_code(message, me) if what is SignalType.ENDED else str(message.code),
         candidate=message.candidate,
     )
 

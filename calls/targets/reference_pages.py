@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from calls.targets.lists import Look, LookAt, Page
+from calls.targets.lists import LookAt, Page, PageRequest
 
 THREADS_PAGE = 100
 THREAD_PAGE = 50
@@ -50,7 +50,7 @@ REPLIES = frozenset({"thread.list", "thread.messages", "call.history"})
 """Types of the messages that bring a page."""
 
 
-def request_of(look: Look) -> tuple[str, dict[str, object]]:
+def request_of(look: PageRequest) -> tuple[str, dict[str, object]]:
     """Returns the type and the fields of the message that asks for a page."""
     older: dict[str, object] = {} if look.before is None else {"before": look.before}
     if look.at is LookAt.THREADS:
@@ -60,7 +60,7 @@ def request_of(look: Look) -> tuple[str, dict[str, object]]:
     return "call.history", {"limit": CALLS_PAGE, **older}
 
 
-def page_of(look: Look, data: str | bytes) -> Page:
+def page_of(look: PageRequest, data: str | bytes) -> Page:
     """Returns the page in a reply. Raises msgspec.DecodeError for what is none."""
     size_bytes = len(data)
     if look.at is LookAt.THREADS:

@@ -12,9 +12,9 @@ import aiohttp
 import msgspec
 
 from bedrock.errors import TargetUnreachable
-from calls.call.call_rules import Told
-from calls.errors import NotDelivered, NotShown, RateLimited, SignalingLost, SignInRefused
-from calls.targets.lists import Look, Page
+from calls.call.call_rules import SignalType
+from calls.errors import ListNotReceived, NotDelivered, RateLimited, SignalingLost, SignInRefused
+from calls.targets.lists import Page, PageRequest
 from calls.targets.protocol import Listener, Policy
 from calls.targets.reference_http import LONGEST_WAIT_S, ReferenceEndpoint
 from calls.targets.reference_messages import Message, decode, encode, signal_of
@@ -137,13 +137,13 @@ class ReferenceSession:
             except TimeoutError:
                 raise NotDelivered(f"no acknowledgement within {timeout_s:.0f} s", code="ack_timeout") from None
 
-    async def look(self, look: Look, timeout_s: float) -> Page:
-        """Returns the page that was asked for. Raises NotShown.
+    async def look(self, look: PageRequest, timeout_s: float) -> Page:
+        """Returns the page that was asked for. Raises ListNotReceived.
 
         Like the web client, it asks neither without a connection nor a second time on the next one.
         """
         if not self.is_up:
-            raise NotShown(f"{self._name} is offline", code="offline")
+            raise ListNotReceived(f"{self._name} is offline", code="offline")
         kind, fields = request_of(look)
         with self._requests.open(tied=True) as (ref, reply):
             self._start(kind, ref=ref, **fields)
@@ -151,11 +151,11 @@ class ReferenceSession:
                 async with asyncio.timeout(timeout_s):
                     return page_of(look, await reply)
             except TimeoutError:
-                raise NotShown(f"no {kind} within {timeout_s:.0f} s", code="no_reply") from None
+                raise ListNotReceived(f"no {kind} within {timeout_s:.0f} s", code="no_reply") from None
             except NotDelivered as error:
-                raise NotShown(error.message, code=error.code) from None
+                raise ListNotReceived(error.message, code=error.code) from None
             except msgspec.DecodeError as error:
-                raise NotShown(f"the answer to {kind} is no page: {error}", code="garbage") from None
+                raise ListNotReceived(f"the answer to {kind} is no page: {error}", code="garbage") from None
 
     async def close(self) -> None:
         """Signs out within a bounded time. Safe to call twice."""
@@ -295,9 +295,9 @@ class ReferenceSession:
         elif message.type in _REPLIES or (message.type == "error" and isinstance(message.ref, int)):
             self._requests.settle(message, data)
         elif (signal := signal_of(message, self._name)) is not None:
-            if signal.what is Told.INCOMING:
+            if signal.what is SignalType.INCOMING:
                 self._calls.add(signal.call_id)
-            elif signal.what in {Told.ENDED, Told.REFUSED}:
+            elif signal.what in {SignalType.ENDED, SignalType.REFUSED}:
                 self._calls.discard(signal.call_id)
             self._listener.on_signal(signal)
 

@@ -1,6 +1,6 @@
-"""What a capture says about the audio of a call: RTP headers travel in the clear in SRTP (RFC 3711).
+"""Measures the audio of a call from captured packets: SRTP leaves RTP headers unencrypted (RFC 3711).
 
-Figures come from the packets that really arrived at the device, so they do not depend on what the browser counts.
+The figures come from packets that arrived at the device, so they do not depend on the browser's own counters.
 """
 
 from __future__ import annotations
@@ -10,17 +10,17 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from calls.media.rtp_fields import next_jitter, read_rtp_fields, sequence_step, timestamp_step
 from device_matrix.capture.rtp_capture import CapturedPacket
 
 OPUS_CLOCK_HZ = 48_000
+_IP_BYTES, _UDP_BYTES = 20, 8
 _UDP = 17
-_RTCP_TYPES = range(192, 224)
-"""Second byte of an RTCP packet multiplexed with RTP (RFC 5761)."""
 
 
 @dataclass(frozen=True, slots=True)
 class CapturedRtp:
-    """One RTP packet as one end of the link saw it."""
+    """The header of one RTP packet, as captured at one end of the link."""
 
     at_s: float
     outgoing: bool
@@ -32,7 +32,7 @@ class CapturedRtp:
 
 @dataclass(frozen=True, slots=True)
 class StreamFigures:
-    """One audio stream at the end where it was heard."""
+    """One audio stream, measured where it was received."""
 
     packets: int
     lost: int
@@ -90,42 +90,32 @@ def measure_stream(
     )
 
 
-def extend_sequence(headers: Sequence[CapturedRtp]) -> list[int]:
+def unwrap_sequence(headers: Sequence[CapturedRtp]) -> list[int]:
     """Returns the sequence numbers without their wrap at 65536, each relative to the one before it in the list."""
-    extended: list[int] = []
+    unwrapped: list[int] = []
     for header in headers:
-        if not extended:
-            extended.append(header.sequence)
-            continue
-        step = (header.sequence - extended[-1] + 0x8000) % 0x10000 - 0x8000
-        extended.append(extended[-1] + step)
-    return extended
+        before = unwrapped[-1] if unwrapped else header.sequence
+        unwrapped.append(before + sequence_step(header.sequence, before))
+    return unwrapped
 
 
 def _parse(packet: CapturedPacket) -> CapturedRtp | None:
     head = packet.head
     ip_bytes = (head[0] & 0x0F) * 4
-    rtp = ip_bytes + 8
-    if len(head) < rtp + 12 or head[9] != _UDP or head[rtp] >> 6 != 2 or head[rtp + 1] in _RTCP_TYPES:
+    if len(head) < _IP_BYTES or head[9] != _UDP:
         return None
-    return CapturedRtp(
-        at_s=packet.at_s,
-        outgoing=packet.outgoing,
-        payload_type=head[rtp + 1] & 0x7F,
-        sequence=int.from_bytes(head[rtp + 2 : rtp + 4], "big"),
-        timestamp=int.from_bytes(head[rtp + 4 : rtp + 8], "big"),
-        ssrc=int.from_bytes(head[rtp + 8 : rtp + 12], "big"),
-    )
+    fields = read_rtp_fields(head, ip_bytes + _UDP_BYTES)
+    return CapturedRtp(packet.at_s, packet.outgoing, *fields) if fields is not None else None
 
 
 def _lost(headers: Sequence[CapturedRtp]) -> int:
-    extended = extend_sequence(headers)
-    return max(0, max(extended) - min(extended) + 1 - len(set(extended)))
+    unwrapped = unwrap_sequence(headers)
+    return max(0, max(unwrapped) - min(unwrapped) + 1 - len(set(unwrapped)))
 
 
 def _burst_ratio(headers: Sequence[CapturedRtp]) -> float:
     """Mean length of a run of losses over the mean that random loss of the same rate would have, 1 / (1 - loss)."""
-    present = sorted(set(extend_sequence(headers)))
+    present = sorted(set(unwrap_sequence(headers)))
     runs = [later - earlier - 1 for earlier, later in itertools.pairwise(present) if later - earlier > 1]
     if not runs:
         return 1.0
@@ -136,17 +126,16 @@ def _burst_ratio(headers: Sequence[CapturedRtp]) -> float:
 def _jitter_ms(headers: Sequence[CapturedRtp], clock_hz: int) -> float:
     jitter_s = 0.0
     for earlier, later in itertools.pairwise(headers):
-        ticks = (later.timestamp - earlier.timestamp + 0x80000000) % 0x100000000 - 0x80000000
-        difference_s = (later.at_s - earlier.at_s) - ticks / clock_hz
-        jitter_s += (abs(difference_s) - jitter_s) / 16
+        media_s = timestamp_step(later.timestamp, earlier.timestamp) / clock_hz
+        jitter_s = next_jitter(jitter_s, (later.at_s - earlier.at_s) - media_s)
     return jitter_s * 1000
 
 
 def _ptime_ms(headers: Sequence[CapturedRtp], clock_hz: int) -> float:
     steps = [
-        (later.timestamp - earlier.timestamp) % 0x100000000
+        timestamp_step(later.timestamp, earlier.timestamp)
         for earlier, later in itertools.pairwise(headers)
-        if (later.sequence - earlier.sequence) % 0x10000 == 1
+        if sequence_step(later.sequence, earlier.sequence) == 1
     ]
     return statistics.median(steps) * 1000 / clock_hz if steps else 0.0
 

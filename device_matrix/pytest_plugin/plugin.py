@@ -29,8 +29,8 @@ from device_matrix.devices import catalogue
 from device_matrix.network.user_namespace import needs_user_namespace
 from device_matrix.plan.options import Options, add_options, read_options
 from device_matrix.pytest_plugin.controller import Controller, WorkerInput
+from device_matrix.pytest_plugin.deaths import write_death
 from device_matrix.pytest_plugin.exit_status import SessionOutcomes, exit_usage_on_wrong_options, our_exit_code
-from device_matrix.pytest_plugin.faults import note_fault
 from network_profiles import load_catalogue
 from network_profiles.links.rootless import enter_if_needed
 from reports.run.cells import CellResult, CellStatus
@@ -192,7 +192,7 @@ def run_cell(worker: Worker, cell: Cell, item: pytest.Item, attempting: AttemptF
             "end", cell=cell.id, attempt=number, status=result.status.value, reason=result.reason,
             at_s=worker.clock.unix_s(),
         )  # fmt: skip
-        note_fault(worker.run_folder, result, worker.clock.unix_s())
+        write_death(worker.run_folder, result, worker.clock.unix_s())
         results.append(result)
         worker.stop_request.check()
     last = results[-1]

@@ -21,7 +21,7 @@ from bedrock.whole_file import write_whole
 from loadtests.errors import StepNotJudged
 from loadtests.shapes.judge_request import JudgeRequest
 from loadtests.shapes.stepwise import StepRequest, Stepwise, StopReason, make_step
-from reports.result.staged_result import Judgement, KneeResult, RolloutResult, Step
+from reports.result.stepped_load_result import Judgement, KneeResult, RolloutResult, StepResult
 from reports.run.live import LiveWriter
 
 logger = logging.getLogger(__name__)
@@ -78,7 +78,7 @@ class StepDriver:
         if not self._over:
             self._save("stopped")
 
-    def _take(self, ask: StepRequest, level: float) -> Step:
+    def _take(self, ask: StepRequest, level: float) -> StepResult:
         """Moves to the step, holds it until it is decided or its time is up, and returns it judged."""
         hold, self.stage, self.level_calls = self._load.hold, ask.name, ask.concurrent_calls
         # Down again, the calls of the level before have to end by themselves before the new one is what it says.
@@ -115,7 +115,7 @@ class StepDriver:
         finally:
             child.stop()
 
-    def _tell(self, step: Step) -> None:
+    def _tell(self, step: StepResult) -> None:
         judged = step.judgement
         logger.info("Stage %s: %s. %s", step.name, judged.verdict, judged.reason)
         self._live.emit(

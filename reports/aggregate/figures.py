@@ -6,9 +6,11 @@ from typing import Any
 
 from calls.records.record import FUNNEL, Outcome
 from reports.aggregate.quality import quality_figures
-from reports.gate.facts import concurrent_held_60s, peak_concurrent
+from reports.gate.exact_counts import concurrent_held_60s, peak_concurrent
+from reports.gate.generator_checks import ENGINES
+from reports.gate.matrix_checks import planned_cells
 from reports.gate.outliers import call_outliers, cell_outliers
-from reports.gate.validity import ENGINES, planned_cells, unreadable_files
+from reports.gate.record_checks import unreadable_files
 from reports.result.summary import (
     AttemptSeen,
     FailureGroup,
@@ -19,16 +21,16 @@ from reports.result.summary import (
     TierFigures,
     WriterHealth,
 )
-from reports.run.cells import Cell
+from reports.run.cells import CellAttempts
 from reports.run.store import RunStore
-from reports.slo.slo_file import Limits
+from reports.slo.slo_file import CallLimits
 
 SWARM = "source = 'swarm'"
 MISSING = "missing"
 """The status of a cell that was planned and left no result."""
 
 
-def swarm_figures(store: RunStore, limits: Limits, send_late_bound_ms: float) -> SwarmFigures:
+def swarm_figures(store: RunStore, limits: CallLimits, send_late_bound_ms: float) -> SwarmFigures:
     """Returns the swarm's figures."""
     counts = dict(store.rows(f"SELECT outcome, count(*) FROM calls WHERE {SWARM} GROUP BY outcome"))
     held = concurrent_held_60s(store).value
@@ -115,7 +117,7 @@ def _funnel(store: RunStore) -> dict[str, int]:
     }
 
 
-def _grid_cell(cell: Cell) -> GridCell:
+def _grid_cell(cell: CellAttempts) -> GridCell:
     shown = cell.verdict_attempt
     return GridCell(
         cell=shown.cell, device=shown.device, device_title=shown.device_title or shown.device,

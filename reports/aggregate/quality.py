@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 from reports.gate.call_view import BAD_R
-from reports.result.quality_result import MouthToEarFigures, ProbeFigures, QualityFigures, StepFigures, WindowFigures
+from reports.result.quality_result import (
+    MouthToEarFigures,
+    ProbeFigures,
+    QualityFigures,
+    SetupStageFigures,
+    WindowFigures,
+)
 from reports.run.store import RunStore
 
 STEPS = ("intended to sent", "sent to ringing", "ringing to answer", "answer to ICE", "ICE to DTLS", "DTLS to audio")
@@ -29,13 +35,13 @@ def quality_figures(store: RunStore) -> QualityFigures:
     )
 
 
-def _steps(store: RunStore) -> list[StepFigures]:
+def _steps(store: RunStore) -> list[SetupStageFigures]:
     columns = [*((f"step_{number}_ms", name) for number, name in enumerate(STEPS, 1)), ("setup_ms", "all of it")]
     figures = (_durations(store, column, name) for column, name in columns)
     return [step for step in figures if step is not None]
 
 
-def _durations(store: RunStore, column: str, name: str) -> StepFigures | None:
+def _durations(store: RunStore, column: str, name: str) -> SetupStageFigures | None:
     """Returns the percentiles of one column of ``calls``, None when no call has it."""
     row = store.rows(
         f"""SELECT count({column}), quantile_disc({column}, 0.5), quantile_disc({column}, 0.95),
@@ -43,7 +49,7 @@ def _durations(store: RunStore, column: str, name: str) -> StepFigures | None:
     )[0]
     if not row[0]:
         return None
-    return StepFigures(step=name, calls=row[0], p50_ms=row[1], p95_ms=row[2], p99_ms=row[3], longest_ms=row[4])
+    return SetupStageFigures(step=name, calls=row[0], p50_ms=row[1], p95_ms=row[2], p99_ms=row[3], longest_ms=row[4])
 
 
 _WINDOWS = """

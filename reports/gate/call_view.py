@@ -18,7 +18,7 @@ from __future__ import annotations
 from calls.records.record import FUNNEL, HUMAN_OUTCOMES, Blame, Tier
 from reports.run.store import RunStore
 from reports.slo.metrics import GENERATIONS, NO_ACCESS_LINK
-from reports.slo.slo_file import Limits
+from reports.slo.slo_file import CallLimits
 
 ANSWER_GLARE_S = 5.0
 """An answer this close before the caller gave up may still have been on its way: the worst link's round trip, twice."""
@@ -36,7 +36,7 @@ BLAME_ORDER = (Blame.GENERATOR, Blame.TARGET, Blame.DEVICE, Blame.NETWORK, Blame
 """When the two sides blame different parties, the first of these counts."""
 
 
-def make_calls(store: RunStore, limits: Limits) -> None:
+def make_calls(store: RunStore, limits: CallLimits) -> None:
     """Makes the table ``calls``, one row a call, from ``legs``."""
     store.execute(_ONE_LEG_A_SIDE)
     store.execute(

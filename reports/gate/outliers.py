@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from reports.gate.statistics import benjamini_hochberg, more_failures_p_value
+from reports.gate.statistics import benjamini_hochberg, fisher_p_value
 from reports.result.summary import Outlier
 from reports.run.store import RunStore
 
@@ -37,7 +37,7 @@ def _outliers(by: str, groups: Sequence[tuple[str, int, int]]) -> list[Outlier]:
     all_failed, total = sum(group[1] for group in groups), sum(group[2] for group in groups)
     if len(groups) < 2 or all_failed == 0:
         return []
-    p_values = [more_failures_p_value(failed, n, all_failed - failed, total - n) for _name, failed, n in groups]
+    p_values = [fisher_p_value(failed, n, all_failed - failed, total - n) for _name, failed, n in groups]
     return [
         Outlier(
             by=by, name=name, failed=failed, n=n, others_failed=all_failed - failed, others_n=total - n, p_value=p_value

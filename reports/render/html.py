@@ -15,14 +15,14 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from bedrock.foreign_text import clean_all
-from reports.gate.neighbours import neighbours_in_words
-from reports.render.charts.interval import interval
-from reports.render.page import funnel, health_charts, swarm_charts
+from reports.gate.other_runs import other_runs_sentence
+from reports.render.charts.interval_bar import interval_bar
+from reports.render.page_charts import funnel, health_charts, swarm_charts
 from reports.render.quality_view import quality_tables
-from reports.render.staged_view import staged_view
+from reports.render.stepped_load_view import stepped_load_view
 from reports.render.terminal import CELL_MARKS, MARKS, SENTENCES, outlier_lines
 from reports.result.summary import GridCell, RuleKind, Summary
-from reports.run.cells import Cell, CellResult
+from reports.run.cells import CellAttempts, CellResult
 from reports.run.file_input import Unreadable, read_file
 from reports.run.run_folder import RunFolder
 from reports.run.store import RunStore
@@ -46,7 +46,7 @@ class GridRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Attempt:
+class AttemptDetails:
     """One attempt at a cell, ready to be shown."""
 
     result: CellResult
@@ -64,7 +64,7 @@ class CellDetails:
 
     shown: GridCell
     anchor: str
-    attempts: Sequence[Attempt]
+    attempts: Sequence[AttemptDetails]
 
 
 def render_html(store: RunStore, summary: Summary) -> str:
@@ -78,7 +78,7 @@ def render_html(store: RunStore, summary: Summary) -> str:
         "figure": _unbroken(figure), "grouped": _unbroken(grouped), "clock": clock, "words": _words, "anchor": _anchor,
     }  # fmt: skip
     environment.globals |= {"bounds": bounds, "counted": _unbroken(counted)}
-    staged = staged_view(summary)
+    staged = stepped_load_view(summary)
     page: str = environment.get_template("report.html").render(
         summary=summary,
         folder=store.folder,
@@ -87,7 +87,7 @@ def render_html(store: RunStore, summary: Summary) -> str:
         cell_marks={status: mark for status, (mark, _style) in CELL_MARKS.items()},
         slo_rules=summary.rules_of(RuleKind.SLO),
         checks=summary.rules_of(RuleKind.TRUST, RuleKind.EVIDENCE),
-        intervals={rule.name: Markup(interval(rule)) for rule in summary.rules_of(RuleKind.SLO)},
+        intervals={rule.name: Markup(interval_bar(rule)) for rule in summary.rules_of(RuleKind.SLO)},
         staged=staged,
         staged_chart=Markup(staged.chart) if staged else "",
         charts=_marked(swarm_charts(store, summary)),
@@ -99,7 +99,7 @@ def render_html(store: RunStore, summary: Summary) -> str:
         details=_details(store, summary.matrix.grid),
         outliers=[*outlier_lines(summary.swarm), *outlier_lines(summary.matrix)],
         faults=store.folder.faults,
-        neighbours=neighbours_in_words(store.folder.manifest),
+        neighbours=other_runs_sentence(store.folder.manifest),
         started_at_s=_started_at_s(store.folder),
         provenance=_provenance(store.folder, summary),
     )
@@ -123,7 +123,7 @@ def _grid(grid: Sequence[GridCell]) -> list[GridRow]:
 
 
 def _details(store: RunStore, grid: Sequence[GridCell]) -> list[CellDetails]:
-    by_name: dict[str, Cell] = {cell.attempts[0].cell: cell for cell in store.cells.cells}
+    by_name: dict[str, CellAttempts] = {cell.attempts[0].cell: cell for cell in store.cells.cells}
     budget = _Budget(EMBEDDED_BYTES)
     order = {"failed": 0, "missing": 1, "environment_error": 2}
     details = []
@@ -150,7 +150,7 @@ class _Budget:
         return taken
 
 
-def _attempt(run_folder: Path, result: CellResult, budget: _Budget) -> Attempt:
+def _attempt(run_folder: Path, result: CellResult, budget: _Budget) -> AttemptDetails:
     base = f"cells/{result.cell}/{result.attempt}"
     # A name that leads out of the attempt's own folder is none that an attempt has written.
     names = [name for name in result.artifacts if name == Path(name).name and name != ".."]
@@ -158,7 +158,7 @@ def _attempt(run_folder: Path, result: CellResult, budget: _Budget) -> Attempt:
     picture = ""
     if result.status != "passed":
         picture = next(filter(None, (_picture(run_folder / base / name, budget) for name in names)), "")
-    return Attempt(result, _flat(result.shaping), _flat(result.figures), files, picture)
+    return AttemptDetails(result, _flat(result.shaping), _flat(result.figures), files, picture)
 
 
 def _picture(path: Path, budget: _Budget) -> str:

@@ -17,7 +17,7 @@ from rich.text import Text
 
 from bedrock.foreign_text import clean_all
 from reports.render.quality_terminal import print_quality
-from reports.render.staged_terminal import print_staged
+from reports.render.stepped_load_terminal import print_stepped_load
 from reports.result.summary import GridCell, MatrixFigures, RuleKind, RuleResult, Summary, SwarmFigures, Verdict
 from reports.run.cells import CellStatus
 from reports.text import bounds, clock, counted, figure, grouped, percent
@@ -52,7 +52,7 @@ def render(summary: Summary, console: Console) -> None:
     summary = clean_all(summary)
     console.print(_banner(summary))
     console.print(_rules(summary))
-    print_staged(summary, console)
+    print_stepped_load(summary, console)
     if summary.swarm.calls or summary.swarm.health.writers:
         console.print(_swarm(summary.swarm))
         print_quality(summary, console)

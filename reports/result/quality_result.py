@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 
-class StepFigures(msgspec.Struct, frozen=True, kw_only=True):
+class SetupStageFigures(msgspec.Struct, frozen=True, kw_only=True):
     """One step on the way from the plan to audio on both sides. Percentiles are over the calls that made it."""
 
     step: str
@@ -73,8 +73,8 @@ class ProbeFigures(msgspec.Struct, frozen=True, kw_only=True):
 class QualityFigures(msgspec.Struct, frozen=True, kw_only=True):
     """Everything above, of the swarm."""
 
-    steps: list[StepFigures] = []
-    moves: StepFigures | None = None
+    steps: list[SetupStageFigures] = []
+    moves: SetupStageFigures | None = None
     """The silence of calls in which a side changed networks; None when none did."""
     windows: list[WindowFigures] = []
     mouth_to_ear: list[MouthToEarFigures] = []

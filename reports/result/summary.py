@@ -11,7 +11,7 @@ import msgspec
 
 from bedrock.exit_codes import ExitCode
 from reports.result.quality_result import QualityFigures
-from reports.result.staged_result import KneeResult, RolloutResult
+from reports.result.stepped_load_result import KneeResult, RolloutResult
 
 SUMMARY_FORMAT = 1
 
@@ -237,8 +237,3 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
 def summary_json(summary: Summary) -> str:
     """The text of ``summary.json``."""
     return msgspec.json.format(msgspec.json.encode(summary), indent=2).decode() + "\n"
-
-
-def read_summary(written: bytes) -> Summary:
-    """Returns a ``summary.json``. Raises msgspec.DecodeError when it is torn."""
-    return msgspec.json.decode(written, type=Summary)

@@ -78,7 +78,7 @@ class CellResult(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @dataclass(frozen=True, slots=True)
-class Cell:
+class CellAttempts:
     """One cell with every attempt at it, in the order of their numbers."""
 
     attempts: tuple[CellResult, ...]
@@ -103,7 +103,7 @@ class Cell:
 class CellsRead:
     """Every cell of a run folder, by name, and the files that could not be read."""
 
-    cells: tuple[Cell, ...]
+    cells: tuple[CellAttempts, ...]
     unreadable: tuple[str, ...]
 
 
@@ -147,7 +147,8 @@ def read_cells(run_folder: Path) -> CellsRead:
                 continue
             attempts.setdefault(result.cell, []).append(result)
     cells = tuple(
-        Cell(tuple(sorted(found, key=lambda result: result.attempt))) for _name, found in sorted(attempts.items())
+        CellAttempts(tuple(sorted(found, key=lambda result: result.attempt)))
+        for _name, found in sorted(attempts.items())
     )
     return CellsRead(cells, tuple(unreadable))
 

@@ -37,7 +37,7 @@ from calls.records.record import (
     WindowRow,
 )
 from reports.errors import NewerFormat
-from reports.run.cells import Cell, read_cells
+from reports.run.cells import CellAttempts, read_cells
 from reports.run.file_input import Unreadable, list_folder, require_regular
 from reports.run.run_folder import END_OF_TIME_S, RunFolder
 
@@ -290,7 +290,7 @@ class RunStore:
         self.execute("DROP TABLE samples")
         self.execute(f"CREATE VIEW samples AS SELECT {kept} FROM read_parquet([{quoted}], union_by_name = true)")
 
-    def _load_cells(self, cells: Sequence[Cell]) -> None:
+    def _load_cells(self, cells: Sequence[CellAttempts]) -> None:
         names = ("cell", "device", "device_class", "network", "generation", "scenario", "driver", "tier", "status")
         self.execute(f"CREATE TABLE cells ({', '.join(f'{name} VARCHAR' for name in names)}, emulated BOOLEAN)")
         self.execute("CREATE TABLE void_attempts (cell VARCHAR, attempt INTEGER)")

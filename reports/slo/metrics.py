@@ -17,7 +17,7 @@ class Kind(StrEnum):
     """Hits among n: an exact binomial interval."""
     QUANTILE = "quantile"
     """An order-statistic interval."""
-    FACT = "fact"
+    COUNT = "count"
     """Counted, not estimated: no interval."""
 
 
@@ -39,7 +39,7 @@ class Metric:
     unit: str
     table: str
     value: str
-    """Ratio: what makes a row a hit. Quantile: the number. Fact: the name of its query in facts.py."""
+    """Ratio: what makes a row a hit. Quantile: the number. Fact: the name of its query in exact_counts.py."""
     counted: str = "true"
     """Which rows are in the population."""
     q: float = 0.5
@@ -96,7 +96,7 @@ def _quantile(
 
 
 def _coverage(name: str, unit: str, value: str, meaning: str) -> Metric:
-    return Metric(name, meaning, Kind.FACT, Better.HIGHER, unit, "run", value, coverage=True)
+    return Metric(name, meaning, Kind.COUNT, Better.HIGHER, unit, "run", value, coverage=True)
 
 
 _ALL = (

@@ -44,7 +44,7 @@ Operator = Literal[">=", "<=", ">", "<"]
 WhereValue = str | bool | tuple[str, ...]
 
 
-class Limits(Written):
+class CallLimits(Written):
     """What a completed call must keep to."""
 
     setup_limit_s: float = Field(default=20.0, gt=0, le=600)
@@ -131,7 +131,7 @@ class SloFile(Written):
     name: str = Field(min_length=1)
     file: str = ""
     """Where it was read from; set by ``load_slo``."""
-    limits: Limits = Limits()
+    limits: CallLimits = CallLimits()
     validity: ValidityBounds = ValidityBounds()
     rule: tuple[Rule, ...] = Field(min_length=1, max_length=500)
 

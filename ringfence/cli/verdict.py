@@ -49,11 +49,11 @@ def report(run: Path = Path("runs/latest"), *, slo: str = "", json: bool = False
     json
         Print the summary as JSON.
     """
-    judge(run, _slo_of(run, slo), json=json)
+    report_verdict(run, _slo_of(run, slo), json=json)
     return ExitCode.PASS
 
 
-def judge(run: Path, slo: SloFile, *, json: bool) -> int:
+def report_verdict(run: Path, slo: SloFile, *, json: bool) -> int:
     """Summarises a run, writes every report into its folder, shows it, and returns the verdict's exit code.
 
     A folder that takes no reports costs the reports, and never the verdict on the terminal.

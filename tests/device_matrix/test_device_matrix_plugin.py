@@ -18,10 +18,11 @@ from bedrock.exit_codes import ExitCode
 from device_matrix.attempt.lifetime import ORDERLY_END_S
 from device_matrix.cells import Cell, DriverName
 from device_matrix.cpu import cpu_limit
-from device_matrix.pytest_plugin.controller import Controller, require_prerequisites
+from device_matrix.pytest_plugin.controller import Controller
 from device_matrix.pytest_plugin.exit_status import SessionOutcomes, our_exit_code
 from device_matrix.pytest_plugin.plugin import ATTEMPT_LIMIT_S, InterruptHook
-from network_profiles import lacks
+from device_matrix.pytest_plugin.prerequisites import require_prerequisites
+from network_profiles import missing_prerequisites
 
 MATRIX = Path(__file__).parents[2] / "device_matrix"
 PLAN = """
@@ -37,7 +38,9 @@ networks = ["gprs_2g"]
 """
 
 pytestmark = pytest.mark.integration
-needs_machine = pytest.mark.skipif(bool(lacks() or cpu_limit.lacks()), reason="no links or CPU groups on this machine")
+needs_machine = pytest.mark.skipif(
+    bool(missing_prerequisites() or cpu_limit.lacks()), reason="no links or CPU groups on this machine"
+)
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from waiting import HANG_LIMIT_S
 from calls.records.record import Blame, HealthRow, LegRecord, MessageRow, Outcome, Side, Stage, Tier
 from calls.records.segments import SegmentWriter
 from loadtests.shapes.step_judge import HALF_GRACE_S, JudgeRequest, judge_window
-from reports.result.staged_result import Judgement
+from reports.result.stepped_load_result import Judgement
 
 START_S = 1_700_000_000.0
 SLO = """

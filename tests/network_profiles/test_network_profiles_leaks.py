@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from real_links import needs_links
 
-from network_profiles.links import opening
+import network_profiles
 
 pytestmark = [needs_links, pytest.mark.integration]
 
@@ -18,7 +18,7 @@ ALONE = ["unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mo
 
 
 def test_nothing_is_left_however_a_link_ends() -> None:
-    env = {**os.environ, "PYTHONPATH": f"{Path(opening.__file__).parents[2]}:{TESTS}"}
+    env = {**os.environ, "PYTHONPATH": f"{Path(network_profiles.__file__).parent.parent}:{TESTS}"}
     done = subprocess.run(
         [*ALONE, sys.executable, str(LEAK_CHECK)], capture_output=True, text=True, check=False, env=env
     )

@@ -13,8 +13,6 @@ from pylibsrtp._binding import ffi, lib
 
 _OK: int = lib.srtp_err_status_ok
 _protect, _unprotect = lib.srtp_protect, lib.srtp_unprotect
-TRAILER_MAX = 16 + 128 + 4
-"""Room that libsrtp may need behind a packet (SRTP_MAX_TRAILER_LEN, and the index of SRTCP)."""
 
 
 class Refusal(Enum):

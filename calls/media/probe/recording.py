@@ -14,7 +14,7 @@ SHORTEST_S = 4.0
 
 
 @dataclass(frozen=True, slots=True)
-class HeardAudio:
+class RecordedAudio:
     """One stretch, as it came out of the decoder."""
 
     pcm: bytes

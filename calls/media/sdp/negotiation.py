@@ -42,7 +42,7 @@ class StreamPlan:
 
 
 @dataclass(frozen=True, slots=True)
-class Wishes:
+class ReceivePreferences:
     """What a side wants to receive (RFC 7587: ptime and maxaveragebitrate speak of receiving)."""
 
     ptime_ms: int | None
@@ -76,17 +76,17 @@ def video_plan(description: Description) -> StreamPlan | None:
     return _plan(section, VP8) if section is not None else None
 
 
-def wishes(description: Description) -> Wishes:
+def receive_preferences(description: Description) -> ReceivePreferences:
     """Returns what the far end wants to receive."""
     section = description.section("audio")
     codec = section.codec(OPUS) if section is not None else None
     if section is None or codec is None:
-        return Wishes(None, None)
+        return ReceivePreferences(None, None)
     asked = codec.parameters.get("maxaveragebitrate", "")
     ptime_ms = section.ptime_ms if section.ptime_ms and 1 <= section.ptime_ms <= 120 else None
     is_number = asked.isascii() and asked.isdecimal() and len(asked) <= _LONGEST_BITRATE
     kbit = int(asked) / 1000 if is_number and 500 <= int(asked) <= 510_000 else None
-    return Wishes(ptime_ms, kbit)
+    return ReceivePreferences(ptime_ms, kbit)
 
 
 def confirmed(ours: StreamPlan, theirs: StreamPlan) -> StreamPlan:

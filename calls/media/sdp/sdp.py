@@ -24,7 +24,7 @@ CLIP_VOICE = "clip"
 
 LINK_ATTRIBUTE = "x-ringfence-link"
 """Session attribute: ``rough`` when calls may break on the far end's access link; left out otherwise."""
-ROUGH = "rough"
+UNRELIABLE = "rough"
 _SESSION_ATTRIBUTES = frozenset({"group", "ice-lite", CLOCK_ATTRIBUTE, VOICE_ATTRIBUTE, LINK_ATTRIBUTE})
 
 

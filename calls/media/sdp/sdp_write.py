@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from calls.media.rtp.rtp_header import TRANSPORT_CC
-from calls.media.sdp.negotiation import StreamPlan, Wishes
-from calls.media.sdp.sdp import CLOCK_ATTRIBUTE, LINK_ATTRIBUTE, ROUGH, VOICE_ATTRIBUTE, Section
+from calls.media.sdp.negotiation import ReceivePreferences, StreamPlan
+from calls.media.sdp.sdp import CLOCK_ATTRIBUTE, LINK_ATTRIBUTE, UNRELIABLE, VOICE_ATTRIBUTE, Section
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class LocalStream:
 
     plan: StreamPlan
     ssrc: int
-    wishes: Wishes | None = None
+    wishes: ReceivePreferences | None = None
     """Audio only."""
 
 
@@ -38,7 +38,7 @@ def write(
     version: int,
     clock: str,
     voice: str,
-    rough_link: bool = False,
+    unreliable_link: bool = False,
     cname: str,
     transport: LocalTransport,
     sections: list[LocalStream | Section],
@@ -54,7 +54,7 @@ def write(
         f"a=msid-semantic: WMS {cname}",
         f"a={CLOCK_ATTRIBUTE}:{clock}",
         f"a={VOICE_ATTRIBUTE}:{voice}",
-        *([f"a={LINK_ATTRIBUTE}:{ROUGH}"] if rough_link else []),
+        *([f"a={LINK_ATTRIBUTE}:{UNRELIABLE}"] if unreliable_link else []),
     ]
     for section in sections:
         lines += _refused(section) if isinstance(section, Section) else _stream(section, transport, cname)
@@ -90,7 +90,7 @@ def _stream(stream: LocalStream, transport: LocalTransport, cname: str) -> list[
     return lines
 
 
-def _opus(plan: StreamPlan, wishes: Wishes | None) -> list[str]:
+def _opus(plan: StreamPlan, wishes: ReceivePreferences | None) -> list[str]:
     parameters = "minptime=10;useinbandfec=1"
     lines = [f"a=rtpmap:{plan.payload_type} opus/48000/2"]
     if TRANSPORT_CC in plan.extensions:

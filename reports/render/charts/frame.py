@@ -72,7 +72,7 @@ class Frame:
             self.marks.append(f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{at}" y2="{at}"/>')
             self.marks.append(f'<text class="tick" x="{LEFT - 6}" y="{at + 4}" text-anchor="end">{escape(text)}</text>')
 
-    def limit_across(self, value: float, label: str) -> None:
+    def horizontal_limit(self, value: float, label: str) -> None:
         """A dashed line at a bound of the y axis."""
         if not self.y.low <= value <= self.y.high:
             return
@@ -82,7 +82,7 @@ class Frame:
             f'<text class="limit" x="{WIDTH - RIGHT}" y="{at - 4}" text-anchor="end">{escape(label)}</text>'
         )
 
-    def limit_upright(self, value: float, label: str) -> None:
+    def vertical_limit(self, value: float, label: str) -> None:
         """A dashed line at a bound of the x axis."""
         if not self.x.low <= value <= self.x.high:
             return
@@ -92,7 +92,7 @@ class Frame:
         where = f'x="{at + shift}" y="{HEIGHT - BOTTOM - 6}" text-anchor="{anchor}"'
         self.marks.append(f'<text class="limit" {where}>{escape(label)}</text>')
 
-    def moment(self, value: float, what: str) -> None:
+    def fault_marker(self, value: float, what: str) -> None:
         """An upright mark at a moment when something happened."""
         at = self.x.px(value)
         self.marks.append(
@@ -100,7 +100,7 @@ class Frame:
             f'<path d="M{at - 5} {TOP - 8}h10l-5 8z"/><title>{escape(what)}</title></g>'
         )
 
-    def columns(self, edges: Sequence[float], tips: Sequence[str]) -> None:
+    def hover_columns(self, edges: Sequence[float], tips: Sequence[str]) -> None:
         """Invisible columns between neighbouring ``edges``, each with its tooltip."""
         for left, right, tip in zip(edges, edges[1:], tips, strict=False):
             start, end = self.x.px(left), self.x.px(right)
@@ -110,12 +110,12 @@ class Frame:
             )
 
 
-def x_scale(low: float, high: float, *, log: bool = False) -> Scale:
+def horizontal_scale(low: float, high: float, *, log: bool = False) -> Scale:
     """The horizontal scale of the plot area."""
     return Scale(low, high, LEFT, WIDTH - RIGHT, log)
 
 
-def y_scale(high: float, low: float = 0.0) -> Scale:
+def vertical_scale(high: float, low: float = 0.0) -> Scale:
     """The upright scale of the plot area."""
     return Scale(low, high, HEIGHT - BOTTOM, TOP)
 

@@ -63,8 +63,8 @@ def _docstring_texts(path: Path, node: ast.Constant) -> Iterator[Text]:
         text = line.strip()
         deeper = len(line) - len(line.lstrip()) >= INDENTED
         literal = literal and (deeper or not text)
-        starts_anew = not text or literal or LIST_ITEM.match(text) or (deeper and not _inside_item(gathered))
-        starts_anew = starts_anew or DRAWN.match(text) or (gathered and DRAWN.match(gathered[-1]))
+        starts_anew = not text or literal or _is_own_line(text) or (deeper and not _inside_item(gathered))
+        starts_anew = starts_anew or (bool(gathered) and DRAWN.match(gathered[-1]) is not None)
         if starts_anew and gathered:
             literal = literal or gathered[-1].endswith("::")
             yield Text(path, first_line + begun, "\n".join(gathered))
@@ -73,6 +73,10 @@ def _docstring_texts(path: Path, node: ast.Constant) -> Iterator[Text]:
             if not gathered:
                 begun = offset
             gathered.append(text)
+
+
+def _is_own_line(text: str) -> bool:
+    return LIST_ITEM.match(text) is not None or DRAWN.match(text) is not None
 
 
 def _inside_item(gathered: list[str]) -> bool:
