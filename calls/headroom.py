@@ -1,4 +1,4 @@
-"""How much of what the kernel allows a generator is used up: file descriptors and local ports. Linux only."""
+"""Measures how much of the kernel's limits is used: file descriptors and local ports. Linux only."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ def host_name() -> str:
 
 
 def fds_used_ratio() -> float:
-    """Returns the open file descriptors of this process over its soft limit, 0 where there is none."""
+    """Returns this process's open file descriptors over its soft limit; 0 without a limit."""
     limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if limit in (0, resource.RLIM_INFINITY):
         return 0.0
-    # Linux 6.2 and later tell the count as the folder's size; before that it must be read.
+    # Linux 6.2 and later report the count as the folder's size; before that it must be listed.
     return (_OWN_FDS.stat().st_size or len(os.listdir(_OWN_FDS))) / limit
 
 
 def ports_used_ratio() -> float:
-    """Returns the sockets of this network namespace over the ports that the kernel hands out, 0 when unknown.
+    """Returns the sockets of this network namespace over the kernel's local port range; 0 when unknown.
 
-    UDP and TCP count apart, the worse one is told; TCP with what waits in TIME_WAIT, which holds its port, too.
+    UDP and TCP have separate ports; the larger ratio is returned. TCP includes TIME_WAIT, which holds its port.
     """
     try:
         low, high = map(int, _PORT_RANGE.read_text(encoding="utf-8").split())
@@ -40,7 +40,7 @@ def ports_used_ratio() -> float:
 
 
 def sockets_used(sockstat: str) -> int:
-    """Returns the larger of the UDP and the TCP sockets that ``/proc/net/sockstat`` tells."""
+    """Returns the larger of the UDP and the TCP socket count in ``/proc/net/sockstat``."""
     by_kind: dict[str, dict[str, int]] = {}
     for line in sockstat.splitlines():
         kind, _, rest = line.partition(":")

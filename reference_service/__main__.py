@@ -139,7 +139,7 @@ async def run(settings: Settings) -> int:
         print(json.dumps(ready), flush=True)
         await stop.wait()
         await listeners.stop()
-        await service.say_goodbye()
+        await service.close_connections()
         await runner.cleanup()
     finally:
         await service.close()

@@ -13,11 +13,11 @@ import msgspec
 from aiohttp import web
 from aiohttp.web_protocol import RequestPayloadError
 
-from reference_service.door import Door
+from reference_service.connection_limiter import ConnectionLimiter
 from reference_service.faults import FaultOrder
 from reference_service.listeners import Listeners, ListenRefused
-from reference_service.messages.pasts import Past
-from reference_service.people.directory import Person, UnknownPerson
+from reference_service.messages.history_seeder import SeededHistory
+from reference_service.people.directory import SeededUser, UnknownPerson
 from reference_service.service import Service, now_ms
 from reference_service.sessions import CLOSE_BAD_TOKEN, Sessions
 
@@ -30,10 +30,10 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 class Seed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """``POST /admin/seed``; a pair is (who follows, whom)."""
 
-    users: list[Person] = []
+    users: list[SeededUser] = []
     follows: list[tuple[str, str]] = []
     close_friends: list[tuple[str, str]] = []
-    pasts: list[Past] = []
+    pasts: list[SeededHistory] = []
 
 
 class Listen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -83,9 +83,9 @@ def _same_secret(given: str, wanted: str) -> bool:
 class Admin:
     """Serves ``/admin/*``."""
 
-    def __init__(self, service: Service, sessions: Sessions, listeners: Listeners, door: Door) -> None:
+    def __init__(self, service: Service, sessions: Sessions, listeners: Listeners, limiter: ConnectionLimiter) -> None:
         self._service = service
-        self._door = door
+        self._limiter = limiter
         self._sessions = sessions
         self._listeners = listeners
 
@@ -124,7 +124,7 @@ class Admin:
             for name in changed:
                 for device in self._service.presence.of(name):
                     device.close(CLOSE_BAD_TOKEN, "the password has changed: sign in again")
-            await self._service.pasts.seed(seed.pasts, now_ms())
+            await self._service.history_seeder.seed(seed.pasts, now_ms())
         except UnknownPerson as unknown:
             return problem(400, "unknown_user", str(unknown))
         counts = {name: len(getattr(seed, name)) for name in ("users", "follows", "close_friends")}
@@ -186,8 +186,8 @@ class Admin:
             "users": len(service.directory.users),
             "online": service.presence.users_online,
             "sockets": len(service.presence.everyone()),
-            "waiting": self._door.waiting,
-            "turned_away": self._door.turned_away,
+            "waiting": self._limiter.waiting,
+            "turned_away": self._limiter.turned_away,
             "active_calls": service.switchboard.active_calls,
             "calls": dict(service.switchboard.counts),
             "messages": service.messaging.sent,

@@ -15,7 +15,7 @@ from aiohttp.typedefs import Middleware
 from aiohttp.web_protocol import RequestPayloadError
 
 from reference_service.admin import SILENCE_S, Admin, Handler, json_response, problem, read_body
-from reference_service.door import Door
+from reference_service.connection_limiter import ConnectionLimiter
 from reference_service.listeners import Listeners
 from reference_service.people.accounts import NOBODYS_PASSWORD, check_password, make_token
 from reference_service.service import Service, now_ms
@@ -31,7 +31,7 @@ MAX_BODY_BYTES = 16 * 1024 * 1024
 """Largest request body: a seed of tens of thousands of people."""
 
 
-class SignIn(msgspec.Struct, frozen=True):
+class SignInRequest(msgspec.Struct, frozen=True):
     """``POST /api/sign-in``."""
 
     name: Annotated[str, msgspec.Meta(max_length=64)]
@@ -40,8 +40,8 @@ class SignIn(msgspec.Struct, frozen=True):
 
 def build(service: Service) -> tuple[web.AppRunner, Listeners]:
     """Returns the runner, not set up yet, and its listeners."""
-    door = Door(service.settings.max_waiting, service.settings.silence_s)
-    app = web.Application(client_max_size=MAX_BODY_BYTES, middlewares=[_bounded(door)])
+    limiter = ConnectionLimiter(service.settings.max_waiting, service.settings.silence_s)
+    app = web.Application(client_max_size=MAX_BODY_BYTES, middlewares=[_bounded(limiter)])
     app[SILENCE_S] = service.settings.silence_s
     runner = web.AppRunner(
         app, access_log=None, shutdown_timeout=SHUTDOWN_S, handle_signals=False, lingering_time=LINGERING_S,
@@ -52,8 +52,8 @@ def build(service: Service) -> tuple[web.AppRunner, Listeners]:
         assert runner.server is not None, "nobody comes in before the runner is set up"
         return runner.server()
 
-    listeners = Listeners(door.factory(make_handler), service.settings.link_range)
-    sessions = Sessions(service, door)
+    listeners = Listeners(limiter.factory(make_handler), service.settings.link_range)
+    sessions = Sessions(service, limiter)
     static = StaticFiles(service.settings.web_root)
     api = _Api(service)
     app.add_routes(
@@ -61,7 +61,7 @@ def build(service: Service) -> tuple[web.AppRunner, Listeners]:
             web.get("/health", api.health),
             web.post("/api/sign-in", api.sign_in),
             web.get("/ws", sessions.serve),
-            *Admin(service, sessions, listeners, door).routes(),
+            *Admin(service, sessions, listeners, limiter).routes(),
             web.get("/", static.index),
             web.get("/static/{path:.+}", static.file),
             web.get("/{path:favicon\\.ico|favicon\\.svg|manifest\\.webmanifest|sw\\.js|robots\\.txt}", static.file),
@@ -70,18 +70,18 @@ def build(service: Service) -> tuple[web.AppRunner, Listeners]:
     return runner, listeners
 
 
-def _bounded(door: Door) -> Middleware:
+def _bounded(limiter: ConnectionLimiter) -> Middleware:
     """Returns the middleware that tells the door of each request, and words what went wrong."""
 
     @web.middleware
     async def handle(request: web.Request, handler: Handler) -> web.StreamResponse:
-        door.heard(request)
+        limiter.heard(request)
         try:
             return await handler(request)
         except sqlite3.Error:
             return problem(507, "storage", "the service cannot store or read this now: its disk is full or broken")
         finally:
-            door.answered(request)
+            limiter.answered(request)
 
     return handle
 
@@ -122,7 +122,7 @@ class _Api:
             refusal = problem(429, "rate_limited", "too many sign-ins: come again later")
             refusal.headers["Retry-After"] = str(math.ceil(retry_after_s))
             return refusal
-        sign_in = await read_body(request, SignIn, MAX_SIGN_IN_BYTES)
+        sign_in = await read_body(request, SignInRequest, MAX_SIGN_IN_BYTES)
         user = self._service.directory.users.get(sign_in.name)
         hashed = user.password if user is not None else NOBODYS_PASSWORD
         fits = await asyncio.to_thread(check_password, sign_in.password, hashed)

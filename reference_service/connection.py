@@ -86,7 +86,7 @@ class Connection:
         self._unsent.clear()
         self._transport.abort()
 
-    def takes_one(self) -> bool:
+    def allow_message(self) -> bool:
         """Says whether the socket may have one more message handled (a token bucket)."""
         now_s = asyncio.get_running_loop().time()
         self._tokens = min(RATE_BURST, self._tokens + (now_s - self._tokens_at_s) * RATE_PER_S)
@@ -114,7 +114,7 @@ class Connection:
                 while self._unsent:
                     message = self._unsent.popleft()
                     self._unsent_bytes -= len(message)
-                    await self._socket.send_frame(self._faults.spoiled(message), WSMsgType.TEXT)
+                    await self._socket.send_frame(self._faults.corrupt_if_due(message), WSMsgType.TEXT)
                 if self._closing is not None:
                     code, reason = self._closing
                     await self._socket.close(code=code, message=reason.encode())

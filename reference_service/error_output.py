@@ -7,12 +7,12 @@ import sys
 import traceback
 
 
-def complain(sentence: str) -> None:
+def print_error(sentence: str) -> None:
     """Says ``sentence``, or nothing where nobody can hear it."""
     with contextlib.suppress(OSError, ValueError):
         print(sentence, file=sys.stderr, flush=True)
 
 
-def complain_of_exception() -> None:
+def print_exception() -> None:
     """Prints the exception that is being handled: a fault of ours."""
-    complain(traceback.format_exc().rstrip())
+    print_error(traceback.format_exc().rstrip())

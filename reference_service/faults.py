@@ -77,7 +77,7 @@ class Faults:
         self.answers_lost += lost
         return lost
 
-    def spoiled(self, message: bytes) -> bytes:
+    def corrupt_if_due(self, message: bytes) -> bytes:
         """Returns what really leaves in place of ``message``: itself, or garbage when it is its turn."""
         if self.garbage_every_nth <= 0:
             return message

@@ -11,8 +11,8 @@ from typing import Any
 from aiohttp import WSMsgType, web
 
 from reference_service.connection import Connection
-from reference_service.door import Door
-from reference_service.error_output import complain_of_exception
+from reference_service.connection_limiter import ConnectionLimiter
+from reference_service.error_output import print_exception
 from reference_service.people.accounts import read_token
 from reference_service.protocol import (
     AnyMessage,
@@ -59,8 +59,8 @@ Socket = web.WebSocketResponse[bool]
 class Sessions:
     """Serves ``/ws``."""
 
-    def __init__(self, service: Service, door: Door) -> None:
-        self._door = door
+    def __init__(self, service: Service, limiter: ConnectionLimiter) -> None:
+        self._limiter = limiter
         self.errors: Counter[str] = Counter()
         """Errors told to clients, by code."""
         self._service = service
@@ -100,11 +100,11 @@ class Sessions:
             heartbeat=HEARTBEAT_S, timeout=1.0, max_msg_size=MAX_FRAME_BYTES, autoping=True
         )
         await socket.prepare(request)
-        self._door.awaits_hello(request)
-        hello = await self._greet(socket)
+        self._limiter.awaits_hello(request)
+        hello = await self._receive_hello(socket)
         if hello is None:
             return socket
-        self._door.signed_in(request)
+        self._limiter.signed_in(request)
         user, client = hello
         if request.transport is None:
             return socket
@@ -114,14 +114,14 @@ class Sessions:
         try:
             device.send(self._welcome(user))
             switchboard.connection_opened(device)
-            await self._converse(socket, device)
+            await self._handle_messages(socket, device)
         finally:
             presence.remove(device)
             switchboard.connection_lost(device)
             await device.finish()
         return socket
 
-    async def _greet(self, socket: Socket) -> tuple[str, str] | None:
+    async def _receive_hello(self, socket: Socket) -> tuple[str, str] | None:
         """Waits for ``hello``; returns (user, client), or None after closing the socket."""
         try:
             first = await socket.receive(timeout=self._service.settings.silence_s)
@@ -146,7 +146,7 @@ class Sessions:
             return None
         return user, hello.client
 
-    async def _converse(self, socket: Socket, device: Connection) -> None:
+    async def _handle_messages(self, socket: Socket, device: Connection) -> None:
         async for frame in socket:
             if frame.type not in (WSMsgType.TEXT, WSMsgType.BINARY):
                 return
@@ -154,23 +154,23 @@ class Sessions:
                 continue
             if self._service.faults.slow_ms:
                 await asyncio.sleep(self._service.faults.slow_ms / 1000)
-            if not device.takes_one():
-                self._tell(device, Rejected("rate_limited", "too many messages: wait a moment"))
+            if not device.allow_message():
+                self._send_error(device, Rejected("rate_limited", "too many messages: wait a moment"))
                 continue
             try:
                 message = decode(frame.data)
                 self._check_rate(message)
             except Rejected as refusal:
-                self._tell(device, refusal)
+                self._send_error(device, refusal)
                 continue
             try:
                 waiting = self._handlers[type(message)](device, message)
                 if waiting is not None:
                     await waiting
             except Rejected as refusal:
-                self._tell(device, refusal)
+                self._send_error(device, refusal)
             except sqlite3.Error:  # the store has told the operator
-                self._tell(
+                self._send_error(
                     device,
                     Rejected(
                         "storage",
@@ -180,10 +180,10 @@ class Sessions:
                     ),
                 )
             except Exception:  # a fault of ours in one message must not cost the person the session
-                complain_of_exception()
-                self._tell(device, Rejected("internal", "the service failed on this message"))
+                print_exception()
+                self._send_error(device, Rejected("internal", "the service failed on this message"))
 
-    def _tell(self, device: Connection, refusal: Rejected) -> None:
+    def _send_error(self, device: Connection, refusal: Rejected) -> None:
         self.errors[refusal.code] += 1
         device.send(encode_error(refusal))
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import math
 
-TIMES = {"ms": "ms", "s": "s"}
-
 
 def figure(value: float | None, unit: str) -> str:
     """One figure with its unit: a share as percent, milliseconds without needless digits, ``n/a`` for none."""

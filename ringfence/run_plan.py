@@ -78,7 +78,7 @@ class PlanFile(Written):
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class RunPlan:
     """A plan that was read, checked, and found whole."""
 
     file: Path
@@ -93,7 +93,7 @@ def built_in_plans() -> dict[str, Path]:
     return {path.stem: path for path in sorted(PLANS_FOLDER.glob("*.toml"))}
 
 
-def load_plan(name_or_path: str, overrides: list[str] | None = None) -> Plan:
+def load_plan(name_or_path: str, overrides: list[str] | None = None) -> RunPlan:
     """Reads and checks a plan: its own keys, and every device, network, persona, scenario and SLO that it names.
 
     Raises InputError with all problems at once; BadOverride for a ``--set`` that is not ``key=value``.
@@ -103,7 +103,7 @@ def load_plan(name_or_path: str, overrides: list[str] | None = None) -> Plan:
     file = str(path)
     problems: list[Problem] = []
     for override in overrides or []:
-        problems += _apply(tables, override)
+        problems += _apply_override(tables, override)
     if problems:
         raise InputError(problems)
     written = slo = None
@@ -112,7 +112,7 @@ def load_plan(name_or_path: str, overrides: list[str] | None = None) -> Plan:
     except InputError as error:
         problems += error.problems
     try:
-        tables["slo"] = _slo_reference(str(tables.get("slo", "default")), path)
+        tables["slo"] = _slo_name_or_path(str(tables.get("slo", "default")), path)
         slo = load_slo(tables["slo"])
     except InputError as error:
         problems += [Problem(file, "slo", str(problem)) if not problem.key else problem for problem in error.problems]
@@ -132,16 +132,16 @@ def load_plan(name_or_path: str, overrides: list[str] | None = None) -> Plan:
         problems.append(Problem(file, "", "has neither a [swarm] nor a [matrix] section", "nothing would be run"))
     if problems or written is None or slo is None:
         raise InputError(problems)
-    return Plan(path, written, slo, tables)
+    return RunPlan(path, written, slo, tables)
 
 
-def without(plan: Plan, section: str) -> Plan:
+def drop_section(plan: RunPlan, section: str) -> RunPlan:
     """Returns the plan without its ``swarm`` or ``matrix`` section: half a run is recorded as what it was."""
     tables = {key: value for key, value in plan.tables.items() if key != section}
     return replace(plan, written=plan.written.model_copy(update={section: None}), tables=tables)
 
 
-def at_pace(plan: Plan, time_scale: float) -> Plan:
+def scale_times(plan: RunPlan, time_scale: float) -> RunPlan:
     """Returns the plan with every time of its load multiplied by ``time_scale``: a soak of hours in minutes.
 
     Calls are as long as ever, and so are the cells of the matrix; its start keeps its place in the load. Raises
@@ -168,12 +168,12 @@ def _section(tables: dict[str, Any], name: str) -> dict[str, Any] | None:
     return section if isinstance(section, dict) else None
 
 
-def _slo_reference(reference: str, plan_file: Path) -> str:
+def _slo_name_or_path(reference: str, plan_file: Path) -> str:
     beside = str(plan_file.parent / reference)
     return str(Path(beside).absolute()) if reference.endswith(".toml") and is_file(beside) else reference
 
 
-def _apply(tables: dict[str, Any], override: str) -> list[Problem]:
+def _apply_override(tables: dict[str, Any], override: str) -> list[Problem]:
     """Puts one ``--set`` into ``tables``; returns what is wrong with its value."""
     key, separator, text = override.partition("=")
     parts = [part.strip() for part in key.split(".")]
@@ -192,11 +192,11 @@ def _apply(tables: dict[str, Any], override: str) -> list[Problem]:
         if not isinstance(inner, dict):
             raise BadOverride(f"{named}: '{parent}' is not a section of the plan")
         table = inner
-    table[last] = _value(text)
+    table[last] = _override_value(text)
     return value_problems(table[last], named)
 
 
-def _value(text: str) -> Any:
+def _override_value(text: str) -> Any:
     """What ``text`` is in TOML; itself where it is no TOML: nobody quotes a word on the command line."""
     try:
         written = parse(f"value = {text}")

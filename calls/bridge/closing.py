@@ -3,10 +3,10 @@
     engine      ends in steps; it bounds each step itself, and says once a second which step is on and what is left
     driver      waits for the bound of the step, counted from the last progress, and ENGINE_MARGIN_S more
     master      the same for each of its workers, and MASTER_MARGIN_S more
-    conductor   the same for the master, and RUN_MARGIN_S more
+    supervisor  the same for the master, and RUN_MARGIN_S more
 
 A worker of the device matrix is a driver, too: it says in the matrix's live file how far its engine is, and the
-conductor goes by that (``ringfence.orchestration.matrix_end``).
+supervisor goes by that (``ringfence.orchestration.matrix_shutdown``).
 
 So nobody has a number of seconds of their own: a slow link makes the engine's step longer, and with it every wait.
 """

@@ -1,15 +1,15 @@
-"""One side of one call as states: what may happen when, what to do then, and how it ended. Pure: no I/O, no clock.
+"""Follows one side of one call through its states. No I/O, no clock.
 
     caller   inviting > proceeding > ringing > connecting > talking > leaving > ended
     callee                           ringing > connecting > talking > leaving > ended
 
-``proceeding``: the service took the invitation. ``connecting``: answered, not heard yet. ``leaving``: we said goodbye
-and wait for the service to confirm it. Any state may fall to ``ended``. Who drives it calls ``told`` for what the
-service says, ``media`` for what the media does, ``overdue`` when ``deadline_s`` has passed, and does as the returned
-Action says; so every state ends in bounded time and nothing sleeps.
+``proceeding``: the service accepted the invitation. ``connecting``: answered, no audio yet. ``leaving``: we hung up and
+wait for the service to confirm it. Any state may go to ``ended``. The driver calls ``on_signal`` for messages of the
+service, ``on_media`` for media milestones and ``on_deadline`` when ``deadline_s`` has passed. It carries out the Action
+that each returns. Every state has a deadline, so every call ends in bounded time.
 
-A message that ``call_rules`` does not allow is a finding against the target: the call goes on as a real client's
-would, and fails at its end for ``illegal_<message>`` unless it failed for something else.
+A message that ``call_rules`` does not allow is a violation by the target. The call goes on as a real client's would. At
+its end it fails with ``illegal_<message>``, unless it failed for another reason.
 
 | limit             | from                        | reason when it passes                       | then    |
 |-------------------|-----------------------------|---------------------------------------------|---------|
@@ -17,29 +17,29 @@ would, and fails at its end for ``illegal_<message>`` unless it failed for somet
 | setup             | picking up (callee)         | answer_timeout                              | decline |
 | patience          | ringing (caller)            | (outcome canceled)                          | cancel  |
 | ring              | ringing                     | ring_timeout                                | cancel  |
-| setup, less what  | the answer                  | ice_timeout, dtls_timeout, no_audio, by how | hang up |
-|   ringing took    |                             |   far media got                             |         |
+| setup, less the   | the answer                  | ice_timeout, dtls_timeout, no_audio, by the | hang up |
+|   time to ringing |                             |   last media milestone                      |         |
 | talk, or what the | the first audio (caller)    | (outcome completed)                         | hang up |
 |   scenario needs  |                             |                                             |         |
 | call              | the first audio (callee)    | (outcome completed, call_limit)             | hang up |
 | reply             | our offer inside the call   | reoffer_timeout                             | hang up |
 | reply             | our call.resume             | resume_timeout                              | hang up |
-| confirm           | our goodbye                 | hangup_unconfirmed, cancel_unconfirmed      | stop    |
+| confirm           | our hang-up                 | hangup_unconfirmed, cancel_unconfirmed      | stop    |
 
-A shadow call (``shadow=True``) walks ``inviting > proceeding > ended``: routed and refused by the same rules, it ends
-with ``shadowed`` and never rings; its limit is ``no_routing``. In a call whose far side will die by its scenario
-(``expect_peer_death``) ``peer_lost`` is the outcome ``died``, and the caller talks on until it is told.
+A shadow call (``shadow=True``) goes ``inviting > proceeding > ended``. The service routes or refuses it by the same
+rules, never rings, and ends it with ``shadowed``; its limit is ``no_routing``. When the scenario lets the far side die
+(``expect_peer_death``), ``peer_lost`` gives the outcome ``died``, and the caller talks on until it is told.
 
-``calls.call.blame`` says whose fault each reason is.
+``calls.call.blame`` decides whose fault each reason is.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
-from enum import StrEnum
+from dataclasses import dataclass
 
 from calls.call.blame import BlameEvidence, blame_of
+from calls.call.call_limits import CallLimits
 from calls.call.call_rules import (
     ANSWERED_ELSEWHERE,
     LEGAL,
@@ -50,51 +50,8 @@ from calls.call.call_rules import (
     CallState,
     SignalType,
 )
+from calls.call.decisions import Action, Decision
 from calls.records.record import FUNNEL, Blame, Outcome, Side, Stage
-
-
-class Action(StrEnum):
-    """What the driver of the machine has to do now."""
-
-    NONE = "none"
-    ANSWER = "answer"
-    """Make the answer, send it, then call ``answered``."""
-    DECLINE = "decline"
-    CANCEL = "cancel"
-    HANG_UP = "hang_up"
-    STOP = "stop"
-    """The call is over; nothing is left to say."""
-
-
-class Decision(StrEnum):
-    """What a called person does when it has rung long enough."""
-
-    ANSWER = "answer"
-    DECLINE = "decline"
-    IGNORE = "ignore"
-
-
-@dataclass(frozen=True, slots=True)
-class CallLimits:
-    """How long each part of a call may take, in seconds, and the longest silence that still counts as a call."""
-
-    setup_s: float
-    ring_s: float
-    gap_ms: float
-    confirm_s: float = 10.0
-    reply_s: float = 10.0
-    call_s: float = 7200.0
-
-
-TWO_RETRANSMISSIONS_RTTS = 8.0
-"""A message that TCP loses twice comes some seven round trips late: timeouts of two, then four, then the way itself
-(RFC 6298, 2: the timeout is two to three round trips, and doubles)."""
-
-
-def limits_for_rtt(limits: CallLimits, rtt_s: float) -> CallLimits:
-    """Returns ``limits`` for a person that far from the service: a slow way is not a slow service."""
-    late_s = TWO_RETRANSMISSIONS_RTTS * rtt_s
-    return replace(limits, confirm_s=limits.confirm_s + late_s, reply_s=limits.reply_s + late_s)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,14 +66,14 @@ class Ending:
 
 
 IMPATIENT = "impatient"
-"""The reason of a canceled call whose caller would not let it ring any longer."""
+"""The reason of a canceled call whose caller did not wait longer."""
 REPLY_TIMEOUTS = {SignalType.REANSWER: "reoffer_timeout", SignalType.RESUMED: "resume_timeout"}
-"""Messages that are legal only as the reply to one of ours, and the reason when they do not come."""
+"""Messages that are legal only as a reply to one of ours, and the reason of the failure when they do not arrive."""
 
 _ANSWERED_STATES = frozenset({CallState.CONNECTING, CallState.TALKING})
 _FINAL_SIGNALS = frozenset({SignalType.ENDED, SignalType.ERROR, SignalType.REFUSED})
 _RECORDED_REASONS = frozenset({ANSWERED_ELSEWHERE})
-"""Ends of a person's own doing that the record names beside the outcome."""
+"""Reasons that the record keeps although the call did not fail."""
 _HUMAN_ENDS = {
     "declined": Outcome.DECLINED,
     "no_answer": Outcome.NO_ANSWER,
@@ -126,13 +83,13 @@ _HUMAN_ENDS = {
 VANISHED = "vanished"
 """The reason of a side that died."""
 PEER_LOST_LIMIT_S = 30.0
-"""How much longer than planned one talks on who waits to be told that the far side died."""
+"""How much longer than planned a caller talks while it waits to be told that the far side died."""
 _SLOW_SERVICE = {CallState.INVITING: "invite_timeout", CallState.PROCEEDING: "no_ringing"}
 _HUMAN_REFUSALS = {"busy": Outcome.BUSY, "blocked": Outcome.BLOCKED}
 
 
 class CallMachine:
-    """One side of one call. Times are seconds of any one clock; ``deadline_s`` is the next moment to act."""
+    """One side of one call. Times are seconds of any one clock. The driver must act at ``deadline_s``."""
 
     def __init__(
         self, side: Side, limits: CallLimits, now_s: float, *, talk_s: float = 0.0, shadow: bool = False
@@ -146,7 +103,7 @@ class CallMachine:
         self._deadline_s = now_s + (limits.setup_s if side is Side.CALLER else limits.ring_s)
         self._reply_deadlines_s: dict[SignalType, float] = {}
         self._allowed_once: set[SignalType] = set()
-        """What may come once, late: replies that were due when we said goodbye, an invitation shown again."""
+        """Messages that are legal once, late: replies that were due when we hung up, a repeated invitation."""
         self._peer_dies = False
         self._began_s = now_s
         self._before_ring_s = 0.0
@@ -161,13 +118,13 @@ class CallMachine:
 
     @property
     def deadline_s(self) -> float:
-        """The next moment to call ``overdue``."""
+        """When to call ``on_deadline`` next."""
         return min(self._deadline_s, *self._reply_deadlines_s.values(), math.inf)
 
-    # What our person does.
+    # What our side does.
 
     def start_setup(self, now_s: float) -> None:
-        """The caller's invitation leaves only now: every limit counts from here."""
+        """The caller's invitation leaves now: every limit starts here."""
         self._began_s = now_s
         self._deadline_s = now_s + self.limits.setup_s
 
@@ -176,38 +133,38 @@ class CallMachine:
         self._cancel_after_s = patience_s
 
     def decide_at(self, decision: Decision, at_s: float) -> None:
-        """The callee does so at ``at_s``."""
+        """The callee carries out ``decision`` at ``at_s``."""
         self._decision = decision
         if decision is not Decision.IGNORE:
             self._deadline_s = min(self._deadline_s, at_s)
 
     def is_planned_talk_over(self, now_s: float) -> bool:
-        """Whether the planned talk has been talked, and only that is due."""
+        """Whether the planned talk time has passed and nothing else is due."""
         return self.state is CallState.TALKING and self._deadline_s <= now_s
 
     def end_talk_at(self, at_s: float) -> None:
-        """The talk ends then, not when it was planned to."""
+        """Moves the end of the talk to ``at_s``."""
         if self.state is CallState.TALKING:
             self._deadline_s = at_s
 
     def expect_peer_death(self) -> None:
-        """The far side dies in this call, and we wait to be told."""
+        """The scenario lets the far side die, and this side waits to be told."""
         self._peer_dies = True
         self._talk_s += PEER_LOST_LIMIT_S
 
     def expect_reply(self, reply: SignalType, now_s: float) -> None:
-        """We asked the service, or the far end, for something: ``reply`` is legal once, and due."""
+        """Notes that ``reply`` is due from the service or the far end. It is legal once."""
         if self.state is CallState.LEAVING:
             self._allowed_once.add(reply)
         else:
             self._reply_deadlines_s[reply] = now_s + self.limits.reply_s
 
     def allow_repeated_invitation(self) -> None:
-        """The service may show this side its invitation once more: it was dialing when that came, or has resumed."""
+        """Allows one more invitation for this call: this side was dialing when the first came, or has resumed."""
         self._allowed_once.add(SignalType.INCOMING)
 
     def withdraw(self, reply: SignalType) -> None:
-        """What was asked is asked no more: an offer of ours that gave way to theirs."""
+        """Notes that ``reply`` is no longer due, because our offer gave way to the far end's."""
         self._reply_deadlines_s.pop(reply, None)
 
     def awaits(self, reply: SignalType) -> bool:
@@ -215,7 +172,7 @@ class CallMachine:
         return reply in self._reply_deadlines_s
 
     def record_violation(self, violation: str) -> None:
-        """The service did ``finding`` against the rules, besides what ``told`` sees itself."""
+        """Records that the service broke a rule that ``on_signal`` does not see itself."""
         if self.state is not CallState.ENDED:
             self.violations.append(violation)
 
@@ -225,7 +182,7 @@ class CallMachine:
         return self.state is CallState.ENDED and self._reason == VANISHED
 
     def die(self) -> Action:
-        """This side vanishes, as its scenario has it."""
+        """This side vanishes, as its scenario says."""
         return self._end(Outcome.DIED, VANISHED)
 
     def on_answer_sent(self, now_s: float) -> Action:
@@ -235,7 +192,7 @@ class CallMachine:
         return Action.NONE
 
     def leave(self, now_s: float, reason: str, *, failed: bool = False) -> Action:
-        """This side ends the call now, in whatever state: a person who goes, or a failure that we noticed."""
+        """Ends the call from this side in any state: the person hangs up, or we noticed a failure."""
         if self.state in {CallState.LEAVING, CallState.ENDED}:
             return Action.NONE
         was, heard = self.state, self.state is CallState.TALKING
@@ -255,13 +212,13 @@ class CallMachine:
         return action
 
     def stop(self, reason: str) -> Action:
-        """The call is over for this side without another word: its signaling is gone, or its engine ends."""
+        """Ends the call without another message: the signaling is gone, or the engine ends."""
         return self._end(Outcome.FAILED, reason)
 
-    # What the service says.
+    # Messages of the service.
 
     def on_signal(self, what: SignalType, now_s: float, code: str = "") -> Action:
-        """Takes a message of the service; ``code`` is the reason of ``refused``, ``ended`` and ``error``."""
+        """Takes a message of the service. ``code`` is the reason of ``refused``, ``ended`` and ``error``."""
         if self.state is CallState.ENDED:
             return Action.NONE
         if not self._is_legal(what):
@@ -280,10 +237,10 @@ class CallMachine:
             self._ring(now_s)
         return Action.NONE
 
-    # What the media does.
+    # Media milestones.
 
     def on_media(self, reached: Stage, now_s: float) -> Action:
-        """Media came as far as ``reached``: ICE, DTLS, or MEDIA_BOTH_WAYS at the first audio heard."""
+        """Takes a media milestone: ICE, DTLS, or MEDIA_BOTH_WAYS at the first audio received."""
         self._reach(reached)
         if reached is Stage.MEDIA_BOTH_WAYS and self.state is CallState.CONNECTING:
             self.state = CallState.TALKING
@@ -307,10 +264,10 @@ class CallMachine:
         reason = "no_routing" if self.shadow and self.state is CallState.PROCEEDING else _SLOW_SERVICE[self.state]
         return self.leave(now_s, reason, failed=True)
 
-    # How it ended.
+    # The end.
 
     def ending(self, evidence: BlameEvidence) -> Ending:
-        """Returns how the call ended for this side, once its media figures are known. Only after ``ended``."""
+        """Returns how the call ended for this side. Only legal in the state ``ended``."""
         if self.state is not CallState.ENDED or self._outcome is None:
             raise ValueError(f"a call that is {self.state} has not ended")
         outcome, reason = self._outcome, self._reason
@@ -358,7 +315,7 @@ class CallMachine:
         self._decision_made = True
         if self._decision is Decision.DECLINE:
             return self.leave(now_s, "")
-        # The answer must be made and sent within the setup limit.
+        # The answer must be created and sent within the setup limit.
         self._deadline_s = now_s + self.limits.setup_s
         return Action.ANSWER
 
@@ -410,7 +367,7 @@ class CallMachine:
         if self._outcome is Outcome.CANCELED and code in _RECORDED_REASONS:
             return self._end(Outcome.CANCELED, code)
         if self._outcome is Outcome.CANCELED and code in {"declined", "no_answer"}:
-            # Theirs crossed our cancel, and the service heard theirs first.
+            # Their message crossed our cancel, and the service took theirs first.
             return self._end(_HUMAN_ENDS[code], "")
         return self._end(self._outcome or Outcome.FAILED, self._reason)
 
@@ -433,7 +390,7 @@ class CallMachine:
 
 
 def _missing(stage: Stage) -> str:
-    """The reason of a call that was answered and not heard in time: the first step that did not come."""
+    """Returns the reason of a call that was answered but had no audio in time: the first missing milestone."""
     if stage is Stage.ANSWERED:
         return "ice_timeout"
     return "dtls_timeout" if stage is Stage.ICE else "no_audio"

@@ -1,4 +1,4 @@
-"""What every call of one engine shares."""
+"""Holds what all calls of one engine share."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from bedrock.clock import Clock
 from calls.bridge.messages import Configure
-from calls.call.state_machine import CallLimits
+from calls.call.call_limits import CallLimits
 from calls.engine.health.shortage import Shortage
 from calls.engine.identity import EngineIdentity
 from calls.engine.records.probe_scoring_client import ProbeScoringClient
@@ -18,7 +18,7 @@ from calls.targets.protocol import Target
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """Made once the engine is configured."""
+    """Created when the engine is configured."""
 
     identity: EngineIdentity
     configure: Configure
@@ -31,7 +31,7 @@ class Context:
 
     @property
     def limits(self) -> CallLimits:
-        """Of every call."""
+        """Time limits of every call."""
         given = self.configure
         return CallLimits(
             setup_s=given.setup_limit_s,
@@ -41,5 +41,5 @@ class Context:
         )
 
     def random_of(self, *what: str) -> random.Random:
-        """Returns a random source that is the same in every run with the same seed, for one purpose."""
+        """Returns a random source for one purpose; the same in every run with the same seed."""
         return random.Random("/".join([str(self.configure.seed), *what]))

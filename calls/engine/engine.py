@@ -1,4 +1,4 @@
-"""What each command does. Knows people and calls; knows nothing of sockets."""
+"""Carries out the driver's commands. Knows people and calls, not sockets."""
 
 from __future__ import annotations
 
@@ -53,13 +53,13 @@ from calls.targets import open_target
 
 
 class Engine:
-    """One per process. ``tell`` takes events and never waits."""
+    """One per process. ``tell`` takes events and never blocks."""
 
     def __init__(
         self, identity: EngineIdentity, clock: Clock, tell: Callable[[AnyEvent], None], make_alarm: MakeAlarm = Alarm
     ) -> None:
         self.stopping = asyncio.Event()
-        """Set once a Shutdown was carried out."""
+        """Set after a Shutdown was carried out."""
         self._identity = identity
         self._clock = clock
         self._make_alarm = make_alarm
@@ -102,7 +102,7 @@ class Engine:
         }
 
     async def carry_out(self, command: AnyCommand) -> AnyReply:
-        """Returns the reply to ``command``; whatever goes wrong is a Refused."""
+        """Returns the reply to ``command``; any error becomes a Refused."""
         try:
             return await self._handlers[type(command)](command)
         except (EngineRefused, SignInRefused) as error:
@@ -114,7 +114,7 @@ class Engine:
             return Refused(code=code.lstrip("_"), message=str(error), hint=error.hint)
 
     async def close(self) -> None:
-        """Ends everything that is on, and writes every row. Safe to call twice."""
+        """Ends all calls and writes all rows. Safe to call twice."""
         if self._closed:
             return
         self._closed = self._draining = True
@@ -191,7 +191,7 @@ class Engine:
     async def _place(self, command: PlaceCall) -> CallFinished:
         if self._draining:
             raise EngineRefused("the engine takes no new calls", code="draining")
-        # Shielded: who asked may go away, the call has its own end.
+        # Shielded: the call has its own end, even if the requester is cancelled.
         return CallFinished(leg=await asyncio.shield(self._person(command.caller).place(command)))
 
     async def _send_message(self, command: SendMessage) -> MessageDone:

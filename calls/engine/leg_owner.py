@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from calls.bridge.messages import PersonSpec
-from calls.call.state_machine import CallLimits, Decision
+from calls.call.call_limits import CallLimits
+from calls.call.decisions import Decision
 from calls.media.access_link import AccessLink
 from calls.scenarios import Scenario
 from calls.targets.protocol import TargetSession
@@ -35,10 +36,10 @@ class LegOwner(Protocol):
         """Signs in on a second device for one call; returns whether the scenario needs that."""
 
     def reset_link_delay(self) -> None:
-        """A call begins: resets the longest wait on the link."""
+        """Resets the link's longest delay when a first call begins."""
 
     def link_max_delay_ms(self) -> float:
-        """Returns the longest time that the link held a packet since the call began."""
+        """Returns the longest time that a packet spent on the link since the call began."""
 
     def link_drops(self) -> Mapping[str, int]:
         """Returns the packets that the access link has dropped so far, by cause."""

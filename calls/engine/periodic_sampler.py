@@ -1,4 +1,4 @@
-"""What an engine does once a second: looks at every call, writes samples and a health row, flushes."""
+"""Samples every call once a second: checks it, writes a sample and a health row, flushes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from calls.records.record import HealthRow, SampleRow, Tier
 logger = logging.getLogger(__name__)
 
 LEGS_PER_SLICE = 32
-"""Legs looked at before the loop gets a turn: packets must not wait for statistics."""
+"""Number of legs between two turns of the loop, so that packets do not wait for statistics."""
 
 
 @dataclass(slots=True)
@@ -33,7 +33,7 @@ class _Seen:
 
 
 class PeriodicSampler:
-    """Runs from ``run`` until it is cancelled. ``legs`` and ``signed_in`` tell of the people's calls."""
+    """Runs from ``run`` until it is cancelled. ``legs`` and ``signed_in`` give the current calls and people."""
 
     def __init__(
         self,
@@ -53,7 +53,7 @@ class PeriodicSampler:
         self._faults = 0
 
     async def run(self) -> None:
-        """Ticks at whole seconds from now on, never drifting."""
+        """Runs at whole seconds from now on, without drift."""
         clock = self._context.clock
         due_s = clock.monotonic_s()
         try:
@@ -82,7 +82,7 @@ class PeriodicSampler:
         self._seen = seen
 
     def _is_sampled(self, leg: CallLeg) -> bool:
-        """Decided by the call's id, so that both sides of a call are sampled or neither is."""
+        """Decides by the call's id, so that either both sides of a call are sampled or neither."""
         every = self._context.configure.sample_every
         if self._context.identity.source == "matrix" or leg.person.spec.tier is not Tier.PACKETS:
             return True
@@ -145,4 +145,9 @@ class PeriodicSampler:
         self._tell(EngineHealth(row=row))
         if media.callback_errors > self._faults:
             self._faults = media.callback_errors
-            self._tell(EngineTrouble(code="media_fault", message=f"{self._faults} faults of our own in the media path"))
+            self._tell(
+                EngineTrouble(
+                    code="media_fault",
+                    message=f"{self._faults} internal errors in the media path; see the engine's log",
+                )
+            )

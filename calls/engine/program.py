@@ -1,6 +1,6 @@
-"""One engine process, as a program. Prints one JSON line when it is ready, then nothing more.
+"""Runs one engine process as a program. Prints one JSON line when it is ready, then nothing more.
 
-Ends on Shutdown, on SIGTERM, SIGINT or SIGHUP, and when its stdin closes; each time with every row on disk.
+Ends on Shutdown, on SIGTERM, SIGINT or SIGHUP, and when its stdin closes. All rows are on disk in each case.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from calls.engine.server import Server
 
 
 def parse(argv: Sequence[str] | None = None) -> tuple[str, EngineIdentity]:
-    """Returns the ipc address and who this engine is. Exits with code 2 when the command line is wrong."""
+    """Returns the ipc address and this engine's identity. Exits with code 2 when the command line is wrong."""
     parser = argparse.ArgumentParser(prog="calls.engine", description="One engine process: people, calls, media.")
     parser.add_argument("--ipc", required=True, help="ipc:///path/of.sock to listen on")
     parser.add_argument("--run-folder", type=Path, required=True)
@@ -40,7 +40,7 @@ def parse(argv: Sequence[str] | None = None) -> tuple[str, EngineIdentity]:
 
 
 async def run(ipc: str, identity: EngineIdentity) -> None:
-    """Serves until told to end."""
+    """Serves until it is told to end."""
     server = Server(ipc)
     engine = Engine(identity, SystemClock(), server.tell)
     _end_on_signals(engine.stopping.set)
@@ -60,7 +60,7 @@ def _end_on_signals(end: Callable[[], None]) -> None:
 
 
 def _end_on_stdin_eof(end: Callable[[], None]) -> None:
-    """Our parent holds the other end of a pipe; a terminal or a file says nothing about a parent."""
+    """Ends when the parent closes its end of the pipe. A terminal or a file says nothing about a parent."""
     if not stat.S_ISFIFO(os.fstat(0).st_mode):
         return
     loop = asyncio.get_running_loop()
@@ -74,7 +74,7 @@ def _end_on_stdin_eof(end: Callable[[], None]) -> None:
 
 
 def main() -> None:
-    """The program."""
+    """Entry point."""
     ipc, identity = parse()
     logging.basicConfig(
         level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s", force=True

@@ -1,4 +1,4 @@
-"""One side of one call's media: descriptions in and out, one transport, the streams over it."""
+"""Runs one side of one call's media: exchanges descriptions, connects one transport, runs the streams over it."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ class Leg:
         self._audio: StreamPlan | None = None
         self._video: StreamPlan | None = None
         self._video_mid = ""
-        """Of the video section, once there is one: a section never leaves a description again."""
+        """Mid of the video section, once there is one: a section never leaves a description again."""
         self._offered: tuple[StreamPlan, StreamPlan | None] | None = None
         """What our open offer inside the call asks for."""
         self._moving = False
         self._stranded = False
-        """We have left our network, and the offer that said so was taken back: we must move anew."""
+        """We have left our network, and the offer that said so was rolled back: we must move again."""
         self._stats: MediaStats | None = None
         self._cname = f"rf{self._rng.getrandbits(48):012x}"
         self.transport = LegTransport(
@@ -82,11 +82,12 @@ class Leg:
         return self.transport.send_errors
 
     async def create_offer(self) -> str:
-        """Returns our offer with all candidates in it."""
+        """Returns our offer with all candidates."""
         if self.state != "new":
             raise MediaError("this leg has a description already")
         self.state = "offered"
-        # RFC 8445, 6.1.1: the offerer controls. It must know before the answer: the other's checks may overtake that.
+        # RFC 8445, 6.1.1: the offerer controls. It must be set before the answer arrives, because the far end's checks
+        # may arrive first.
         self.transport.ice.ice_controlling = True
         self._audio = negotiation.offered_audio()
         self._video = negotiation.offered_video() if self.spec.media == "video" else None
@@ -123,7 +124,7 @@ class Leg:
         self._connect(transport, controlling=True)
 
     async def add_candidate(self, candidate: dict[str, Any] | None) -> None:
-        """Takes a trickled candidate in the browser's form, or None for the last; what it cannot use it ignores."""
+        """Adds a trickled candidate in the browser's form, or None for the last. Ignores what it cannot use."""
         line = "" if candidate is None else str(candidate.get("candidate") or "")
         if line and self.state != "closed":
             await self.transport.ice.add_remote_sdp(line.removeprefix("a=").removeprefix("candidate:"))
@@ -192,31 +193,31 @@ class Leg:
 
     @property
     def is_moving(self) -> bool:
-        """Whether a side has left its network and the far end was not heard again yet, but can be."""
+        """Whether a side has left its network, no audio has arrived on the new path yet, and it still can."""
         receiver = self.streams.audio_receiver
         return receiver is not None and receiver.moving and not self._stranded
 
     def rollback_offer(self) -> None:
-        """Our offer inside the call gives way to the far end's."""
+        """Rolls back our offer inside the call in favour of the far end's."""
         self._offered = None
         self._moving, self._stranded = False, self._moving
 
     @property
     def on_hold(self) -> bool:
-        """Whether either direction of the audio is stopped by agreement."""
+        """Whether either direction of the audio is stopped by negotiation."""
         return self._audio is not None and not (self._audio.send and self._audio.receive)
 
     def set_audio_rate(self, audio_kbit: int, ptime_ms: int) -> None:
-        """Wants to hear, and sends, this much from now on."""
+        """Requests and sends this bitrate and frame length from now on."""
         self.spec = replace(self.spec, audio_kbit=audio_kbit, ptime_ms=ptime_ms)
         self.streams.update_spec(self.spec)
 
     def set_muted(self, on: bool) -> None:
-        """Sends silence, or speech again, without a word to the far end."""
+        """Sends silence, or speech again, without telling the far end."""
         self.streams.set_muted(on)
 
     def die(self) -> None:
-        """Not a datagram leaves any more."""
+        """Sends no datagram any more."""
         self.end_talk()
         self.streams.stop_sending()
         self.transport.fall_silent()
@@ -226,15 +227,15 @@ class Leg:
         self.streams.set_video_sending(on)
 
     def end_talk(self) -> None:
-        """Marks the intended end: nothing after it counts."""
+        """Marks the intended end; later packets do not count."""
         self.streams.end_talk()
 
     def live(self) -> LiveStats:
-        """Returns the figures of this moment."""
+        """Returns the current figures."""
         return live_stats(self)
 
     async def close(self) -> MediaStats:
-        """Ends the leg; returns its figures, the same ones every time."""
+        """Ends the leg; returns the same figures every time."""
         if self._stats is None:
             self.streams.stop()
             self.state = "closed"
@@ -245,7 +246,7 @@ class Leg:
         return self._stats
 
     def on_milestone(self, event: MediaEvent, reason: str) -> None:
-        """From the transport: ICE, DTLS, RESTARTED or FAILED."""
+        """Called by the transport with ICE, DTLS, RESTARTED or FAILED."""
         if event is MediaEvent.RESTARTED:
             self._on_event(event, self.process.clock.unix_s())
             self.streams.on_path_validated()
@@ -259,11 +260,11 @@ class Leg:
         self._tell(event, self.process.clock.unix_s())
 
     def on_peer_left(self) -> None:
-        """From the transport: the far end closed its DTLS association."""
+        """Called by the transport: the far end closed its DTLS association."""
         self.streams.stop_sending()
 
     def on_rtcp(self, data: bytes, now_s: float) -> None:
-        """From the transport: one decrypted compound packet."""
+        """Called by the transport with one decrypted compound packet."""
         self.streams.reporter.received(data, now_s)
 
     def _first_audio(self, now_s: float) -> None:
@@ -283,7 +284,7 @@ class Leg:
         self._video_mid = pictures[0] if pictures else self._video_mid
         self.peer_clock, self.peer_voice = remote.clock, remote.voice
         self.peer_link_unreliable = remote.link == sdp.UNRELIABLE
-        # Our own peers stamp with the monotonic clock, browsers with the wall clock (Chromium 156, measured).
+        # Our own peers stamp with the monotonic clock, browsers with the wall clock (measured with Chromium 156).
         ahead_s = 0.0 if remote.clock else self.process.unix_of(0.0)
         self.streams.agree(
             audio,
@@ -313,7 +314,7 @@ class Leg:
         agreed = [(remote.section(plan.kind), plan) for plan in (self._audio, self._video) if plan is not None]
         sections: list[sdp_write.LocalStream | sdp.Section] = []
         for section in remote.sections:
-            # By the section itself: a mid may be missing, or stand twice.
+            # Compared by identity: a mid may be missing or appear twice.
             plan = next((plan for taken, plan in agreed if taken is section), None)
             sections.append(section if plan is None else self._local(plan))
         return self._write(sections, "passive" if self._dtls_role == "server" else "active")
@@ -346,4 +347,4 @@ class Leg:
 
 
 def _ignore_event(_event: MediaEvent, _at_s: float) -> None:
-    """The leg is closed: its owner could not be freed while we held on to it."""
+    """Replaces the owner's callback, which would keep a closed leg alive."""

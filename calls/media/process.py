@@ -1,4 +1,4 @@
-"""What all legs of one process share: clock, ticker, sockets, certificate, packet buffers; and their health."""
+"""Owns what all legs of one process share (clock, ticker, sockets, certificate, packet buffers) and measures it."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from calls.media.video.video_clip import video_clip
 from calls.records.record import Tier
 
 _PREENCODED_CLIPS = ((20, 32), (20, 24), (60, 12))
-"""Clips made before the first call, so that no call waits for them."""
+"""Encoded before the first call, so that no call waits for them."""
 _GOLDEN_RATIO = 0.6180339887498949
 """Multiples of it, modulo 1, spread any number of legs evenly over a frame."""
 
 
 @functools.cache
 def machine_clock_id() -> str:
-    """Returns a name of this machine's monotonic clock: equal names, comparable times."""
+    """Returns a name of this machine's monotonic clock. Times of clocks with equal names can be compared."""
     boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="utf-8").strip()
     namespace = Path("/proc/self/timens_offsets")
     offsets = namespace.read_text(encoding="utf-8").split() if namespace.exists() else []
@@ -88,12 +88,12 @@ class MediaProcess:
         return monotonic_s + self.clock.unix_s() - self.clock.monotonic_s()
 
     def next_phase(self) -> float:
-        """Returns the place within the frame of the next leg's packets, 0..1."""
+        """Returns when in the frame the next leg sends, 0..1."""
         self._legs_opened += 1
         return self._legs_opened * _GOLDEN_RATIO % 1.0
 
     def leg_closed(self, leg: CountedLeg) -> None:
-        """Moves a leg's counts to the totals."""
+        """Adds a leg's counts to the totals."""
         if leg in self.legs:
             self.legs.remove(leg)
             self._closed_sent += leg.packets_sent

@@ -27,7 +27,7 @@ class StreamSet(RtpHandler):
 
     @property
     def sends_video(self) -> bool:
-        """Whether our video is on its way now."""
+        """Whether our video is being sent now."""
         return self.video_sender is not None and self.video_sender.running
 
     @property
@@ -51,6 +51,6 @@ class StreamSet(RtpHandler):
         return sum(stream.payload_bytes for stream in (self.audio_receiver, self.video_receiver) if stream is not None)
 
     def on_keyframe_request(self) -> None:
-        """The far end cannot decode our video."""
+        """The far end cannot decode our video and needs a keyframe."""
         if self.video_sender is not None:
             self.video_sender.jump_to_keyframe()

@@ -1,4 +1,4 @@
-"""A leg's streams: what it says and hears, shows and sees, from the keys to the end of the talk."""
+"""Starts, changes and stops a leg's audio and video streams, from the key exchange to the end of the talk."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from calls.records.record import Tier
 
 
 class LegStreams(StreamSet):
-    """Made with the leg, agreed with the far end's description, started with the keys."""
+    """Created with the leg, configured by ``agree`` with the far end's description, started with the keys."""
 
     def __init__(
         self,
@@ -72,16 +72,16 @@ class LegStreams(StreamSet):
         foreign_clock: bool,
         we_answer: bool,
     ) -> None:
-        """Takes what was negotiated, before the start or in a running call.
+        """Applies what was negotiated, before the start or in a running call.
 
-        ``sender_clock_s``: how far the clock in the far end's abs-send-time is ahead of our monotonic one.
-        ``foreign_clock``: it is another machine's, and nobody knows. ``we_answer``: the far end waits for our answer
-        before it does as agreed.
+        ``sender_clock_s``: how far the clock in the far end's abs-send-time is ahead of our monotonic clock.
+        ``foreign_clock``: that clock belongs to another machine, so the offset is unknown. ``we_answer``: the far end
+        applies the agreement only when it has our answer.
         """
         self._audio, self._video, self.peer_preferences, self._peer_voice = audio, video, peer_preferences, peer_voice
         self._audio_payload_type = audio.payload_type
         self._video_payload_type = video.payload_type if video is not None else -1
-        # A peer of ours sends pre-encoded media at a fixed rate and has no use for feedback.
+        # Our own peers send pre-encoded media at a fixed rate, so feedback is of no use to them.
         self._transport_cc_id = 0 if peer_is_ours else audio.extensions.get(TRANSPORT_CC, 0)
         if self.audio_receiver is None:
             self.audio_receiver = AudioReceiver(
@@ -99,7 +99,7 @@ class LegStreams(StreamSet):
             self._apply_agreement()
 
     def start(self) -> None:
-        """The keys are there: begins to send and to report."""
+        """Starts to send and to report. Called when the SRTP keys are known."""
         if self._started or self._stopped or self._audio is None or self.audio_receiver is None:
             return
         self._started = True
@@ -127,13 +127,13 @@ class LegStreams(StreamSet):
             process.ticker.call_at(process.ticker.now_s() + VIDEO_INTERVAL_S, self._send_feedback)
 
     def stop_sending(self) -> None:
-        """Nobody listens any more."""
+        """Stops both senders."""
         for sender in (self.audio_sender, self.video_sender):
             if sender is not None:
                 sender.stop()
 
     def end_talk(self) -> None:
-        """The intended end: what is heard from now on does not count."""
+        """Marks the intended end; packets received later do not count."""
         if self.audio_receiver is not None:
             self.audio_receiver.stop(self._process.ticker.now_s())
         if self.probe is not None:
@@ -155,19 +155,19 @@ class LegStreams(StreamSet):
         self._apply_video_agreement()
 
     def update_spec(self, spec: LegSpec) -> None:
-        """Sends as ``spec`` says from now on."""
+        """Sends according to ``spec`` from now on."""
         self._spec = spec
         self._apply_agreement()
 
     def set_muted(self, on: bool) -> None:
-        """Says nothing, or speaks again, without a word to the far end."""
+        """Sends silence, or speech again, without telling the far end."""
         self._muted = on
         if self.audio_sender is not None:
             self.audio_sender.source.close()
             self.audio_sender.source = self._audio_source()
 
     def on_rtp(self, data: bytearray, length: int, now_s: float) -> bool:
-        """Takes one decrypted packet; returns False when it is malformed or of no stream of ours."""
+        """Takes one decrypted packet; returns False when it is malformed or belongs to no stream of ours."""
         span = payload_span(data, length)
         if span is None:
             return False
@@ -188,12 +188,12 @@ class LegStreams(StreamSet):
         return False
 
     def begin_move(self, on_heard_again: Callable[[float], None]) -> None:
-        """A side has left its network; ``on_heard_again`` is called when the far end is heard on the new path."""
+        """Notes that a side has left its network; ``on_heard_again`` is called when audio arrives on the new path."""
         if self.audio_receiver is not None:
             self.audio_receiver.begin_move(on_heard_again, planned=self._spec.moves_are_planned)
 
     def on_path_validated(self) -> None:
-        """The new path has passed its checks."""
+        """Notes that ICE has validated the new path."""
         if self.audio_receiver is not None:
             self.audio_receiver.on_path_validated(self._process.ticker.now_s())
 
@@ -207,7 +207,7 @@ class LegStreams(StreamSet):
         )
 
     def _audio_source(self) -> AudioSource:
-        """Our own frame length and rate, or longer and less when the far end asks so."""
+        """Returns a source with our own frame length and rate, or the far end's longer frames and lower rate."""
         spec, wanted = self._spec, self.peer_preferences
         ptime_ms = max(spec.ptime_ms, wanted.ptime_ms or 0)
         kbit = min(spec.audio_kbit, wanted.audio_kbit or spec.audio_kbit)
@@ -224,7 +224,7 @@ class LegStreams(StreamSet):
         return ClipSource(clip, self._rng.randrange(len(clip.payloads)))
 
     def _apply_agreement(self) -> None:
-        """Brings what we send in line with what was agreed last."""
+        """Changes the senders to what was negotiated last."""
         sender = self.audio_sender
         if sender is None or self._audio is None:
             return
@@ -276,4 +276,4 @@ class LegStreams(StreamSet):
 
 
 def _told(_now_s: float) -> None:
-    """The leg is closed: it could not be freed while we held on to it."""
+    """Replaces a callback that would keep a closed leg alive."""

@@ -1,11 +1,11 @@
-"""The catalogue. Ratios leave room for a round trip of signaling between two acts of a call of some seconds."""
+"""Lists all scenarios. The ratios leave room for a round trip of signaling between two actions of a short call."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from calls.call.state_machine import Decision
+from calls.call.decisions import Decision
 from calls.records.record import Outcome
 from calls.scenarios.scenario import Part, Scenario, ScenarioAction, Step
 
@@ -14,7 +14,7 @@ _AS_PEOPLE_DO = _COMPLETED | {Outcome.DECLINED, Outcome.NO_ANSWER, Outcome.CANCE
 _TALKS = Part(_COMPLETED)
 _ANSWERS = Part(_COMPLETED, decision=Decision.ANSWER)
 RACE_AFTER_S = 0.6
-"""When the two sides of a race act: long enough for the ringing to be everywhere."""
+"""When the two sides of a race act: late enough that every device rings."""
 
 
 def _ends(outcome: Outcome) -> frozenset[Outcome]:
@@ -120,4 +120,4 @@ _ALL = (
 )
 
 SCENARIOS: Mapping[str, Scenario] = MappingProxyType({scenario.name: scenario for scenario in _ALL})
-"""By name; ``talk`` is what a call without a scenario does."""
+"""By name. A call without a scenario behaves as ``talk``."""

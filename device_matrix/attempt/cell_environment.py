@@ -34,7 +34,7 @@ from device_matrix.network.emulated_link import BACKEND, EmulatedLink, measure_i
 from device_matrix.peer.far_end import SignedInPeer
 from device_matrix.peer.target_admin import SeededUser
 from network_profiles import NetworkProfile
-from network_profiles.links.opening import LinkCounters, ShapedLink, open_link
+from network_profiles.links.open_link import LinkCounters, ShapedLink, open_link
 from network_profiles.verification.proof import Evidence, measure
 
 MEASURE_BUDGET_S = 3.0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from network_profiles.links.opening import LinkCounters
+from network_profiles.links.open_link import LinkCounters
 
 
 @dataclass(frozen=True, slots=True)

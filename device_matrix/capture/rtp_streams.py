@@ -10,7 +10,7 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from calls.media.rtp.rtp_fields import next_jitter, read_rtp_fields, sequence_step, timestamp_step
+from calls.media.rtp_fields import next_jitter, read_rtp_fields, sequence_step, timestamp_step
 from device_matrix.capture.rtp_capture import CapturedPacket
 
 OPUS_CLOCK_HZ = 48_000

@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 
 from network_profiles import ShapedLink
-from network_profiles.links.namespace_processes import inhabitants
+from network_profiles.links.namespace_processes import processes_in_namespace
 
 NICENESS = 10
 NICE_PREFIX = ("sh", "-c", f'echo {NICENESS} 2>/dev/null >/proc/self/autogroup; exec nice -n {NICENESS} "$@"', "sh")
@@ -58,7 +58,7 @@ class NoCpuGroup:
 
 def pids_behind_link(link: ShapedLink) -> Callable[[], list[int]]:
     """Finds whatever runs behind ``link``, its own daemon apart."""
-    return lambda: [pid for pid in inhabitants(link.namespace) if pid != link.pid]
+    return lambda: [pid for pid in processes_in_namespace(link.namespace) if pid != link.pid]
 
 
 def pids_of_browser(work_folder: Path) -> Callable[[], list[int]]:

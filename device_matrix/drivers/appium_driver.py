@@ -149,7 +149,7 @@ class AppiumDriver:
             spec.work_folder,
             browser=find_browser(),
             # A browser without a link must run in our own network, not in its driver's private one.
-            exec_prefix=[*private_network.enter_prefix(private_network.own_network()), *spec.exec_prefix],
+            exec_prefix=[*private_network.enter_prefix(private_network.own_network_path()), *spec.exec_prefix],
             join_paths=spec.group.join_paths,
             environment=spec.environment,
             # chromedriver passes no URL on, and the new-tab page would wait for an internet that is not there.

@@ -57,7 +57,7 @@ def lacks() -> list[str]:
         for name in wanted
         if name not in appium_modules()
     ]
-    if refused := private_network.lacks():
+    if refused := private_network.missing_prerequisite():
         missing.append(
             f"Appium would take orders from every user of this machine: {refused} (run it with sudo, or with "
             "--set 'matrix.drivers=\"playwright\"')"

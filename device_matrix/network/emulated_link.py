@@ -18,12 +18,12 @@ from device_matrix.hook.samples import InboundStats, PeerConnectionStats
 from network_profiles import NetworkProfile
 from network_profiles.links.counters import DirectionCounters, LinkCounters
 from network_profiles.verification.evidence import Evidence, Figure
-from network_profiles.verification.looks import decide
+from network_profiles.verification.remeasurement import measure_until_decided
 
 BACKEND = "cdp"
 LOOPBACK = "127.0.0.1"
 ROUND_TRIPS = 3
-_MOST_LOOKS = 3
+_MAX_MEASUREMENTS = 3
 RTT_TOLERANCE_MS, RTT_TOLERANCE_RATIO = 10.0, 0.05
 _MESSAGE_BITS = 120 * 8
 """A short data channel message with SCTP, DTLS, UDP and IP."""
@@ -76,7 +76,9 @@ def measure_in_browser(browser: Browser, profile: NetworkProfile) -> Evidence:
 
     A miss while the browser had to wait for a CPU is looked at again, three times at most.
     """
-    return decide(lambda _number: _measured(browser, profile), misses_on_time=1, at_most=_MOST_LOOKS)
+    return measure_until_decided(
+        lambda _number: _measured(browser, profile), on_time_misses=1, max_measurements=_MAX_MEASUREMENTS
+    )
 
 
 def _measured(browser: Browser, profile: NetworkProfile) -> Evidence:

@@ -23,7 +23,7 @@ def chosen_backend(asked: str | None) -> str:
     try:
         return choose_backend(asked).name
     except LinkCannotBeBuilt:
-        if asked is not None or (os.geteuid() == 0 and not rootless.inside()):
+        if asked is not None or (os.geteuid() == 0 and not rootless.in_user_namespace()):
             raise
         return BACKEND
 
@@ -43,7 +43,7 @@ def lacks(asked: str | None) -> list[str]:
     except EnvironmentLacks as error:
         return [error.message]
     # Root can have control groups and is to have them; where nobody can, the device has all of the CPU and says so.
-    return [] if backend == BACKEND or rootless.inside() else cpu_limit.lacks()
+    return [] if backend == BACKEND or rootless.in_user_namespace() else cpu_limit.lacks()
 
 
 def warnings(asked: str | None) -> list[str]:
@@ -52,7 +52,7 @@ def warnings(asked: str | None) -> list[str]:
     unlimited = unlimited if cpu_limit.lacks() else ""
     if chosen_backend(asked) == BACKEND:
         return [_emulated(asked), *filter(None, [unlimited])]
-    if not rootless.inside():
+    if not rootless.in_user_namespace():
         return []
     our_exit_code = "no root: service, far ends, links and browsers are in a user namespace of their own"
     return [our_exit_code, *filter(None, [unlimited])]
@@ -66,7 +66,7 @@ def _emulated(asked: str | None) -> str:
 
 
 def _why_none() -> str:
-    refused = rootless.lacks()
+    refused = rootless.missing_prerequisites()
     if os.geteuid() == 0:
         try:
             choose_backend(None)

@@ -20,7 +20,7 @@ def lacks(target_url: str) -> list[str]:
     """
     if target_url:
         return [f"the service at {target_url} cannot be reached from a user namespace"]
-    return rootless.lacks()
+    return rootless.missing_prerequisites()
 
 
 def needs_user_namespace(asked: str | None, target_url: str) -> bool:

@@ -14,7 +14,7 @@ from bedrock.plain_values import LARGEST_SEED
 from bedrock.toml_input import Written, check, find_file, read_toml, unknown_name
 from device_matrix.devices import DeviceClass, catalogue
 from device_matrix.scenarios import SCENARIO_NAMES
-from network_profiles.catalogue.catalogue import problem_of
+from network_profiles.catalogue.catalogue import profile_name_problems
 
 PLANS_FOLDER = Path(__file__).parent.parent.parent / "ringfence" / "plans"
 DEFAULT_PLAN = "smoke"
@@ -112,7 +112,7 @@ def _unknown_networks(names: Any, file: str, key: str) -> list[Problem]:
         problem
         for place, name in enumerate(names if isinstance(names, list) else [])
         if isinstance(name, str)
-        for problem in problem_of(name, file, f"{key}[{place}]", what="network")
+        for problem in profile_name_problems(name, file, f"{key}[{place}]", what="network")
     ]
 
 

@@ -19,7 +19,7 @@ from network_profiles.bench.traffic import read_report
 from network_profiles.catalogue.catalogue import load_catalogue
 from network_profiles.errors import LinkLost
 from network_profiles.links.backends import choose_backend
-from network_profiles.links.opening import open_link
+from network_profiles.links.open_link import open_link
 from network_profiles.links.shaped_link import ShapedLink
 from network_profiles.model.link import LinkDirection
 from network_profiles.model.profile import Direction, NetworkProfile
@@ -32,7 +32,7 @@ _REPORT_TIMEOUT_S = 30.0
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class LinkBenchStep:
     """So many links, each with a video call's packets both ways."""
 
     links: int
@@ -74,8 +74,8 @@ def bench(
     lasts_s: float,
     *,
     backend: str | None = None,
-    on_step: Callable[[Step], None] = lambda _step: None,
-) -> list[Step]:
+    on_step: Callable[[LinkBenchStep], None] = lambda _step: None,
+) -> list[LinkBenchStep]:
     """Measures each number of links, in growing order, for ``lasts_s``. Raises LinkCannotBeBuilt, LinkLost."""
     profile = steady_profile()
     chosen = choose_backend(backend).name
@@ -99,11 +99,11 @@ def steady_profile() -> NetworkProfile:
     return profile.model_copy(update=directions)
 
 
-def _measure(links: Sequence[ShapedLink], profile: NetworkProfile, lasts_s: float) -> Step:
+def _measure(links: Sequence[ShapedLink], profile: NetworkProfile, lasts_s: float) -> LinkBenchStep:
     for link in links:
         link.counters()  # lateness counts from here
     before_s = _cpu_s(links)
-    ways = _carry(links, lasts_s)
+    ways = _run_traffic(links, lasts_s)
     spent_s = _cpu_s(links) - before_s
     counters = [link.counters() for link in links]
     sides = [side for one in counters for side in (one.down, one.up)]
@@ -119,7 +119,7 @@ def _measure(links: Sequence[ShapedLink], profile: NetworkProfile, lasts_s: floa
     if not errors_ms:
         raise LinkLost("no packet came over any of the links that were measured")
     errors_ms.sort()
-    return Step(
+    return LinkBenchStep(
         links=len(links),
         backend=links[0].backend,
         compiled=all(_runs_compiled(link.pid) for link in links),
@@ -135,8 +135,8 @@ def _measure(links: Sequence[ShapedLink], profile: NetworkProfile, lasts_s: floa
     )
 
 
-def _carry(links: Sequence[ShapedLink], lasts_s: float) -> list[dict[str, Any]]:
-    order = {
+def _run_traffic(links: Sequence[ShapedLink], lasts_s: float) -> list[dict[str, Any]]:
+    command = {
         "links": [(link.pid, link.host_address, link.device_address) for link in links],
         "lasts_s": lasts_s,
         "settle_s": SETTLE_S,
@@ -145,7 +145,7 @@ def _carry(links: Sequence[ShapedLink], lasts_s: float) -> list[dict[str, Any]]:
     try:
         done = subprocess.run(
             argv,
-            input=json.dumps(order).encode() + b"\n",
+            input=json.dumps(command).encode() + b"\n",
             capture_output=True,
             check=True,
             env=child_environment(),

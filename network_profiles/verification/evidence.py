@@ -59,7 +59,7 @@ class Evidence:
     """What earlier looks held against the link, when a later one decided."""
     not_shaped: tuple[str, ...] = ()
     """What the profile asks for and this backend does not do at all, a phrase each."""
-    lab: str = "machine"
+    network_scope: str = "machine"
     """``user_namespace`` where the link was that of a user without root."""
     link_late_ms: float | None = None
     """How late the link's own process let a packet go, at most; None where the kernel carries them."""
@@ -111,7 +111,7 @@ class Evidence:
             "format": EVIDENCE_FORMAT,
             "profile": self.profile_id,
             "backend": self.backend,
-            "lab": self.lab,
+            "lab": self.network_scope,
             "ok": self.ok,
             "misses": self.misses,
             "at_s": self.at_s,

@@ -11,33 +11,33 @@ from dataclasses import dataclass
 from network_profiles.catalogue.catalogue import load_catalogue, resolve
 from network_profiles.errors import LinkLost
 from network_profiles.links.backends import choose_backend
-from network_profiles.links.opening import open_link
+from network_profiles.links.open_link import open_link
 from network_profiles.links.shaped_link import ShapedLink
 from network_profiles.model.plain_profile import plain_profile
 from network_profiles.model.profile import NetworkProfile
 from network_profiles.verification.evidence import Evidence
-from network_profiles.verification.looks import decide
-from network_profiles.verification.probe.probe_plan import Plan
+from network_profiles.verification.probe.probe_plan import ProbePlan
 from network_profiles.verification.probe.thorough_plan import thorough_plan
-from network_profiles.verification.probe.watch import stretches
-from network_profiles.verification.proof import prove, proving_s
+from network_profiles.verification.probe.timeline_probe import merged_segments
+from network_profiles.verification.proof import proof_duration_s, prove
+from network_profiles.verification.remeasurement import measure_until_decided
 
 DEFAULT_BUDGET_S = 60.0
-AT_ONCE = 10
+MAX_PARALLEL_PROOFS = 10
 _SEED = 1
 _SEEDS_APART = 1000
 """Between the looks at one profile."""
-_MOST_LOOKS = 5
-_BY_CHANCE_ONCE = 2
+_MAX_MEASUREMENTS = 5
+_MISSES_TO_FAIL = 2
 """Of a thousand figures with 99 % intervals some miss by chance, none twice."""
-_MOST_SEEDS = 200
+_MAX_SEEDS = 200
 _SERVICE_FIRST_S, _SEEN_SHARE = 2.0, 0.8
-_PACKETS_PER_S_AT_ONCE = 9000.0
+_MAX_PACKETS_PER_S = 9000.0
 """Of the peaks of all links probed at the same time: what two cores carry without being late."""
 
 
 @dataclass(frozen=True, slots=True)
-class Watcher:
+class VerifyListener:
     """Told of each proof as it begins and ends, from other threads."""
 
     on_start: Callable[[NetworkProfile, float], None] = lambda _profile, _lasts_s: None
@@ -50,7 +50,7 @@ def verify(
     budget_s: float = DEFAULT_BUDGET_S,
     *,
     backend: str | None = None,
-    watcher: Watcher | None = None,
+    listener: VerifyListener | None = None,
 ) -> list[Evidence]:
     """Returns the evidence for each profile in the order named; for the whole catalogue when none is.
 
@@ -59,11 +59,11 @@ def verify(
     """
     profiles = resolve(profile_ids) if profile_ids else list(load_catalogue().values())
     choose_backend(backend)  # raises before anything begins; which one it is may depend on the profile
-    watching = watcher or Watcher()
-    gate = _Gate(_PACKETS_PER_S_AT_ONCE)
+    listener = listener or VerifyListener()
+    gate = _PacketRateBudget(_MAX_PACKETS_PER_S)
     open_links = _OpenLinks()
 
-    def look(profile: NetworkProfile, seed: int) -> Evidence:
+    def measure_once(profile: NetworkProfile, seed: int) -> Evidence:
         with (
             open_link(profile, seed=seed, name=f"verify-{profile.id}", backend=backend) as link,
             open_links.holding(link),
@@ -71,20 +71,22 @@ def verify(
             return prove(link, profile, seed=seed, budget_s=budget_s)
 
     def prove_one(profile: NetworkProfile) -> Evidence:
-        with gate.room_for(_peak_packets_s(profile)):
-            first_seed = telling_seed(profile, _SEED, budget_s)
-            watching.on_start(profile, proving_s(profile, seed=first_seed, budget_s=budget_s))
-            evidence = decide(
-                lambda number: look(profile, telling_seed(profile, _SEED + number * _SEEDS_APART, budget_s)),
-                misses_on_time=_BY_CHANCE_ONCE,
-                at_most=_MOST_LOOKS,
+        with gate.reserve(_peak_packets_s(profile)):
+            first_seed = seed_with_outage(profile, _SEED, budget_s)
+            listener.on_start(profile, proof_duration_s(profile, seed=first_seed, budget_s=budget_s))
+            evidence = measure_until_decided(
+                lambda number: measure_once(
+                    profile, seed_with_outage(profile, _SEED + number * _SEEDS_APART, budget_s)
+                ),
+                on_time_misses=_MISSES_TO_FAIL,
+                max_measurements=_MAX_MEASUREMENTS,
             )
-        watching.on_evidence(evidence)
+        listener.on_evidence(evidence)
         return evidence
 
     # The longest first, so that none of them is alone at the end.
-    order = sorted(profiles, key=lambda one: -proving_s(one, seed=_SEED, budget_s=budget_s))
-    with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="verify") as pool:
+    order = sorted(profiles, key=lambda one: -proof_duration_s(one, seed=_SEED, budget_s=budget_s))
+    with ThreadPoolExecutor(MAX_PARALLEL_PROOFS, thread_name_prefix="verify") as pool:
         running = {profile.id: pool.submit(prove_one, profile) for profile in order}
         try:
             return [running[profile.id].result() for profile in profiles]
@@ -94,13 +96,13 @@ def verify(
             raise
 
 
-def telling_seed(profile: NetworkProfile, first: int, budget_s: float) -> int:
+def seed_with_outage(profile: NetworkProfile, first: int, budget_s: float) -> int:
     """Returns the first seed from ``first`` on with which the profile's random outages come within the budget."""
     if profile.outages is None:
         return first
-    for seed in range(first, first + _MOST_SEEDS):
+    for seed in range(first, first + _MAX_SEEDS):
         outage = next(
-            (one for one in stretches(plain_profile(profile), "down", seed, budget_s) if one.shape is None), None
+            (one for one in merged_segments(plain_profile(profile), "down", seed, budget_s) if one.shape is None), None
         )
         if outage is not None and outage.starts_s > 2.0 and outage.ends_s < 0.8 * budget_s:
             return seed
@@ -111,7 +113,7 @@ def _peak_packets_s(profile: NetworkProfile) -> float:
     return sum(_peak(thorough_plan(direction, 1.0)) for direction in (profile.down, profile.up)) / 2.0
 
 
-def _peak(plan: Plan) -> float:
+def _peak(plan: ProbePlan) -> float:
     """Most packets in a tenth of a second, as a rate."""
     sends = plan.sends
     most = ahead = 0
@@ -150,7 +152,7 @@ class _OpenLinks:
                 link.close()
 
 
-class _Gate:
+class _PacketRateBudget:
     """Lets in as many as fit, whoever comes first; one alone always fits."""
 
     def __init__(self, room: float) -> None:
@@ -159,7 +161,7 @@ class _Gate:
         self._changed = threading.Condition()
 
     @contextmanager
-    def room_for(self, share: float) -> Iterator[None]:
+    def reserve(self, share: float) -> Iterator[None]:
         with self._changed:
             self._changed.wait_for(lambda: self._taken == 0.0 or self._taken + share <= self._room)
             self._taken += share

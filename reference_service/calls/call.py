@@ -22,7 +22,7 @@ def hold(messages: list[bytes], message: bytes) -> None:
         messages.append(message)
 
 
-class State(StrEnum):
+class CallState(StrEnum):
     """trying -> ringing -> answered -> ended; any state may go straight to ended, trying straight to answered."""
 
     TRYING = "trying"
@@ -32,7 +32,7 @@ class State(StrEnum):
 
 
 @dataclass(slots=True, eq=False)
-class Side:
+class CallSide:
     """A person's end of a call. ``connection`` is None before the answer, and while the socket is lost."""
 
     user: str
@@ -69,12 +69,12 @@ class Call:
     call_id: str
     row: int
     """Key of the call in the log; ``call_id`` is the caller's choice and may come back another day."""
-    caller: Side
-    callee: Side
+    caller: CallSide
+    callee: CallSide
     media: Media
     incoming: bytes
     """The encoded ``call.incoming``, for every device that rings."""
-    state: State = State.TRYING
+    state: CallState = CallState.TRYING
     ringing_on: list[Connection] = field(default_factory=list)
     """Every device of the callee that shows the call; empty once one has answered."""
     before_answer: list[bytes] = field(default_factory=list)
@@ -86,7 +86,7 @@ class Call:
     answer_relayed: bool = False
     held_behind_answer: list[bytes] = field(default_factory=list)
     """What the callee said after an answer that is still on its way: order is kept."""
-    open_offers: set[Side] = field(default_factory=set)
+    open_offers: set[CallSide] = field(default_factory=set)
     """Sides whose ``call.reoffer`` has no answer yet."""
     end_reason: EndReason | None = None
     ended_by: str | None = None
@@ -94,20 +94,20 @@ class Call:
     """Resolves when the log of an ended call is on disk."""
     timers: list[asyncio.TimerHandle] = field(default_factory=list)
 
-    def side_of(self, user: str) -> Side | None:
+    def side_of(self, user: str) -> CallSide | None:
         """The side of ``user``, or None for a stranger."""
         if user == self.caller.user:
             return self.caller
         return self.callee if user == self.callee.user else None
 
-    def other(self, side: Side) -> Side:
+    def other(self, side: CallSide) -> CallSide:
         """The far side."""
         return self.callee if side is self.caller else self.caller
 
     @property
     def is_before_answer(self) -> bool:
         """Nobody has picked up, and nobody has given up."""
-        return self.state in (State.TRYING, State.RINGING)
+        return self.state in (CallState.TRYING, CallState.RINGING)
 
     def send_to_callee(self, message: bytes) -> None:
         """To the device that answered, or to every device that rings."""
@@ -119,7 +119,7 @@ class Call:
 
     def send_to_caller(self, message: bytes) -> None:
         """To the caller, never ahead of the answer."""
-        if self.state is State.ANSWERED and not self.answer_relayed:
+        if self.state is CallState.ANSWERED and not self.answer_relayed:
             hold(self.held_behind_answer, message)
         else:
             self.caller.send(message)

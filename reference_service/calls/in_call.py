@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from reference_service.calls.call import Call, Side, State, hold
+from reference_service.calls.call import Call, CallSide, CallState, hold
 from reference_service.calls.switchboard import Switchboard, illegal
 from reference_service.connection import Connection
 from reference_service.protocol import (
@@ -21,7 +21,7 @@ from reference_service.protocol import (
 )
 
 
-class InCall:
+class InCallMessages:
     """Relays and endings; messages that crossed the end of their call are dropped, they harm nobody."""
 
     def __init__(self, switchboard: Switchboard) -> None:
@@ -113,20 +113,20 @@ class InCall:
         else:
             self.leave(call, side)
 
-    def leave(self, call: Call, side: Side) -> None:
+    def leave(self, call: Call, side: CallSide) -> None:
         """Ends ``call`` as ``side`` would, whatever its state."""
-        if call.state is State.ANSWERED:
+        if call.state is CallState.ANSWERED:
             self._switchboard.end(call, "hangup", side.user)
         else:
             self._switchboard.end(call, "canceled" if side is call.caller else "declined", side.user)
 
-    def _in_talk(self, device: Connection, message: CallMessage) -> tuple[Call | None, Side]:
+    def _in_talk(self, device: Connection, message: CallMessage) -> tuple[Call | None, CallSide]:
         call, side = self._switchboard.find(device, message)
         return call, side if call is None else self._mine(call, side, device, message)
 
-    def _mine(self, call: Call, side: Side, device: Connection, message: CallMessage) -> Side:
+    def _mine(self, call: Call, side: CallSide, device: Connection, message: CallMessage) -> CallSide:
         """Returns ``side`` when this device has the call, taking it up after a lost socket."""
-        if call.state is not State.ANSWERED:
+        if call.state is not CallState.ANSWERED:
             raise illegal(message, f"the call is {call.state}")
         if side.connection is None:
             self._switchboard.adopt(call, side, device)
@@ -134,7 +134,7 @@ class InCall:
             raise illegal(message, "another of your devices has this call")
         return side
 
-    def _say(self, call: Call, side: Side, message: bytes) -> None:
+    def _say(self, call: Call, side: CallSide, message: bytes) -> None:
         if side is call.caller:
             call.send_to_callee(message)
         else:

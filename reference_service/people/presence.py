@@ -8,7 +8,7 @@ from reference_service.settings import MAX_SOCKETS_PER_USER
 CLOSE_TOO_MANY = 4409
 
 
-class Presence:
+class OnlineUsers:
     """The signed-in sockets of every user."""
 
     def __init__(self) -> None:

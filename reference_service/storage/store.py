@@ -21,7 +21,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from reference_service.error_output import complain
+from reference_service.error_output import print_error
 from reference_service.storage.schema import SCHEMA
 
 T = TypeVar("T")
@@ -78,7 +78,7 @@ class Store:
     def log(self, job: Job[None]) -> asyncio.Future[None]:
         """Queues ``job`` for a caller who need not look at the future."""
         done = self.write(job)
-        done.add_done_callback(_look_at)
+        done.add_done_callback(_consume_exception)
         return done
 
     async def read(self, job: Job[T]) -> T:
@@ -86,7 +86,7 @@ class Store:
         try:
             return await self._loop.run_in_executor(self._reader, job, self._reading)
         except sqlite3.Error as problem:
-            complain(f"store: a question could not be answered: {problem}")
+            print_error(f"store: a question could not be answered: {problem}")
             raise
 
     async def close(self) -> None:
@@ -152,13 +152,15 @@ class Store:
             self.failed += 1
             if not self.problem:
                 self.problem = str(outcome)
-                complain(f"store: nothing can be stored: {outcome}. It is refused and not acknowledged until it can.")
+                print_error(
+                    f"store: nothing can be stored: {outcome}. It is refused and not acknowledged until it can."
+                )
         elif self.problem and not isinstance(outcome, Exception):
             self.problem = ""
-            complain(f"store: storing works again. Changes refused since the service started: {self.failed}")
+            print_error(f"store: storing works again. Changes refused since the service started: {self.failed}")
 
 
-def _look_at(done: asyncio.Future[None]) -> None:
+def _consume_exception(done: asyncio.Future[None]) -> None:
     """The store has told of a failure; a future that nobody looks at would be told of once more."""
     if not done.cancelled():
         done.exception()

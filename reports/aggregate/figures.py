@@ -7,8 +7,10 @@ from typing import Any
 from calls.records.record import FUNNEL, Outcome
 from reports.aggregate.quality import quality_figures
 from reports.gate.exact_counts import concurrent_held_60s, peak_concurrent
+from reports.gate.generator_checks import ENGINES
+from reports.gate.matrix_checks import planned_cells
 from reports.gate.outliers import call_outliers, cell_outliers
-from reports.gate.validity import ENGINES, planned_cells, unreadable_files
+from reports.gate.record_checks import unreadable_files
 from reports.result.summary import (
     AttemptSeen,
     FailureGroup,

@@ -1,4 +1,4 @@
-"""What one validity rule found."""
+"""Holds the result of one validity check."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """What a validity rule looked at."""
+    """A measured value, its limit and, when the check is broken, the reason."""
 
     value: float | None
     limit: float
     n: int
     reason: str
-    """The whole sentence for a broken rule, empty for one that holds."""
+    """One whole sentence for a broken check, empty for one that holds."""
     unit: str = ""

@@ -1,7 +1,7 @@
-"""Validity of the machines that made the load: CPU, loop lag, steal, file descriptors and ports, each with its name.
+"""Checks the machines that made the load: CPU, event-loop lag, CPU steal, file descriptors and local ports.
 
-A rule that breaks says which process on which machine, and when: as the second of the run, which the charts have, and
-as the time of day, which the machine's own logs have.
+A broken check names the process, its machine and two times: the second of the run, as in the charts, and the time of
+day, as in the logs of the machine.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from reports.slo.slo_file import ValidityBounds
 from reports.text import percent
 
 MIN_SECONDS = 20
-"""A process that lived for less has no share of its own."""
+"""A process that lived for a shorter time is not checked."""
 _GENERATORS = "role IN ('engine', 'matrix_engine', 'worker')"
 
 
@@ -28,41 +28,43 @@ def moment(store: RunStore, at_s: float) -> str:
 
 
 def on_host(store: RunStore, writer: str) -> str:
-    """Returns a process's name with its machine's, as far as that is on record."""
+    """Returns the name of a process, with its machine where that was recorded."""
     host = store.value("SELECT max(host) FROM health WHERE writer = ?", [writer])
     return f"{writer} on {host}" if host else writer
 
 
 def busy_cpu(store: RunStore, bounds: ValidityBounds) -> CheckResult:
-    """A process whose one working thread has no time left is late with everything."""
-    return _too_long(store, bounds, "cpu_ratio", bounds.cpu_ratio_max, "role IN ('engine', 'worker')", "of a core", 100)
+    """Checks the CPU time of engines and Locust workers: each has one working thread, which must not be full."""
+    return _too_long(
+        store, bounds, "cpu_ratio", bounds.cpu_ratio_max, "role IN ('engine', 'worker')", "of a CPU core", 100
+    )
 
 
 def loop_lag(store: RunStore, bounds: ValidityBounds) -> CheckResult:
-    """An engine's loop that wakes late stamps late."""
+    """Checks the event loops of the engines: a loop that wakes late writes late time stamps."""
     bound_ms = bounds.loop_lag_p99_ms_max
-    return _too_long(store, bounds, "loop_lag_p99_ms", bound_ms, "role = 'engine'", "ms of loop lag (p99)", 1)
+    return _too_long(store, bounds, "loop_lag_p99_ms", bound_ms, "role = 'engine'", "ms of event-loop lag (p99)", 1)
 
 
 def steal(store: RunStore, bounds: ValidityBounds) -> CheckResult:
-    """A hypervisor that takes the machine away measures itself."""
-    return _too_long(store, bounds, "steal_ratio", bounds.steal_ratio_max, _GENERATORS, "of the machine stolen", 100)
+    """Checks CPU steal: the time that the hypervisor gave to other machines."""
+    return _too_long(store, bounds, "steal_ratio", bounds.steal_ratio_max, _GENERATORS, "CPU steal", 100)
 
 
 def file_descriptors(store: RunStore, bounds: ValidityBounds) -> CheckResult:
-    """Out of descriptors, calls fail for want of a socket."""
+    """Checks file descriptors: without a free one, calls fail because they get no socket."""
     return _too_full(store, "fds_used_ratio", bounds.fds_used_ratio_max, "file descriptors")
 
 
 def local_ports(store: RunStore, bounds: ValidityBounds) -> CheckResult:
-    """Out of ports, the same."""
+    """Checks local ports: without a free one, calls fail because they get no socket."""
     return _too_full(store, "ports_used_ratio", bounds.ports_used_ratio_max, "local ports")
 
 
 def _too_long(
     store: RunStore, bounds: ValidityBounds, column: str, bound: float, who: str, what: str, scale: float
 ) -> CheckResult:
-    """A process over ``bound`` for more than the forgiven share of its seconds."""
+    """Finds the process that was over ``bound`` for the largest share of its seconds."""
     limit = bounds.busy_seconds_ratio_max
     rows = store.rows(
         f"""SELECT writer, count(*) FILTER ({column} > ?) / count(*) AS share, count(*), max({column}),
@@ -77,14 +79,15 @@ def _too_long(
         return CheckResult(share, limit, int(seconds), "", "ratio")
     unit = " %" if scale == 100 else ""
     reason = (
-        f"{on_host(store, writer)} had more than {bound * scale:g}{unit} {what} in {percent(share)} % of its seconds, "
-        f"first in {moment(store, first_at_s)}, worst in {moment(store, worst_at_s)} ({worst * scale:.0f}{unit})"
+        f"{on_host(store, writer)} had more than {bound * scale:g}{unit} {what} in {percent(share)} % of its seconds "
+        f"(allowed {percent(limit)} %), first in {moment(store, first_at_s)}, "
+        f"worst in {moment(store, worst_at_s)} ({worst * scale:.0f}{unit})"
     )
     return CheckResult(share, limit, int(seconds), reason, "ratio")
 
 
 def _too_full(store: RunStore, column: str, limit: float, what: str) -> CheckResult:
-    """A process that came too near to what the kernel allows, were it for one second."""
+    """Finds the process that came nearest to a limit of the kernel, even for one second."""
     worst, writer, n, first_at_s = store.rows(
         f"""SELECT max({column}), arg_max(writer, ({column}, writer)), count(*), min(at_s) FILTER ({column} > ?)
         FROM health WHERE {_GENERATORS}""",
@@ -93,7 +96,7 @@ def _too_full(store: RunStore, column: str, limit: float, what: str) -> CheckRes
     if worst is None or worst <= limit:
         return CheckResult(worst, limit, int(n), "", "ratio")
     reason = (
-        f"{on_host(store, writer)} used {percent(worst)} % of its {what}, over the bound first in "
+        f"{on_host(store, writer)} used {percent(worst)} % of its {what} (allowed {percent(limit)} %), first in "
         f"{moment(store, first_at_s)}: raise the limit or spread the load"
     )
     return CheckResult(worst, limit, int(n), reason, "ratio")

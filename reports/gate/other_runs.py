@@ -1,4 +1,4 @@
-"""What a manifest says of other runs on the same machine, in words: a likely reason for a generator that was late."""
+"""Describes other runs on the same machine, a likely cause of a late load generator, from the manifest."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ MOST = 3
 
 
 def other_runs_sentence(manifest: Manifest | None) -> str:
-    """Returns one sentence, empty when this run was alone as far as is on record."""
+    """Returns one sentence, or an empty text when no other run was recorded."""
     if manifest is None:
         return ""
     environment = manifest.environment_after or manifest.environment_before or {}
@@ -20,12 +20,16 @@ def other_runs_sentence(manifest: Manifest | None) -> str:
     if not runs:
         return ""
     more = f" and {len(runs) - MOST} more" if len(runs) > MOST else ""
-    return f"another ringfence run {', '.join(_one(run) for run in runs[:MOST])}{more}"
+    return f"likely cause: another ringfence run {', '.join(_one(run) for run in runs[:MOST])}{more}"
 
 
 def _one(run: dict[str, Any]) -> str:
     folder = f", folder {str(run.get('folder'))[:200]}" if run.get("folder") else ""
-    until = f"to {_time(run['to_s'])} UTC" if isinstance(run.get("to_s"), int | float) else "until after this one"
+    until = (
+        f"to {_time(run['to_s'])} UTC"
+        if isinstance(run.get("to_s"), int | float)
+        else "until after the end of this run"
+    )
     return f"(pid {run.get('pid')}{folder}) ran here from {_time(run.get('from_s'))} {until}"
 
 

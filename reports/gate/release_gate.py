@@ -1,14 +1,14 @@
-"""The release gate: from the rules, judged one by one, to one verdict with its reasons.
+"""Decides the verdict of a run from its rules and checks, with the reasons.
 
-The first of these that applies is the verdict:
+The first line that applies is the verdict:
 
 1. ``FAIL``, when the supervisor saw the product itself break (a fault of severity ``fail``, e.g. the service died).
-   That was seen, not measured: no late generator can put it in doubt.
-2. ``INVALID``, when a trust rule is broken. An invalid generator can neither pass nor fail a product.
+   That was observed, not measured, so a late load generator cannot put it in doubt.
+2. ``INVALID``, when a trust check is broken. Figures that cannot be trusted can neither pass nor fail a product.
 3. ``FAIL``, when a required SLO rule fails.
-4. ``INVALID``, when an evidence rule is broken: less was tested than planned, or only after many retries. What was
-   tested is true, so a failure in it stands (3 comes first); but it is not enough for a pass.
-5. ``INCONCLUSIVE``, when a required SLO rule is.
+4. ``INVALID``, when an evidence check is broken: less was tested than planned, or only after many retries. The results
+   of what was tested are true, so a failure stands (3 comes first), but they are not enough for a pass.
+5. ``INCONCLUSIVE``, when a required SLO rule is inconclusive.
 6. ``PASS``.
 """
 
@@ -28,7 +28,7 @@ from reports.slo.slo_file import SloFile
 
 @dataclass(frozen=True, slots=True)
 class GateDecision:
-    """The verdict, why (weightiest first, empty for a pass), and every rule."""
+    """The verdict, its reasons (most important first, empty for a pass), and every rule and check."""
 
     verdict: Verdict
     reasons: tuple[str, ...]
@@ -36,7 +36,7 @@ class GateDecision:
 
 
 def decide(store: RunStore, slo: SloFile) -> GateDecision:
-    """Judges a run. Needs the tables of call_view.py."""
+    """Returns the decision on a run. Needs the tables of call_view.py."""
     rules = [*(evaluate_rule(store, rule) for rule in slo.rule), *check_validity(store, slo.validity)]
     rules = add_stepped_load_rules(store.folder, rules)
     verdict, reasons = combine(rules, store.folder.faults)
@@ -44,7 +44,7 @@ def decide(store: RunStore, slo: SloFile) -> GateDecision:
 
 
 def combine(rules: Sequence[RuleResult], faults: Sequence[Fault]) -> tuple[Verdict, list[str]]:
-    """Returns the verdict and its reasons. The order is this module's docstring."""
+    """Returns the verdict and its reasons, in the order of this module's docstring."""
     groups: list[tuple[Verdict, list[str]]] = [
         (Verdict.FAIL, [f"the product broke: {fault.detail or fault.what}" for fault in faults if _is_fail(fault)]),
         (Verdict.INVALID, _reasons(rules, RuleKind.TRUST, Verdict.INVALID)),

@@ -1,4 +1,4 @@
-"""Judges one rule of an SLO file by the interval of what was measured, never by the point alone."""
+"""Evaluates one rule of an SLO file by the confidence interval of the measurement, never by the value alone."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ EXAMPLES = 3
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """A figure, what bounds it, and how many records it stands on."""
+    """A measured value, its confidence bounds, and the number of records behind it."""
 
     value: float | None
     bounds: Bounds
@@ -29,9 +29,10 @@ class Measured:
 
 
 def evaluate_rule(store: RunStore, rule: Rule) -> RuleResult:
-    """PASS when the whole interval keeps to the objective, FAIL when all of it breaks it, else INCONCLUSIVE.
+    """PASS: the whole confidence interval meets the target. FAIL: all of it misses. Otherwise INCONCLUSIVE.
 
-    No data, fewer than ``min_n`` records or a mix of MOS models never pass. A coverage metric never fails.
+    A rule with no data, fewer than ``min_n`` records or a mix of MOS models never passes. A coverage metric never
+    fails.
     """
     metric = METRICS[rule.metric]
     condition, parameters = _population(metric, rule)
@@ -39,7 +40,10 @@ def evaluate_rule(store: RunStore, rule: Rule) -> RuleResult:
     verdict, why = _verdict(metric, rule, measured)
     mixed = _mixed(store, metric, condition, parameters)
     if mixed:
-        verdict, why = Verdict.INCONCLUSIVE, f"the calls carry figures of different models ({mixed}): not comparable"
+        verdict, why = (
+            Verdict.INCONCLUSIVE,
+            f"the calls were scored by different models ({mixed}), which cannot be compared",
+        )
     unit = metric.unit or ("ratio" if metric.kind is Kind.RATIO else "")
     return RuleResult(
         name=rule.name, verdict=verdict, value=_finite(measured.value), low=_finite(measured.bounds.low),
@@ -93,12 +97,14 @@ def _measure_quantile(store: RunStore, metric: Metric, rule: Rule, condition: st
 
 def _verdict(metric: Metric, rule: Rule, measured: Measured) -> tuple[Verdict, str]:
     if measured.value is None:
-        return Verdict.INCONCLUSIVE, "nothing was measured, and no data is never a pass"
+        return Verdict.INCONCLUSIVE, "nothing was measured, so the rule cannot pass"
     low_holds, high_holds = rule.matches(measured.bounds.low), rule.matches(measured.bounds.high)
     if not low_holds and not high_holds:
-        return (Verdict.INCONCLUSIVE, "less was tested than this rule asks") if metric.coverage else (Verdict.FAIL, "")
+        return (
+            (Verdict.INCONCLUSIVE, "less was tested than this rule requires") if metric.coverage else (Verdict.FAIL, "")
+        )
     if measured.n < rule.min_n:
-        return Verdict.INCONCLUSIVE, f"the rule asks for at least {rule.min_n}"
+        return Verdict.INCONCLUSIVE, f"the rule requires at least {rule.min_n}"
     if low_holds and high_holds:
         return Verdict.PASS, ""
     return Verdict.INCONCLUSIVE, _too_few(metric, rule, measured)
@@ -113,16 +119,16 @@ def _too_few(metric: Metric, rule: Rule, measured: Measured) -> str:
         q = metric.q if rule.operator.startswith("<") else 1 - metric.q
         needed = smallest_n_for_upper_bound(q, rule.confidence)
     if measured.n < needed:
-        return f"too few to know: no fewer than {needed} can show it"
-    return "too few to know on which side of the objective it lies"
+        return f"too few to decide: at least {needed} are needed"
+    return "too few to decide: the interval includes the target"
 
 
 def _sentence(metric: Metric, rule: Rule, measured: Measured, unit: str, why: str) -> str:
     where = "" if rule.scope == "all" else f" ({rule.scope})"
     wanted = f"{rule.operator} {figure(rule.limit, unit)}"
     if measured.value is None:
-        return f"{rule.name}: no {metric.name}{where}, wanted {wanted}; {why}"
-    text = f"{rule.name}: {metric.name}{where} is {figure(measured.value, unit)}, wanted {wanted}"
+        return f"{rule.name}: no {metric.name}{where}, target {wanted}; {why}"
+    text = f"{rule.name}: {metric.name}{where} is {figure(measured.value, unit)}, target {wanted}"
     if metric.kind is not Kind.COUNT:
         low, high = _finite(measured.bounds.low), _finite(measured.bounds.high)
         noun = metric.table.removesuffix("s")
@@ -146,7 +152,7 @@ def _tiers(store: RunStore, metric: Metric, condition: str, parameters: list[Any
 
 
 def _examples(store: RunStore, metric: Metric, condition: str, parameters: list[Any]) -> list[str]:
-    """The rows that broke the rule most; for a ratio, the first ones on the wrong side by name."""
+    """Returns the rows with the worst values. For a ratio, returns the first rows on the wrong side, by name."""
     if metric.kind is Kind.COUNT:
         return []
     worse_first = "DESC" if metric.better == "lower" else "ASC"

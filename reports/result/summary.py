@@ -237,8 +237,3 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
 def summary_json(summary: Summary) -> str:
     """The text of ``summary.json``."""
     return msgspec.json.format(msgspec.json.encode(summary), indent=2).decode() + "\n"
-
-
-def read_summary(written: bytes) -> Summary:
-    """Returns a ``summary.json``. Raises msgspec.DecodeError when it is torn."""
-    return msgspec.json.decode(written, type=Summary)

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from cyclopts import App
 
 from ringfence import __version__
-from ringfence.cli.commands import CHAPTERS, COMMANDS, GROUPS, Command, commands_in, sentence_of
+from ringfence.cli.commands import CHAPTERS, COMMANDS, GROUPS, CliCommand, commands_in, sentence_of
 
 _INTRODUCTION = """Will calls still work, for everybody, after this release?
 
@@ -49,7 +49,7 @@ def _group(name: str) -> App:
     )  # fmt: skip
 
 
-def _add(parent: App, name: str, command: Command) -> None:
+def _add(parent: App, name: str, command: CliCommand) -> None:
     # cyclopts lists no sentence of a function that it has not imported, so the listing is our own text.
     parent.command(command.function, name=name, show=False, help_epilogue=_example(command.example))
 

@@ -9,7 +9,7 @@ from rich.text import Text
 from bedrock.exit_codes import ExitCode
 from bedrock.foreign_text import clean, json_text
 from calls.records.record import Tier
-from ringfence.doctor.checks import examine, runnable_tiers
+from ringfence.doctor.checks import run_checks, runnable_tiers
 
 NEEDED_TIERS = frozenset({Tier.PACKETS, Tier.MEDIA, Tier.BROWSER})
 """Of the smoke plan. The others take emulators or phones, which few machines have."""
@@ -25,7 +25,7 @@ def doctor(*, json: bool = False) -> int:
     json
         Print a JSON object instead of a table.
     """
-    findings = examine()
+    findings = run_checks()
     tiers = runnable_tiers(findings)
     code = ExitCode.PASS if set(tiers) >= NEEDED_TIERS else ExitCode.ENVIRONMENT
     if json:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 from pathlib import Path
-from types import FrameType
 from typing import Annotated, Literal
 
 from cyclopts import Parameter
@@ -15,7 +13,6 @@ from rich.markup import escape
 
 from bedrock import crash
 from bedrock.clock import SystemClock
-from bedrock.end_signals import end_signals
 from bedrock.errors import ChildCrashed, InputError, Problem, RingfenceError
 from bedrock.exit_codes import ExitCode
 from bedrock.input_file import name_problem
@@ -30,11 +27,12 @@ from network_profiles.links.rootless import enter_if_needed
 from network_profiles.links.shaped_link import BackendName
 from ringfence.cli.verdict import report_verdict
 from ringfence.doctor.capacity_check import require_capacity
-from ringfence.doctor.preflight import require
-from ringfence.orchestration.run_folder import create_run_folder
+from ringfence.doctor.preflight import require_prerequisites
+from ringfence.orchestration.run_folder import RunFolderWriter, create_run_folder
 from ringfence.orchestration.screen import Screen
-from ringfence.orchestration.supervisor import Conductor
-from ringfence.run_plan import Plan, at_pace, load_plan, without
+from ringfence.orchestration.signals import handle_end_signals
+from ringfence.orchestration.supervisor import Supervisor
+from ringfence.run_plan import RunPlan, drop_section, load_plan, scale_times
 
 PlanOption = Annotated[str, Parameter(name=["--plan", "-p"])]
 SetOption = Annotated[list[str], Parameter(name="--set", negative="")]
@@ -73,8 +71,8 @@ def run(
     json
         Print summary.json instead of the rich summary.
     """
-    loaded = _paced(load_plan(plan, [*set_, *_backend_override(backend)]), time_scale)
-    return conduct(loaded, runs, json=json, force=force)
+    loaded = _with_time_scale(load_plan(plan, [*set_, *_backend_override(backend)]), time_scale)
+    return execute_plan(loaded, runs, json=json, force=force)
 
 
 def swarm(
@@ -106,8 +104,8 @@ def swarm(
     json
         Print summary.json instead of the rich summary.
     """
-    loaded = _paced(without(load_plan(plan, set_), "matrix"), time_scale)
-    return conduct(loaded, runs, json=json, force=force)
+    loaded = _with_time_scale(drop_section(load_plan(plan, set_), "matrix"), time_scale)
+    return execute_plan(loaded, runs, json=json, force=force)
 
 
 def matrix(
@@ -152,21 +150,21 @@ def matrix(
         Print summary.json instead of the rich summary.
     """
     filters = {"cell": cell, "devices": devices, "networks": networks, "scenarios": scenarios, "drivers": drivers}
-    loaded = without(load_plan(plan, [*set_, *_backend_override(backend)]), "swarm")
+    loaded = drop_section(load_plan(plan, [*set_, *_backend_override(backend)]), "swarm")
     _check_filters(loaded, filters)
-    return conduct(loaded, runs, json=json, matrix_filters=filters)
+    return execute_plan(loaded, runs, json=json, matrix_filters=filters)
 
 
-def _paced(plan: Plan, time_scale: float) -> Plan:
-    return plan if time_scale == 1 else at_pace(plan, time_scale)
+def _with_time_scale(plan: RunPlan, time_scale: float) -> RunPlan:
+    return plan if time_scale == 1 else scale_times(plan, time_scale)
 
 
 def _backend_override(backend: BackendOption) -> list[str]:
     return [] if backend is None else [f"matrix.backend={backend}"]
 
 
-def conduct(
-    plan: Plan,
+def execute_plan(
+    plan: RunPlan,
     runs: Path,
     *,
     json: bool,
@@ -179,52 +177,69 @@ def conduct(
     """
     if problem := name_problem(str(runs)):
         raise InputError([Problem("--runs", "", problem)])
-    handle_ends()
+    filters = matrix_filters or {}
+    handle_end_signals()
     matrix = plan.written.matrix
     if matrix is not None and needs_user_namespace(matrix.backend, plan.written.target.url):
         enter_if_needed(sys.orig_argv)
     console = Console(stderr=json)
-    if not force and (advice := require_capacity(plan)):
-        console.print(f"[dim]ringfence:[/] {escape(advice)}", highlight=False)
-    require(plan, drivers=(matrix_filters or {}).get("drivers", ""))
-    for warning in link_choice.warnings(matrix.backend) if matrix is not None else ():
-        console.print(f"[dim]ringfence:[/] {escape(warning)}", highlight=False)
-    for leftover in sweep():
-        console.print(f"[dim]ringfence:[/] removed what an earlier run left: {escape(leftover)}", highlight=False)
+    _check_machine(plan, console, force=force, drivers=filters.get("drivers", ""))
     clock = SystemClock()
     neighbours = Neighbours(clock, os.getpid())
     for other in neighbours.look(now=True):
         console.print(f"[bold yellow]ringfence:[/] {escape(warning_of(other))}", highlight=False)
     folder = create_run_folder(runs, plan, clock, neighbours.to_json())
     crash.keep_in(folder.path)
-    interrupted = False
     with Screen(console, f"ringfence {plan.written.name}", plan.written.estimated_duration_s) as screen:
         screen.say(f"run folder {folder.path}")
         if folder.advice:
             screen.warn(folder.advice)
-        conductor = Conductor(plan, folder, clock, screen, neighbours, matrix_filters=matrix_filters or {})
-        try:
-            conductor.run()
-        except KeyboardInterrupt:
-            interrupted = True
-            handle_ends()
-        except ChildCrashed as error:
-            folder.record_fault("child_crashed", f"{error.message} {error.hint}".strip(), "invalid")
-        except Exception as error:
-            if not isinstance(error, RingfenceError):
-                folder.record_fault("ringfence_crashed", f"ringfence crashed: {crash.reason(error)}", "invalid")
-            raise
+        is_interrupted = _supervise(Supervisor(plan, folder, clock, screen, neighbours, matrix_filters=filters))
         screen.say("reading the records and judging")
     code = report_verdict(folder.path, plan.slo, json=json)
     if folder.problem:
-        # The verdict above was made of an older manifest: what it could not know is said here.
-        faults = "".join(f"\n  {fault['what']}: {fault['detail']}" for fault in folder.manifest["faults"])
-        console.print(f"ringfence: INVALID: {folder.problem}{faults}", style="bold yellow", markup=False)
-        code = ExitCode.INVALID
-    return ExitCode.INTERRUPTED if interrupted else code
+        code = _report_stale_manifest(folder, console)
+    return ExitCode.INTERRUPTED if is_interrupted else code
 
 
-def _check_filters(plan: Plan, filters: dict[str, str]) -> None:
+def _check_machine(plan: RunPlan, console: Console, *, force: bool, drivers: str) -> None:
+    """Prints advice and warnings, and removes what killed runs left. Raises EnvironmentLacks for what is missing."""
+    matrix = plan.written.matrix
+    advice = "" if force else require_capacity(plan)
+    if advice:
+        console.print(f"[dim]ringfence:[/] {escape(advice)}", highlight=False)
+    require_prerequisites(plan, drivers=drivers)
+    for warning in link_choice.warnings(matrix.backend) if matrix is not None else ():
+        console.print(f"[dim]ringfence:[/] {escape(warning)}", highlight=False)
+    for leftover in sweep():
+        console.print(f"[dim]ringfence:[/] removed what an earlier run left: {escape(leftover)}", highlight=False)
+
+
+def _supervise(supervisor: Supervisor) -> bool:
+    """Runs the plan to its end. Returns whether somebody interrupted it."""
+    folder = supervisor.folder
+    try:
+        supervisor.run()
+    except KeyboardInterrupt:
+        handle_end_signals()
+        return True
+    except ChildCrashed as error:
+        folder.record_fault("child_crashed", f"{error.message} {error.hint}".strip(), "invalid")
+    except Exception as error:
+        if not isinstance(error, RingfenceError):
+            folder.record_fault("ringfence_crashed", f"ringfence crashed: {crash.reason(error)}", "invalid")
+        raise
+    return False
+
+
+def _report_stale_manifest(folder: RunFolderWriter, console: Console) -> ExitCode:
+    """Prints the faults that the manifest on disk lacks, because it could not be written. Returns INVALID."""
+    faults = "".join(f"\n  {fault['what']}: {fault['detail']}" for fault in folder.manifest["faults"])
+    console.print(f"ringfence: INVALID: {folder.problem}{faults}", style="bold yellow", markup=False)
+    return ExitCode.INVALID
+
+
+def _check_filters(plan: RunPlan, filters: dict[str, str]) -> None:
     """Raises InputError when a filter names no cell of the plan."""
     if plan.written.matrix is None:
         raise InputError([Problem(str(plan.file), "matrix", "is missing: this plan has no device matrix")])
@@ -233,16 +248,3 @@ def _check_filters(plan: Plan, filters: dict[str, str]) -> None:
     filter_cells(
         cells, CellFilters(names["cell"], names["devices"], names["networks"], names["scenarios"], names["drivers"])
     )
-
-
-def handle_ends() -> None:
-    """Has SIGTERM, and SIGHUP unless nohup(1) has it ignored, do what Ctrl-C does."""
-    for number in end_signals():
-        signal.signal(number, end_at_once)
-
-
-def end_at_once(_number: int, _frame: FrameType | None) -> None:
-    """Ends the run as Ctrl-C does, once: a closed terminal and timeout(1) both signal us more than once."""
-    for number in end_signals():
-        signal.signal(number, signal.SIG_IGN)
-    raise KeyboardInterrupt

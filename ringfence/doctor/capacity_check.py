@@ -9,23 +9,23 @@ from bedrock.errors import EnvironmentLacks
 from calls.bench.capacity import Capacity, last_bench
 from loadtests.plan.occupancy import occupancy_of
 from loadtests.plan.personas import load_personas
-from ringfence.run_plan import Plan
+from ringfence.run_plan import RunPlan
 
 BENCH = "ringfence bench media"
 
 
-def require_capacity(plan: Plan) -> str:
+def require_capacity(plan: RunPlan) -> str:
     """Returns a line of advice, empty for none. Raises EnvironmentLacks when the last bench says that it cannot be."""
     if plan.written.swarm is None:
         return ""
     bench = last_bench()
     if bench is None:
         return f"what this machine carries is not known: '{BENCH}' measures it, and a plan beyond it is then refused"
-    refuse_beyond(plan, bench, os.cpu_count() or 1)
+    refuse_overload(plan, bench, os.cpu_count() or 1)
     return ""
 
 
-def refuse_beyond(plan: Plan, bench: Capacity, cores: int) -> None:
+def refuse_overload(plan: RunPlan, bench: Capacity, cores: int) -> None:
     """Raises EnvironmentLacks when the plan's peak is more than ``cores`` like the measured one carry."""
     swarm = plan.written.swarm
     if swarm is None:
@@ -49,11 +49,11 @@ def refuse_beyond(plan: Plan, bench: Capacity, cores: int) -> None:
         needed_cores = math.ceil(starts_per_s / max(1e-9, bench.setups_per_s_core))
     raise EnvironmentLacks(
         f"the plan '{name}' wants {wanted} from {workers}, and this machine was last measured to carry {measured}",
-        hint=_fix(needed_cores, cores),
+        hint=_advice(needed_cores, cores),
     )
 
 
-def _starts_per_s(plan: Plan) -> float:
+def _starts_per_s(plan: RunPlan) -> float:
     """Starts a second that hold the peak, by how long the plan's calls last."""
     swarm = plan.written.swarm
     assert swarm is not None
@@ -65,7 +65,7 @@ def _starts_per_s(plan: Plan) -> float:
     return swarm.peak_calls / occupancy.talking_s() if occupancy.talking_s() > 0 else 0.0
 
 
-def _fix(needed_cores: int, cores: int) -> str:
+def _advice(needed_cores: int, cores: int) -> str:
     if needed_cores <= cores:
         return f"give it swarm.workers = {needed_cores}, one for each core that it needs; or --force"
     return (

@@ -44,9 +44,9 @@ def check_python() -> Finding:
 def check_root() -> Finding:
     """Root, for namespaces, TUN devices and cgroups, or what stands in for it: nothing here stops a run."""
     if os.geteuid() == 0:
-        detail = "root of a user namespace" if rootless.inside() else "root"
+        detail = "root of a user namespace" if rootless.in_user_namespace() else "root"
         return Finding("rights", True, detail)
-    missing = rootless.lacks()
+    missing = rootless.missing_prerequisites()
     user = f"user id {os.geteuid()}"
     if not missing:
         detail = f"{user}: links and browsers go into a user namespace, and browsers have all of the CPU"
@@ -58,13 +58,13 @@ def check_links() -> list[Finding]:
     """Both backends of shaped links, each tried, and which of them a run uses unless it is told."""
     if os.geteuid() != 0:
         return []  # they are tried in the user namespace; without one, the browser's own emulation stands in
-    missing = {name: backend(name).lacks() for name in BACKEND_NAMES}
+    missing = {name: backend(name).missing_prerequisites() for name in BACKEND_NAMES}
     usable = [name for name in BACKEND_NAMES if not missing[name]]
     findings = []
     for name in BACKEND_NAMES:
         title = f"{name} links"
         if missing[name]:
-            blocked = frozenset() if usable or rootless.inside() else BROWSER
+            blocked = frozenset() if usable or rootless.in_user_namespace() else BROWSER
             findings.append(Finding(title, False, "; ".join(missing[name]), "", blocked))
         else:
             how = "links run on it" if name == usable[0] else f"usable with --backend {name}"
@@ -97,7 +97,7 @@ def check_cpu_limit() -> Finding:
     missing = cpu_limit.lacks()
     if not missing:
         return Finding("CPU limits", True, f"cgroup {cpu_limit.cpu_controller()}")
-    if os.geteuid() == 0 and not rootless.inside():
+    if os.geteuid() == 0 and not rootless.in_user_namespace():
         if cpu_limit.is_occupied():
             return Finding("CPU limits", False, "; ".join(missing), EMPTY_TOP_GROUP, BROWSER)
         return Finding("CPU limits", False, "; ".join(missing), "mount -t cgroup2 none /sys/fs/cgroup", BROWSER)
@@ -106,10 +106,10 @@ def check_cpu_limit() -> Finding:
 
 def check_private_network() -> Finding:
     """A network of their own for Appium and chromedriver, which take orders from whoever connects."""
-    missing = private_network.lacks()
+    missing = private_network.missing_prerequisite()
     if not missing:
         return Finding("Appium's network", True, "of its own: no other user of the machine reaches it")
-    if os.geteuid() != 0 and not rootless.lacks():
+    if os.geteuid() != 0 and not rootless.missing_prerequisites():
         return Finding("Appium's network", True, "of its own, in the user namespace")
     return Finding("Appium's network", False, f"no cells with Appium: {missing}", "sudo make run")
 
@@ -168,7 +168,7 @@ def check_phones() -> list[Finding]:
     ]
 
 
-def examine() -> list[Finding]:
+def run_checks() -> list[Finding]:
     """Runs every check."""
     single: list[Callable[[], Finding]] = [check_python, check_root]
     findings = [check() for check in single]

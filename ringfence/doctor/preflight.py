@@ -6,17 +6,17 @@ from bedrock.errors import EnvironmentLacks
 from calls.records.record import Tier
 from device_matrix.network.link_choice import chosen_backend
 from network_profiles.links import private_network
-from ringfence.doctor.checks import examine
+from ringfence.doctor.checks import run_checks
 from ringfence.doctor.finding import Finding
-from ringfence.run_plan import Plan
+from ringfence.run_plan import RunPlan
 
 
-def require(plan: Plan, *, drivers: str = "") -> None:
+def require_prerequisites(plan: RunPlan, *, drivers: str = "") -> None:
     """Raises EnvironmentLacks when a tier that the plan needs, or the links it asks for, cannot be had here.
 
     ``drivers`` narrows the plan's own choice of drivers, as on the command line; empty for all.
     """
-    missing = missing_for(tiers_of(plan), examine())
+    missing = missing_for(tiers_of(plan), run_checks())
     if plan.written.matrix is not None and (drivers or plan.written.matrix.drivers) != "playwright":
         missing += without_private_network()
     if not missing and plan.written.matrix is not None:
@@ -31,7 +31,7 @@ def require(plan: Plan, *, drivers: str = "") -> None:
     )
 
 
-def tiers_of(plan: Plan) -> set[Tier]:
+def tiers_of(plan: RunPlan) -> set[Tier]:
     """Returns the tiers that the plan's calls are of: what this machine must be able to run."""
     tiers: set[Tier] = set()
     if plan.written.swarm is not None:
@@ -43,7 +43,7 @@ def tiers_of(plan: Plan) -> set[Tier]:
 
 def without_private_network() -> list[Finding]:
     """Returns what keeps cells with Appium from running, at most one finding."""
-    refused = private_network.lacks()
+    refused = private_network.missing_prerequisite()
     if not refused:
         return []
     detail = f"other users of the machine could give orders to Appium: {refused}"

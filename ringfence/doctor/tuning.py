@@ -17,11 +17,11 @@ CALLS_WANTED = 300
 
 def check_tuning(proc: Path = PROC) -> list[Finding]:
     """Socket buffers, ports and connection tracking, each against what one core's calls need."""
-    checks = [_buffers(proc), _ports(proc), _tracking(proc)]
+    checks = [_receive_buffers(proc), _ports(proc), _connection_tracking(proc)]
     return [check for check in checks if check is not None]
 
 
-def _buffers(proc: Path) -> Finding | None:
+def _receive_buffers(proc: Path) -> Finding | None:
     most = _number(proc / "sys/net/core/rmem_max")
     if most is None:
         return None
@@ -44,7 +44,7 @@ def _ports(proc: Path) -> Finding | None:
     return Finding("ports", ok, f"{low} to {high}, {used} in use: room for {room} calls", fix)
 
 
-def _tracking(proc: Path) -> Finding | None:
+def _connection_tracking(proc: Path) -> Finding | None:
     """Connection tracking forgets flows when its table is full: packets are dropped and nobody is told."""
     most = _number(proc / "sys/net/netfilter/nf_conntrack_max")
     used = _number(proc / "sys/net/netfilter/nf_conntrack_count")

@@ -10,11 +10,11 @@ from pathlib import Path
 
 from bedrock.child_process import ChildProcess, spawn
 from calls.targets.admin_api import TOKEN_VARIABLE
+from calls.targets.running_target import RunningTarget
 from loadtests.records.fault_log import PIPE
 from loadtests.records.machine import WORKER_NUMBER
 from ringfence.orchestration.fault_pipe import FaultPipe
-from ringfence.orchestration.run_folder import RunFolder
-from ringfence.orchestration.target import Target
+from ringfence.orchestration.run_folder import RunFolderWriter
 
 
 @dataclass(slots=True)
@@ -30,7 +30,7 @@ class SwarmProcesses:
         return [self.master, *self.workers]
 
 
-def start_swarm(workers: int, target: Target, folder: RunFolder) -> SwarmProcesses:
+def start_swarm(workers: int, target: RunningTarget, folder: RunFolderWriter) -> SwarmProcesses:
     """Starts a headless master and ``workers`` worker processes that run the ``[swarm]`` section of the run's plan."""
     port = str(free_port())
     shared = ["--plan", str(folder.plan_file), "--target", target.url, "--run-folder", str(folder.path.absolute())]

@@ -6,8 +6,9 @@ import pytest
 from media_calls import factory, place, spec
 
 from calls.call.blame import BlameEvidence, blame_of
+from calls.call.call_limits import CallLimits, limits_for_rtt
 from calls.call.expectation import allowed_outcomes, is_as_expected, is_unreliable, longest_stall_s
-from calls.call.state_machine import CallLimits, Ending, limits_for_rtt
+from calls.call.state_machine import Ending
 from calls.records.record import Blame, Outcome, Stage
 from network_profiles import load_catalogue
 

@@ -291,7 +291,7 @@ async def test_the_death_of_the_judge_is_told_at_once_and_every_missing_score_sa
         desk.submit("c2", side, 102.0, heard(8.0))
     await desk.close()
     assert told == [
-        ("scorer_died", f"the process that scores probes ended before its work was done (signal {number.name})")
+        ("scorer_died", f"the probe scorer ended early; its calls have no ViSQOL score (signal {number.name})")
     ]
     rows = {(row["call_id"], row["side"]): row for row in probes(tmp_path)}
     assert len(rows) == len(probes(tmp_path)) == 4
@@ -313,7 +313,7 @@ async def test_a_judge_that_is_told_to_end_writes_what_it_did_not_score_and_its_
     os.kill(await started(desk), number)
     assert await eventually_async(lambda: told)
     await desk.close()
-    assert told == [("scorer_died", "the process that scores probes ended before its work was done (exit code 1)")]
+    assert told == [("scorer_died", "the probe scorer ended early; its calls have no ViSQOL score (exit code 1)")]
 
 
 @pytest.mark.integration
@@ -382,4 +382,4 @@ async def test_a_judge_that_cannot_be_started_costs_scores_and_nothing_else(
     await desk.close()
     assert [row["reason"] for row in probes(tmp_path)] == ["scorer_not_started"] * 2
     assert [code for code, _ in told] == ["scorer_not_started"]
-    assert caplog.text.count("what probes hear is not scored: 'setpriv' is not on this machine") == 1
+    assert caplog.text.count("probe audio is not scored: 'setpriv' is not on this machine") == 1

@@ -5,8 +5,10 @@ import itertools
 import pytest
 
 from calls.call.blame import BlameEvidence
+from calls.call.call_limits import CallLimits
 from calls.call.call_rules import LEGAL, CallState, SignalType
-from calls.call.state_machine import PEER_LOST_LIMIT_S, Action, CallLimits, CallMachine, Decision, Ending
+from calls.call.decisions import Action, Decision
+from calls.call.state_machine import PEER_LOST_LIMIT_S, CallMachine, Ending
 from calls.records.record import Blame, Outcome, Side, Stage
 
 LIMITS = CallLimits(setup_s=10.0, ring_s=45.0, gap_ms=2000.0, confirm_s=5.0, call_s=600.0)

@@ -26,14 +26,16 @@ from device_matrix.cpu.cpu_limit import CpuGroup
 from device_matrix.devices import catalogue
 from device_matrix.pytest_plugin import plugin
 from device_matrix.pytest_plugin.plugin import RunnableAttempt
-from network_profiles import lacks, load_catalogue
+from network_profiles import load_catalogue, missing_prerequisites
 from reports.build import summarize, write_all
 from reports.result.summary import Summary
 from reports.slo.slo_file import SloFile, check_slo
 
 pytestmark = [
     pytest.mark.integration,
-    pytest.mark.skipif(bool(lacks() or cpu_limit.lacks()), reason="no links or CPU groups on this machine"),
+    pytest.mark.skipif(
+        bool(missing_prerequisites() or cpu_limit.lacks()), reason="no links or CPU groups on this machine"
+    ),
 ]
 
 MENDED = Cell("redmi-go", "lte_good", "audio_call", DriverName.PLAYWRIGHT)

@@ -54,7 +54,7 @@ def test_it_stands_in_only_where_no_link_can_be_built(monkeypatch: pytest.Monkey
         raise LinkCannotBeBuilt("no links here", missing=["the kernel has no TUN"])
 
     monkeypatch.setattr(link_choice, "choose_backend", refuse)
-    monkeypatch.setattr(rootless, "lacks", lambda: ["the kernel has no TUN"])
+    monkeypatch.setattr(rootless, "missing_prerequisites", lambda: ["the kernel has no TUN"])
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     assert link_choice.lacks(None) == ["no links here"], "root can mend that"
     monkeypatch.setattr(os, "geteuid", lambda: 65534)

@@ -22,7 +22,7 @@ from device_matrix.pytest_plugin.controller import Controller
 from device_matrix.pytest_plugin.exit_status import SessionOutcomes, our_exit_code
 from device_matrix.pytest_plugin.plugin import ATTEMPT_LIMIT_S, InterruptHook
 from device_matrix.pytest_plugin.prerequisites import require_prerequisites
-from network_profiles import lacks
+from network_profiles import missing_prerequisites
 
 MATRIX = Path(__file__).parents[2] / "device_matrix"
 PLAN = """
@@ -38,7 +38,9 @@ networks = ["gprs_2g"]
 """
 
 pytestmark = pytest.mark.integration
-needs_machine = pytest.mark.skipif(bool(lacks() or cpu_limit.lacks()), reason="no links or CPU groups on this machine")
+needs_machine = pytest.mark.skipif(
+    bool(missing_prerequisites() or cpu_limit.lacks()), reason="no links or CPU groups on this machine"
+)
 
 
 @pytest.fixture

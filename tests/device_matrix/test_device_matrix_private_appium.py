@@ -36,17 +36,20 @@ from device_matrix.devices import catalogue
 from device_matrix.drivers import appium_server
 from device_matrix.drivers.appium_connection import AppiumAddress, PrivateConnection
 from device_matrix.drivers.appium_server import AppiumServer
-from network_profiles import lacks, load_catalogue
+from network_profiles import load_catalogue, missing_prerequisites
 from network_profiles.links import private_network, rootless
 from reports.run.cells import CellResult, CellStatus
 
 pytestmark = [
     pytest.mark.integration,
-    pytest.mark.skipif(bool(appium_server.lacks()), reason="no Appium server on this machine"),
+    pytest.mark.skipif(bool(appium_server.missing_prerequisites()), reason="no Appium server on this machine"),
 ]
-needs_links = pytest.mark.skipif(bool(lacks() or cpu_limit.lacks()), reason="no links or CPU groups on this machine")
+needs_links = pytest.mark.skipif(
+    bool(missing_prerequisites() or cpu_limit.lacks()), reason="no links or CPU groups on this machine"
+)
 needs_user_namespaces = pytest.mark.skipif(
-    bool(lacks() or [one for one in rootless.lacks() if "/dev/net/tun" not in one]), reason="no user namespaces here"
+    bool(missing_prerequisites() or [one for one in rootless.missing_prerequisites() if "/dev/net/tun" not in one]),
+    reason="no user namespaces here",
 )
 CELL = Cell("redmi-go", "lte_good", "audio_call", DriverName.APPIUM)
 PROGRAMS = ("node", "chromedriver", "chromium", "chrome")
@@ -314,7 +317,7 @@ def test_a_session_that_ends_late_is_asked_once_and_leaves_no_connection_open() 
         serving = threading.Thread(target=listening.serve_forever)
         serving.start()
         port = listening.server_address[1]
-        connection = PrivateConnection(AppiumAddress(private_network.own_network(), port), 60)
+        connection = PrivateConnection(AppiumAddress(private_network.own_network_path(), port), 60)
         session = WebDriver(connection, options=AppiumOptions().load_capabilities({"platformName": "linux"}))
         connection.client_config.timeout = 0.5
         with pytest.raises(urllib3.exceptions.ReadTimeoutError) as gave_up:  # which holds the pool of connections

@@ -145,8 +145,8 @@ def test_a_swarm_without_file_descriptors_ends_at_once_and_says_so(tmp_path: Pat
         assert swarm.wait() == ExitCode.INVALID, swarm.log()
         told = [fault["detail"] for fault in swarm.faults() if fault["what"] == "engine_is_short"]
     assert told == [
-        f"worker 0: the engine has no more file descriptors of one process (allowed {descriptors}): "
-        "Too many open files; raise the limit with 'ulimit -n', or let fewer people sign in to each worker"
+        f"worker 0: the engine ran out of file descriptors of one process (allowed {descriptors}): "
+        "Too many open files; raise the limit with 'ulimit -n', or sign in fewer people to each worker"
     ]
     summary = summarize(swarm.run, load_slo("smoke"))
     assert summary.verdict == "INVALID"

@@ -8,7 +8,7 @@ import pytest
 import network_profiles
 from bedrock.errors import InputError
 from network_profiles.catalogue.catalogue import PROFILES_FOLDER, load_catalogue, read_folder, read_profile, resolve
-from network_profiles.catalogue.feasibility import DEFAULT_VOICE, GOOD_VIDEO, LOW_VOICE, VIDEO, describe
+from network_profiles.catalogue.feasibility import DEFAULT_VOICE, GOOD_VIDEO, LOW_VOICE, VIDEO, assess_feasibility
 
 PUBLISHED_IDS = {
     "gprs_2g", "2g_rural", "edge_275g", "edge_good", "umts_r99", "wpt_3gslow", "hspa_35g", "hspa_lossy", "hspa_plus",
@@ -188,23 +188,23 @@ def test_what_a_voice_call_needs_on_the_wire() -> None:
     ],
 )
 def test_what_fits_a_link(profile_id: str, default: bool, low: bool, video: bool) -> None:
-    facts = describe(load_catalogue()[profile_id])
+    facts = assess_feasibility(load_catalogue()[profile_id])
     assert [facts.fit(one).both_ways for one in (DEFAULT_VOICE, LOW_VOICE, VIDEO)] == [default, low, video]
 
 
 def test_what_fits_a_link_that_changes_fits_for_a_share_of_the_time() -> None:
-    lift = describe(load_catalogue()["lift"])
+    lift = assess_feasibility(load_catalogue()["lift"])
     # 10 s of the 45.5 s shown pass nothing; 1.5 s + 4 s of it are too slow upwards for 568 kbit/s on 200.
     assert lift.outage_ratio == pytest.approx(10 / 45.5)
     assert lift.fit(DEFAULT_VOICE).down_ratio == pytest.approx(35.5 / 45.5)
     assert lift.fit(GOOD_VIDEO).up_ratio == pytest.approx(31.5 / 45.5)
     assert not lift.fit(LOW_VOICE).both_ways
     assert lift.sentence == "voice fits, video does not, but for 22% of the time shown nothing passes"
-    assert describe(load_catalogue()["2g_rural"]).sentence.startswith("not even low audio fits")
+    assert assess_feasibility(load_catalogue()["2g_rural"]).sentence.startswith("not even low audio fits")
 
 
 def test_media_on_rural_2g_cannot_start_within_four_seconds() -> None:
-    assert describe(load_catalogue()["2g_rural"]).setup_floor_ms > 4000
+    assert assess_feasibility(load_catalogue()["2g_rural"]).setup_floor_ms > 4000
 
 
 @pytest.mark.parametrize("name", network_profiles.__all__)

@@ -15,7 +15,7 @@ PROJECT = Path(__file__).parent.parent.parent
     "module",
     [
         "network_profiles.links.userspace.__main__", "network_profiles.links.netem.netem_daemon",
-        "network_profiles.verification.probe.end",
+        "network_profiles.verification.probe.endpoint",
         "network_profiles.bench.traffic",
     ],
 )  # fmt: skip

@@ -21,12 +21,12 @@ import network_profiles
 from network_profiles.catalogue.catalogue import load_catalogue
 from network_profiles.errors import LinkCannotBeBuilt, LinkLost
 from network_profiles.links import addresses
-from network_profiles.links.addresses import claim_free, claims_folder
-from network_profiles.links.opening import ShapedLink, lacks, open_link, sweep
-from network_profiles.model.profile import Direction, NetworkProfile, Phase
-from network_profiles.verification.probe.exchange import Seen, open_probe
-from network_profiles.verification.probe.probe_plan import Plan, Send
-from network_profiles.verification.probe.watch import EDGE_TOLERANCE_S
+from network_profiles.links.addresses import claim_addresses, claims_folder
+from network_profiles.links.open_link import ShapedLink, missing_prerequisites, open_link, sweep
+from network_profiles.model.profile import Direction, NetworkProfile, ProfilePhase
+from network_profiles.verification.probe.exchange import DirectionResult, open_probe
+from network_profiles.verification.probe.probe_plan import PlannedSend, ProbePlan
+from network_profiles.verification.probe.timeline_probe import EDGE_TOLERANCE_S
 
 pytestmark = [needs_links, pytest.mark.integration]
 
@@ -123,14 +123,18 @@ OUTAGE_S = (0.4, 1.0)
 
 
 def outage_soon(lasts_s: float = OUTAGE_S[1] - OUTAGE_S[0]) -> NetworkProfile:
-    phases = (Phase(lasts_s=OUTAGE_S[0]), Phase(lasts_s=lasts_s, outage=True), Phase(lasts_s=3600.0))
+    phases = (
+        ProfilePhase(lasts_s=OUTAGE_S[0]),
+        ProfilePhase(lasts_s=lasts_s, outage=True),
+        ProfilePhase(lasts_s=3600.0),
+    )
     return STEADY.model_copy(update={"phases": phases})
 
 
 def test_an_outage_comes_and_goes_by_the_clock() -> None:
     """Whatever the machine does, a packet that was sent well inside is lost, and one well outside comes through."""
-    sends = tuple(Send(0.2 + 0.01 * step, 44) for step in range(120))
-    plans = dict.fromkeys(("down", "up"), Plan(sends, len(sends), 3.0))
+    sends = tuple(PlannedSend(0.2 + 0.01 * step, 44) for step in range(120))
+    plans = dict.fromkeys(("down", "up"), ProbePlan(sends, len(sends), 3.0))
     wrong: list[str] = []
 
     def a_look_in_time_is_right() -> bool:
@@ -143,7 +147,7 @@ def test_an_outage_comes_and_goes_by_the_clock() -> None:
     assert eventually(a_look_in_time_is_right), wrong
 
 
-def wrong_fates(seen: Seen, started_at_s: float) -> list[str]:
+def wrong_fates(seen: DirectionResult, started_at_s: float) -> list[str]:
     """Packets that should not have met their fate, and fates that no packet was sent early or late enough to show."""
     begins_s, ends_s = OUTAGE_S
     shown = {"before": 0, "inside": 0, "after": 0}
@@ -255,11 +259,11 @@ def test_the_sweeper_leaves_the_living_alone(own_claims: Path) -> None:
 
 @pytest.mark.usefixtures("own_claims")
 def test_the_sweeper_kills_nobody_outside_a_dead_links_namespace() -> None:
-    claim = claim_free()
+    claim = claim_addresses()
     bystander = subprocess.Popen(["sleep", "600"])
     try:
         own_namespace = os.stat("/proc/self/ns/net").st_ino
-        claim.note({"owner": 1, "name": "stale", "shuttle": 1, "namespace": own_namespace})
+        claim.note({"owner": 1, "name": "stale", "daemon": 1, "namespace": own_namespace})
         os.close(claim.descriptor)
         assert f"claim on {claim.host_address}" in sweep()
         assert is_running(bystander.pid)
@@ -294,7 +298,7 @@ def test_a_link_opened_in_a_thread_lives_as_long_as_the_thread_holds_it() -> Non
 
 def test_a_device_name_that_somebody_else_uses_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
     first = os.getpid() % 1000 + 15_000
-    monkeypatch.setattr(addresses, "_turn", itertools.count(first))
+    monkeypatch.setattr(addresses, "_next_index", itertools.count(first))
     subprocess.run(["ip", "tuntap", "add", "dev", f"rf{first}", "mode", "tun"], check=True)
     try:
         with open_link(STEADY, seed=1, name="test") as link:
@@ -307,7 +311,7 @@ def test_a_device_name_that_somebody_else_uses_is_passed_over(monkeypatch: pytes
 def test_what_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     monkeypatch.setattr(shutil, "which", lambda _program: None)
-    assert [line.split(" ")[0] for line in lacks()] == ["root", "'nsenter'", "'setpriv'"]
+    assert [line.split(" ")[0] for line in missing_prerequisites()] == ["root", "'nsenter'", "'setpriv'"]
     with pytest.raises(LinkCannotBeBuilt, match="root is needed"), open_link(STEADY, seed=1, name="test"):
         pass
 

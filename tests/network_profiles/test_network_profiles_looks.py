@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from network_profiles.verification.evidence import Evidence, Figure
-from network_profiles.verification.looks import decide
+from network_profiles.verification.remeasurement import measure_until_decided
 
 
 def seen(*, off: bool, link_late_ms: float | None = 0.3, probe_late_ms: float = 1.0) -> Evidence:
@@ -24,15 +24,15 @@ LATE_AND_WRONG = seen(off=True, link_late_ms=30.0)
 def after(*looks: Evidence) -> tuple[Callable[[int], Evidence], list[int]]:
     asked: list[int] = []
 
-    def look(number: int) -> Evidence:
+    def measure_once(number: int) -> Evidence:
         asked.append(number)
         return looks[number]
 
-    return look, asked
+    return measure_once, asked
 
 
 @pytest.mark.parametrize(
-    ("looks", "misses_on_time", "ok", "looked"),
+    ("looks", "on_time_misses", "ok", "looked"),
     [
         ([RIGHT], 1, True, 1),
         ([LATE_AND_RIGHT], 1, True, 1),
@@ -46,10 +46,10 @@ def after(*looks: Evidence) -> tuple[Callable[[int], Evidence], list[int]]:
     ],
 )
 def test_a_miss_decides_only_on_a_machine_that_was_in_time(
-    looks: Sequence[Evidence], misses_on_time: int, ok: bool, looked: int
+    looks: Sequence[Evidence], on_time_misses: int, ok: bool, looked: int
 ) -> None:
-    look, asked = after(*looks)
-    evidence = decide(look, misses_on_time=misses_on_time, at_most=4)
+    measure_once, asked = after(*looks)
+    evidence = measure_until_decided(measure_once, on_time_misses=on_time_misses, max_measurements=4)
     assert evidence.ok is ok
     assert asked == list(range(looked))
     assert len(evidence.first_misses) == looked - 1

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from changing_profile import FIGURES, figure_names, prove_changing
-from netem_kernel.kernel import KERNEL, lacks, run_inside
+from netem_kernel.kernel import KERNEL, missing_prerequisites, run_inside
 from real_links import needs_links
 from waiting import HANG_LIMIT_S, eventually
 
@@ -23,7 +23,7 @@ OF_ANY_LINK = (
 )
 """Those tests of any link in which the backends differ most: the kernel without netem runs them on the other one."""
 
-needs_kernel = pytest.mark.skipif(bool(lacks()), reason="; ".join(lacks()))
+needs_kernel = pytest.mark.skipif(bool(missing_prerequisites()), reason="; ".join(missing_prerequisites()))
 pytestmark = [pytest.mark.integration]
 
 

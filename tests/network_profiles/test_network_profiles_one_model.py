@@ -15,8 +15,8 @@ from network_profiles.catalogue.catalogue import PROFILES_FOLDER, read_profile
 from network_profiles.links.userspace import tun_forwarder
 from network_profiles.model.link import Delivery
 from network_profiles.model.plain_profile import plain_profile
-from network_profiles.model.traces.generate import Process, generate
-from network_profiles.model.traces.mahimahi import opportunities
+from network_profiles.model.traces.generate import RateProcess, generate
+from network_profiles.model.traces.mahimahi import opportunity_times_ms
 
 STARTED_AT_S = 1000.0
 PACKETS = [
@@ -45,8 +45,8 @@ class Clock:
 
 def recorded(folder: Path) -> NetworkProfile:
     """A profile whose downlink follows a file in mahimahi's format."""
-    made = generate(Process(0.8, 3.0, 2.0, 8.0, 1.2, 0.5, 4.0), 900.0, seed="1", side="down")
-    (folder / "ride.down").write_text("".join(f"{at_ms}\n" for at_ms in opportunities(made, 30.0)))
+    made = generate(RateProcess(0.8, 3.0, 2.0, 8.0, 1.2, 0.5, 4.0), 900.0, seed="1", side="down")
+    (folder / "ride.down").write_text("".join(f"{at_ms}\n" for at_ms in opportunity_times_ms(made, 30.0)))
     text = (PROFILES_FOLDER / "hspa_lossy.toml").read_text().replace('id = "hspa_lossy"', 'id = "ride"')
     text = text.replace("rate_kbit = 900", 'trace = { file = "ride.down" }').replace(
         "[source]", '[source]\nchange = "x"'
@@ -81,12 +81,12 @@ def engine_side(profile: NetworkProfile, seed: int) -> list[float]:
 def link_process_side(profile: NetworkProfile, seed: int, monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """When the link process, with its settings as they reach it, delivers."""
     monkeypatch.setattr(time, "monotonic", lambda: STARTED_AT_S)
-    monkeypatch.setattr(tun_forwarder, "_build", lambda *_names: (-1, -1))
+    monkeypatch.setattr(tun_forwarder, "_create_devices", lambda *_names: (-1, -1))
     settings = {
         "device": "", "host_address": "", "device_address": "", "seed": seed, "profile": plain_profile(profile),
     }  # fmt: skip
-    running = tun_forwarder.Shuttle(json.loads(json.dumps(settings)))
-    link = running._passages["down"].link
+    running = tun_forwarder.TunForwarder(json.loads(json.dumps(settings)))
+    link = running._forwarders["down"].link
     found: list[Delivery] = [link.offer(at_s, size) for at_s, size in PACKETS]
 
     return [one.at_s for one in found if one.at_s is not None]

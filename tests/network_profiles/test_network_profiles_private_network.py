@@ -11,9 +11,9 @@ import pytest
 
 from network_profiles.errors import LinkCannotBeBuilt
 from network_profiles.links import private_network
-from network_profiles.links.private_network import PrivateNetwork, connect, free_port, run_inside
+from network_profiles.links.private_network import PrivateNetwork, connect, free_port, run_in_network
 
-needs_namespaces = pytest.mark.skipif(bool(private_network.lacks()), reason="no network namespaces here")
+needs_namespaces = pytest.mark.skipif(bool(private_network.missing_prerequisite()), reason="no network namespaces here")
 NOBODY = 65534
 
 
@@ -28,7 +28,7 @@ def network() -> Iterator[PrivateNetwork]:
 def test_what_listens_inside_is_reached_by_us_and_by_nobody_outside(network: PrivateNetwork) -> None:
     port = free_port(network.path)
     before = os.readlink("/proc/thread-self/ns/net")
-    with run_inside(network.path, lambda: socket.create_server(("127.0.0.1", port))) as listening:
+    with run_in_network(network.path, lambda: socket.create_server(("127.0.0.1", port))) as listening:
         with connect(network.path, port, 10) as ours:
             accepted, _ = listening.accept()
             with accepted:
@@ -74,4 +74,4 @@ def test_a_kernel_that_refuses_is_quoted(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(private_network.interfaces, "enter_new_network_namespace", refuse)
     with pytest.raises(LinkCannotBeBuilt, match="refuses a network namespace: Operation not permitted"):
         PrivateNetwork()
-    assert "Operation not permitted" in private_network.lacks()
+    assert "Operation not permitted" in private_network.missing_prerequisite()

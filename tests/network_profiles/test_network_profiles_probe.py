@@ -13,19 +13,21 @@ from network_profiles.model.profile import Direction
 from network_profiles.verification.evidence import Evidence, Figure
 from network_profiles.verification.probe.judge import judge
 from network_profiles.verification.probe.loss_interval import central_interval, loss_counts
-from network_profiles.verification.probe.probe_plan import plan
-from network_profiles.verification.probe.trace import Packet, Trace
+from network_profiles.verification.probe.probe_plan import short_plan
+from network_profiles.verification.probe.trace import ProbePacket, ProbeTrace
 
 QUIET = DirectionCounters(0, 0, 0, 0, {}, 0, 0, 0.1, 0.2)
 STATIC = sorted(name for name, profile in load_catalogue().items() if not profile.changes_with_time)
 
 
-def simulate(real: Direction, claimed: Direction, seed: int) -> Trace:
+def simulate(real: Direction, claimed: Direction, seed: int) -> ProbeTrace:
     """The probe of ``claimed``, over a link that is ``real``."""
-    intended = plan(claimed, 3.0)
+    intended = short_plan(claimed, 3.0)
     link = LinkDirection(real, random.Random(f"test {seed}"))
-    packets = [Packet(one.size_bytes, one.at_s, link.offer(one.at_s, one.size_bytes).at_s) for one in intended.sends]
-    return Trace(packets[: intended.paced], packets[intended.paced :])
+    packets = [
+        ProbePacket(one.size_bytes, one.at_s, link.offer(one.at_s, one.size_bytes).at_s) for one in intended.sends
+    ]
+    return ProbeTrace(packets[: intended.paced], packets[intended.paced :])
 
 
 @pytest.mark.parametrize("profile_id", STATIC)
@@ -89,7 +91,7 @@ def test_a_late_daemon_a_drop_of_the_harness_and_a_changed_order_are_misses() ->
 def test_the_probe_is_short_and_leaves_an_empty_queue(profile_id: str) -> None:
     profile = load_catalogue()[profile_id]
     for direction in (profile.down, profile.up):
-        intended = plan(direction, 3.0)
+        intended = short_plan(direction, 3.0)
         last = max(one.received_at_s or 0.0 for one in simulate(direction, direction, 1).flood)
         assert last <= intended.ends_at_s
         unavoidable_s = (direction.queue_ms + direction.owd_ms + 3 * direction.jitter_ms) / 1000.0
@@ -99,7 +101,7 @@ def test_the_probe_is_short_and_leaves_an_empty_queue(profile_id: str) -> None:
 
 def test_a_link_without_a_rate_is_probed_without_a_flood() -> None:
     direction = Direction(owd_ms=10.0, queue_ms=100.0)
-    assert len(plan(direction, 1.0).sends) == plan(direction, 1.0).paced
+    assert len(short_plan(direction, 1.0).sends) == short_plan(direction, 1.0).paced
     figures = judge("up", direction, simulate(direction, direction, 1), 0, QUIET)
     assert {figure.name for figure in figures}.isdisjoint({"goodput_kbit", "queue_ms"})
     assert all(figure.ok for figure in figures)

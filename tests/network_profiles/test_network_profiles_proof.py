@@ -10,9 +10,9 @@ from waiting import eventually
 
 from network_profiles.catalogue.catalogue import load_catalogue
 from network_profiles.errors import LinkLost
-from network_profiles.links.opening import open_link
+from network_profiles.links.open_link import open_link
 from network_profiles.verification.proof import measure
-from network_profiles.verification.verify import Watcher, verify
+from network_profiles.verification.verify import VerifyListener, verify
 
 pytestmark = [needs_links, pytest.mark.integration]
 
@@ -21,8 +21,8 @@ def test_links_of_every_kind_are_what_they_say() -> None:
     started: list[str] = []
     told: list[str] = []
     wanted = ["edge_275g", "lte_good"]
-    watcher = Watcher(lambda one, _lasts_s: started.append(one.id), lambda one: told.append(one.profile_id))
-    evidence = verify(wanted, 2.0, watcher=watcher)
+    listener = VerifyListener(lambda one, _lasts_s: started.append(one.id), lambda one: told.append(one.profile_id))
+    evidence = verify(wanted, 2.0, listener=listener)
     assert [one.profile_id for one in evidence] == wanted
     assert {one.profile_id: one.misses for one in evidence if not one.ok} == {}
     assert sorted(told) == sorted(wanted)

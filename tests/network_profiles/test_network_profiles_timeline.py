@@ -8,26 +8,33 @@ from network_profiles.catalogue.catalogue import load_catalogue
 from network_profiles.model.link import DropCause, LinkDirection
 from network_profiles.model.plain_profile import PlainOutages, PlainPhase, PlainProfile, from_json, plain_profile
 from network_profiles.model.shape import PlainShape
-from network_profiles.model.timeline import Timeline, phases
+from network_profiles.model.timeline import Timeline, phase_sequence
 
 FAST = PlainShape(None, 10.0, 0.0, 0.0, 1.0, 100.0)
 SLOW = FAST._replace(owd_ms=300.0)
 
 
 def test_the_last_phase_stays() -> None:
-    timeline = Timeline(phases([(10.0, FAST), (5.0, None), (1.0, SLOW)], repeat=False), 100.0)
-    assert [timeline.at(t) for t in (100.0, 109.9, 110.0, 114.9, 115.0, 9999.0)] == [FAST, FAST, None, None, SLOW, SLOW]
+    timeline = Timeline(phase_sequence([(10.0, FAST), (5.0, None), (1.0, SLOW)], repeat=False), 100.0)
+    assert [timeline.shape_at(t) for t in (100.0, 109.9, 110.0, 114.9, 115.0, 9999.0)] == [
+        FAST,
+        FAST,
+        None,
+        None,
+        SLOW,
+        SLOW,
+    ]
 
 
 def test_repeated_phases_come_round_again() -> None:
-    timeline = Timeline(phases([(2.0, FAST), (1.0, None)], repeat=True), 0.0)
-    assert [timeline.at(t / 2) is None for t in range(12)] == [False] * 4 + [True] * 2 + [False] * 4 + [True] * 2
+    timeline = Timeline(phase_sequence([(2.0, FAST), (1.0, None)], repeat=True), 0.0)
+    assert [timeline.shape_at(t / 2) is None for t in range(12)] == [False] * 4 + [True] * 2 + [False] * 4 + [True] * 2
 
 
 def test_an_outage_takes_packets_by_time_whoever_sends_how_many() -> None:
     for per_second in (10, 300):
         link = LinkDirection(FAST, random.Random(1))
-        link.follow(Timeline(phases([(2.0, FAST), (1.0, None), (9.0, FAST)], repeat=False), 0.0))
+        link.follow_timeline(Timeline(phase_sequence([(2.0, FAST), (1.0, None), (9.0, FAST)], repeat=False), 0.0))
         for number in range(5 * per_second):
             link.offer(number / per_second, 100)
         assert link.dropped[DropCause.OUTAGE] == per_second
@@ -36,7 +43,7 @@ def test_an_outage_takes_packets_by_time_whoever_sends_how_many() -> None:
 def test_a_handover_changes_the_delay_after_its_gap() -> None:
     profile = plain_profile(load_catalogue()["handover_lte_3g"])
     link = profile.direction("up", 1)
-    link.follow(profile.timeline("up", 1, 0.0))
+    link.follow_timeline(profile.timeline("up", 1, 0.0))
     before, gap, after = (link.offer(at_s, 100) for at_s in (10.0, 22.0, 30.0))
     assert before.at_s == pytest.approx(10.035, abs=0.011)
     assert gap.cause is DropCause.OUTAGE
@@ -49,7 +56,7 @@ def test_random_outages_take_both_directions_together_and_repeat_with_the_seed()
     def out_of_service(side: str, seed: int) -> list[bool]:
         timeline = profile.timeline("down" if side == "down" else "up", seed, 0.0)
         assert timeline is not None
-        return [timeline.at(tick / 10) is None for tick in range(20_000)]
+        return [timeline.shape_at(tick / 10) is None for tick in range(20_000)]
 
     down = out_of_service("down", 1)
     assert down == out_of_service("up", 1)
@@ -74,8 +81,8 @@ def test_outages_survive_their_way_to_the_daemon() -> None:
 
 
 def test_a_moment_says_what_the_link_is_and_until_when() -> None:
-    timeline = Timeline(phases([(10.0, FAST), (5.0, None), (1.0, SLOW)], repeat=False), 100.0)
-    assert timeline.moment(103.0) == (FAST, 110.0)
-    assert timeline.moment(110.0) == (None, 115.0)
-    assert timeline.moment(115.5) == (SLOW, 116.0)
-    assert timeline.moment(116.0) == (SLOW, float("inf"))
+    timeline = Timeline(phase_sequence([(10.0, FAST), (5.0, None), (1.0, SLOW)], repeat=False), 100.0)
+    assert timeline.state_at(103.0) == (FAST, 110.0)
+    assert timeline.state_at(110.0) == (None, 115.0)
+    assert timeline.state_at(115.5) == (SLOW, 116.0)
+    assert timeline.state_at(116.0) == (SLOW, float("inf"))

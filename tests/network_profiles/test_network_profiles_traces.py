@@ -17,18 +17,18 @@ from network_profiles.model.link import DropCause, LinkDirection
 from network_profiles.model.plain_profile import PlainProfile, plain_profile
 from network_profiles.model.shape import PlainShape
 from network_profiles.model.timeline import Timeline
-from network_profiles.model.traces.delivery_opportunities import Opportunities, WanderingRate
-from network_profiles.model.traces.generate import Process, RateStretch, cut_log_normal_mean, generate
+from network_profiles.model.traces.delivery_opportunities import RecordedOpportunities, VariableRateOpportunities
+from network_profiles.model.traces.generate import RateProcess, RateSegment, cut_log_normal_mean, generate
 from network_profiles.model.traces.mahimahi import (
     OPPORTUNITY_BYTES,
     MahimahiTrace,
     TraceUnreadable,
-    opportunities,
-    parse,
+    opportunity_times_ms,
+    parse_trace,
     read_trace,
 )
 
-PROCESS = Process(
+PROCESS = RateProcess(
     spread=0.6, peak_ratio=2.5, coherence_s=2.0, gap_every_s=22.0, gap_median_s=1.6, gap_spread=0.55, gap_longest_s=5.8
 )
 repeatable = settings(max_examples=60, deadline=None, derandomize=True)
@@ -38,9 +38,9 @@ traces = st.lists(st.integers(0, 300), min_size=1, max_size=60).map(
 offers = st.lists(st.tuples(st.floats(0.0, 0.3), st.integers(28, 1500)), min_size=1, max_size=80)
 
 
-def until(length_s: float, stretches: Iterable[RateStretch]) -> list[RateStretch]:
-    found: list[RateStretch] = []
-    for lasts_s, kbit in stretches:
+def until(length_s: float, segments: Iterable[RateSegment]) -> list[RateSegment]:
+    found: list[RateSegment] = []
+    for lasts_s, kbit in segments:
         found.append((lasts_s, kbit))
         length_s -= lasts_s
         if length_s <= 1e-6:
@@ -117,26 +117,26 @@ def test_a_trace_that_changed_is_read_again(tmp_path: Path) -> None:
 
 
 def test_opportunities_are_shared_by_small_packets_and_added_up_for_large_ones() -> None:
-    room = Opportunities(array("q", [10, 20, 30]), 100.0)
-    assert room.leaves_at_s(100.0, 752) == pytest.approx(100.010)
-    assert room.leaves_at_s(100.0, 752) == pytest.approx(100.010)
-    assert room.leaves_at_s(100.0, 1) == pytest.approx(100.020)
-    assert room.leaves_at_s(100.0, 1504) == pytest.approx(100.030)
+    opportunities = RecordedOpportunities(array("q", [10, 20, 30]), 100.0)
+    assert opportunities.departure_s(100.0, 752) == pytest.approx(100.010)
+    assert opportunities.departure_s(100.0, 752) == pytest.approx(100.010)
+    assert opportunities.departure_s(100.0, 1) == pytest.approx(100.020)
+    assert opportunities.departure_s(100.0, 1504) == pytest.approx(100.030)
 
 
 def test_an_unused_opportunity_is_lost_and_the_trace_begins_again() -> None:
-    room = Opportunities(array("q", [10, 20, 30]), 100.0)
-    assert room.leaves_at_s(100.025, 100) == pytest.approx(100.030)
-    assert room.leaves_at_s(100.030, 100) == pytest.approx(100.040)
-    assert room.leaves_at_s(100.0, 1404) == pytest.approx(100.040)
-    assert room.leaves_at_s(107.215, 1500) == pytest.approx(107.220)
+    opportunities = RecordedOpportunities(array("q", [10, 20, 30]), 100.0)
+    assert opportunities.departure_s(100.025, 100) == pytest.approx(100.030)
+    assert opportunities.departure_s(100.030, 100) == pytest.approx(100.040)
+    assert opportunities.departure_s(100.0, 1404) == pytest.approx(100.040)
+    assert opportunities.departure_s(107.215, 1500) == pytest.approx(107.220)
 
 
 def test_a_wandering_rate_serves_a_packet_over_its_changes_and_gaps() -> None:
-    room = WanderingRate(iter([(1.0, 8.0), (5.0, 0.0), (1.0, 16.0)]), 10.0)
-    assert room.leaves_at_s(10.0, 500) == pytest.approx(10.5)
-    assert room.leaves_at_s(10.9, 300) == pytest.approx(16.1)
-    assert room.leaves_at_s(10.9, 200) == pytest.approx(16.2)
+    opportunities = VariableRateOpportunities(iter([(1.0, 8.0), (5.0, 0.0), (1.0, 16.0)]), 10.0)
+    assert opportunities.departure_s(10.0, 500) == pytest.approx(10.5)
+    assert opportunities.departure_s(10.9, 300) == pytest.approx(16.1)
+    assert opportunities.departure_s(10.9, 200) == pytest.approx(16.2)
 
 
 @repeatable
@@ -144,12 +144,12 @@ def test_a_wandering_rate_serves_a_packet_over_its_changes_and_gaps() -> None:
 def test_a_trace_serves_in_order_and_never_more_than_it_has(
     at_ms: array[int], packets: list[tuple[float, int]]
 ) -> None:
-    room = Opportunities(at_ms, 0.0)
+    opportunities = RecordedOpportunities(at_ms, 0.0)
     now_s = last_s = 0.0
     served: dict[float, int] = {}
     for gap_s, size in packets:
         now_s += gap_s
-        leaves_s = room.leaves_at_s(now_s, size)
+        leaves_s = opportunities.departure_s(now_s, size)
         assert leaves_s > now_s
         assert leaves_s >= last_s
         last_s = leaves_s
@@ -160,8 +160,8 @@ def test_a_trace_serves_in_order_and_never_more_than_it_has(
 
 
 def steady(shape: PlainShape) -> LinkDirection:
-    room = WanderingRate(itertools.repeat((0.1, shape.rate_kbit or 0.0)), 0.0)
-    return LinkDirection(shape, random.Random(1), timeline=Timeline(iter(()), 0.0, room=room))
+    opportunities = VariableRateOpportunities(itertools.repeat((0.1, shape.rate_kbit or 0.0)), 0.0)
+    return LinkDirection(shape, random.Random(1), timeline=Timeline(iter(()), 0.0, opportunities=opportunities))
 
 
 def test_a_trace_that_stands_still_is_the_plain_link() -> None:
@@ -192,8 +192,8 @@ def test_packets_wait_through_a_gap_as_long_as_the_queue_has_room() -> None:
         PlainShape(80.0, 0.0, 0.0, 0.0, 1.0, 1000.0), PlainShape(80.0, 0.0, 0.0, 0.0, 1.0, 1000.0), down_trace=PROCESS
     )
     link = profile.direction("down", 1)
-    room = WanderingRate(iter([(1.0, 80.0), (4.0, 0.0), (100.0, 80.0)]), 0.0)
-    link.follow(Timeline(iter(()), 0.0, room=room))
+    opportunities = VariableRateOpportunities(iter([(1.0, 80.0), (4.0, 0.0), (100.0, 80.0)]), 0.0)
+    link.follow_timeline(Timeline(iter(()), 0.0, opportunities=opportunities))
     during = [link.offer(2.0 + number / 100, 1000) for number in range(30)]
     # 1000 ms at 80 kbit/s are 10,000 bytes: eleven packets of 1000 are taken before there are more than that waiting.
     assert [one.cause for one in during] == [None] * 11 + [DropCause.QUEUE] * 19
@@ -206,7 +206,7 @@ def test_packets_that_wait_share_every_opportunity_of_a_millisecond(tmp_path: Pa
     shape = PlainShape(1000.0, 0.0, 0.0, 0.0, 1.0, 1000.0)
     profile = PlainProfile(shape, shape, down_trace=str(file))
     link = profile.direction("down", 1)
-    link.follow(profile.timeline("down", 1, 100.0))
+    link.follow_timeline(profile.timeline("down", 1, 100.0))
     leave_at = [link.offer(100.0 + number / 1000, 1000).at_s for number in range(6)]
     # Three opportunities hold four packets of 1000 bytes and half of the fifth, which the next one completes.
     assert leave_at == pytest.approx([100.01] * 4 + [100.02] * 2)
@@ -217,7 +217,9 @@ def test_packets_that_wait_share_every_opportunity_of_a_millisecond(tmp_path: Pa
 def test_a_trace_that_begins_anew_serves_nothing_before_what_is_on_its_way() -> None:
     link = steady(PlainShape(80.0, 0.0, 0.0, 0.0, 1.0, 1000.0))
     assert [link.offer(0.0, 1000).at_s for _ in range(3)] == pytest.approx([0.1, 0.2, 0.3])
-    link.follow(Timeline(iter(()), 0.05, room=WanderingRate(itertools.repeat((0.1, 80.0)), 0.05)))
+    link.follow_timeline(
+        Timeline(iter(()), 0.05, opportunities=VariableRateOpportunities(itertools.repeat((0.1, 80.0)), 0.05))
+    )
     assert link.offer(0.05, 1000).at_s == pytest.approx(0.4)
 
 
@@ -228,7 +230,7 @@ def test_every_packet_on_a_trace_is_counted_once(seed: int, packets: list[tuple[
     profile = PlainProfile(shape, shape, down_trace=PROCESS, up_trace=PROCESS)
     links = [profile.direction("up", seed) for _ in range(2)]
     for link in links:
-        link.follow(profile.timeline("up", seed, 0.0))
+        link.follow_timeline(profile.timeline("up", seed, 0.0))
     times = list(itertools.accumulate(gap_s for gap_s, _ in packets))
     first, again = ([link.offer(at_s, size) for at_s, (_, size) in zip(times, packets, strict=True)] for link in links)
     assert first == again
@@ -239,7 +241,7 @@ def test_every_packet_on_a_trace_is_counted_once(seed: int, packets: list[tuple[
 
 def test_a_recorded_trace_is_sampled_with_its_bytes_and_its_gaps() -> None:
     made = generate(PROCESS, 2000.0, seed="5", side="down")
-    trace = MahimahiTrace(array("q", opportunities(made, 120.0)))
+    trace = MahimahiTrace(array("q", opportunity_times_ms(made, 120.0)))
     sampled = until(trace.length_s, trace.sampled())
     assert sum(lasts_s for lasts_s, _ in sampled) == pytest.approx(trace.length_s)
     assert sum(lasts_s * kbit for lasts_s, kbit in sampled) == pytest.approx(trace.mean_kbit * trace.length_s, rel=1e-6)
@@ -250,7 +252,7 @@ def test_a_recorded_trace_is_sampled_with_its_bytes_and_its_gaps() -> None:
 
 
 def test_a_slow_trace_is_not_sampled_as_outages() -> None:
-    trace = MahimahiTrace(parse(b"%d\n" % at_ms for at_ms in range(240, 24_001, 240)))  # 50 kbit/s
+    trace = MahimahiTrace(parse_trace(b"%d\n" % at_ms for at_ms in range(240, 24_001, 240)))  # 50 kbit/s
     assert {round(kbit) for _, kbit in until(20.0, trace.sampled())} == {50}
 
 
@@ -262,7 +264,7 @@ def test_the_sampled_timeline_of_a_trace_is_its_rates_and_outages() -> None:
     assert timeline is not None
     at_s = 100.0
     for lasts_s, kbit in until(60.0, generate(PROCESS, 2000.0, seed="7", side="down")):
-        found = timeline.moment(at_s)
+        found = timeline.state_at(at_s)
         assert found.until_s == pytest.approx(at_s + lasts_s)
         if kbit == 0:
             assert found.shape is None
@@ -288,7 +290,7 @@ def test_generated_drives_are_like_the_recorded_ones(drive: tuple[str, str]) -> 
     profile = load_catalogue()[drive[0]]
     direction = profile.down if drive[1] == "down" else profile.up
     process = plain_profile(profile).down_trace if drive[1] == "down" else plain_profile(profile).up_trace
-    assert isinstance(process, Process)
+    assert isinstance(process, RateProcess)
     drives = [
         until(seconds, generate(process, direction.rate_kbit or 0.0, seed=str(n), side=drive[1])) for n in range(20)
     ]
@@ -301,7 +303,7 @@ def test_generated_drives_are_like_the_recorded_ones(drive: tuple[str, str]) -> 
     assert max(lasts_s for one in drives for lasts_s, kbit in one if not kbit) <= longest_s + 0.06
 
 
-def told(drive: list[RateStretch], seconds: int) -> tuple[float, float, int, float]:
+def told(drive: list[RateSegment], seconds: int) -> tuple[float, float, int, float]:
     """Mean and median of the 1 s rates, number and share of the gaps of 1 s and more."""
     earned = [0.0] * seconds
     at_s = 0.0

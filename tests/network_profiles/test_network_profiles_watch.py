@@ -8,14 +8,19 @@ import pytest
 
 from network_profiles.catalogue.catalogue import load_catalogue
 from network_profiles.model.plain_profile import PlainProfile, plain_profile
-from network_profiles.model.profile import Direction, NetworkProfile, Outages, Phase
+from network_profiles.model.profile import Direction, NetworkProfile, Outages, ProfilePhase
 from network_profiles.verification.evidence import Figure
 from network_profiles.verification.probe.judge import judge_thoroughly
-from network_profiles.verification.probe.oracle import offer_all
-from network_profiles.verification.probe.thorough_plan import thorough_plan, wanted_packets
-from network_profiles.verification.probe.trace import Packet, Trace
-from network_profiles.verification.probe.watch import judge_watch, stretches, watch, watched_s
-from network_profiles.verification.verify import telling_seed
+from network_profiles.verification.probe.model_replay import replay_packets
+from network_profiles.verification.probe.thorough_plan import required_packets, thorough_plan
+from network_profiles.verification.probe.timeline_probe import (
+    judge_timeline,
+    merged_segments,
+    timeline_plan,
+    timeline_probe_s,
+)
+from network_profiles.verification.probe.trace import ProbePacket, ProbeTrace
+from network_profiles.verification.verify import seed_with_outage
 
 SLOW = Direction(rate_kbit=400.0, owd_ms=75.0, queue_ms=600.0)
 FAST = Direction(rate_kbit=2000.0, owd_ms=35.0, jitter_ms=5.0, queue_ms=200.0)
@@ -25,7 +30,11 @@ LOSSY = Direction(
 STEADY = load_catalogue()["lte_good"].model_copy(update={"down": FAST, "up": FAST})
 GAP = STEADY.model_copy(
     update={
-        "phases": (Phase(lasts_s=3.0), Phase(lasts_s=1.5, outage=True), Phase(lasts_s=60.0, down=SLOW, up=SLOW)),
+        "phases": (
+            ProfilePhase(lasts_s=3.0),
+            ProfilePhase(lasts_s=1.5, outage=True),
+            ProfilePhase(lasts_s=60.0, down=SLOW, up=SLOW),
+        ),
     }
 )
 LIFT = STEADY.model_copy(update={"outages": Outages(mean_between_s=20.0, shortest_s=1.0, longest_s=2.0)})
@@ -33,11 +42,11 @@ LIFT = STEADY.model_copy(update={"outages": Outages(mean_between_s=20.0, shortes
 
 def seen_over(real: PlainProfile, claimed: PlainProfile, seed: int, budget_s: float = 30.0) -> list[Figure]:
     """The watch of ``claimed``, over a link that is ``real``."""
-    watched = watch(claimed, "up", seed, watched_s(claimed, seed, budget_s))
+    planned = timeline_plan(claimed, "up", seed, timeline_probe_s(claimed, seed, budget_s))
     link = real.direction("up", 99)
-    link.follow(real.timeline("up", seed, 0.0))
-    packets = offer_all(link, [Packet(one.size_bytes, one.at_s, None) for one in watched.plan.sends])
-    return judge_watch("up", claimed, seed, watched, packets, 0.0)
+    link.follow_timeline(real.timeline("up", seed, 0.0))
+    packets = replay_packets(link, [ProbePacket(one.size_bytes, one.at_s, None) for one in planned.plan.sends])
+    return judge_timeline("up", claimed, seed, planned, packets, 0.0)
 
 
 def missed(figures: list[Figure]) -> set[str]:
@@ -47,7 +56,7 @@ def missed(figures: list[Figure]) -> set[str]:
 @pytest.mark.parametrize("profile", [GAP, LIFT, load_catalogue()["sat_leo"]], ids=["phases", "outages", "cycle"])
 def test_a_link_that_changes_as_it_says_is_found_right(profile: NetworkProfile) -> None:
     plain = plain_profile(profile)
-    figures = seen_over(plain, plain, telling_seed(profile, 1, 30.0))
+    figures = seen_over(plain, plain, seed_with_outage(profile, 1, 30.0))
     assert figures
     assert missed(figures) == set()
 
@@ -73,9 +82,9 @@ def test_edges_are_held_to_50_ms(phases: tuple[float, float], off: set[str]) -> 
     real = GAP.model_copy(
         update={
             "phases": (
-                Phase(lasts_s=phases[0]),
-                Phase(lasts_s=phases[1], outage=True),
-                Phase(lasts_s=60.0, down=SLOW, up=SLOW),
+                ProfilePhase(lasts_s=phases[0]),
+                ProfilePhase(lasts_s=phases[1], outage=True),
+                ProfilePhase(lasts_s=60.0, down=SLOW, up=SLOW),
             )
         }
     )
@@ -96,14 +105,14 @@ def test_a_link_that_never_changes_is_caught() -> None:
 
 def test_outages_at_other_times_are_caught() -> None:
     plain = plain_profile(LIFT)
-    seed = telling_seed(LIFT, 1, 30.0)
+    seed = seed_with_outage(LIFT, 1, 30.0)
     other = LIFT.model_copy(update={"outages": Outages(mean_between_s=15.0, shortest_s=1.0, longest_s=2.0)})
     assert missed(seen_over(plain_profile(other), plain, seed))
 
 
 def test_a_seed_is_chosen_that_shows_an_outage() -> None:
-    seed = telling_seed(LIFT, 1, 12.0)
-    first = next(one for one in stretches(plain_profile(LIFT), "down", seed, 12.0) if one.shape is None)
+    seed = seed_with_outage(LIFT, 1, 12.0)
+    first = next(one for one in merged_segments(plain_profile(LIFT), "down", seed, 12.0) if one.shape is None)
     assert 2.0 < first.starts_s < first.ends_s < 0.8 * 12.0
 
 
@@ -111,18 +120,18 @@ def test_a_trace_is_told_from_another() -> None:
     plain = plain_profile(load_catalogue()["umts_driving"])
     right = seen_over(plain, plain, 1, 12.0)
     assert missed(right) == set()
-    watched = watch(plain, "up", 1, 12.0)
+    planned = timeline_plan(plain, "up", 1, 12.0)
     link = plain.direction("up", 99)
-    link.follow(plain.timeline("up", 2, 0.0))
-    packets = offer_all(link, [Packet(one.size_bytes, one.at_s, None) for one in watched.plan.sends])
-    assert "trace_course_off_ratio" in missed(judge_watch("up", plain, 1, watched, packets, 0.0))
+    link.follow_timeline(plain.timeline("up", 2, 0.0))
+    packets = replay_packets(link, [ProbePacket(one.size_bytes, one.at_s, None) for one in planned.plan.sends])
+    assert "trace_course_off_ratio" in missed(judge_timeline("up", plain, 1, planned, packets, 0.0))
 
 
-def over_a_link_that_is(real: Direction, claimed: Direction) -> Trace:
+def over_a_link_that_is(real: Direction, claimed: Direction) -> ProbeTrace:
     intended = thorough_plan(claimed, 60.0)
     link = plain_profile(STEADY.model_copy(update={"up": real})).direction("up", 7)
-    packets = offer_all(link, [Packet(one.size_bytes, one.at_s, None) for one in intended.sends])
-    return Trace(packets[: intended.paced], packets[intended.paced :])
+    packets = replay_packets(link, [ProbePacket(one.size_bytes, one.at_s, None) for one in intended.sends])
+    return ProbeTrace(packets[: intended.paced], packets[intended.paced :])
 
 
 @pytest.mark.parametrize(
@@ -137,20 +146,20 @@ def over_a_link_that_is(real: Direction, claimed: Direction) -> Trace:
     ],
 )
 def test_a_thorough_probe_names_each_number_that_is_off(
-    change: dict[str, float], name: str, quiet: Callable[[Direction, Trace], list[Figure]]
+    change: dict[str, float], name: str, quiet: Callable[[Direction, ProbeTrace], list[Figure]]
 ) -> None:
     figures = quiet(LOSSY, over_a_link_that_is(LOSSY.model_copy(update=change), LOSSY))
     assert name in missed(figures)
 
 
-def test_a_thorough_probe_finds_a_right_link_right(quiet: Callable[[Direction, Trace], list[Figure]]) -> None:
+def test_a_thorough_probe_finds_a_right_link_right(quiet: Callable[[Direction, ProbeTrace], list[Figure]]) -> None:
     figures = quiet(LOSSY, over_a_link_that_is(LOSSY, LOSSY))
     assert missed(figures) == set()
     assert {"owd_p95_ms", "jitter_ms", "burst_packets", "queue_ms"} <= {figure.name for figure in figures}
 
 
 @pytest.fixture
-def quiet() -> Callable[[Direction, Trace], list[Figure]]:
+def quiet() -> Callable[[Direction, ProbeTrace], list[Figure]]:
     from network_profiles.links.counters import DirectionCounters
 
     daemon = DirectionCounters(0, 0, 0, 0, {}, 0, 0, 0.1, 0.2)
@@ -160,5 +169,5 @@ def quiet() -> Callable[[Direction, Trace], list[Figure]]:
 def test_rare_losses_ask_for_more_packets() -> None:
     seldom = FAST.model_copy(update={"loss_ratio": 0.005, "loss_burst_packets": 2.0})
     often = FAST.model_copy(update={"loss_ratio": 0.05, "loss_burst_packets": 2.0})
-    assert wanted_packets(FAST) < wanted_packets(seldom)
-    assert wanted_packets(often) < wanted_packets(seldom)
+    assert required_packets(FAST) < required_packets(seldom)
+    assert required_packets(often) < required_packets(seldom)

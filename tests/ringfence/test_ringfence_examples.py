@@ -9,7 +9,7 @@ from synthetic_run_folder import healthy
 from bedrock.exit_codes import ExitCode
 from ringfence.__main__ import run_command
 from ringfence.cli.app import app
-from ringfence.cli.commands import CHAPTERS, COMMANDS, GROUPS, Command, sentence_of
+from ringfence.cli.commands import CHAPTERS, COMMANDS, GROUPS, CliCommand, sentence_of
 
 QUICK = [command for command in COMMANDS if command.is_quick]
 BY_WORDS = {command.words: command for command in COMMANDS}
@@ -38,14 +38,14 @@ def folder_with_runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("command", QUICK, ids=lambda command: command.words)
-def test_a_quick_example_runs(command: Command, folder_with_runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_quick_example_runs(command: CliCommand, folder_with_runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(folder_with_runs)
     code = run_command(words_of(command.example))
     assert code in ANSWERS.get(command.words, {ExitCode.PASS})
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.words)
-def test_every_example_is_of_its_own_command_and_is_read_without_an_error(command: Command) -> None:
+def test_every_example_is_of_its_own_command_and_is_read_without_an_error(command: CliCommand) -> None:
     words = words_of(command.example)
     assert words[: len(command.words.split())] == command.words.split()
     function, _, _ = app.parse_args(words, exit_on_error=False, print_error=False)
@@ -55,7 +55,7 @@ def test_every_example_is_of_its_own_command_and_is_read_without_an_error(comman
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.words)
 def test_the_help_of_every_command_has_a_sentence_and_its_example(
-    command: Command, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    command: CliCommand, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "200")
     assert run_command([*command.words.split(), "--help"]) == ExitCode.PASS

@@ -1,4 +1,4 @@
-"""The engine watching itself: one row a second, and what else happens once a second."""
+"""Measures the event loop's lag, the CPU and the memory of this process, for one health row a second."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LAG_PROBE_S = 0.02
 
 
 class LoopLag:
-    """How late the loop calls what is due, from a timer that does nothing else."""
+    """Measures how late the loop calls a timer that does nothing else."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, clock: Clock) -> None:
         self._loop = loop
@@ -46,7 +46,7 @@ class LoopLag:
 
 
 class CpuMeter:
-    """CPU time of this process, and time stolen from this machine, over wall time."""
+    """Measures the CPU time of this process and the steal time of the machine, over wall time."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -55,7 +55,7 @@ class CpuMeter:
         self._steal, self._total = _machine_ticks()
 
     def read(self) -> tuple[float, float]:
-        """Returns (cpu_ratio, steal_ratio) since the last call: 1.0 is one core, or the whole machine stolen."""
+        """Returns (cpu_ratio, steal_ratio) since the last call. 1.0 is one core, or the whole machine stolen."""
         at_s, cpu_s = self._clock.monotonic_s(), process_cpu_s()
         steal, total = _machine_ticks()
         cpu_ratio = (cpu_s - self._cpu_s) / max(1e-6, at_s - self._at_s)

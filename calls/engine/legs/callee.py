@@ -1,8 +1,9 @@
-"""The callee's side of a call."""
+"""Runs the callee's side of a call."""
 
 from __future__ import annotations
 
-from calls.call.state_machine import Action, CallMachine, Decision
+from calls.call.decisions import Action, Decision
+from calls.call.state_machine import CallMachine
 from calls.engine.context import Context
 from calls.engine.leg_owner import LegOwner
 from calls.engine.legs.leg import CallLeg
@@ -13,11 +14,11 @@ from calls.scenarios import mark_of
 from calls.targets.protocol import Signal
 
 RACE_JITTER_S = 0.03
-"""Two devices that answer at once do so within this: which is first is left to chance."""
+"""Two devices that answer at the same time do so within this spread; chance decides which is first."""
 
 
 class CalleeLeg(CallLeg):
-    """Rings, then does what its person is used to do, or what the scenario in the call's id says."""
+    """Rings, then does what the scenario in the call's id says, else what the person usually does."""
 
     def __init__(self, context: Context, person: LegOwner, incoming: Signal) -> None:
         now_s = context.clock.unix_s()
@@ -38,7 +39,7 @@ class CalleeLeg(CallLeg):
         super().__init__(context, person, facts, machine, scenario, talk_s)
 
     def schedule_decision(self) -> None:
-        """The person decides from now on: at once, or when a second device rings too."""
+        """Starts the wait for the person's decision: at once, or when a second device rings too."""
         self.machine.decide_at(self._decision, self.context.clock.monotonic_s() + self._after_s)
         self._wake()
 
@@ -68,7 +69,7 @@ class CalleeLeg(CallLeg):
 
     @staticmethod
     def _decide(context: Context, person: LegOwner, call_id: str) -> tuple[Decision, float]:
-        """Returns what the person does, and after how long; the scenario comes before the habit."""
+        """Returns what the person does, and after how long. The scenario overrides the habit."""
         decision, after_s = person.decide()
         mark = mark_of(call_id)
         if mark is not None:

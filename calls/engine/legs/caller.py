@@ -1,4 +1,4 @@
-"""The caller's side of a call."""
+"""Runs the caller's side of a call."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import asyncio
 
 from calls.bridge.messages import PlaceCall
 from calls.call.call_rules import SHADOWED, CallState, SignalType
-from calls.call.state_machine import Action, CallMachine
+from calls.call.decisions import Action
+from calls.call.state_machine import CallMachine
 from calls.engine.context import Context
 from calls.engine.leg_owner import LegOwner
 from calls.engine.legs.leg import CallLeg
@@ -18,11 +19,11 @@ from calls.scenarios import SCENARIOS, Scenario, ScenarioAction
 from calls.targets.protocol import Signal
 
 TALK_EXTENSION_S = 20.0
-"""How much longer than planned a caller talks at most, for what its scenario has not done yet."""
+"""How much longer than planned a caller talks at most, while its scenario is not complete."""
 
 
 class CallerLeg(CallLeg):
-    """Invites at the intended moment, hangs up when the planned talk is over."""
+    """Invites at the intended moment and hangs up when the planned talk is over."""
 
     def __init__(
         self, context: Context, person: LegOwner, order: PlaceCall, call_id: str, scenario: Scenario | None
@@ -72,7 +73,7 @@ class CallerLeg(CallLeg):
     async def _handle_signal(self, signal: Signal, now_s: float) -> Action:
         crosses = self.scenario is SCENARIOS["cancel_race"] and signal.what is SignalType.ANSWERED
         if crosses and self.machine.state is CallState.RINGING:
-            # The answer came first; to the service a cancel that leaves now is one that crossed it on the way.
+            # The answer arrived first. A cancel that leaves now crosses it, as the service sees it.
             await self._act(self.machine.leave(now_s, ""))
         action = await super()._handle_signal(signal, now_s)
         if self._shadow and signal.what is SignalType.ENDED and signal.code == SHADOWED:
@@ -97,7 +98,7 @@ class CallerLeg(CallLeg):
         return action
 
     def _extends_talk(self, now_s: float) -> bool:
-        """Nobody hangs up in the middle of something: on a slow link the last act may not be settled yet."""
+        """Extends the talk while the last action is not complete, as may happen on a slow link."""
         if self.scenario is None or not self.scenario.actions:
             return False
         if self._extended_from_s is None:
@@ -117,7 +118,7 @@ class CallerLeg(CallLeg):
         is_done = self.script.is_complete and self.facts.ice_restarts >= moves and not self.media.is_moving
         if not is_done:
             return self._extended_from_s + TALK_EXTENSION_S
-        # What the far side does without a word to us began as much later as it heard us later, and is answered later.
+        # The far side started its silent actions one delay later, and its answers take one delay back.
         live = self.media.live()
         rtt_ms = max(self.person.session.rtt_ms or 0.0, (live.rtt_ms or 0.0) if live is not None else 0.0)
         return self._extended_from_s + (2 * rtt_ms / 1000.0 if self.scenario.callee.steps else 0.0)

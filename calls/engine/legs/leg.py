@@ -1,7 +1,7 @@
-"""One side of one call, from its first message to its row: a task that sleeps until something happens or is overdue.
+"""Runs one side of one call, from its first message to its row: a task that waits for events and deadlines.
 
-Everything that happens goes through one inbox in the order it came: signals, media milestones, orders to leave. Every
-wait ends at the state machine's absolute deadline.
+All events go through one inbox in order of arrival: signals, media milestones, orders to leave. Every wait ends at the
+absolute deadline of the state machine.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ import logging
 from collections import Counter
 
 from calls.call.call_rules import CallState, SignalType
-from calls.call.state_machine import Action, CallMachine
+from calls.call.decisions import Action
+from calls.call.state_machine import CallMachine
 from calls.engine.context import Context
 from calls.engine.leg_owner import LegOwner
 from calls.engine.legs.leg_events import Change, Event, Leave, Milestone, ReduceBitrate, Resuming, Stop, Wake
@@ -33,11 +34,11 @@ _STAGES = {
 }
 POOR_RTT_MS = 500.0
 SLOW_SECONDS = 2
-"""A round trip beyond ``POOR_RTT_MS`` for so many seconds in a row is no single bad report."""
+"""Seconds in a row with a round trip over ``POOR_RTT_MS``: a single bad report does not count."""
 
 
 class CallLeg:
-    """The part that both sides share. ``run`` is called once."""
+    """What both sides share. Call ``run`` once."""
 
     def __init__(
         self,
@@ -53,8 +54,8 @@ class CallLeg:
         self.facts = facts
         self.machine = machine
         facts.link_unreliable = person.link_unreliable
-        # Whoever we make knows our inbox and not us: what stands in a cycle waits for the garbage collector, and that
-        # stops every other call of this engine when it comes.
+        # What we create gets our inbox and not us. A reference cycle would wait for the garbage collector, which stops
+        # all other calls of this engine while it runs.
         inbox: asyncio.Queue[Event] = asyncio.Queue()
         self._inbox = inbox
         self.media = LegMedia(
@@ -66,55 +67,55 @@ class CallLeg:
         self.script = Script(self.part.steps if self.part else (), talk_s, inbox.put_nowait)
         self._slow_seconds = 0
         self._postponed: list[Change] = []
-        """Changes that wait for the one before: until an open offer is answered, until a move is over."""
+        """Changes that wait until the open offer is answered, or until a move is complete."""
         self._drops_before = person.link_drops()
         person.reset_link_delay()
         if scenario is not None and _dies(scenario, facts.side.other):
             machine.expect_peer_death()
 
-    # What the outside tells.
+    # Events from outside.
 
     def on_signal(self, signal: Signal) -> None:
-        """A message of the service about this call."""
+        """Takes a message of the service about this call."""
         self._inbox.put_nowait(signal)
 
     def leave(self, reason: str, *, failed: bool = False) -> None:
-        """The person ends the call now."""
+        """Ends the call now, with a hang-up, cancel or decline."""
         self._inbox.put_nowait(Leave(reason, failed))
 
     def stop(self, reason: str) -> None:
-        """The call is over without another word."""
+        """Ends the call without another message."""
         self._inbox.put_nowait(Stop(reason))
 
     def on_resuming(self) -> None:
-        """The person's connection was lost and stands again."""
+        """Notes that the person's connection was lost and is back."""
         self._inbox.put_nowait(Resuming())
 
     def on_garbage(self) -> None:
-        """The service sent this person something that is no message."""
+        """Notes that the service sent this person something that is not a valid message."""
         self.machine.record_violation("garbage")
 
     def live(self) -> LiveStats | None:
-        """Returns the media's figures of this moment; None before there is media."""
+        """Returns the media's current figures; None before there is media."""
         return self.media.live()
 
     def check_silence(self, live: LiveStats) -> None:
-        """Leaves a call that has gone silent for longer than a person waits."""
+        """Leaves a call that has been silent for longer than a person would wait."""
         age_ms = live.last_packet_age_ms
         limit_ms = self.context.configure.silence_limit_s * 1000.0
         if self.machine.state is CallState.TALKING and age_ms is not None and age_ms > limit_ms:
             self.leave("audio_died", failed=True)
 
     def check_round_trip(self, live: LiveStats) -> None:
-        """Asks for less before the call suffers, as the product does: a queue that builds up shows in the round trip.
+        """Lowers the bitrate when the round trip grows, as the product does: a growing queue shows there first.
 
-        Loss is no reason: where it is not congestion, fewer bits lose as many packets.
+        Packet loss does not count: where congestion is not the cause, a lower bitrate loses as many packets.
         """
         slow = (live.rtt_ms or 0.0) > POOR_RTT_MS and self.machine.state is CallState.TALKING
         self._slow_seconds = self._slow_seconds + 1 if slow else 0
         asks_already = live.asked_audio_kbit is not None and live.asked_audio_kbit <= LOW_AUDIO_KBIT
         degrades = self.person.session.policy.degradation and not self.media.low_audio and not asks_already
-        # In the matrix the browser decides: it is the product there.
+        # In the matrix the browser decides: it is the product under test.
         if self._slow_seconds >= SLOW_SECONDS and degrades and self.context.identity.peers_are_ours:
             self._slow_seconds = 0
             self._inbox.put_nowait(ReduceBitrate())
@@ -122,7 +123,7 @@ class CallLeg:
     # The life of the call.
 
     async def run(self) -> LegRecord:
-        """Returns the row, whatever happens; it is also on its way to disk."""
+        """Runs the call and returns its row, which is also queued for writing. Never raises."""
         try:
             await self._begin()
             await self._handle_events()
@@ -152,7 +153,7 @@ class CallLeg:
                     event = await self._inbox.get()
             except TimeoutError:
                 if clock.monotonic_s() < machine.deadline_s:
-                    continue  # the loop's clock counts whole milliseconds
+                    continue  # the loop's clock has a resolution of 1 ms
                 if machine.is_planned_talk_over(clock.monotonic_s()) and self._extends_talk(clock.monotonic_s()):
                     continue
                 action = machine.on_deadline(clock.monotonic_s())
@@ -161,7 +162,7 @@ class CallLeg:
             await self._act(action)
 
     def _extends_talk(self, now_s: float) -> bool:
-        """The planned talk is over; returns whether this side goes on, to a later end."""
+        """Called when the planned talk is over; returns whether this side goes on, to a later end."""
         return False
 
     async def _handle(self, event: Event) -> Action:
@@ -225,7 +226,7 @@ class CallLeg:
         return Action.NONE
 
     async def _on_progress(self, signal: Signal, was: CallState) -> None:
-        """A side's own reaction to a message that the machine took."""
+        """Reacts to a message that the state machine accepted."""
 
     async def _act(self, action: Action) -> None:
         session, call_id = self.person.session, self.facts.call_id
@@ -245,11 +246,11 @@ class CallLeg:
     # The scenario.
 
     def _wake(self) -> None:
-        """The machine's deadline has changed from outside the loop."""
+        """Wakes the loop, because the state machine's deadline changed from outside."""
         self._inbox.put_nowait(Wake())
 
     async def _change(self, order: Change, now_s: float) -> Action:
-        """Changes the running call; one change waits for the answer to the one before, a move until none is on."""
+        """Changes the running call. A change waits for the answer to the one before, a move for the end of a move."""
         if self.machine.state is not CallState.TALKING:
             return Action.NONE
         moves = isinstance(order, ActionOrder) and order.action is ScenarioAction.MOVE
@@ -273,7 +274,7 @@ class CallLeg:
     async def _answer_reoffer(self, signal: Signal) -> None:
         gives_way = self.machine.awaits(SignalType.REANSWER)
         if gives_way and self.facts.side is Side.CALLER:
-            return  # both offered at once: the caller's stands, and is answered
+            return  # both offered at once: the caller's offer stands and is answered
         if gives_way:
             self.machine.withdraw(SignalType.REANSWER)
         await self.media.answer_reoffer(signal, gives_way=gives_way)
@@ -284,7 +285,7 @@ class CallLeg:
     # The end.
 
     def _cut_off(self, reason: str) -> None:
-        """Ends a call for a reason of our own; the far end is told, so that it need not wait for a timeout."""
+        """Ends a call for a reason of our own, and tells the far end so that it need not wait for a timeout."""
         if self.machine.state is not CallState.ENDED:
             self.machine.stop(reason)
             if self.person.session.is_up:

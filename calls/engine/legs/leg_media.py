@@ -1,4 +1,4 @@
-"""The media of one leg as its call drives them: opened, described, changed inside the call, put on hold, closed."""
+"""Controls the media of one leg: opens it, exchanges descriptions, changes, holds and closes it."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from calls.targets.protocol import Signal
 logger = logging.getLogger(__name__)
 
 _STEP_S = 10.0
-"""Making a description takes milliseconds; a step that takes so long is stuck."""
+"""A description takes milliseconds; a step that takes this long is stuck."""
 AUDIO_KBIT, AUDIO_PTIME_MS = 24, 20
 LOW_AUDIO_KBIT, LOW_AUDIO_PTIME_MS = 12, 60
 ResultT = TypeVar("ResultT")
 
 
 class StepFailed(Exception):
-    """A step of the media failed; carries the reason code for the record."""
+    """A media step failed; carries the reason code for the record."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -35,7 +35,7 @@ class StepFailed(Exception):
 
 
 class LegMedia:
-    """Made with the call's leg; has a ``MediaLeg`` from ``open`` on, and for good."""
+    """Created with the leg. Has a ``MediaLeg`` from ``open`` on."""
 
     def __init__(
         self,
@@ -47,9 +47,9 @@ class LegMedia:
     ) -> None:
         self.leg: MediaLeg | None = None
         self.peer_media = ""
-        """What the far end sends, as it said last."""
+        """The kind of media that the far end sends, as it said last."""
         self.low_audio = person.low_audio
-        """This side asks for and sends a low bitrate in long frames: from the start, or since it stepped down."""
+        """This side requests and sends a low bitrate in long frames, from the start or since ``reduce_bitrate``."""
         self.desired = DesiredMedia(video=facts.media == "video" and not person.low_audio)
         self._context = context
         self._person = person
@@ -63,15 +63,15 @@ class LegMedia:
 
     @property
     def is_moving(self) -> bool:
-        """Whether a side has left its network and the far end was not heard again yet."""
+        """Whether a side has left its network and no audio has arrived on the new path yet."""
         return self.leg is not None and self.leg.is_moving
 
     def live(self) -> LiveStats | None:
-        """Returns the figures of this moment; None before there is media."""
+        """Returns the current figures; None before there is media."""
         return self.leg.live() if self.leg is not None else None
 
     def audio_target_kbit(self, live: LiveStats) -> float:
-        """Returns the rate that the far end encodes for: what we ask for, or less when it is poor itself."""
+        """Returns the rate that the far end encodes for: what we request, or less when its own link is poor."""
         return min(self._requested_kbit, live.asked_audio_kbit or self._requested_kbit)
 
     async def open(self, media: str) -> MediaLeg:
@@ -98,7 +98,9 @@ class LegMedia:
         return self.leg
 
     async def step(self, work: Awaitable[ResultT], reason: str) -> ResultT:
-        """Returns what ``work`` returns. Raises StepFailed: ``reason`` for a bad description, else a fault of ours."""
+        """Returns the result of ``work``. Raises StepFailed with ``reason`` for a bad description, else
+        ``media_error``.
+        """
         try:
             async with asyncio.timeout(_STEP_S):
                 return await work
@@ -111,7 +113,7 @@ class LegMedia:
             raise StepFailed(reason if reason == "bind_failed" else "media_error") from None
 
     async def add_candidate(self, signal: Signal) -> None:
-        """Takes a trickled candidate; keeps it while nothing is answered. Raises StepFailed."""
+        """Adds a trickled candidate, or keeps it until the call is answered. Raises StepFailed."""
         if self.leg is None or self._facts.answered_at_s is None:
             self._early_candidates.append(signal)
         else:
@@ -119,13 +121,13 @@ class LegMedia:
             await self.step(self.leg.add_candidate(candidate), "bad_candidate")
 
     async def add_early_candidates(self) -> None:
-        """Takes what came before the answer. Raises StepFailed."""
+        """Adds the candidates that arrived before the answer. Raises StepFailed."""
         early, self._early_candidates = self._early_candidates, []
         for signal in early:
             await self.add_candidate(signal)
 
     async def answer_reoffer(self, signal: Signal, *, gives_way: bool) -> None:
-        """Answers an offer inside the call; ``gives_way``: ours, which is open, is taken back. Raises StepFailed."""
+        """Answers an offer inside the call. ``gives_way``: our open offer is rolled back first. Raises StepFailed."""
         if self.leg is None:
             return
         if gives_way:
@@ -140,27 +142,27 @@ class LegMedia:
             session.want_media(call_id, "low_audio", "poor network")
 
     async def apply_reanswer(self, signal: Signal) -> None:
-        """Takes the answer to our offer inside the call. Raises StepFailed."""
+        """Applies the answer to our offer inside the call. Raises StepFailed."""
         if self.leg is not None:
             await self.step(self.leg.accept_reanswer(signal.sdp), "bad_reanswer")
             self._note_hold()
             self.note_peer_media(signal.media)
 
     def apply_peer_media(self, signal: Signal) -> None:
-        """The far end said what it sends and wants from now on."""
+        """Applies what the far end says that it sends and wants from now on."""
         self.note_peer_media(signal.media)
         if self.leg is not None and not self.low_audio:
             self.leg.set_video_sending(signal.media == "video")
 
     def note_peer_media(self, media: str) -> None:
-        """The far end sends ``media`` from now on."""
+        """Notes that the far end sends ``media`` from now on."""
         self.peer_media = media
         less_than_asked = media == "low_audio" or (media == "audio" and self._facts.media == "video")
         if less_than_asked and self._facts.fell_back_to != "low_audio":
             self._facts.fall_back(media, self._now_s())
 
     def reduce_bitrate(self) -> bool:
-        """Asks for less, and sends less itself; returns whether that is news for the far end, due in an offer."""
+        """Requests and sends a lower bitrate; returns whether a new offer must tell the far end."""
         if self.low_audio or self.leg is None:
             return False
         self.low_audio, self.desired.video = True, False
@@ -172,7 +174,7 @@ class LegMedia:
         return True
 
     def mute(self, *, on: bool) -> None:
-        """Silences this side's person, or lets them speak again."""
+        """Mutes or unmutes this side."""
         now_s = self._context.clock.monotonic_s()
         if self.leg is not None:
             self.leg.set_muted(on)
@@ -181,12 +183,12 @@ class LegMedia:
         self._muted_since_s = now_s if on else None
 
     def end_talk(self) -> None:
-        """The intended end: nothing after it counts."""
+        """Marks the intended end; later packets do not count."""
         if self.leg is not None:
             self.leg.end_talk()
 
     async def close(self) -> MediaStats | None:
-        """Returns the figures, None when there never was media."""
+        """Returns the figures; None when there never was media."""
         self._note_hold()
         self.mute(on=False)
         if self.leg is None:

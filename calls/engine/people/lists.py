@@ -1,4 +1,4 @@
-"""A person opens a list of their app: threads, a thread, calls."""
+"""Opens a list in a person's app: threads, one thread, calls."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ OFFLINE = "offline"
 
 
 async def open_list(person: SignedInPerson, command: OpenList, intended_at_s: float, clock: Clock) -> ListOpened:
-    """Returns the page, or why none came; it is asked for at ``intended_at_s``, in Unix seconds.
+    """Requests the page at ``intended_at_s`` (Unix seconds); returns it, or the reason why it did not arrive.
 
-    Raises EngineRefused where the service has no such lists (``no_lists``), and for a person who is ``offline`` or goes
-    offline by themselves: who does not ask is no failure.
+    Raises EngineRefused where the service has no lists (``no_lists``), and for a person who is ``offline`` or goes
+    offline by themselves: no request was made, so nothing failed.
     """
     session = person.session
     if not isinstance(session, SupportsLists):
-        raise EngineRefused("this service has no lists to look at", code="no_lists")
+        raise EngineRefused("this service has no lists", code="no_lists")
     ahead_s = intended_at_s - clock.unix_s()
     if ahead_s > 0:
         await asyncio.sleep(ahead_s)

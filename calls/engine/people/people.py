@@ -1,4 +1,4 @@
-"""The people signed in at this engine: their sessions, links and habits, and the calls they are in."""
+"""Keeps the people who are signed in at this engine: session, access link, habits and current calls."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ import msgspec
 from bedrock.errors import RingfenceError
 from bedrock.toml_input import nearest
 from calls.bridge.messages import PersonSpec, PlaceCall
+from calls.call.call_limits import limits_for_rtt
 from calls.call.call_rules import ANSWERED_ELSEWHERE, CallState, SignalType
+from calls.call.decisions import Decision
 from calls.call.expectation import is_unreliable
-from calls.call.state_machine import Decision, limits_for_rtt
 from calls.engine.closing import finish_all, hang_up_limit_s
 from calls.engine.context import Context
 from calls.engine.legs.callee import CalleeLeg
@@ -33,24 +34,24 @@ logger = logging.getLogger(__name__)
 OnLegFinished = Callable[[LegRecord], None]
 
 POOR_RATE_KBIT = 64.0
-"""Default Opus in 20 ms frames takes some 45 kbit/s with its headers, each way; below this there is no headroom."""
+"""Default Opus in 20 ms frames takes about 45 kbit/s with its headers, each way. Below this there is no headroom."""
 
 
 class SignedInPerson:
-    """One signed-in person: the listener of its session."""
+    """One signed-in person on one device: the listener of its session and the owner of its calls."""
 
     session: TargetSession
 
     def __init__(self, context: Context, spec: PersonSpec, device: str = "") -> None:
         self.spec = spec
         self.device = device
-        """Empty for the first; further devices of a person are lent for one call."""
+        """Empty for the first device. A second device exists for the time of one call."""
         self.link: AccessLink | None = None
         self.generation = ""
         self.low_audio = False
         self.limits = context.limits
         self.link_unreliable = False
-        """Calls may break on the access link: see ``expectation``."""
+        """Calls may break on the access link: see ``calls.call.expectation``."""
         self.calls: dict[str, CallLeg] = {}
         self._context = context
         self._rng: random.Random = context.random_of("habits", spec.name)
@@ -58,7 +59,7 @@ class SignedInPerson:
         self._on_leg_finished: OnLegFinished = lambda _record: None
         self._is_signed_in = False
         self._early_signals: list[Signal] = []
-        """What the service said before the sign-in was through."""
+        """Messages that arrived before the sign-in was complete."""
         self._second: SignedInPerson | None = None
         self._second_device_task: asyncio.Task[None] | None = None
         self._rings = asyncio.Event()
@@ -68,7 +69,7 @@ class SignedInPerson:
         self._on_leg_finished = on_leg_finished
         profile = _profile(self.spec.network)
         real = _profile(self.spec.link)
-        # A profile that was named by its file goes by its id in every record.
+        # A profile given by its file path appears under its id in every record.
         self.spec = msgspec.structs.replace(
             self.spec, network=profile.id if profile else "", link=real.id if real else ""
         )
@@ -94,7 +95,7 @@ class SignedInPerson:
             self.on_signal(signal)
 
     async def sign_out(self) -> None:
-        """Ends the calls that are on, then goes offline, with every device."""
+        """Ends the current calls, then goes offline with every device."""
         await self.end_calls("signed_out")
         if self._second_device_task is not None:
             self._second_device_task.cancel()
@@ -106,7 +107,7 @@ class SignedInPerson:
     # The session's listener.
 
     def on_signal(self, signal: Signal) -> None:
-        """Hands a message to its call; an invitation starts one."""
+        """Hands a message to its call; an invitation starts a new call."""
         if not self._is_signed_in:
             self._early_signals.append(signal)
             return
@@ -119,18 +120,18 @@ class SignedInPerson:
             logger.info("%s: %s about call %s, which is not on", self.spec.name, signal.what, signal.call_id)
 
     def on_resuming(self, call_id: str) -> None:
-        """The session asked the service to go on with a call."""
+        """Notes that the session asked the service to resume a call."""
         leg = self.calls.get(call_id)
         if leg is not None:
             leg.on_resuming()
 
     def on_garbage(self, what: str) -> None:
-        """A finding in every call that is on: nobody can say which of them it was meant for."""
+        """Records a violation in every current call: the invalid message names no call."""
         for leg in self.calls.values():
             leg.on_garbage()
 
     def on_lost(self) -> None:
-        """Ends every call: nobody can say how it goes on."""
+        """Ends every call, because its further course is unknown."""
         for leg in self.calls.values():
             leg.stop("signaling_lost")
 
@@ -149,14 +150,17 @@ class SignedInPerson:
         return Decision.ANSWER, after_s
 
     def place(self, order: PlaceCall) -> asyncio.Task[LegRecord]:
-        """Starts a call. Raises EngineRefused when this person is in one."""
+        """Starts a call. Raises EngineRefused when this person is in a call."""
         if self.current() is not None:
             raise EngineRefused(f"{self.spec.name} is in a call", code="in_call")
         call_id = marked(order.call_id or self._new_call_id(), order.scenario, order.talk_s)
         return self._start(CallerLeg(self._context, self, order, call_id, SCENARIOS.get(order.scenario)))
 
     def bring_second_device(self, scenario: Scenario, call_id: str) -> bool:
-        """Signs in on a second device for a call whose scenario has it so; its person decides once both ring."""
+        """Signs in on a second device for one call, if the scenario needs it; returns whether it does.
+
+        The person decides once both devices ring.
+        """
         if not scenario.needs_second_device or self.device or self._second_device_task is not None:
             return False
         self._second_device_task = asyncio.get_running_loop().create_task(
@@ -166,43 +170,43 @@ class SignedInPerson:
         return True
 
     def devices(self) -> tuple[SignedInPerson, ...]:
-        """Returns this person's devices that are online."""
+        """Returns this person's online devices."""
         return (self, self._second) if self._second is not None else (self,)
 
     def current(self) -> CallLeg | None:
-        """Returns the call that is on, None when there is none."""
+        """Returns the current call; None without one."""
         for leg in self.calls.values():
             if leg.machine.state is not CallState.ENDED:
                 return leg
         return None
 
     def leave(self, reason: str) -> None:
-        """Leaves the call that is on, politely."""
+        """Ends the current call with a hang-up, cancel or decline."""
         leg = self.current()
         if leg is not None:
             leg.leave(reason)
 
     async def end_calls(self, reason: str) -> None:
-        """Leaves every call and waits for its row; what does not end by itself within its limits is cut off."""
+        """Leaves every call and waits for its row; cancels the calls that do not end within their limits."""
         for leg in self.calls.values():
             leg.leave(reason)
         await finish_all(self._tasks, hang_up_limit_s(self.limits.confirm_s))
 
     def tasks(self) -> Iterable[asyncio.Task[LegRecord]]:
-        """Returns the calls that are on, as tasks."""
+        """Returns the current calls as tasks."""
         return tuple(self._tasks)
 
     def reset_link_delay(self) -> None:
-        """A call begins: what the link held before is not its doing."""
+        """Resets the link's longest delay when a first call begins."""
         if self.link is not None and not self.calls:
             self.link.counters.max_delay_s = 0.0
 
     def link_max_delay_ms(self) -> float:
-        """Returns the longest that the link kept a packet under way, since the call began."""
+        """Returns the longest time that a packet spent on the link since the call began."""
         return self.link.counters.max_delay_s * 1000.0 if self.link is not None else 0.0
 
     def link_drops(self) -> Mapping[str, int]:
-        """Returns what this person's access link has dropped so far, by cause."""
+        """Returns the packets that this person's access link has dropped so far, by cause."""
         return dict(self.link.counters.drops) if self.link is not None else {}
 
     def _new_call_id(self) -> str:
@@ -220,7 +224,7 @@ class SignedInPerson:
         self._rings.set()
 
     def _call_caller_back(self, incoming: Signal) -> None:
-        """Calls the caller as if its invitation had not come yet: to the service both crossed on the way."""
+        """Calls the caller as if its invitation had not arrived: for the service, both cross on the wire."""
         order = PlaceCall(
             caller=self.spec.name,
             callee=incoming.peer,
@@ -231,7 +235,7 @@ class SignedInPerson:
         self._start(CallerLeg(self._context, self, order, self._new_call_id(), SCENARIOS["busy"]))
 
     async def _run_second_device(self, call_id: str) -> None:
-        """Brings the second device online for one call. The first decides when both ring, or the second cannot."""
+        """Brings the second device online for one call. The first decides when both ring, or if that fails."""
         second = SignedInPerson(self._context, self.spec, "second")
         first_leg = self.calls[call_id]
         try:
@@ -275,7 +279,7 @@ class SignedInPerson:
 
 
 def is_poor(profile: NetworkProfile | None, rtt_ms: float | None) -> bool:
-    """Says whether a link cannot carry default Opus with headroom, by its rates and the measured round trip."""
+    """Returns whether a link cannot carry default Opus with headroom, by its rates and the measured round trip."""
     rates = [side.rate_kbit for side in (profile.up, profile.down)] if profile is not None else []
     too_narrow = any(rate is not None and rate < POOR_RATE_KBIT for rate in rates)
     return too_narrow or (rtt_ms is not None and rtt_ms > POOR_RTT_MS)
@@ -284,7 +288,7 @@ def is_poor(profile: NetworkProfile | None, rtt_ms: float | None) -> bool:
 async def _is_unreliable(profile: NetworkProfile, gap_limit_ms: float) -> bool:
     key = profile.id, gap_limit_ms
     if key not in _UNRELIABLE:
-        # To read a trace takes longer than a packet may wait.
+        # Reading a trace takes longer than a packet may wait.
         _UNRELIABLE[key] = await asyncio.to_thread(is_unreliable, profile, gap_limit_ms)
     return _UNRELIABLE[key]
 

@@ -1,4 +1,4 @@
-"""A person's call at this moment, for whoever drives the engine."""
+"""Describes a person's current call for the driver."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _OF_MEDIA = tuple(
 
 
 def snapshot_of(person: SignedInPerson) -> PersonSnapshot:
-    """Returns what is known now."""
+    """Returns the current state."""
     leg = person.current()
     if leg is None:
         return PersonSnapshot(name=person.spec.name, online=person.session.is_up)

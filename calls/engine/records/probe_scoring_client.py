@@ -1,6 +1,6 @@
-"""Hands what probes heard to a process that judges it, and never waits on the loop for that.
+"""Hands the audio that probes received to a scoring process, without blocking the loop.
 
-A judge that dies is told of at once, and what it owed gets rows that say why there is no score.
+The death of the scoring process is reported at once. Audio that it did not score gets rows with the reason.
 """
 
 from __future__ import annotations
@@ -31,27 +31,27 @@ from calls.records.segments import SegmentWriter
 logger = logging.getLogger(__name__)
 
 LAST_SCORES_S = 5.0
-"""At the end of a run, for the scores that are still due; who started the engine waits a little longer for it."""
+"""Time for the remaining scores at the end of a run. Whoever started the engine waits a little longer."""
 LAST_WORDS_S = 1.5
-"""For the rows of what was not scored."""
+"""Time to write the rows of what was not scored."""
 _ORDINARY_CLASS = ("chrt", "--other", "0")
-"""The engine runs at real-time rank, and its children would inherit it."""
+"""The engine runs at real-time priority, and its children would inherit it."""
 _LOWEST_RANK = ("nice", "-n", "19")
 _ORDINARY_NICE = 0
 _ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
 
 DIED, NOT_STARTED = "scorer_died", "scorer_not_started"
-"""Why a probe has no score; also what is told."""
+"""Why a probe has no score; also the code of the report."""
 NO_TIME = "no_time"
-"""Why a probe has no score whose judge we ended ourselves, being late: no death, and no trouble."""
+"""The reason of a probe whose scorer we ended because time was up. That is neither a crash nor trouble."""
 OnTrouble = Callable[[str, str], None]
 
 
 class ProbeScoringClient:
-    """One per engine; its process starts with the first probe. ``close`` it at the end.
+    """One per engine; its process starts with the first probe. Call ``close`` at the end.
 
-    ``on_trouble`` takes a code and a sentence, and runs on a thread of ours.
+    ``on_trouble`` takes a code and a sentence, and runs on this client's thread.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class ProbeScoringClient:
         self._run_folder, self._run_id, self._writer = run_folder, run_id, writer
         self._on_trouble = on_trouble
         self._last_scores_s = last_scores_s
-        # One thread that lives as long as the child: the kernel ties a child's life to the thread that started it.
+        # One thread lives as long as the child: the kernel ties the child's life to the thread that started it.
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="probes")
         self._watch: threading.Thread | None = None
         self._child: ChildProcess | None = None
@@ -83,11 +83,11 @@ class ProbeScoringClient:
 
     @property
     def pid(self) -> int | None:
-        """Of the judge; None before there is one."""
+        """Process id of the scorer; None before it starts."""
         return self._child.pid if self._child is not None else None
 
     def submit(self, call_id: str, side: Side, at_s: float, heard: RecordedAudio) -> None:
-        """Has ``heard`` judged, some time. A judge that cannot be started costs the scores, never the call."""
+        """Queues ``heard`` for scoring. If the scorer cannot start, the score is missing and the call is unaffected."""
         job = Job(
             call_id=call_id,
             side=side,
@@ -100,15 +100,15 @@ class ProbeScoringClient:
         self._thread.submit(self._send, job)
 
     def load_is_over(self) -> None:
-        """Nobody is in the judge's way any more: it need not rest, nor yield to who else is on the machine."""
+        """Tells the scorer that the load is over: it need not pause or yield any more."""
         self._thread.submit(self._hurry)
 
     async def close(self) -> None:
-        """Waits for the scores that are still due, for ``last_scores_s`` at most; a judge that is stuck is killed."""
+        """Waits up to ``last_scores_s`` for the remaining scores; kills a scorer that is stuck."""
         self._closing = True
         finished = asyncio.get_running_loop().run_in_executor(self._thread, self._finish)
         if not (await asyncio.wait({finished}, timeout=self._last_scores_s + 2 * LAST_WORDS_S))[0] and self._child:
-            # It takes nothing any more, and our thread waits in the middle of a job for it.
+            # The scorer reads no more input, and our thread is blocked in the middle of a job.
             self._ended_by_us = True
             self._child.signal(signal.SIGKILL)
         await finished
@@ -126,11 +126,11 @@ class ProbeScoringClient:
                 self._write(on_the_wire(live_voice()))
             self._write(on_the_wire(job))
         except RingfenceError as error:
-            self._give_up(NOT_STARTED, f"what probes hear is not scored: {error}")
+            self._give_up(NOT_STARTED, f"probe audio is not scored:  {error}")
         except BrokenPipeError:
-            pass  # its death is told by whoever waits for it, with its exit code
+            pass  # the thread that waits for its end reports it, with the exit code
         except OSError as error:
-            self._give_up(NOT_STARTED, f"what probes hear is not scored: {error.strerror}")
+            self._give_up(NOT_STARTED, f"probe audio is not scored:  {error.strerror}")
 
     def _write(self, message: bytes) -> None:
         if self._child is not None and self._child.popen.stdin is not None:
@@ -148,7 +148,7 @@ class ProbeScoringClient:
         if child is not None:
             with contextlib.suppress(OSError):
                 self._write(LOAD_IS_OVER)
-            with contextlib.suppress(OSError):  # only root may raise a rank; another user's judge goes on at its own
+            with contextlib.suppress(OSError):  # only root may raise priority; else the scorer goes on at its own
                 os.setpriority(os.PRIO_PROCESS, child.pid, _ORDINARY_NICE)
 
     def _start(self) -> ChildProcess:
@@ -166,10 +166,10 @@ class ProbeScoringClient:
 
     def _wait_for_death(self, child: ChildProcess) -> None:
         with contextlib.suppress(ChildProcessError):
-            # Not reaped here: that is for whoever asks for its exit code.
+            # Not reaped here: whoever needs the exit code does that.
             os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
         if not self._closing:
-            with contextlib.suppress(RuntimeError):  # closed in this very moment: it looks by itself
+            with contextlib.suppress(RuntimeError):  # closed meanwhile: ``close`` checks by itself
                 self._thread.submit(self._look_for_death)
 
     def _look_for_death(self) -> None:
@@ -182,7 +182,7 @@ class ProbeScoringClient:
             self._broken = self._broken or NO_TIME
             return
         how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
-        self._give_up(DIED, f"the process that scores probes ended before its work was done ({how})")
+        self._give_up(DIED, f"the probe scorer ended early; its calls have no ViSQOL score ({how})")
 
     def _finish(self) -> None:
         self._look_for_death()

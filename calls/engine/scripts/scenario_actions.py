@@ -1,6 +1,6 @@
-"""What a person or a phone does in the middle of a call: each act of a scenario, on real signaling and media.
+"""Carries out each action of a scenario on real signaling and media.
 
-An act returns what settles it: the message or the milestone that says it is done; None when it is done at once.
+An action returns what completes it: the message or the media milestone to wait for. None means that it is complete.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from calls.scenarios import ScenarioAction
 
 Completion = SignalType | MediaEvent | None
 DEAD_S = 7.0
-"""How long a dead phone stays dead: longer than any service keeps a call for it."""
+"""How long a dead phone stays dead: longer than a service keeps a call for it."""
 
 
 async def hold(leg: ActingLeg) -> Completion:
-    """Keeps sending, wants to hear nothing."""
+    """Keeps sending, stops receiving."""
     leg.media.desired.send_audio, leg.media.desired.receive_audio = True, False
     return await reoffer(leg, "hold")
 
 
 async def hold_inactive(leg: ActingLeg) -> Completion:
-    """No media either way."""
+    """Stops sending and receiving."""
     leg.media.desired.send_audio = leg.media.desired.receive_audio = False
     return await reoffer(leg, "hold")
 
@@ -45,7 +45,7 @@ async def video_on(leg: ActingLeg) -> Completion:
 
 
 async def video_off(leg: ActingLeg) -> Completion:
-    """Back to audio."""
+    """Removes video."""
     if not leg.media.desired.video:
         return None
     leg.media.desired.video = False
@@ -53,19 +53,19 @@ async def video_off(leg: ActingLeg) -> Completion:
 
 
 async def mute(leg: ActingLeg) -> Completion:
-    """Says nothing from now on."""
+    """Sends silence from now on."""
     leg.media.mute(on=True)
     return None
 
 
 async def unmute(leg: ActingLeg) -> Completion:
-    """Speaks again."""
+    """Sends speech again."""
     leg.media.mute(on=False)
     return None
 
 
 async def move(leg: ActingLeg) -> Completion:
-    """Switches networks; on loopback to another of its addresses, else to another port. Done when it hears again."""
+    """Switches networks: on loopback to another address, else to another port. Complete when audio arrives again."""
     address = other_address(leg.person.spec.media_address, leg.facts.call_id)
     sdp = await leg.media.step(_media(leg).move(address), "bind_failed")
     _send(leg, sdp, "network")
@@ -73,13 +73,13 @@ async def move(leg: ActingLeg) -> Completion:
 
 
 async def lose_signaling(leg: ActingLeg) -> Completion:
-    """The connection to the service breaks."""
+    """Cuts the connection to the service."""
     leg.person.session.break_off()
     return SignalType.RESUMED
 
 
 async def die(leg: ActingLeg) -> Completion:
-    """Vanishes without a word."""
+    """Vanishes without another packet or message."""
     _media(leg).die()
     leg.person.session.break_off(offline_s=DEAD_S)
     leg.machine.die()
@@ -101,7 +101,7 @@ ACTIONS: Mapping[ScenarioAction, Callable[[ActingLeg], Awaitable[Completion]]] =
 
 
 def other_address(address: str, call_id: str) -> str:
-    """Returns another address of the same machine: only loopback is known to have more than one."""
+    """Returns another address of the same machine. Only loopback is known to have more than one."""
     given = ipaddress.ip_address(address)
     if given.version != 4 or not given.is_loopback:
         return address
@@ -109,7 +109,7 @@ def other_address(address: str, call_id: str) -> str:
 
 
 async def reoffer(leg: ActingLeg, reason: str) -> Completion:
-    """Offers what this side wants now."""
+    """Sends a new offer with the media that this side wants now."""
     desired = leg.media.desired
     offer = _media(leg).create_reoffer(
         send_audio=desired.send_audio, receive_audio=desired.receive_audio, video=desired.video
@@ -124,5 +124,5 @@ def _send(leg: ActingLeg, sdp: str, reason: str) -> None:
 
 
 def _media(leg: ActingLeg) -> MediaLeg:
-    assert leg.media.leg is not None, "acts begin when the call is heard"
+    assert leg.media.leg is not None, "actions begin when audio has arrived"
     return leg.media.leg

@@ -1,7 +1,7 @@
-"""One leg's socket: ICE, DTLS, then SRTP, told apart by the first byte (RFC 7983), all through the access link.
+"""Runs one leg's socket: ICE, DTLS, then SRTP, told apart by the first byte (RFC 7983), all through the access link.
 
-Set-up speaks through aioice and aiortc. Once the keys are there, packets go from a shared buffer straight to the
-socket and back; aioice keeps answering and sending consent checks (RFC 7675) on the same socket.
+Set-up uses aioice and aiortc. After the key exchange, packets go between a shared buffer and the socket without a copy.
+aioice goes on answering and sending consent checks (RFC 7675) on the same socket.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ CLOSE_LIMIT_S = 2.0
 
 @dataclass(frozen=True, slots=True)
 class RemoteTransport:
-    """The far end's half of the transport, out of its description."""
+    """The far end's half of the transport, from its description."""
 
     ice_ufrag: str
     ice_pwd: str
@@ -44,23 +44,25 @@ class ConnectLimits:
 
 
 class TransportUser(Protocol):
-    """Who the transport serves: the leg."""
+    """The owner of the transport: the leg."""
 
     def on_rtcp(self, data: bytes, now_s: float) -> None:
-        """A decrypted compound RTCP packet."""
+        """Takes a decrypted compound RTCP packet."""
 
     def on_milestone(self, event: MediaEvent, reason: str) -> None:
-        """ICE, DTLS, RESTARTED or FAILED; the reason goes with FAILED."""
+        """Takes ICE, DTLS, RESTARTED or FAILED; FAILED comes with a reason."""
 
     def on_peer_left(self) -> None:
-        """The far end closed its DTLS association: nobody listens any more."""
+        """The far end closed its DTLS association."""
 
 
 class RtpHandler:
-    """Who takes decrypted packets; one that knows none. Compiled code reaches a subclass without a look-up by name."""
+    """Handles decrypted packets; this base class rejects them. A class, because compiled code calls the method of its
+    own base class without a lookup by name.
+    """
 
     def on_rtp(self, data: bytearray, length: int, now_s: float) -> bool:
-        """A packet stands in the first ``length`` bytes of a buffer that will be used again; False: it is garbage."""
+        """Handles the packet in the first ``length`` bytes of a reused buffer; returns False when it is invalid."""
         return False
 
 
@@ -85,7 +87,7 @@ class LegTransport(DatagramHandler):
     ) -> None:
         self._user = user
         self.rtp_handler = _NO_RTP_HANDLER
-        """Hears the packets, once there is somebody."""
+        """Receives the decrypted packets, once it is set."""
         self._hub = hub
         self._link = link
         self._limits = limits
@@ -101,7 +103,7 @@ class LegTransport(DatagramHandler):
         self._peer: tuple[str, int] = ("", 0)
         self._connecting: asyncio.Task[None] | None = None
         self._parked_tx: SrtpContext | None = None
-        """The keys, while the leg moves: nothing may leave before the new path stands."""
+        """The keys while the leg moves: nothing may leave before the new path is valid."""
         self._errors_before = 0
         self._failed = False
         self._closing = False
@@ -121,29 +123,29 @@ class LegTransport(DatagramHandler):
         return self._tx is not None and not self._closing and not self.peer_left
 
     def connect(self, remote: RemoteTransport, *, controlling: bool, dtls_role: str) -> None:
-        """Starts ICE, then DTLS, in the background. The outcome is a milestone."""
+        """Starts ICE, then DTLS, in the background. The result is a milestone."""
         self._point_ice(remote, controlling)
         self._connecting = asyncio.get_running_loop().create_task(self._connect(dtls_role, remote.fingerprints))
 
     async def restart_ice(self, remote: RemoteTransport) -> None:
-        """Prepares a new path on the same socket (RFC 8445, 9); the keys and the streams live on.
+        """Prepares a new path on the same socket (RFC 8445, section 9). Keys and streams stay.
 
         The new path's credentials are in ``ice`` at once; ``reconnect`` starts its checks.
         """
-        # A restart that is under way ends here: whoever moved has moved again, or both have.
+        # A restart in progress ends here: that side has moved again, or both have.
         await self._end_connecting()
         if self._former_ice is not None:
             await self._former_ice.close()
-        # The far end's new path comes from an address that nobody knows yet.
+        # The far end's new path comes from an address that is unknown yet.
         self._socket.free_peer()
         self._former_ice = self.ice
         self.ice = IcePath(self._socket.address, self._send, self._ice_lost)
         self._point_ice(remote, self._former_ice.ice_controlling)
 
     async def move(self, bind_address: str) -> None:
-        """Leaves the socket, whose network is dead, for a new one; its credentials are in ``ice`` at once.
+        """Replaces the socket, whose network is dead, by a new one. The new credentials are in ``ice`` at once.
 
-        Nothing leaves before ``reconnect`` has found a path. Raises OSError when the address cannot be bound.
+        Nothing is sent before ``reconnect`` has found a path. Raises OSError when the address cannot be bound.
         """
         socket = self._hub.open(bind_address, self)
         await self._end_connecting()
@@ -159,16 +161,16 @@ class LegTransport(DatagramHandler):
         self._errors_before += left.send_errors + left.receive_drops()
 
     def point_to(self, remote: RemoteTransport) -> None:
-        """The far end's half of the path that ``move`` began."""
+        """Sets the far end's half of the path that ``move`` began."""
         self._point_ice(remote, self.ice.ice_controlling)
 
     def fall_silent(self) -> None:
-        """The device is gone: nothing leaves and nothing is heard any more."""
+        """The device is gone: sends and receives nothing any more."""
         self._dead = True
         self._tx = self._parked_tx = self._rx = None
 
     def reconnect(self) -> None:
-        """Starts the checks of the new path in the background; packets take the old one, if any, until it stands."""
+        """Starts the checks of the new path in the background. Packets use the old path, if any, until it is valid."""
         self._connecting = asyncio.get_running_loop().create_task(self._reconnect())
 
     def send_rtp(self, length: int) -> None:
@@ -189,7 +191,7 @@ class LegTransport(DatagramHandler):
         if self.ready and self._tx is not None:
             out = self._out
             out.data[: len(packet)] = packet
-            # A statement of its own: mypyc evaluates the bound of a slice twice, and that would encrypt twice.
+            # A separate statement: mypyc evaluates the bound of a slice twice, which would encrypt twice.
             length = out.protect_rtcp(self._tx, len(packet))
             self._send_to_peer(bytes(out.view[:length]))
 
@@ -208,9 +210,9 @@ class LegTransport(DatagramHandler):
         self._let_go()
 
     def _let_go(self) -> None:
-        """Cuts every way back to us, so that a closed leg is freed at once.
+        """Removes every reference back to us, so that a closed leg is freed at once.
 
-        What is left in cycles waits for a full garbage collection, which an engine under load must never need.
+        A reference cycle would wait for a full garbage collection, which an engine under load must never need.
         """
         self._socket.handler = NO_DATAGRAM_HANDLER
         for path in (self.ice, self._former_ice):
@@ -235,7 +237,7 @@ class LegTransport(DatagramHandler):
         except (ConnectionError, OSError):
             self._fail(f"{stage}_failed")
         except Exception:
-            logger.exception("connecting a leg failed in a way that nobody foresaw")
+            logger.exception("connecting a leg failed with an unexpected error")
             self._fail(f"{stage}_error")
         else:
             if not connected:
@@ -286,7 +288,7 @@ class LegTransport(DatagramHandler):
         self._user.on_peer_left()
 
     def _send_to_peer(self, data: bytes) -> None:
-        # The far end may have nominated a better pair since.
+        # The far end may have nominated a better pair meanwhile.
         self._peer = self.ice.remote_address() or self._peer
         self._send(data, self._peer)
 
@@ -299,7 +301,7 @@ class LegTransport(DatagramHandler):
             self._link.send_up(len(data) + IP_UDP_BYTES, lambda: self._socket.send(data, address))
 
     def on_datagram(self, data: bytearray, length: int, address: tuple[str, int], now_s: float) -> None:
-        """From the socket: it is heard now, or once it has come through the link."""
+        """Called by the socket. The datagram is handled now, or once it has passed the access link."""
         if self._link is None:
             self._arrived(data, length, address, now_s)
         else:
@@ -334,7 +336,7 @@ class LegTransport(DatagramHandler):
             self.garbage += 1
 
     def _take_stun(self, datagram: bytes, address: tuple[str, int]) -> bool:
-        address = address[:2]  # IPv6 brings a flow and a scope too, and aioice compares addresses
+        address = address[:2]  # IPv6 adds flow and scope, and aioice compares addresses
         if self._former_ice is None:
             return self.ice.received(datagram, address)
         takers = [path for path in (self.ice, self._former_ice) if path.is_asked(datagram)]
@@ -348,23 +350,23 @@ class LegTransport(DatagramHandler):
 
 
 class _Nobody:
-    """Whom a closed transport serves."""
+    """Replaces the owner of a closed transport."""
 
     def on_rtcp(self, data: bytes, now_s: float) -> None:
-        """Too late."""
+        """Ignored."""
 
     def on_milestone(self, event: MediaEvent, reason: str) -> None:
-        """Too late."""
+        """Ignored."""
 
     def on_peer_left(self) -> None:
-        """Too late."""
+        """Ignored."""
 
 
 _NOBODY = _Nobody()
 
 
 async def _bounded(ending: Coroutine[Any, Any, None]) -> None:
-    """Waits for an ending, but not for ever, and does not care how it went."""
+    """Waits for an ending, at most CLOSE_LIMIT_S, and ignores its errors."""
     task = asyncio.get_running_loop().create_task(ending)
     _, pending = await asyncio.wait({task}, timeout=CLOSE_LIMIT_S)
     for late in pending:

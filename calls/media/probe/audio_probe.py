@@ -19,7 +19,7 @@ from calls.media.audio.opus import SAMPLE_RATE, OpusDecoder, OpusEncoder
 from calls.media.audio.speech import LOOP_S, speech_pcm
 from calls.media.probe.live_voice import live_voice
 from calls.media.probe.recording import Recording
-from calls.media.rtp.rtp_fields import sequence_step
+from calls.media.rtp_fields import sequence_step
 from calls.media.timing.ticker import Ticker
 
 _STEP = 120

@@ -8,7 +8,7 @@ from __future__ import annotations
 import struct
 
 from calls.media.rtp.rtcp import TRANSPORT_FEEDBACK
-from calls.media.rtp.rtp_fields import sequence_step
+from calls.media.rtp_fields import sequence_step
 
 VIDEO_INTERVAL_S = 0.1
 AUDIO_INTERVAL_S = 0.25

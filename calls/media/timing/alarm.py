@@ -24,7 +24,7 @@ class Alarm:
 
     def silence(self) -> None:
         """Stops the ring in progress and the one that was set."""
-        self._timer.silence()
+        self._timer.disarm()
 
     def close(self) -> None:
         """Closes the descriptor. Safe to call twice."""

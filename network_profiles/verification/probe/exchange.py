@@ -16,8 +16,8 @@ from bedrock.errors import EnvironmentLacks
 from network_profiles.errors import LinkLost
 from network_profiles.links.shaped_link import ShapedLink
 from network_profiles.model.plain_profile import Side
-from network_profiles.verification.probe.probe_plan import Plan
-from network_profiles.verification.probe.trace import Packet
+from network_profiles.verification.probe.probe_plan import ProbePlan
+from network_profiles.verification.probe.trace import ProbePacket
 
 READY_TIMEOUT_S = 20.0
 REPORT_TIMEOUT_S = 60.0
@@ -26,13 +26,15 @@ START_DELAY_S = 0.05
 _PROMPT_AFTER_S = 0.2
 """An end that reads its order has no plan yet: what it sends late before this says nothing of the machine."""
 _LOOK_EVERY_S = 0.25
-_PROBE_END = [sys.executable, "-S", "-m", "network_profiles.verification.probe.end"]
+_PROBE_END = [sys.executable, "-S", "-m", "network_profiles.verification.probe.endpoint"]
 
 
-class Seen:
+class DirectionResult:
     """What became of one direction's sends, in the order that they were sent."""
 
-    def __init__(self, plan: Plan, sent: list[float], received: list[tuple[int, float]], starts_at_s: float) -> None:
+    def __init__(
+        self, plan: ProbePlan, sent: list[float], received: list[tuple[int, float]], starts_at_s: float
+    ) -> None:
         arrivals: dict[int, float] = {}
         self.reordered = 0
         highest = -1
@@ -41,7 +43,7 @@ class Seen:
             highest = max(highest, number)
             arrivals.setdefault(number, at_s)
         self.packets = [
-            Packet(send.size_bytes, sent_at_s, arrivals.get(number))
+            ProbePacket(send.size_bytes, sent_at_s, arrivals.get(number))
             for number, (send, sent_at_s) in enumerate(zip(plan.sends, sent, strict=False))
         ]
         late_s = [
@@ -58,10 +60,10 @@ class Seen:
         """When the last packet that was sent has come out, however late it was sent."""
 
 
-class Probe:
+class LinkProbe:
     """Both ends, ready to send. ``run`` once."""
 
-    def __init__(self, link: ShapedLink, plans: Mapping[Side, Plan], stack: contextlib.ExitStack) -> None:
+    def __init__(self, link: ShapedLink, plans: Mapping[Side, ProbePlan], stack: contextlib.ExitStack) -> None:
         self._link = link
         self._plans = plans
         self._ends = {
@@ -73,7 +75,7 @@ class Probe:
         except EnvironmentLacks as error:
             raise LinkLost(f"the probe of link {link.device} did not start: {error.message}") from None
 
-    def run(self, starts_at_s: float) -> dict[Side, Seen]:
+    def run(self, starts_at_s: float) -> dict[Side, DirectionResult]:
         """Sends both plans, their times counted from ``starts_at_s`` of the monotonic clock. Raises LinkLost."""
         ends_at_s = starts_at_s + max(one.ends_at_s for one in self._plans.values())
         self._tell("host", "device", self._link.device_address, self._plans["down"], starts_at_s, ends_at_s)
@@ -81,16 +83,16 @@ class Probe:
         deadline_s = ends_at_s + REPORT_TIMEOUT_S
         reports = {name: _report(end, self._link, deadline_s) for name, end in self._ends.items()}
         host, device = reports["host"], reports["device"]
-        seen: dict[Side, Seen] = {
-            "down": Seen(self._plans["down"], host["sent"], device["received"], starts_at_s),
-            "up": Seen(self._plans["up"], device["sent"], host["received"], starts_at_s),
+        results: dict[Side, DirectionResult] = {
+            "down": DirectionResult(self._plans["down"], host["sent"], device["received"], starts_at_s),
+            "up": DirectionResult(self._plans["up"], device["sent"], host["received"], starts_at_s),
         }
         # An end that was late has kept the queue full for longer than planned.
-        time.sleep(max(0.0, *(one.settled_at_s - time.monotonic() for one in seen.values())))
-        return seen
+        time.sleep(max(0.0, *(one.settled_at_s - time.monotonic() for one in results.values())))
+        return results
 
-    def _tell(self, name: str, peer: str, address: str, plan: Plan, starts_at_s: float, ends_at_s: float) -> None:
-        order = {
+    def _tell(self, name: str, peer: str, address: str, plan: ProbePlan, starts_at_s: float, ends_at_s: float) -> None:
+        command = {
             "peer": [address, self._ports[peer]],
             "starts_at_s": starts_at_s,
             "ends_at_s": ends_at_s,
@@ -99,20 +101,20 @@ class Probe:
         stdin = self._ends[name].popen.stdin
         try:
             if stdin is not None:
-                stdin.write(json.dumps(order).encode() + b"\n")
+                stdin.write(json.dumps(command).encode() + b"\n")
                 stdin.flush()
         except OSError:
             raise LinkLost(f"the {self._ends[name].name} died before it began") from None
 
 
 @contextlib.contextmanager
-def open_probe(link: ShapedLink, plans: Mapping[Side, Plan]) -> Iterator[Probe]:
+def open_probe(link: ShapedLink, plans: Mapping[Side, ProbePlan]) -> Iterator[LinkProbe]:
     """Starts both ends, and ends them whatever happens. Raises LinkLost."""
     with contextlib.ExitStack() as stack:
-        yield Probe(link, plans, stack)
+        yield LinkProbe(link, plans, stack)
 
 
-def exchange(link: ShapedLink, plans: Mapping[Side, Plan]) -> dict[Side, Seen]:
+def exchange(link: ShapedLink, plans: Mapping[Side, ProbePlan]) -> dict[Side, DirectionResult]:
     """Runs a probe whose start matters to nobody. Raises LinkLost when the link or an end of the probe dies."""
     with open_probe(link, plans) as probe:
         return probe.run(time.monotonic() + START_DELAY_S)

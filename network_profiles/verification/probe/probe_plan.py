@@ -26,7 +26,7 @@ _SETTLE_S = 0.1
 
 
 @dataclass(frozen=True, slots=True)
-class Send:
+class PlannedSend:
     """One packet of the plan."""
 
     at_s: float
@@ -35,16 +35,16 @@ class Send:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class ProbePlan:
     """One direction: the first ``paced`` sends are the trickle, the rest is the flood."""
 
-    sends: tuple[Send, ...]
+    sends: tuple[PlannedSend, ...]
     paced: int
     ends_at_s: float
     """After the probe's start: everything has come out by then, and the queue is empty."""
 
 
-def plan(direction: Shape, budget_s: float) -> Plan:
+def short_plan(direction: Shape, budget_s: float) -> ProbePlan:
     """Returns a probe of about ``budget_s``; longer where the link's own queue and delay need it."""
     rate_kbit = direction.rate_kbit
     pushes = flood(rate_kbit, direction.queue_ms / 1000.0, _SATURATED_S) if rate_kbit else []
@@ -52,8 +52,8 @@ def plan(direction: Shape, budget_s: float) -> Plan:
     flood_s = pushes[-1].at_s if pushes else 0.0
     paced_s = min(_MOST_PACED_S, max(_LEAST_PACED_S, budget_s - flood_s - tail_s))
     paced = _paced(rate_kbit, paced_s)
-    sends = (*paced, *(Send(paced_s + send.at_s, send.size_bytes) for send in pushes))
-    return Plan(sends, len(paced), paced_s + flood_s + tail_s)
+    sends = (*paced, *(PlannedSend(paced_s + send.at_s, send.size_bytes) for send in pushes))
+    return ProbePlan(sends, len(paced), paced_s + flood_s + tail_s)
 
 
 def settled_after_s(direction: Shape, last_bytes: int) -> float:
@@ -64,22 +64,22 @@ def settled_after_s(direction: Shape, last_bytes: int) -> float:
     return settled_s
 
 
-def _paced(rate_kbit: float | None, lasts_s: float) -> list[Send]:
+def _paced(rate_kbit: float | None, lasts_s: float) -> list[PlannedSend]:
     on_wire_s = _PACED_BYTES * 8 / (rate_kbit * 1000.0) if rate_kbit else 0.0
     interval_s = max(_PACED_INTERVAL_S, on_wire_s / _PACED_UTILISATION)
-    return [Send(step * interval_s, _PACED_BYTES) for step in range(int(lasts_s / interval_s))]
+    return [PlannedSend(step * interval_s, _PACED_BYTES) for step in range(int(lasts_s / interval_s))]
 
 
-def flood(rate_kbit: float, queue_s: float, saturated_s: float) -> list[Send]:
+def flood(rate_kbit: float, queue_s: float, saturated_s: float) -> list[PlannedSend]:
     """Returns sends that fill a queue of ``queue_s`` and keep the link saturated for at least ``saturated_s``."""
     rate_bytes_s = rate_kbit * 1000.0 / 8
     size = int(min(LARGEST_BYTES, max(100.0, rate_bytes_s * queue_s / _FLOOD_STEPS)))
     factor = min(20.0, max(1.8, _MOST_PACKETS_PER_S * size / rate_bytes_s))
     fill_s = 1.3 * queue_s / (factor - 1.0) + 3 * size / rate_bytes_s
     end_s = fill_s + max(0.0, saturated_s - queue_s)
-    sends: list[Send] = []
+    sends: list[PlannedSend] = []
     at_s = 0.0
     while at_s <= end_s:
-        sends.append(Send(at_s, size))
+        sends.append(PlannedSend(at_s, size))
         at_s += size / rate_bytes_s / (factor if at_s < fill_s else _SUSTAIN_FACTOR)
     return sends

@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 
 from network_profiles.model.shape import Shape
-from network_profiles.verification.probe.probe_plan import Plan, Send, flood, settled_after_s
+from network_profiles.verification.probe.probe_plan import PlannedSend, ProbePlan, flood, settled_after_s
 
 PACED_BYTES = 36
 """As few as carry a number: the more of them fit into a slow link's second."""
@@ -30,24 +30,24 @@ _LEAST_SATURATED_S = 0.6
 _MOST_SATURATED_S = 12.0
 
 
-def thorough_plan(direction: Shape, budget_s: float) -> Plan:
+def thorough_plan(direction: Shape, budget_s: float) -> ProbePlan:
     """Returns a probe of at most about ``budget_s``, shorter where less is enough."""
     rate_kbit = direction.rate_kbit
-    pushes = flood(rate_kbit, direction.queue_ms / 1000.0, _saturated_s(direction)) if rate_kbit else []
+    pushes = flood(rate_kbit, direction.queue_ms / 1000.0, _saturation_duration_s(direction)) if rate_kbit else []
     flood_s = pushes[-1].at_s if pushes else 0.0
     tail_s = settled_after_s(direction, pushes[-1].size_bytes if pushes else 0)
     interval_s = paced_interval_s(rate_kbit)
     most = int((budget_s - flood_s - tail_s) / interval_s)
-    wanted = max(wanted_packets(direction), math.ceil(_median_known_after_s(direction) / interval_s))
+    wanted = max(required_packets(direction), math.ceil(_median_duration_s(direction) / interval_s))
     count = max(FEWEST_PACED, min(most, wanted))
     # The link rests between the two: a packet that is late by jitter must not count as one that queued.
     rest_s = (direction.owd_ms + 3 * direction.jitter_ms) / 1000.0
     starts_s = count * interval_s + rest_s
     sends = (
-        *(Send(step * interval_s, PACED_BYTES) for step in range(count)),
-        *(Send(starts_s + send.at_s, send.size_bytes) for send in pushes),
+        *(PlannedSend(step * interval_s, PACED_BYTES) for step in range(count)),
+        *(PlannedSend(starts_s + send.at_s, send.size_bytes) for send in pushes),
     )
-    return Plan(sends, count, starts_s + flood_s + tail_s)
+    return ProbePlan(sends, count, starts_s + flood_s + tail_s)
 
 
 def paced_interval_s(rate_kbit: float | None) -> float:
@@ -56,7 +56,7 @@ def paced_interval_s(rate_kbit: float | None) -> float:
     return max(PACED_INTERVAL_S, on_wire_s / PACED_UTILISATION)
 
 
-def wanted_packets(direction: Shape) -> int:
+def required_packets(direction: Shape) -> int:
     """Returns how many packets tell loss and mean burst well enough."""
     if not 0.0 < direction.loss_ratio < 1.0:
         return WANTED_PACED
@@ -65,14 +65,14 @@ def wanted_packets(direction: Shape) -> int:
     return max(WANTED_PACED, math.ceil(bursts * burst / direction.loss_ratio))
 
 
-def _median_known_after_s(direction: Shape) -> float:
+def _median_duration_s(direction: Shape) -> float:
     """Seconds of trickle after which chance moves the median delay by less than its tolerance."""
     tolerance_ms = max(_OWD_TOLERANCE_MS, _OWD_TOLERANCE_RATIO * direction.owd_ms)
     independent = (_SIGMAS * 1.25 * direction.jitter_ms / 2.0 / tolerance_ms) ** 2
     return independent * 0.7 * direction.jitter_ms / 1000.0
 
 
-def _saturated_s(direction: Shape) -> float:
+def _saturation_duration_s(direction: Shape) -> float:
     """Seconds of a full link after which its rate is known well enough in spite of jitter."""
     if not direction.rate_kbit:
         return 0.0

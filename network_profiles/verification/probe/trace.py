@@ -17,7 +17,7 @@ _TAIL_SHARE = 0.06
 
 
 @dataclass(frozen=True, slots=True)
-class Packet:
+class ProbePacket:
     """One packet sent; ``received_at_s`` is None when it never came."""
 
     size_bytes: int
@@ -31,11 +31,11 @@ class Packet:
 
 
 @dataclass(frozen=True, slots=True)
-class Trace:
+class ProbeTrace:
     """The packets in the order they were sent: the trickle, then the flood."""
 
-    paced: Sequence[Packet]
-    flood: Sequence[Packet]
+    paced: Sequence[ProbePacket]
+    flood: Sequence[ProbePacket]
 
     def owd_ms(self) -> float:
         """Median one-way delay of the trickle, its time on the wire included; NaN when too few came."""
@@ -79,7 +79,7 @@ class Trace:
         return statistics.median(tail) - self.owd_ms()
 
 
-def rate_kbit(packets: Sequence[Packet]) -> float:
+def rate_kbit(packets: Sequence[ProbePacket]) -> float:
     """Slope of bytes over arrival time (least squares); NaN when too few packets came."""
     arrived = [packet for packet in packets if packet.received_at_s is not None]
     times = [packet.received_at_s or 0.0 for packet in arrived]
@@ -89,7 +89,7 @@ def rate_kbit(packets: Sequence[Packet]) -> float:
     return statistics.linear_regression(times, totals).slope * 8 / 1000.0
 
 
-def _never_came(packet: Packet) -> bool:
+def _never_came(packet: ProbePacket) -> bool:
     return packet.received_at_s is None
 
 

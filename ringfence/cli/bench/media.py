@@ -54,13 +54,8 @@ def media(
         from ringfence.cli.bench.curve import check_picture
 
         check_picture(picture)
-    chosen = choose_core(core)
     progress = Console(stderr=json, highlight=False)
-    step_s = QUICK_STEP_S if quick else FULL_STEP_S
-    progress.print(f"[dim]core {chosen}, levels of {step_s:g} s{', quick: rough figures' if quick else ''}[/]")
-    bench = bench_media(
-        core=chosen, quick=quick, with_video=video, most=most, on_step=lambda step: _tell(progress, step)
-    )
+    bench = _measure(progress, choose_core(core), quick=quick, video=video, most=most)
     kept = remember(_capacity(bench))
     if picture is not None:
         from ringfence.cli.bench.curve import write_picture
@@ -74,6 +69,14 @@ def media(
     return ExitCode.PASS
 
 
+def _measure(progress: Console, core: int, *, quick: bool, video: bool, most: int) -> MediaBench:
+    step_s = QUICK_STEP_S if quick else FULL_STEP_S
+    progress.print(f"[dim]core {core}, levels of {step_s:g} s{', quick: rough figures' if quick else ''}[/]")
+    return bench_media(
+        core=core, quick=quick, with_video=video, most=most, on_step=lambda step: _print_level(progress, step)
+    )
+
+
 def _capacity(bench: MediaBench) -> Capacity:
     return Capacity(
         machine=bench.machine.fingerprint,
@@ -85,7 +88,7 @@ def _capacity(bench: MediaBench) -> Capacity:
     )
 
 
-def _tell(console: Console, done: BenchStep | SetUps) -> None:
+def _print_level(console: Console, done: BenchStep | SetUps) -> None:
     if isinstance(done, SetUps):
         console.print(
             f"{done.arm:7} set-ups    {done.calls_per_s_core:6.0f}/s a core, {done.cpu_ms:.1f} ms of CPU each"
@@ -100,11 +103,11 @@ def _tell(console: Console, done: BenchStep | SetUps) -> None:
 
 
 def _show(console: Console, bench: MediaBench) -> None:
-    from ringfence.cli.bench.curve import drawn
+    from ringfence.cli.bench.curve import draw_curve
 
     for which in ("engine", "aiortc"):
         console.print(f"\n{which}: core in use over calls (x: broken)")
-        print(drawn(bench.curve, which))
+        print(draw_curve(bench.curve, which))
     console.print(_table(bench))
     for name, figures in (("engine", bench.engine), ("aiortc", bench.aiortc), ("video", bench.video)):
         if figures is not None and figures.broken_by:

@@ -43,7 +43,7 @@ def signaling(
         core=choose_core(core),
         seconds=_QUICK_S if quick else _FULL_S,
         sipp_calls=_QUICK_CALLS if quick else _FULL_CALLS,
-        on_level=lambda level: _tell(progress, level),
+        on_level=lambda level: _print_level(progress, level),
     )
     if json:
         print(msgspec.json.format(msgspec.json.encode(bench), indent=1).decode())
@@ -52,7 +52,7 @@ def signaling(
     return ExitCode.PASS
 
 
-def _tell(console: Console, level: SignalingLevel) -> None:
+def _print_level(console: Console, level: SignalingLevel) -> None:
     verdict = f"[red]{level.failed} failed[/]" if level.failed else "[green]✔[/]"
     console.print(
         f"{level.at_once:3} at once: {level.calls_per_s:7.0f} calls/s, answered in p50 {level.set_up_p50_ms:.1f} ms, "

@@ -20,7 +20,7 @@ POPULATIONS = {
 _KINDS = {
     Kind.RATIO: "a share: hits of all counted, with an exact binomial interval",
     Kind.QUANTILE: "a quantile of one value per call, with an order-statistic interval",
-    Kind.FACT: "one number of the run, counted and not estimated: no interval",
+    Kind.COUNT: "one number of the run, counted and not estimated: no interval",
 }
 _EXAMPLE_LIMITS = {
     "ratio": "0.05",

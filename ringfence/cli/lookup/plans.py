@@ -14,7 +14,7 @@ from loadtests.plan.swarm_plan import SwarmPlan
 from network_profiles import load_catalogue
 from ringfence.cli.lookup.tables import duration, print_facts, print_list, print_note, short_path
 from ringfence.doctor.preflight import tiers_of
-from ringfence.run_plan import PLANS_FOLDER, Plan, built_in_plans, load_plan
+from ringfence.run_plan import PLANS_FOLDER, RunPlan, built_in_plans, load_plan
 
 
 def list_plans(*, json: bool = False) -> int:
@@ -81,7 +81,7 @@ def show_plan(name: str, *, json: bool = False) -> int:
     return ExitCode.PASS
 
 
-def _facts(plan: Plan) -> dict[str, Any]:
+def _facts(plan: RunPlan) -> dict[str, Any]:
     written = plan.written
     return {
         "name": written.name,

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from bedrock.exit_codes import ExitCode
 from bedrock.foreign_text import json_text
 from calls.scenarios import SCENARIOS as SWARM_SCENARIOS
 from calls.scenarios import Part, Scenario
-from device_matrix.plan.matrix_plan import MatrixPlan
 from device_matrix.scenarios import SCENARIOS as MATRIX_SCENARIOS
 from device_matrix.scenarios import CellScenario
 from reports.slo.metrics import GENERATIONS, NO_ACCESS_LINK
 from ringfence.cli.lookup.tables import entry_named, print_facts, print_list, print_note
-
-SUSTAIN_S: float = MatrixPlan.model_fields["sustain_s"].default
 
 
 def list_scenarios(*, json: bool = False) -> int:
@@ -76,7 +74,7 @@ def show_scenario(name: str, *, json: bool = False) -> int:
 
 
 def _side(side: str, part: Part) -> list[tuple[str, str]]:
-    acts = [f"{step.act.value.replace('_', ' ')} at {step.at_ratio:.0%} of the call" for step in part.steps]
+    acts = [f"{step.action.value.replace('_', ' ')} at {step.at_ratio:.0%} of the call" for step in part.steps]
     decision = "" if part.decision is None else f"{part.decision.value}"
     wait = "" if part.after_s is None else f"after {part.after_s:g} s of ringing"
     done = ", ".join(each for each in (f"{decision} {wait}".strip(), *acts) if each)
@@ -94,18 +92,14 @@ def _needs(scenario: Scenario) -> list[str]:
 
 def _print_cell_scenario(name: str, scenario: CellScenario) -> None:
     print_facts(
-        name,
-        [("part", "matrix"), ("what happens", scenario.title), ("limits", f"when audio must last {SUSTAIN_S:g} s")],
+        name, [("part", "matrix"), ("what happens", scenario.title), ("limits", "by generation of the network")]
     )
     rows = []
     for generation in GENERATIONS:
-        limits = scenario.limits(_in_records(generation), SUSTAIN_S)
-        fallback = "-" if limits.fallback_s is None else f"{limits.fallback_s:g} s"
+        limits = scenario.limits(_in_records(generation))
         lost = f"{limits.effective_loss_ratio:.0%}"
-        rows.append(
-            (generation, f"{limits.setup_s:g} s", f"{limits.gap_ms:g} ms", lost, fallback, f"{limits.hang_up_s:g} s")
-        )
-    print_list(("network", "set-up", "silence", "audio lost", "fallback", "hang-up"), rows)
+        rows.append((generation, f"{limits.setup_s:g} s", f"{limits.gap_ms:g} ms", lost, f"{limits.hang_up_s:g} s"))
+    print_list(("network", "set-up", "silence", "audio lost", "hang-up"), rows)
 
 
 def _in_records(generation: str) -> str:
@@ -117,7 +111,7 @@ def _swarm_as_json(scenario: Scenario) -> dict[str, Any]:
         return {
             "decision": None if part.decision is None else part.decision.value,
             "after_s": part.after_s,
-            "acts": [{"at_ratio": step.at_ratio, "act": step.act.value} for step in part.steps],
+            "actions": [{"at_ratio": step.at_ratio, "action": step.action.value} for step in part.steps],
             "may_end": sorted(outcome.value for outcome in part.expected),
         }
 
@@ -132,14 +126,5 @@ def _swarm_as_json(scenario: Scenario) -> dict[str, Any]:
 
 
 def _cell_as_json(name: str, scenario: CellScenario) -> dict[str, Any]:
-    limits = {}
-    for generation in GENERATIONS:
-        one = scenario.limits(_in_records(generation), SUSTAIN_S)
-        limits[generation] = {
-            "setup_s": one.setup_s,
-            "gap_ms": one.gap_ms,
-            "effective_loss_ratio": one.effective_loss_ratio,
-            "fallback_s": one.fallback_s,
-            "hang_up_s": one.hang_up_s,
-        }
-    return {"name": name, "part": "matrix", "title": scenario.title, "sustain_s": SUSTAIN_S, "limits": limits}
+    limits = {generation: asdict(scenario.limits(_in_records(generation))) for generation in GENERATIONS}
+    return {"name": name, "part": "matrix", "title": scenario.title, "limits": limits}

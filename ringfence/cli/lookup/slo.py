@@ -86,7 +86,7 @@ def rule_in_words(rule: Rule) -> str:
     metric = METRICS[rule.metric]
     limit = figure(rule.limit, unit_of(metric) if unit_of(metric) != "none" else "")
     asked = f"{rule.metric} must be {OPERATORS[rule.operator]} {limit}"
-    if metric.kind is not Kind.FACT:
+    if metric.kind is not Kind.COUNT:
         counted = POPULATIONS[metric.table]
         asked += f" over {counted} ({rule.scope})" if rule.where else f" over {counted}"
         asked += f", with {percent(rule.confidence)} % confidence from {rule.min_n} {counted} or more"

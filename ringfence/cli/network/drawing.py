@@ -10,8 +10,8 @@ from rich.table import Table
 from rich.text import Text
 
 from network_profiles.catalogue.feasibility import Feasibility
-from network_profiles.model.profile import Direction, NetworkProfile, Phase, Trace
-from network_profiles.model.schedule import Course, Stretch
+from network_profiles.model.profile import Direction, NetworkProfile, ProfilePhase, Trace
+from network_profiles.model.schedule import Schedule, Segment
 
 BARS = "▁▂▃▄▅▆▇█"
 NOTHING = "╳"  # noqa: RUF001 - a cross that fills its cell, not a letter
@@ -63,12 +63,12 @@ def changes(profile: NetworkProfile) -> RenderableType:
     return Text("\n".join(lines))
 
 
-def over_time(down: Course, up: Course, width: int) -> Group:
+def over_time(down: Schedule, up: Schedule, width: int) -> Group:
     """Both directions' rates as bars over time; outages and heavy loss marked."""
     columns = max(20, width - _INDENT - _RIGHT)
     rows: list[RenderableType] = []
     for side, one in (("down", down), ("up", up)):
-        top_kbit = max((stretch.shape.rate_kbit or 0.0 for stretch in one.stretches if stretch.shape), default=0.0)
+        top_kbit = max((segment.shape.rate_kbit or 0.0 for segment in one.segments if segment.shape), default=0.0)
         line = Text(f"{side:<{_INDENT}}", no_wrap=True)
         line.append_text(bars(one, columns, top_kbit))
         line.append(f" {kbit(top_kbit or None)} at most", style="dim")
@@ -79,12 +79,12 @@ def over_time(down: Course, up: Course, width: int) -> Group:
         same = len(set(found.values())) == 1 and len(found) == 2
         told = found["down"] if same else "; ".join(f"{side} {what}" for side, what in found.items())
         rows.append(_legend(NOTHING, "bold red", f"nothing passes: {told}"))
-    if any(_is_lossy(stretch) for one in (down, up) for stretch in one.stretches):
+    if any(_is_lossy(segment) for one in (down, up) for segment in one.segments):
         rows.append(_legend(LOSSY, "bold yellow", f"loses {LOSSY_RATIO:.0%} or more"))
     return Group(*rows)
 
 
-def bars(one: Course, columns: int, top_kbit: float) -> Text:
+def bars(one: Schedule, columns: int, top_kbit: float) -> Text:
     """One direction as ``columns`` characters, as high as its mean rate is against ``top_kbit``.
 
     A column with an outage or heavy loss in it, however short, is marked: none may hide between two bars.
@@ -94,12 +94,12 @@ def bars(one: Course, columns: int, top_kbit: float) -> Text:
     first = 0
     for column in range(columns):
         starts_s, ends_s = column * step_s, (column + 1) * step_s
-        while one.stretches[first].ends_s <= starts_s and first + 1 < len(one.stretches):
+        while one.segments[first].ends_s <= starts_s and first + 1 < len(one.segments):
             first += 1
-        inside = _beginning_before(ends_s, one.stretches[first:])
-        if any(stretch.shape is None for stretch in inside):
+        inside = _beginning_before(ends_s, one.segments[first:])
+        if any(segment.shape is None for segment in inside):
             drawn.append(NOTHING, style="bold red")
-        elif any(_is_lossy(stretch) for stretch in inside):
+        elif any(_is_lossy(segment) for segment in inside):
             drawn.append(LOSSY, style="bold yellow")
         else:
             height = _mean_kbit(inside, starts_s, ends_s) / top_kbit if top_kbit > 0 else 1.0
@@ -107,11 +107,11 @@ def bars(one: Course, columns: int, top_kbit: float) -> Text:
     return drawn
 
 
-def _beginning_before(ends_s: float, stretches: Sequence[Stretch]) -> list[Stretch]:
-    return list(itertools.takewhile(lambda stretch: stretch.starts_s < ends_s - 1e-9, stretches))
+def _beginning_before(ends_s: float, segments: Sequence[Segment]) -> list[Segment]:
+    return list(itertools.takewhile(lambda segment: segment.starts_s < ends_s - 1e-9, segments))
 
 
-def _mean_kbit(inside: Sequence[Stretch], starts_s: float, ends_s: float) -> float:
+def _mean_kbit(inside: Sequence[Segment], starts_s: float, ends_s: float) -> float:
     kbits = sum(
         (min(one.ends_s, ends_s) - max(one.starts_s, starts_s)) * (one.shape.rate_kbit or 0.0)
         for one in inside
@@ -120,8 +120,8 @@ def _mean_kbit(inside: Sequence[Stretch], starts_s: float, ends_s: float) -> flo
     return kbits / (ends_s - starts_s)
 
 
-def _is_lossy(stretch: Stretch) -> bool:
-    return stretch.shape is not None and stretch.shape.loss_ratio >= LOSSY_RATIO
+def _is_lossy(segment: Segment) -> bool:
+    return segment.shape is not None and segment.shape.loss_ratio >= LOSSY_RATIO
 
 
 def _legend(mark: str, style: str, meaning: str) -> Text:
@@ -167,7 +167,7 @@ def _share(ratio: float) -> Text:
     return Text(f"fits {min(ratio, 0.999):.1%}", style="yellow")
 
 
-def _outages(one: Course) -> str:
+def _outages(one: Schedule) -> str:
     found = [outage.lasts_s for outage in one.outages]
     if len(found) == 1:
         return f"once, for {found[0]:.1f} s"
@@ -187,7 +187,7 @@ def _phases(profile: NetworkProfile) -> Table:
     return table
 
 
-def _phase(profile: NetworkProfile, phase: Phase) -> list[Text | str]:
+def _phase(profile: NetworkProfile, phase: ProfilePhase) -> list[Text | str]:
     if phase.outage:
         return [Text("nothing passes", style="bold red"), "", "", ""]
     down, up = phase.down or profile.down, phase.up or profile.up

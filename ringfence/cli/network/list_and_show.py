@@ -12,9 +12,9 @@ from rich.text import Text
 from bedrock.exit_codes import ExitCode
 from bedrock.foreign_text import clean, json_text
 from network_profiles import NetworkProfile, RegionMix, load_catalogue, load_mixes
-from network_profiles.catalogue.feasibility import FORMATS, Feasibility, describe
+from network_profiles.catalogue.feasibility import FORMATS, Feasibility, assess_feasibility
 from network_profiles.model.plain_profile import plain_profile
-from network_profiles.model.schedule import Course, course
+from network_profiles.model.schedule import Schedule, build_schedule
 from ringfence.cli.network.drawing import changes, directions, kbit, needs, over_time, verdict_style
 from ringfence.cli.network.profile_argument import named_profile
 
@@ -66,10 +66,10 @@ def show(profile: str, *, seed: int = 1, json: bool = False) -> int:
         return _show_mix(load_mixes()[profile], json=json)
     chosen = named_profile(profile)
     numbers = plain_profile(chosen)
-    feasibility = describe(chosen, seed=seed)
-    down, up = course(numbers, "down", seed=seed), course(numbers, "up", seed=seed)
+    feasibility = assess_feasibility(chosen, seed=seed)
+    down, up = build_schedule(numbers, "down", seed=seed), build_schedule(numbers, "up", seed=seed)
     if json:
-        over = {"seed": seed, "down": _course_as_json(down), "up": _course_as_json(up)}
+        over = {"seed": seed, "down": _schedule_as_json(down), "up": _schedule_as_json(up)}
         shown = {**chosen.model_dump(mode="json"), "feasibility": _feasibility_as_json(feasibility), "course": over}
         print(json_text(shown, indent=1))
         return ExitCode.PASS
@@ -171,17 +171,17 @@ def _sources(profile: NetworkProfile) -> Table:
     return table
 
 
-def _course_as_json(one: Course) -> list[dict[str, float | bool | None]]:
+def _schedule_as_json(one: Schedule) -> list[dict[str, float | bool | None]]:
     return [
         {
-            "starts_s": round(stretch.starts_s, 4),
-            "ends_s": round(stretch.ends_s, 4),
-            "outage": stretch.shape is None,
-            "rate_kbit": None if stretch.shape is None else stretch.shape.rate_kbit,
-            "owd_ms": None if stretch.shape is None else stretch.shape.owd_ms,
-            "loss_ratio": 1.0 if stretch.shape is None else stretch.shape.loss_ratio,
+            "starts_s": round(segment.starts_s, 4),
+            "ends_s": round(segment.ends_s, 4),
+            "outage": segment.shape is None,
+            "rate_kbit": None if segment.shape is None else segment.shape.rate_kbit,
+            "owd_ms": None if segment.shape is None else segment.shape.owd_ms,
+            "loss_ratio": 1.0 if segment.shape is None else segment.shape.loss_ratio,
         }
-        for stretch in one.stretches
+        for segment in one.segments
     ]
 
 

@@ -17,7 +17,7 @@ from network_profiles import NetworkProfile
 from network_profiles.links.rootless import enter_if_needed
 from network_profiles.links.shaped_link import BackendName
 from network_profiles.verification.evidence import Evidence
-from network_profiles.verification.verify import DEFAULT_BUDGET_S, Watcher
+from network_profiles.verification.verify import DEFAULT_BUDGET_S, VerifyListener
 from network_profiles.verification.verify import verify as verify_profiles
 from ringfence.cli.network.proof_table import print_proof, print_verdict
 
@@ -53,8 +53,8 @@ def verify(
     if not console.is_terminal:
         console = Console(highlight=False, width=_PIPED_COLUMNS)
     with _progress(quiet=json or not console.is_terminal, console=console) as progress:
-        watcher = _watcher(progress, None if json else console)
-        proofs = verify_profiles(profiles, budget_s, backend=backend, watcher=watcher)
+        listener = _listener(progress, None if json else console)
+        proofs = verify_profiles(profiles, budget_s, backend=backend, listener=listener)
     if json:
         print(json_text([proof.to_dict() for proof in proofs], indent=1))
     else:
@@ -74,7 +74,7 @@ def _progress(*, quiet: bool, console: Console) -> Progress:
     return Progress(*columns, console=console, transient=True, disable=quiet)
 
 
-def _watcher(progress: Progress, console: Console | None) -> Watcher:
+def _listener(progress: Progress, console: Console | None) -> VerifyListener:
     """Shows what is under way, and on ``console`` each proof as soon as it is there."""
     tasks = {}
     one_at_a_time = threading.Lock()
@@ -88,4 +88,4 @@ def _watcher(progress: Progress, console: Console | None) -> Watcher:
             with one_at_a_time:
                 print_proof(console, evidence)
 
-    return Watcher(on_start=started, on_evidence=proved)
+    return VerifyListener(on_start=started, on_evidence=proved)

@@ -53,8 +53,8 @@ class Finished(NamedTuple):
     """Of stdout and stderr."""
 
 
-def lacks() -> list[str]:
-    """Returns what this machine lacks to boot the kernel, a sentence each."""
+def missing_prerequisites() -> list[str]:
+    """Returns what this machine missing_prerequisites to boot the kernel, a sentence each."""
     missing = []
     if shutil.which(KERNEL) is None or not MODULES.exists():
         missing.append(f"'{KERNEL}' is not on this machine (apt-get install user-mode-linux)")

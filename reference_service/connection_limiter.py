@@ -30,10 +30,10 @@ class Handler(Protocol):
     def resume_writing(self) -> None: ...
 
 
-class Visitor(asyncio.Protocol):
+class UnauthenticatedConnection(asyncio.Protocol):
     """One connection on its way to aiohttp."""
 
-    def __init__(self, door: Door, handler: Handler) -> None:
+    def __init__(self, limiter: ConnectionLimiter, handler: Handler) -> None:
         self.handler = handler
         self.transport: asyncio.Transport | None = None
         self.timer: asyncio.TimerHandle | None = None
@@ -41,11 +41,11 @@ class Visitor(asyncio.Protocol):
         """Sent before the end of the first request's headers."""
         self._tail: bytes | None = b""
         """The last bytes sent, until that end was seen."""
-        self._door = door
+        self._limiter = limiter
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.Transport", transport)
-        self._door.entered(self)
+        self._limiter.entered(self)
         self.handler.connection_made(transport)
 
     def data_received(self, data: bytes) -> None:
@@ -54,7 +54,7 @@ class Visitor(asyncio.Protocol):
             self._tail = None if b"\r\n\r\n" in joined else joined[-3:]
             self.head_bytes += len(data)
             if self._tail is not None and self.head_bytes > MAX_HEAD_BYTES:
-                self._door.turn_away(self)
+                self._limiter.turn_away(self)
                 return
         self.handler.data_received(data)
 
@@ -68,7 +68,7 @@ class Visitor(asyncio.Protocol):
         self.handler.resume_writing()
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        self._door.left(self)
+        self._limiter.left(self)
         self.handler.connection_lost(exc)
 
     def drop(self) -> None:
@@ -77,7 +77,7 @@ class Visitor(asyncio.Protocol):
             self.transport.abort()
 
 
-class Door:
+class ConnectionLimiter:
     """Knows every connection that nobody has signed in on. All of it runs on the event loop."""
 
     def __init__(self, max_waiting: int, silence_s: float) -> None:
@@ -86,17 +86,17 @@ class Door:
         """Connections cut for their silence, their size, or their number."""
         self._max_waiting = max_waiting
         self._silence_s = silence_s
-        self._visitors: dict[object, Visitor] = {}
-        self._silent: dict[Visitor, None] = {}
+        self._visitors: dict[object, UnauthenticatedConnection] = {}
+        self._silent: dict[UnauthenticatedConnection, None] = {}
         """Have sent no whole request yet, or a WebSocket without ``hello``; longest first."""
-        self._idle: dict[Visitor, None] = {}
+        self._idle: dict[UnauthenticatedConnection, None] = {}
         """Between two requests."""
 
     def factory(self, make_handler: Callable[[], object]) -> Callable[[], asyncio.Protocol]:
         """Returns what makes the protocol of each new connection, given what makes aiohttp's."""
-        return lambda: Visitor(self, cast("Handler", make_handler()))
+        return lambda: UnauthenticatedConnection(self, cast("Handler", make_handler()))
 
-    def entered(self, visitor: Visitor) -> None:
+    def entered(self, visitor: UnauthenticatedConnection) -> None:
         """A new connection; the one that has waited longest gives way when there are too many."""
         self._visitors[visitor.handler] = visitor
         self._wait(visitor, self._silent, self._silence_s)
@@ -124,25 +124,27 @@ class Door:
             if visitor.transport is not None:
                 visitor.transport.set_protocol(cast("asyncio.BaseProtocol", visitor.handler))
 
-    def left(self, visitor: Visitor) -> None:
+    def left(self, visitor: UnauthenticatedConnection) -> None:
         """The connection is gone."""
         self._stop_waiting(visitor)
         self._visitors.pop(visitor.handler, None)
 
-    def _wait(self, visitor: Visitor, queue: dict[Visitor, None], at_most_s: float) -> None:
+    def _wait(
+        self, visitor: UnauthenticatedConnection, queue: dict[UnauthenticatedConnection, None], at_most_s: float
+    ) -> None:
         self._stop_waiting(visitor)
         queue[visitor] = None
         visitor.timer = asyncio.get_running_loop().call_later(at_most_s, self.turn_away, visitor)
         if self.waiting > self._max_waiting:
             self.turn_away(next(iter(self._silent or self._idle)))
 
-    def turn_away(self, visitor: Visitor) -> None:
+    def turn_away(self, visitor: UnauthenticatedConnection) -> None:
         """Cuts a connection and counts it."""
         self.turned_away += 1
         self._stop_waiting(visitor)
         visitor.drop()
 
-    def _stop_waiting(self, visitor: Visitor) -> None:
+    def _stop_waiting(self, visitor: UnauthenticatedConnection) -> None:
         self._silent.pop(visitor, None)
         self._idle.pop(visitor, None)
         if visitor.timer is not None:

@@ -11,9 +11,9 @@ from hand_clock import HandClock
 
 from bedrock.child_process import spawn
 from device_matrix.attempt.lifetime import ORDERLY_END_S
-from ringfence.orchestration.matrix_end import CELLS_MARGIN_S, MatrixEnd
+from ringfence.orchestration.matrix_shutdown import CELLS_MARGIN_S, MatrixShutdown
 from ringfence.orchestration.progress import Progress
-from ringfence.orchestration.supervisor import Conductor
+from ringfence.orchestration.supervisor import Supervisor
 
 NOBODY = cast(Any, None)
 """Stands for what the end of a matrix has nothing to do with."""
@@ -35,7 +35,7 @@ class PacedProgress(Progress):
         return lines
 
 
-def overdue_after(end: MatrixEnd, clock: HandClock, seconds: float) -> bool:
+def overdue_after(end: MatrixShutdown, clock: HandClock, seconds: float) -> bool:
     clock.now_s += seconds
     return end.is_overdue
 
@@ -46,7 +46,7 @@ def closing(worker: str, left: int) -> dict[str, Any]:
 
 def test_it_has_longer_than_its_workers_give_themselves() -> None:
     clock = HandClock()
-    end = MatrixEnd(clock)
+    end = MatrixShutdown(clock)
     assert CELLS_MARGIN_S > ORDERLY_END_S
     assert not overdue_after(end, clock, CELLS_MARGIN_S)
     assert overdue_after(end, clock, 1.0)
@@ -54,7 +54,7 @@ def test_it_has_longer_than_its_workers_give_themselves() -> None:
 
 def test_a_far_end_or_a_cell_that_makes_progress_is_enough() -> None:
     clock = HandClock()
-    end = MatrixEnd(clock)
+    end = MatrixShutdown(clock)
     end.hear({"event": "end", "cell": "a", "status": "failed"})
     assert not overdue_after(end, clock, CELLS_MARGIN_S)
     end.hear({"event": "end", "cell": "b", "status": "failed"})
@@ -92,21 +92,21 @@ while True:
 
 
 def ended_orderly(tmp_path: Path, *, says_how_far: bool) -> bool:
-    """Lets a conductor end a matrix that takes ten minutes. Returns whether it came to its own end."""
+    """Lets a supervisor end a matrix that takes ten minutes. Returns whether it came to its own end."""
     live, enough, mark = tmp_path / "live", tmp_path / "enough", tmp_path / "ended"
     live.mkdir()
     clock = HandClock()
-    conductor = Conductor(NOBODY, cast(Any, SimpleNamespace(path=tmp_path)), clock, NOBODY, NOBODY)
-    conductor.progress = PacedProgress(live, clock, enough, even_without_news=not says_how_far)
+    supervisor = Supervisor(NOBODY, cast(Any, SimpleNamespace(path=tmp_path)), clock, NOBODY, NOBODY)
+    supervisor.progress = PacedProgress(live, clock, enough, even_without_news=not says_how_far)
     program = MATRIX.replace("EVERY", "1" if says_how_far else "9000")
     argv = [sys.executable, "-c", program, str(live / "matrix.jsonl"), str(enough), str(mark)]
     matrix = spawn("device_matrix", argv, pipe_stdout=True)
     try:
         assert matrix.popen.stdout is not None
         assert matrix.popen.stdout.readline()
-        conductor._end_matrix(matrix)
+        supervisor._end_matrix(matrix)
     finally:
-        conductor.selector.close()
+        supervisor.selector.close()
         matrix.stop(timeout_s=0)
     return mark.exists()
 

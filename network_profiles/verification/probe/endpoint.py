@@ -1,4 +1,4 @@
-"""One end of a probe: ``python -m network_profiles.verification.probe.end ADDRESS``.
+"""One end of a probe: ``python -m network_profiles.verification.probe.endpoint ADDRESS``.
 
 The same program runs at the host end and inside the namespace.
 
@@ -36,12 +36,12 @@ _READS_AT_ONCE = 64
 class ProbeEnd:
     """Sends by the plan and notes what arrives."""
 
-    def __init__(self, udp: socket.socket, order: dict[str, Any]) -> None:
+    def __init__(self, udp: socket.socket, command: dict[str, Any]) -> None:
         self._udp = udp
-        self._peer = tuple(order["peer"])
-        self._starts_at_s: float = order["starts_at_s"]
-        self._ends_at_s: float = order["ends_at_s"]
-        self._sends: list[tuple[float, int]] = [(at_s, size) for at_s, size in order["sends"]]
+        self._peer = tuple(command["peer"])
+        self._starts_at_s: float = command["starts_at_s"]
+        self._ends_at_s: float = command["ends_at_s"]
+        self._sends: list[tuple[float, int]] = [(at_s, size) for at_s, size in command["sends"]]
         self.sent: list[float] = []
         self.received: list[tuple[int, float]] = []
 
@@ -106,5 +106,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    with crash.told("network_profiles.verification.probe.end"):
+    with crash.told("network_profiles.verification.probe.endpoint"):
         sys.exit(main())

@@ -9,7 +9,7 @@ from calls.bridge.closing import RUN_MARGIN_S, ClosingWatch
 from loadtests.wire.shutdown_protocol import DRAIN_MARGIN_S
 
 
-class SwarmEnd:
+class SwarmShutdown:
     """Begins when the swarm is told to end; its calls then have ``drain_s`` to end by themselves."""
 
     def __init__(self, clock: Clock, drain_s: float) -> None:

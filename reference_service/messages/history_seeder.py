@@ -1,4 +1,4 @@
-"""Pasts of sought-after people: threads they never opened, calls they missed. Written in bulk, without a single client.
+"""Writes the history of sought-after people in bulk: threads they never opened, calls they missed.
 
 Whoever wrote and called belongs to a crowd of accounts that nobody can sign in as (no password fits), so that ten
 thousand threads cost no ten thousand password hashes. Everything follows from the person's name: seeding twice changes
@@ -20,7 +20,7 @@ from reference_service.people.directory import Directory, User
 from reference_service.storage.store import Store
 
 SPREAD_MS = 30 * 86_400_000
-"""The past lies in the last thirty days, evenly."""
+"""The history lies in the last thirty days, evenly."""
 RANG_MS = 30_000
 TEXTS = (
     "hi! call me?",
@@ -32,7 +32,7 @@ TEXTS = (
 )
 
 
-class Past(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class SeededHistory(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What one person finds."""
 
     name: str
@@ -45,8 +45,8 @@ def stranger(number: int) -> str:
     return f"crowd-{number:05d}"
 
 
-class Pasts:
-    """Writes pasts."""
+class HistorySeeder:
+    """Writes histories."""
 
     def __init__(self, store: Store, directory: Directory, messaging: Messaging, log: CallLog) -> None:
         self._store = store
@@ -54,11 +54,11 @@ class Pasts:
         self._messaging = messaging
         self._log = log
 
-    async def seed(self, pasts: Sequence[Past], now_ms: int) -> None:
-        """Gives each person of ``pasts`` theirs, once. Everybody named must have an account."""
-        if not pasts:
+    async def seed(self, histories: Sequence[SeededHistory], now_ms: int) -> None:
+        """Gives each person of ``histories`` theirs, once. Everybody named must have an account."""
+        if not histories:
             return
-        largest = max(max(past.threads, past.missed_calls) for past in pasts)
+        largest = max(max(history.threads, history.missed_calls) for history in histories)
         await self._directory.add(
             [
                 User(stranger(number), f"Stranger {number}", NOBODYS_PASSWORD, "nobody")
@@ -69,14 +69,14 @@ class Pasts:
         done = await self._store.read(
             lambda db: {row[0] for row in db.execute("SELECT key FROM meta WHERE key LIKE 'past:%'")}
         )
-        for past in pasts:
-            if f"past:{past.name}" not in done:
-                await self._write(past, now_ms)
+        for history in histories:
+            if f"past:{history.name}" not in done:
+                await self._write(history, now_ms)
 
-    async def _write(self, past: Past, now_ms: int) -> None:
-        name, start_ms = past.name, now_ms - SPREAD_MS
-        first_seq = self._messaging.reserve(past.threads)
-        first_row = self._log.reserve(past.missed_calls)
+    async def _write(self, history: SeededHistory, now_ms: int) -> None:
+        name, start_ms = history.name, now_ms - SPREAD_MS
+        first_seq = self._messaging.reserve(history.threads)
+        first_row = self._log.reserve(history.missed_calls)
 
         def job(db: sqlite3.Connection) -> None:
             db.execute("INSERT INTO meta VALUES (?, '')", (f"past:{name}",))
@@ -85,16 +85,16 @@ class Pasts:
                 (
                     (
                         first_seq + number, pair_of(name, stranger(number)), stranger(number),
-                        TEXTS[number % len(TEXTS)], start_ms + SPREAD_MS * number // past.threads,
+                        TEXTS[number % len(TEXTS)], start_ms + SPREAD_MS * number // history.threads,
                     )
-                    for number in range(past.threads)
+                    for number in range(history.threads)
                 ),
             )  # fmt: skip
             db.executemany(
                 "INSERT INTO threads VALUES (?, ?, ?, ?)",
                 (
                     row
-                    for number in range(past.threads)
+                    for number in range(history.threads)
                     for row in (
                         (name, stranger(number), first_seq + number, 1),
                         (stranger(number), name, first_seq + number, 0),
@@ -109,8 +109,8 @@ class Pasts:
                         first_row + number, f"past-{name}-{number}", pair_of(name, stranger(number)), stranger(number),
                         name, at_ms, at_ms, at_ms + RANG_MS,
                     )
-                    for number in range(past.missed_calls)
-                    for at_ms in (start_ms + SPREAD_MS * number // past.missed_calls,)
+                    for number in range(history.missed_calls)
+                    for at_ms in (start_ms + SPREAD_MS * number // history.missed_calls,)
                 ),
             )  # fmt: skip
 

@@ -14,112 +14,117 @@ from dataclasses import dataclass
 
 from network_profiles.model import schedule
 from network_profiles.model.plain_profile import PlainProfile, PlainTrace, Side
-from network_profiles.model.schedule import Stretch
+from network_profiles.model.schedule import Segment
 from network_profiles.model.shape import PlainShape
 from network_profiles.verification.evidence import Figure
 from network_profiles.verification.probe.judge import (
     GOODPUT_TOLERANCE_RATIO,
     OWD_TOLERANCE_RATIO,
     THOROUGH_OWD_TOLERANCE_MS,
-    against_model,
+    figure_against_model,
 )
-from network_profiles.verification.probe.oracle import offer_all, seeds
-from network_profiles.verification.probe.probe_plan import LARGEST_BYTES, Plan, Send, settled_after_s
+from network_profiles.verification.probe.model_replay import replay_packets, replay_seeds
+from network_profiles.verification.probe.probe_plan import LARGEST_BYTES, PlannedSend, ProbePlan, settled_after_s
 from network_profiles.verification.probe.saturation import judge_saturation, saturating_plan
 from network_profiles.verification.probe.thorough_plan import PACED_BYTES
-from network_profiles.verification.probe.trace import Packet, Trace, rate_kbit
+from network_profiles.verification.probe.trace import ProbePacket, ProbeTrace, rate_kbit
 
 EDGE_TOLERANCE_S = 0.05
 STARTS_AFTER_S = 0.2
 """The timeline begins before the ends of the probe are told so."""
-LAST_STRETCH_S = 5.0
+LAST_SEGMENT_S = 5.0
 _OUTAGES_WANTED = 2
 _INTERVAL_S = 0.005
 _UTILISATION = 0.6
-_PULSE_AFTER_S = 0.3
-_PULSE_S = 0.4
-_PULSE_FACTOR = 1.5
-_PULSE_PACKETS = 40
-_PULSED_STRETCH_S = 1.5
-_FASTEST_PULSE_PACKETS_S = 4000.0
-_SHORTEST_STRETCH_S = 0.15
+_TRAIN_AFTER_S = 0.3
+_TRAIN_S = 0.4
+_TRAIN_RATE_FACTOR = 1.5
+_TRAIN_PACKETS = 40
+_MIN_TRAIN_SEGMENT_S = 1.5
+_MAX_TRAIN_PACKETS_S = 4000.0
+_MIN_SEGMENT_S = 0.15
 _TRICKLE = -1
 
 
 @dataclass(frozen=True, slots=True)
-class Watch:
-    """What is sent over one direction. ``pulse_of`` names the stretch of each send, or -1 for the trickle."""
+class TimelinePlan:
+    """What is sent over one direction. ``train_of`` names the stretch of each send, or -1 for the trickle."""
 
-    stretches: tuple[Stretch, ...]
-    plan: Plan
-    pulse_of: tuple[int, ...]
+    segments: tuple[Segment, ...]
+    plan: ProbePlan
+    train_of: tuple[int, ...]
 
 
-def watched_s(profile: PlainProfile, seed: int, budget_s: float) -> float:
+def timeline_probe_s(profile: PlainProfile, seed: int, budget_s: float) -> float:
     """Returns how long to watch: through a cycle, or a second outage, or as long as the budget allows."""
     if profile.down_trace is not None or profile.up_trace is not None:
         return budget_s
-    covered = stretches(profile, "down", seed, budget_s)
+    covered = merged_segments(profile, "down", seed, budget_s)
     if profile.phases:
         lasts_s = [phase.lasts_s for phase in profile.phases]
-        whole_s = sum(lasts_s) + LAST_STRETCH_S if profile.repeat else sum(lasts_s[:-1]) + LAST_STRETCH_S
+        whole_s = sum(lasts_s) + LAST_SEGMENT_S if profile.repeat else sum(lasts_s[:-1]) + LAST_SEGMENT_S
     else:
         ends_s = [one.ends_s for one in covered if one.shape is None]
         whole_s = ends_s[_OUTAGES_WANTED - 1] + 1.0 if len(ends_s) >= _OUTAGES_WANTED else budget_s
     return min(budget_s, whole_s)
 
 
-def stretches(profile: PlainProfile, side: Side, seed: int, until_s: float) -> tuple[Stretch, ...]:
+def merged_segments(profile: PlainProfile, side: Side, seed: int, until_s: float) -> tuple[Segment, ...]:
     """Returns how that direction changes from the timeline's start until ``until_s``; empty when it never does."""
     timeline = profile.timeline(side, seed, 0.0)
-    joined: list[Stretch] = []
-    for stretch in schedule.stretches(timeline, until_s) if timeline is not None else ():
-        if joined and joined[-1].shape == stretch.shape:
-            joined[-1] = joined[-1]._replace(ends_s=stretch.ends_s)
+    joined: list[Segment] = []
+    for segment in schedule.timeline_segments(timeline, until_s) if timeline is not None else ():
+        if joined and joined[-1].shape == segment.shape:
+            joined[-1] = joined[-1]._replace(ends_s=segment.ends_s)
         else:
-            joined.append(stretch)
+            joined.append(segment)
     return tuple(joined)
 
 
-def watch(profile: PlainProfile, side: Side, seed: int, lasts_s: float) -> Watch:
+def timeline_plan(profile: PlainProfile, side: Side, seed: int, lasts_s: float) -> TimelinePlan:
     """Returns what to send for ``lasts_s`` of the timeline."""
     if _trace_of(profile, side) is not None:
-        return Watch((), saturating_plan(profile.shape(side), STARTS_AFTER_S, lasts_s), ())
-    covered = stretches(profile, side, seed, lasts_s)
+        return TimelinePlan((), saturating_plan(profile.shape(side), STARTS_AFTER_S, lasts_s), ())
+    covered = merged_segments(profile, side, seed, lasts_s)
     served = [one.shape for one in covered if one.shape is not None]
     slowest_kbit = min((shape.rate_kbit for shape in served if shape.rate_kbit), default=None)
     on_wire_s = PACED_BYTES * 8 / (slowest_kbit * 1000.0) if slowest_kbit else 0.0
     interval_s = max(_INTERVAL_S, on_wire_s / _UTILISATION)
     trickle = int((lasts_s - STARTS_AFTER_S) / interval_s)
-    sends = [(Send(STARTS_AFTER_S + step * interval_s, PACED_BYTES), _TRICKLE) for step in range(trickle)]
+    sends = [(PlannedSend(STARTS_AFTER_S + step * interval_s, PACED_BYTES), _TRICKLE) for step in range(trickle)]
     for number, one in enumerate(covered):
-        sends += [(send, number) for send in _pulse(one)]
+        sends += [(send, number) for send in _packet_train(one)]
     sends.sort(key=lambda pair: pair[0].at_s)
     settled_s = max((settled_after_s(shape, LARGEST_BYTES) for shape in served), default=0.0)
-    plan = Plan(tuple(send for send, _ in sends), len(sends), lasts_s + settled_s)
-    return Watch(covered, plan, tuple(number for _, number in sends))
+    plan = ProbePlan(tuple(send for send, _ in sends), len(sends), lasts_s + settled_s)
+    return TimelinePlan(covered, plan, tuple(number for _, number in sends))
 
 
-def judge_watch(
-    side: Side, profile: PlainProfile, seed: int, watched: Watch, packets: Sequence[Packet], started_at_s: float
+def judge_timeline(
+    side: Side,
+    profile: PlainProfile,
+    seed: int,
+    planned: TimelinePlan,
+    packets: Sequence[ProbePacket],
+    started_at_s: float,
 ) -> list[Figure]:
     """Returns the edges of each outage, and the delay and the rate of each stretch of service.
 
-    ``packets`` are what became of the watch's sends, over a timeline that began at ``started_at_s``.
+    ``packets`` are what became of the timeline_plan's sends, over a timeline that began at ``started_at_s``.
     """
     replies = []
-    for chance in seeds(len(packets)):
+    for chance in replay_seeds(len(packets)):
         link = profile.direction(side, chance)
-        link.follow(profile.timeline(side, seed, started_at_s))
-        replies.append(offer_all(link, packets))
+        link.follow_timeline(profile.timeline(side, seed, started_at_s))
+        replies.append(replay_packets(link, packets))
     if _trace_of(profile, side) is not None:
         return judge_saturation(side, packets, replies, started_at_s)
     figures: list[Figure] = []
-    for number, one in enumerate(watched.stretches):
+    for number, one in enumerate(planned.segments):
         figures += (
             _edges(side, one, packets, replies, started_at_s)
             if one.shape is None
-            else _service(side, one, one.shape, number, watched, packets, replies, started_at_s)
+            else _service(side, one, one.shape, number, planned, packets, replies, started_at_s)
         )
     return figures
 
@@ -128,20 +133,24 @@ def _trace_of(profile: PlainProfile, side: Side) -> PlainTrace | None:
     return profile.down_trace if side == "down" else profile.up_trace
 
 
-def _pulse(stretch: Stretch) -> list[Send]:
-    if stretch.shape is None or not stretch.shape.rate_kbit or stretch.ends_s - stretch.starts_s < _PULSED_STRETCH_S:
+def _packet_train(segment: Segment) -> list[PlannedSend]:
+    if segment.shape is None or not segment.shape.rate_kbit or segment.ends_s - segment.starts_s < _MIN_TRAIN_SEGMENT_S:
         return []
-    rate_bytes_s = stretch.shape.rate_kbit * 1000.0 / 8
-    size = int(min(LARGEST_BYTES, max(100.0, rate_bytes_s * _PULSE_S / _PULSE_PACKETS)))
-    interval_s = max(size / rate_bytes_s / _PULSE_FACTOR, 1.0 / _FASTEST_PULSE_PACKETS_S)
+    rate_bytes_s = segment.shape.rate_kbit * 1000.0 / 8
+    size = int(min(LARGEST_BYTES, max(100.0, rate_bytes_s * _TRAIN_S / _TRAIN_PACKETS)))
+    interval_s = max(size / rate_bytes_s / _TRAIN_RATE_FACTOR, 1.0 / _MAX_TRAIN_PACKETS_S)
     if interval_s > size / rate_bytes_s:  # a rate beyond what a probe can fill
         return []
-    starts_s = stretch.starts_s + max(_PULSE_AFTER_S, STARTS_AFTER_S)
-    return [Send(starts_s + step * interval_s, size) for step in range(int(_PULSE_S / interval_s))]
+    starts_s = segment.starts_s + max(_TRAIN_AFTER_S, STARTS_AFTER_S)
+    return [PlannedSend(starts_s + step * interval_s, size) for step in range(int(_TRAIN_S / interval_s))]
 
 
 def _edges(
-    side: Side, outage: Stretch, packets: Sequence[Packet], replies: Sequence[Sequence[Packet]], started_at_s: float
+    side: Side,
+    outage: Segment,
+    packets: Sequence[ProbePacket],
+    replies: Sequence[Sequence[ProbePacket]],
+    started_at_s: float,
 ) -> list[Figure]:
     figures = []
     middle_s = started_at_s + (outage.starts_s + outage.ends_s) / 2.0
@@ -150,10 +159,10 @@ def _edges(
         if not STARTS_AFTER_S < wanted_s < last_s:
             continue
 
-        def read(some: Sequence[Packet], which: int = which) -> float:
+        def read(some: Sequence[ProbePacket], which: int = which) -> float:
             return _gap_around(some, middle_s)[which] - started_at_s
 
-        figure = against_model(
+        figure = figure_against_model(
             side, f"outage_{name}@{outage.starts_s:.1f}s", wanted_s, EDGE_TOLERANCE_S, read(packets),
             [read(reply) for reply in replies], len(packets),
         )  # fmt: skip
@@ -161,7 +170,7 @@ def _edges(
     return figures
 
 
-def _gap_around(packets: Sequence[Packet], moment_s: float) -> tuple[float, float]:
+def _gap_around(packets: Sequence[ProbePacket], moment_s: float) -> tuple[float, float]:
     """Returns when the run of lost packets around a moment begins and ends, half-way to the neighbours that came."""
     middle = bisect_left(packets, moment_s, key=lambda packet: packet.sent_at_s)
     if middle >= len(packets) or packets[middle].received_at_s is not None:
@@ -179,43 +188,45 @@ def _gap_around(packets: Sequence[Packet], moment_s: float) -> tuple[float, floa
 
 def _service(
     side: Side,
-    stretch: Stretch,
+    segment: Segment,
     shape: PlainShape,
     number: int,
-    watched: Watch,
-    packets: Sequence[Packet],
-    replies: Sequence[Sequence[Packet]],
+    planned: TimelinePlan,
+    packets: Sequence[ProbePacket],
+    replies: Sequence[Sequence[ProbePacket]],
     started_at_s: float,
 ) -> list[Figure]:
-    if stretch.ends_s - stretch.starts_s < _SHORTEST_STRETCH_S:
+    if segment.ends_s - segment.starts_s < _MIN_SEGMENT_S:
         return []
-    starts_s, ends_s = started_at_s + stretch.starts_s, started_at_s + stretch.ends_s
+    starts_s, ends_s = started_at_s + segment.starts_s, started_at_s + segment.ends_s
     calm = [
         place
-        for place, (packet, pulse) in enumerate(zip(packets, watched.pulse_of, strict=False))
-        if pulse == _TRICKLE and starts_s <= packet.sent_at_s < ends_s
+        for place, (packet, train) in enumerate(zip(packets, planned.train_of, strict=False))
+        if train == _TRICKLE and starts_s <= packet.sent_at_s < ends_s
     ]
-    pulsed = [place for place, pulse in enumerate(watched.pulse_of[: len(packets)]) if pulse == number]
+    in_train = [place for place, train in enumerate(planned.train_of[: len(packets)]) if train == number]
 
-    def owd_ms(some: Sequence[Packet]) -> float:
-        return Trace([some[place] for place in calm], []).owd_ms()
+    def owd_ms(some: Sequence[ProbePacket]) -> float:
+        return ProbeTrace([some[place] for place in calm], []).owd_ms()
 
-    def pulse_kbit(some: Sequence[Packet]) -> float:
-        return rate_kbit([some[place] for place in pulsed])
+    def train_kbit(some: Sequence[ProbePacket]) -> float:
+        return rate_kbit([some[place] for place in in_train])
 
-    at = f"@{stretch.starts_s:.1f}s"
+    at = f"@{segment.starts_s:.1f}s"
     owd_tolerance = max(THOROUGH_OWD_TOLERANCE_MS, OWD_TOLERANCE_RATIO * shape.owd_ms)
     owds_ms = [owd_ms(reply) for reply in replies]
     figures = []
     # In a short and lossy stretch even a right link may let nothing through.
     if not (math.isnan(got_ms := owd_ms(packets)) and any(map(math.isnan, owds_ms))):
-        figures.append(against_model(side, f"owd_ms{at}", shape.owd_ms, owd_tolerance, got_ms, owds_ms, len(calm)))
-    if pulsed and shape.rate_kbit:
-        tolerance = GOODPUT_TOLERANCE_RATIO * shape.rate_kbit
-        kbits = [pulse_kbit(reply) for reply in replies]
         figures.append(
-            against_model(
-                side, f"goodput_kbit{at}", shape.rate_kbit, tolerance, pulse_kbit(packets), kbits, len(pulsed)
+            figure_against_model(side, f"owd_ms{at}", shape.owd_ms, owd_tolerance, got_ms, owds_ms, len(calm))
+        )
+    if in_train and shape.rate_kbit:
+        tolerance = GOODPUT_TOLERANCE_RATIO * shape.rate_kbit
+        kbits = [train_kbit(reply) for reply in replies]
+        figures.append(
+            figure_against_model(
+                side, f"goodput_kbit{at}", shape.rate_kbit, tolerance, train_kbit(packets), kbits, len(in_train)
             )
         )
     return figures

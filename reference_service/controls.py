@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable
 
-from reference_service.calls.in_call import InCall
+from reference_service.calls.in_call import InCallMessages
 from reference_service.calls.switchboard import Switchboard
 from reference_service.connection import Connection
 from reference_service.people.directory import Directory
@@ -26,7 +26,12 @@ class Controls:
     """Every change is on disk before it is confirmed with ``control.state``."""
 
     def __init__(
-        self, store: Store, directory: Directory, switchboard: Switchboard, in_call: InCall, now_ms: Callable[[], int]
+        self,
+        store: Store,
+        directory: Directory,
+        switchboard: Switchboard,
+        in_call: InCallMessages,
+        now_ms: Callable[[], int],
     ) -> None:
         self.reports = 0
         self._store = store
@@ -47,7 +52,7 @@ class Controls:
     async def block(self, device: Connection, request: ControlBlock) -> None:
         """Bars a person; a call that is on with that person ends."""
         self._known(device, request.name, request.ref)
-        call = self._switchboard.engaged(device.user)
+        call = self._switchboard.call_of(device.user)
         side = call.side_of(device.user) if call is not None else None
         if call is not None and side is not None and call.other(side).user == request.name:
             self._in_call.leave(call, side)

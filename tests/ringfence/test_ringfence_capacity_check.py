@@ -10,8 +10,8 @@ from bedrock.errors import EnvironmentLacks
 from calls.bench.capacity import Capacity, remember
 from calls.bench.machine import this_machine
 from ringfence.__main__ import run_command
-from ringfence.doctor.capacity_check import refuse_beyond, require_capacity
-from ringfence.run_plan import load_plan, without
+from ringfence.doctor.capacity_check import refuse_overload, require_capacity
+from ringfence.run_plan import drop_section, load_plan
 
 
 def bench(calls: int = 300, setups: float = 50.0, machine: str = "") -> Capacity:
@@ -28,12 +28,12 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def refusal(capacity: Capacity, cores: int, *changes: str) -> EnvironmentLacks:
     with pytest.raises(EnvironmentLacks) as caught:
-        refuse_beyond(load_plan("smoke", list(changes)), capacity, cores)
+        refuse_overload(load_plan("smoke", list(changes)), capacity, cores)
     return caught.value
 
 
 def test_what_is_carried_is_not_refused() -> None:
-    refuse_beyond(load_plan("smoke"), bench(calls=63), cores=2)  # 125 calls on two cores
+    refuse_overload(load_plan("smoke"), bench(calls=63), cores=2)  # 125 calls on two cores
 
 
 def test_more_calls_than_the_cores_carry_are_refused_with_the_numbers() -> None:
@@ -69,7 +69,7 @@ def test_without_a_bench_there_is_advice_and_no_refusal() -> None:
     assert "'ringfence bench media' measures it" in require_capacity(load_plan("smoke"))
     remember(bench(calls=1, machine="another machine"))
     assert "is not known" in require_capacity(load_plan("smoke"))
-    assert require_capacity(without(load_plan("smoke"), "swarm")) == ""
+    assert require_capacity(drop_section(load_plan("smoke"), "swarm")) == ""
 
 
 @pytest.mark.parametrize("command", ["run", "swarm"])
@@ -90,7 +90,7 @@ def test_force_goes_past_the_refusal(
     def next_check(plan: object, **_options: object) -> None:
         raise EnvironmentLacks("what comes after the capacity")
 
-    monkeypatch.setattr("ringfence.cli.run.require", next_check)
+    monkeypatch.setattr("ringfence.cli.run.require_prerequisites", next_check)
     remember(bench(calls=5))
     assert run_command([command, "--plan", "smoke", "--runs", str(tmp_path / "runs"), "--force"]) == 5
     assert "what comes after the capacity" in capsys.readouterr().err

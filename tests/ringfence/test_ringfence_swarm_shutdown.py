@@ -8,10 +8,10 @@ from hand_clock import HandClock
 
 from calls.bridge.closing import RUN_MARGIN_S
 from loadtests.wire.shutdown_protocol import DRAIN_MARGIN_S
-from ringfence.orchestration.swarm_end import SwarmEnd
+from ringfence.orchestration.swarm_shutdown import SwarmShutdown
 
 
-def overdue_after(end: SwarmEnd, clock: HandClock, seconds: float) -> bool:
+def overdue_after(end: SwarmShutdown, clock: HandClock, seconds: float) -> bool:
     clock.now_s += seconds
     return end.is_overdue
 
@@ -22,7 +22,7 @@ def line(worker: int, left: int, step: str = "hanging up") -> dict[str, Any]:
 
 def test_calls_have_as_long_as_the_plan_says() -> None:
     clock = HandClock()
-    end = SwarmEnd(clock, 300.0)
+    end = SwarmShutdown(clock, 300.0)
     assert not overdue_after(end, clock, 300.0 + DRAIN_MARGIN_S + RUN_MARGIN_S)
     assert overdue_after(end, clock, 1.0)
     assert end.in_words() == "no worker began to end"
@@ -30,7 +30,7 @@ def test_calls_have_as_long_as_the_plan_says() -> None:
 
 def test_one_worker_that_makes_progress_is_enough() -> None:
     clock = HandClock()
-    end = SwarmEnd(clock, 0.0)
+    end = SwarmShutdown(clock, 0.0)
     end.hear(line(0, 9))
     for left in (5, 4, 3):
         end.hear(line(1, left))

@@ -12,7 +12,7 @@ CELLS_MARGIN_S = ORDERLY_END_S + 15.0
 """A worker gives itself up after the first; pytest then writes its results and ends its servers."""
 
 
-class MatrixEnd:
+class MatrixShutdown:
     """Begins when the matrix is told to end: cells are released, then each worker's far end ends."""
 
     def __init__(self, clock: Clock) -> None:
