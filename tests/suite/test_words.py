@@ -65,6 +65,7 @@ FALSE_ALARMS = [
     pytest.param("calls/a.py", f"# {FITS[:-1]}\n\n# {FITS[:-1]}\n", id="two comments"),
     pytest.param("calls/a.py", f"a = 1  # {FITS[:-1]}\n# {FITS[:-1]}\n", id="comment behind code is its own"),
     pytest.param("calls/a.py", "OPTION = '--writer'\n", id="option"),
+    pytest.param("calls/a.py", "row['writer'] = 'writer'\n", id="name of a column"),
     pytest.param("calls/a.py", "# noqa: nobody talked\n", id="directive"),
     pytest.param("tests/test_a.py", f"TEXT = 'nobody talked. {LONG}'\n", id="string of a test"),
     pytest.param("web/a.js", f"const pattern = /'/;\nf('{FITS}'); g(\"{FITS}\");", id="quote in a pattern"),
