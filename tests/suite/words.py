@@ -87,8 +87,6 @@ def _pattern(words: str, whole: bool) -> re.Pattern[str]:
 
 def findings_of(text: Text, rules: Rules) -> Iterator[Finding]:
     """Yields what is to be mended in one text."""
-    if not text.follows_lines and text.value.isidentifier() and text.value.islower():
-        return  # a name of the program's own: a column, a key
     for start, sentence in sentences(text.value):
         line = text.line + (text.value[:start].count("\n") if text.follows_lines else 0)
         plain = EMPHASIS.sub("", sentence)
