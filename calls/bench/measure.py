@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import os
-import resource
 from pathlib import Path
 
 from bedrock.clock import Clock
 from calls.bench.arm_protocol import Arm, ArmOrder
 from calls.bench.step import BenchStep
+from calls.engine.health.health import process_cpu_s, rss_mb
 
 SETTLE_S = 1.5
 """Pause between the set-up of new calls and the measurement. The set-up, up to each leg's first RTCP report, costs more
@@ -17,7 +17,7 @@ CPU than the level itself."""
 
 
 async def measure(arm: Arm, order: ArmOrder, core: int, clock: Clock) -> BenchStep:
-    """Holds the level and returns what it cost."""
+    """Holds the level and returns its cost."""
     await arm.hold(order.calls, order.media)
     await asyncio.sleep(SETTLE_S)
     arm.lateness.clear()
@@ -45,17 +45,6 @@ async def measure(arm: Arm, order: ArmOrder, core: int, clock: Clock) -> BenchSt
         rss_mb=round(rss_mb(), 2),
         stolen_ratio=round((core_stolen_s(core) - stolen_s) / wall_s, 4),
     )
-
-
-def process_cpu_s() -> float:
-    """Returns the CPU seconds of this process, all its threads."""
-    usage = resource.getrusage(resource.RUSAGE_SELF)
-    return usage.ru_utime + usage.ru_stime
-
-
-def rss_mb() -> float:
-    """Returns the resident memory of this process."""
-    return int(Path("/proc/self/statm").read_text(encoding="utf-8").split()[1]) * resource.getpagesize() / 1e6
 
 
 def core_stolen_s(core: int) -> float:

@@ -1,7 +1,7 @@
 """``python -m calls.bench.signaling_arm --url URL --core 1``: calls without media, by the engine's own target adapter.
 
-A caller invites, its callee rings and answers, the caller hangs up; when both know that the call has ended, the next
-pair takes its turn.
+A caller invites, its callee rings and answers, the caller hangs up. When both have seen the end, the next pair takes
+its turn.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import msgspec
 
 from bedrock import crash
 from calls.bench.orders import serve_orders
-from calls.call.call_rules import Told
+from calls.call.call_rules import SignalType
 
 if TYPE_CHECKING:
     from calls.targets.protocol import Signal, Target, TargetSession
@@ -35,14 +35,14 @@ _SDP = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n" + "".join(
 
 
 class SignalingOrder(msgspec.Struct, frozen=True, kw_only=True):
-    """Keep ``at_once`` calls in progress for ``seconds``."""
+    """Keep ``at_once`` calls up for ``seconds``."""
 
     at_once: int
     seconds: float
 
 
 class SignalingCost(msgspec.Struct, frozen=True, kw_only=True):
-    """What it came to on our side. Times are from the invitation to the answer as the caller heard it."""
+    """Cost on our side. Times are from the invitation to the answer as the caller received it."""
 
     calls: int
     failed: int
@@ -52,17 +52,17 @@ class SignalingCost(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def caller_name(pair: int) -> str:
-    """Returns who calls in a pair."""
+    """Returns the caller's name in a pair."""
     return f"bench-caller-{pair}"
 
 
 def callee_name(pair: int) -> str:
-    """Returns who is called."""
+    """Returns the callee's name in a pair."""
     return f"bench-callee-{pair}"
 
 
-class _Ear:
-    """Hears what is not about its call, and lets the call's own time limit judge it."""
+class _IgnoringListener:
+    """Ignores events that do not concern its call; the call's own time limit covers them."""
 
     session: TargetSession
 
@@ -70,22 +70,22 @@ class _Ear:
         """The call goes on."""
 
     def on_garbage(self, what: str) -> None:
-        """Nothing to act on."""
+        """Ignored."""
 
     def on_lost(self) -> None:
-        """The call does not end: it counts as failed."""
+        """The call does not end, so it counts as failed."""
 
 
-class _Callee(_Ear):
+class _Callee(_IgnoringListener):
     """Rings and answers at once."""
 
     def on_signal(self, signal: Signal) -> None:
-        if signal.what is Told.INCOMING:
+        if signal.what is SignalType.INCOMING:
             self.session.ring(signal.call_id)
             self.session.answer(signal.call_id, "audio", _SDP)
 
 
-class _Pair(_Ear):
+class _Pair(_IgnoringListener):
     """A caller and its callee."""
 
     def __init__(self, number: int) -> None:
@@ -106,7 +106,7 @@ class _Pair(_Ear):
         await asyncio.gather(self.session.close(), self.callee.session.close())
 
     async def call(self) -> float | None:
-        """Places one call; returns how long its set-up took in ms, None when it failed."""
+        """Places one call; returns the set-up time in ms, None when it failed."""
         self._call_id = f"bench-{os.getpid()}-{self.number}-{next(self._calls)}"
         self._ended = asyncio.get_running_loop().create_future()
         self._answered_s = None
@@ -122,11 +122,11 @@ class _Pair(_Ear):
     def on_signal(self, signal: Signal) -> None:
         if signal.call_id != self._call_id or self._ended is None or self._ended.done():
             return
-        if signal.what is Told.ANSWERED:
+        if signal.what is SignalType.ANSWERED:
             self._answered_s = time.monotonic()
             self.session.hang_up(self._call_id)
-        elif signal.what in {Told.ENDED, Told.REFUSED, Told.ERROR}:
-            self._ended.set_result(signal.what is Told.ENDED)
+        elif signal.what in {SignalType.ENDED, SignalType.REFUSED, SignalType.ERROR}:
+            self._ended.set_result(signal.what is SignalType.ENDED)
 
     def on_lost(self) -> None:
         if self._ended is not None and not self._ended.done():
@@ -137,7 +137,7 @@ async def _keep_calling(free: asyncio.Queue[_Pair], at_once: int, seconds: float
     took_ms: list[float] = []
     failed = 0
 
-    async def again_and_again() -> None:
+    async def repeat_until_end() -> None:
         nonlocal failed
         while time.monotonic() < end_s:
             pair = await free.get()
@@ -150,7 +150,7 @@ async def _keep_calling(free: asyncio.Queue[_Pair], at_once: int, seconds: float
 
     cpu_s, wall_s = time.process_time(), time.monotonic()
     end_s = wall_s + seconds
-    await asyncio.gather(*(again_and_again() for _ in range(at_once)))
+    await asyncio.gather(*(repeat_until_end() for _ in range(at_once)))
     return SignalingCost(
         calls=len(took_ms),
         failed=failed,
@@ -162,7 +162,7 @@ async def _keep_calling(free: asyncio.Queue[_Pair], at_once: int, seconds: float
 
 async def _run(url: str, count: int) -> None:
     from bedrock.clock import SystemClock
-    from calls.engine.process_tuning import collect_rarely
+    from calls.engine.process_tuning import tune_garbage_collection
     from calls.targets import open_target
 
     target = open_target("reference", url, SystemClock())
@@ -182,7 +182,7 @@ async def _run(url: str, count: int) -> None:
 
     try:
         await asyncio.gather(*map(sign_in, pairs))
-        collect_rarely()
+        tune_garbage_collection()
         await serve_orders({}, answer)
         await asyncio.gather(*(pair.sign_out() for pair in pairs))
     finally:
@@ -190,7 +190,7 @@ async def _run(url: str, count: int) -> None:
 
 
 def main() -> None:
-    """The program."""
+    """Entry point."""
     parser = argparse.ArgumentParser(prog="python -m calls.bench.signaling_arm", description=__doc__)
     parser.add_argument("--url", required=True, help="the reference service, with the bench's people in it")
     parser.add_argument("--pairs", type=int, required=True, help="how many pairs sign in")
@@ -204,5 +204,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    with crash.told("calls.bench.signaling_arm"):
+    with crash.reporting("calls.bench.signaling_arm"):
         main()

@@ -1,16 +1,16 @@
-"""What a service may say of a call, and when: the states of one side, its words, and the table of what is legal.
+"""Lists what a service may say about a call in each state, and the states of one side of a call.
 
-A message that the tables do not allow is a finding against the target, ``illegal_<message>``. Messages that may cross
-ours on the wire (an answer crossing our cancel) are allowed. What is illegal, by class:
+A message that the tables do not allow is a violation by the target, ``illegal_<message>``. Messages that may cross ours
+on the wire are allowed, such as an answer that crosses our cancel. Illegal messages by class:
 
-| finding                              | what the service did                                                     |
+| violation                            | what the service did                                                     |
 |--------------------------------------|--------------------------------------------------------------------------|
-| illegal_trying, _ringing, _answered, | repeated a step, left the order, or told the wrong side                  |
+| illegal_trying, _ringing, _answered, | repeated a step, broke the order, or told the wrong side                 |
 |   _refused, _incoming                |                                                                          |
-| illegal_reoffer, _media, _quality    | said something of a talk that is not on                                  |
-| illegal_reanswer, illegal_resumed    | answered what nobody asked                                               |
-| illegal_ended                        | ended the call with a reason that cannot be (``hangup`` while it rings)  |
-| illegal_ringing, _answered, … of a   | rang somebody for a call that was to ring nobody                         |
+| illegal_reoffer, _media, _quality    | sent a message about a talk that is not in progress                      |
+| illegal_reanswer, illegal_resumed    | answered a request that nobody made                                      |
+| illegal_ended                        | ended the call with an impossible reason (``hangup`` while it rings)     |
+| illegal_ringing, _answered, … of a   | rang somebody for a shadow call                                          |
 |   shadow call                        |                                                                          |
 """
 
@@ -22,7 +22,7 @@ from calls.records.record import Side
 
 
 class CallState(StrEnum):
-    """Where one side of a call stands."""
+    """State of one side of a call."""
 
     INVITING = "inviting"
     PROCEEDING = "proceeding"
@@ -33,8 +33,8 @@ class CallState(StrEnum):
     ENDED = "ended"
 
 
-class Told(StrEnum):
-    """What a service may say about a call."""
+class SignalType(StrEnum):
+    """A message that a service may send about a call."""
 
     INCOMING = "incoming"
     TRYING = "trying"
@@ -51,25 +51,30 @@ class Told(StrEnum):
     ERROR = "error"
 
 
-_BEFORE_ANSWER = frozenset({Told.RINGING, Told.ANSWERED, Told.CANDIDATE, Told.ENDED, Told.ERROR})
-_IN_CALL = frozenset({Told.CANDIDATE, Told.REOFFER, Told.MEDIA, Told.QUALITY, Told.ENDED, Told.ERROR})
-LEGAL: dict[tuple[Side, CallState], frozenset[Told]] = {
-    (Side.CALLER, CallState.INVITING): _BEFORE_ANSWER | {Told.TRYING, Told.REFUSED},
+_BEFORE_ANSWER = frozenset(
+    {SignalType.RINGING, SignalType.ANSWERED, SignalType.CANDIDATE, SignalType.ENDED, SignalType.ERROR}
+)
+_IN_CALL = frozenset(
+    {SignalType.CANDIDATE, SignalType.REOFFER, SignalType.MEDIA, SignalType.QUALITY, SignalType.ENDED, SignalType.ERROR}
+)
+LEGAL: dict[tuple[Side, CallState], frozenset[SignalType]] = {
+    (Side.CALLER, CallState.INVITING): _BEFORE_ANSWER | {SignalType.TRYING, SignalType.REFUSED},
     (Side.CALLER, CallState.PROCEEDING): _BEFORE_ANSWER,
     (Side.CALLER, CallState.RINGING): _BEFORE_ANSWER,
     (Side.CALLER, CallState.CONNECTING): _IN_CALL,
     (Side.CALLER, CallState.TALKING): _IN_CALL,
-    (Side.CALLER, CallState.LEAVING): _BEFORE_ANSWER | _IN_CALL | {Told.TRYING, Told.REFUSED},
-    (Side.CALLEE, CallState.RINGING): frozenset({Told.CANDIDATE, Told.ENDED, Told.ERROR}),
+    (Side.CALLER, CallState.LEAVING): _BEFORE_ANSWER | _IN_CALL | {SignalType.TRYING, SignalType.REFUSED},
+    (Side.CALLEE, CallState.RINGING): frozenset({SignalType.CANDIDATE, SignalType.ENDED, SignalType.ERROR}),
     (Side.CALLEE, CallState.CONNECTING): _IN_CALL,
     (Side.CALLEE, CallState.TALKING): _IN_CALL,
     (Side.CALLEE, CallState.LEAVING): _IN_CALL,
 }
-"""What the service may say in each state unasked; ``ended`` has its own table of reasons."""
-LEGAL_IN_SHADOW = frozenset({Told.TRYING, Told.REFUSED, Told.ENDED, Told.ERROR})
-"""Of a call that rings nobody, whatever its state."""
+"""Messages that the service may send unasked in each state. For the reasons of ``ended`` see ``LEGAL_ENDS``."""
+LEGAL_IN_SHADOW = frozenset({SignalType.TRYING, SignalType.REFUSED, SignalType.ENDED, SignalType.ERROR})
+"""Messages about a shadow call, in any state. A shadow call rings nobody."""
 LOST = frozenset({"peer_lost", "dropped_by_service", "signaling_lost"})
-"""Ends that may come at any time: the other side, nobody that the service names, or this side was lost."""
+"""Reasons of ``ended`` that are legal at any time. The other side was lost, the service dropped the call without
+saying who left, or this side was lost."""
 ANSWERED_ELSEWHERE = "answered_elsewhere"
 _NOT_TAKEN = frozenset({"declined", "no_answer"})
 LEGAL_ENDS: dict[tuple[Side, CallState], frozenset[str]] = {
@@ -79,7 +84,7 @@ LEGAL_ENDS: dict[tuple[Side, CallState], frozenset[str]] = {
     (Side.CALLER, CallState.CONNECTING): frozenset({"hangup"}),
     (Side.CALLER, CallState.TALKING): frozenset({"hangup"}),
     (Side.CALLER, CallState.LEAVING): _NOT_TAKEN | {"hangup", "canceled"},
-    # Declined, too: by another device of the same person.
+    # Also ``declined``, by another device of the same person.
     (Side.CALLEE, CallState.RINGING): frozenset({"canceled", "declined", "no_answer", "answered_elsewhere"}),
     # An answer may cross a cancel, the service's own limit, or another device's answer.
     (Side.CALLEE, CallState.CONNECTING): frozenset(
@@ -89,4 +94,4 @@ LEGAL_ENDS: dict[tuple[Side, CallState], frozenset[str]] = {
     (Side.CALLEE, CallState.LEAVING): _NOT_TAKEN | {"hangup", "canceled", "answered_elsewhere"},
 }
 SHADOWED = "shadowed"
-"""Why the service ends a shadow call."""
+"""The reason with which the service ends a shadow call."""

@@ -1,15 +1,15 @@
-"""One side of one call as states: what may happen when, what to do then, and how it ended. Pure: no I/O, no clock.
+"""Follows one side of one call through its states. No I/O, no clock.
 
     caller   inviting > proceeding > ringing > connecting > talking > leaving > ended
     callee                           ringing > connecting > talking > leaving > ended
 
-``proceeding``: the service took the invitation. ``connecting``: answered, not heard yet. ``leaving``: we said goodbye
-and wait for the service to confirm it. Any state may fall to ``ended``. Who drives it calls ``told`` for what the
-service says, ``media`` for what the media does, ``overdue`` when ``deadline_s`` has passed, and does as the returned
-Action says; so every state ends in bounded time and nothing sleeps.
+``proceeding``: the service accepted the invitation. ``connecting``: answered, no audio yet. ``leaving``: we hung up and
+wait for the service to confirm it. Any state may go to ``ended``. The driver calls ``on_signal`` for messages of the
+service, ``on_media`` for media milestones and ``on_deadline`` when ``deadline_s`` has passed. It carries out the Action
+that each returns. Every state has a deadline, so every call ends in bounded time.
 
-A message that ``call_rules`` does not allow is a finding against the target: the call goes on as a real client's
-would, and fails at its end for ``illegal_<message>`` unless it failed for something else.
+A message that ``call_rules`` does not allow is a violation by the target. The call goes on as a real client's would. At
+its end it fails with ``illegal_<message>``, unless it failed for another reason.
 
 | limit             | from                        | reason when it passes                       | then    |
 |-------------------|-----------------------------|---------------------------------------------|---------|
@@ -17,29 +17,29 @@ would, and fails at its end for ``illegal_<message>`` unless it failed for somet
 | setup             | picking up (callee)         | answer_timeout                              | decline |
 | patience          | ringing (caller)            | (outcome canceled)                          | cancel  |
 | ring              | ringing                     | ring_timeout                                | cancel  |
-| setup, less what  | the answer                  | ice_timeout, dtls_timeout, no_audio, by how | hang up |
-|   ringing took    |                             |   far media got                             |         |
+| setup, less the   | the answer                  | ice_timeout, dtls_timeout, no_audio, by the | hang up |
+|   time to ringing |                             |   last media milestone                      |         |
 | talk, or what the | the first audio (caller)    | (outcome completed)                         | hang up |
 |   scenario needs  |                             |                                             |         |
 | call              | the first audio (callee)    | (outcome completed, call_limit)             | hang up |
 | reply             | our offer inside the call   | reoffer_timeout                             | hang up |
 | reply             | our call.resume             | resume_timeout                              | hang up |
-| confirm           | our goodbye                 | hangup_unconfirmed, cancel_unconfirmed      | stop    |
+| confirm           | our hang-up                 | hangup_unconfirmed, cancel_unconfirmed      | stop    |
 
-A shadow call (``shadow=True``) walks ``inviting > proceeding > ended``: routed and refused by the same rules, it ends
-with ``shadowed`` and never rings; its limit is ``no_routing``. In a call whose far side will die by its scenario
-(``will_lose_peer``) ``peer_lost`` is the outcome ``died``, and the caller talks on until it is told.
+A shadow call (``shadow=True``) goes ``inviting > proceeding > ended``. The service routes or refuses it by the same
+rules, never rings, and ends it with ``shadowed``; its limit is ``no_routing``. When the scenario lets the far side die
+(``expect_peer_death``), ``peer_lost`` gives the outcome ``died``, and the caller talks on until it is told.
 
-``calls.call.blame`` says whose fault each reason is.
+``calls.call.blame`` decides whose fault each reason is.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
-from enum import StrEnum
+from dataclasses import dataclass
 
-from calls.call.blame import Evidence, blame_of
+from calls.call.blame import BlameEvidence, blame_of
+from calls.call.call_limits import CallLimits
 from calls.call.call_rules import (
     ANSWERED_ELSEWHERE,
     LEGAL,
@@ -48,53 +48,10 @@ from calls.call.call_rules import (
     LOST,
     SHADOWED,
     CallState,
-    Told,
+    SignalType,
 )
+from calls.call.decisions import Action, Decision
 from calls.records.record import FUNNEL, Blame, Outcome, Side, Stage
-
-
-class Action(StrEnum):
-    """What the driver of the machine has to do now."""
-
-    NONE = "none"
-    ANSWER = "answer"
-    """Make the answer, send it, then call ``answered``."""
-    DECLINE = "decline"
-    CANCEL = "cancel"
-    HANG_UP = "hang_up"
-    STOP = "stop"
-    """The call is over; nothing is left to say."""
-
-
-class Decision(StrEnum):
-    """What a called person does when it has rung long enough."""
-
-    ANSWER = "answer"
-    DECLINE = "decline"
-    IGNORE = "ignore"
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """How long each part of a call may take, in seconds, and the longest silence that still counts as a call."""
-
-    setup_s: float
-    ring_s: float
-    gap_ms: float
-    confirm_s: float = 10.0
-    reply_s: float = 10.0
-    call_s: float = 7200.0
-
-
-TWICE_LOST_RTTS = 8.0
-"""A message that TCP loses twice comes some seven round trips late: timeouts of two, then four, then the way itself
-(RFC 6298, 2: the timeout is two to three round trips, and doubles)."""
-
-
-def limits_on(limits: Limits, rtt_s: float) -> Limits:
-    """Returns ``limits`` for a person that far from the service: a slow way is not a slow service."""
-    late_s = TWICE_LOST_RTTS * rtt_s
-    return replace(limits, confirm_s=limits.confirm_s + late_s, reply_s=limits.reply_s + late_s)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,14 +66,14 @@ class Ending:
 
 
 IMPATIENT = "impatient"
-"""The reason of a canceled call whose caller would not let it ring any longer."""
-REPLY_TIMEOUTS = {Told.REANSWER: "reoffer_timeout", Told.RESUMED: "resume_timeout"}
-"""Messages that are legal only as the reply to one of ours, and the reason when they do not come."""
+"""The reason of a canceled call whose caller did not wait longer."""
+REPLY_TIMEOUTS = {SignalType.REANSWER: "reoffer_timeout", SignalType.RESUMED: "resume_timeout"}
+"""Messages that are legal only as a reply to one of ours, and the reason of the failure when they do not arrive."""
 
 _ANSWERED_STATES = frozenset({CallState.CONNECTING, CallState.TALKING})
-_LAST_WORDS = frozenset({Told.ENDED, Told.ERROR, Told.REFUSED})
-_TELLING = frozenset({ANSWERED_ELSEWHERE})
-"""Ends of a person's own doing that the record names beside the outcome."""
+_FINAL_SIGNALS = frozenset({SignalType.ENDED, SignalType.ERROR, SignalType.REFUSED})
+_REASONS_KEPT = frozenset({ANSWERED_ELSEWHERE})
+"""Reasons that the record keeps although the call did not fail."""
 _HUMAN_ENDS = {
     "declined": Outcome.DECLINED,
     "no_answer": Outcome.NO_ANSWER,
@@ -125,97 +82,99 @@ _HUMAN_ENDS = {
 }
 VANISHED = "vanished"
 """The reason of a side that died."""
-DEATH_TOLD_S = 30.0
-"""How much longer than planned one talks on who waits to be told that the far side died."""
+PEER_LOST_LIMIT_S = 30.0
+"""How much longer than planned a caller talks while it waits to be told that the far side died."""
 _SLOW_SERVICE = {CallState.INVITING: "invite_timeout", CallState.PROCEEDING: "no_ringing"}
 _HUMAN_REFUSALS = {"busy": Outcome.BUSY, "blocked": Outcome.BLOCKED}
 
 
 class CallMachine:
-    """One side of one call. Times are seconds of any one clock; ``deadline_s`` is the next moment to act."""
+    """One side of one call. Times are seconds of any one clock. The driver must act at ``deadline_s``."""
 
-    def __init__(self, side: Side, limits: Limits, now_s: float, *, talk_s: float = 0.0, shadow: bool = False) -> None:
+    def __init__(
+        self, side: Side, limits: CallLimits, now_s: float, *, talk_s: float = 0.0, shadow: bool = False
+    ) -> None:
         self.side = side
         self.limits = limits
         self.shadow = shadow
         self.state = CallState.INVITING if side is Side.CALLER else CallState.RINGING
         self.stage = Stage.ATTEMPTED if side is Side.CALLER else Stage.RINGING
-        self.findings: list[str] = []
-        self._limit_at_s = now_s + (limits.setup_s if side is Side.CALLER else limits.ring_s)
-        self._replies_by_s: dict[Told, float] = {}
-        self._crossing: set[Told] = set()
-        """What may come once, late: replies that were due when we said goodbye, an invitation shown again."""
-        self._loses_peer = False
+        self.violations: list[str] = []
+        self._deadline_s = now_s + (limits.setup_s if side is Side.CALLER else limits.ring_s)
+        self._reply_deadlines_s: dict[SignalType, float] = {}
+        self._allowed_once: set[SignalType] = set()
+        """Messages that are legal once, late: replies that were due when we hung up, a repeated invitation."""
+        self._peer_dies = False
         self._began_s = now_s
         self._before_ring_s = 0.0
         self._talk_s = talk_s
-        self._patience_s: float | None = None
+        self._cancel_after_s: float | None = None
         self._decision = Decision.IGNORE
-        self._decided = False
+        self._decision_made = False
         self._outcome: Outcome | None = None
         self._reason = ""
         self._clean = False
-        self._talked_out = False
+        self._talk_completed = False
 
     @property
     def deadline_s(self) -> float:
-        """The next moment to call ``overdue``."""
-        return min(self._limit_at_s, *self._replies_by_s.values(), math.inf)
+        """When to call ``on_deadline`` next."""
+        return min(self._deadline_s, *self._reply_deadlines_s.values(), math.inf)
 
-    # What our person does.
+    # What our side does.
 
-    def begin(self, now_s: float) -> None:
-        """The caller's invitation leaves only now: every limit counts from here."""
+    def start_setup(self, now_s: float) -> None:
+        """The caller's invitation leaves now: every limit starts here."""
         self._began_s = now_s
-        self._limit_at_s = now_s + self.limits.setup_s
+        self._deadline_s = now_s + self.limits.setup_s
 
-    def will_wait(self, patience_s: float) -> None:
+    def cancel_after(self, patience_s: float) -> None:
         """The caller cancels when it has rung for ``patience_s``."""
-        self._patience_s = patience_s
+        self._cancel_after_s = patience_s
 
-    def will(self, decision: Decision, at_s: float) -> None:
-        """The callee does so at ``at_s``."""
+    def decide_at(self, decision: Decision, at_s: float) -> None:
+        """The callee carries out ``decision`` at ``at_s``."""
         self._decision = decision
         if decision is not Decision.IGNORE:
-            self._limit_at_s = min(self._limit_at_s, at_s)
+            self._deadline_s = min(self._deadline_s, at_s)
 
-    def talk_is_over(self, now_s: float) -> bool:
-        """Whether the planned talk has been talked, and only that is due."""
-        return self.state is CallState.TALKING and self._limit_at_s <= now_s
+    def is_planned_talk_over(self, now_s: float) -> bool:
+        """Whether the planned talk time has passed and nothing else is due."""
+        return self.state is CallState.TALKING and self._deadline_s <= now_s
 
-    def talk_until(self, at_s: float) -> None:
-        """The talk ends then, not when it was planned to."""
+    def end_talk_at(self, at_s: float) -> None:
+        """Moves the end of the talk to ``at_s``."""
         if self.state is CallState.TALKING:
-            self._limit_at_s = at_s
+            self._deadline_s = at_s
 
-    def will_lose_peer(self) -> None:
-        """The far side dies in this call, and we wait to be told."""
-        self._loses_peer = True
-        self._talk_s += DEATH_TOLD_S
+    def expect_peer_death(self) -> None:
+        """The scenario lets the far side die, and this side waits to be told."""
+        self._peer_dies = True
+        self._talk_s += PEER_LOST_LIMIT_S
 
-    def asked(self, reply: Told, now_s: float) -> None:
-        """We asked the service, or the far end, for something: ``reply`` is legal once, and due."""
+    def expect_reply(self, reply: SignalType, now_s: float) -> None:
+        """Notes that ``reply`` is due from the service or the far end. It is legal once."""
         if self.state is CallState.LEAVING:
-            self._crossing.add(reply)
+            self._allowed_once.add(reply)
         else:
-            self._replies_by_s[reply] = now_s + self.limits.reply_s
+            self._reply_deadlines_s[reply] = now_s + self.limits.reply_s
 
-    def may_hear_again(self) -> None:
-        """The service may show this side its invitation once more: it was dialing when that came, or has resumed."""
-        self._crossing.add(Told.INCOMING)
+    def allow_repeated_invitation(self) -> None:
+        """Allows one more invitation for this call: this side was dialing when the first came, or has resumed."""
+        self._allowed_once.add(SignalType.INCOMING)
 
-    def takes_back(self, reply: Told) -> None:
-        """What was asked is asked no more: an offer of ours that gave way to theirs."""
-        self._replies_by_s.pop(reply, None)
+    def withdraw(self, reply: SignalType) -> None:
+        """Notes that ``reply`` is no longer due, because our offer gave way to the far end's."""
+        self._reply_deadlines_s.pop(reply, None)
 
-    def awaits(self, reply: Told) -> bool:
+    def awaits(self, reply: SignalType) -> bool:
         """Whether ``reply`` is due."""
-        return reply in self._replies_by_s
+        return reply in self._reply_deadlines_s
 
-    def finds(self, finding: str) -> None:
-        """The service did ``finding`` against the rules, besides what ``told`` sees itself."""
+    def record_violation(self, violation: str) -> None:
+        """Records that the service broke a rule that ``on_signal`` does not see itself."""
         if self.state is not CallState.ENDED:
-            self.findings.append(finding)
+            self.violations.append(violation)
 
     @property
     def died(self) -> bool:
@@ -223,24 +182,24 @@ class CallMachine:
         return self.state is CallState.ENDED and self._reason == VANISHED
 
     def die(self) -> Action:
-        """This side vanishes, as its scenario has it."""
+        """This side vanishes, as its scenario says."""
         return self._end(Outcome.DIED, VANISHED)
 
-    def answered(self, now_s: float) -> Action:
+    def on_answer_sent(self, now_s: float) -> Action:
         """The callee's answer was sent."""
         if self.state is CallState.RINGING:
             self._connect(now_s)
         return Action.NONE
 
     def leave(self, now_s: float, reason: str, *, failed: bool = False) -> Action:
-        """This side ends the call now, in whatever state: a person who goes, or a failure that we noticed."""
+        """Ends the call from this side in any state: the person hangs up, or we noticed a failure."""
         if self.state in {CallState.LEAVING, CallState.ENDED}:
             return Action.NONE
         was, heard = self.state, self.state is CallState.TALKING
-        self._crossing |= set(self._replies_by_s)
-        self._replies_by_s.clear()
+        self._allowed_once |= set(self._reply_deadlines_s)
+        self._reply_deadlines_s.clear()
         self.state = CallState.LEAVING
-        self._limit_at_s = now_s + self.limits.confirm_s
+        self._deadline_s = now_s + self.limits.confirm_s
         self._reason = reason
         if was in _ANSWERED_STATES:
             self._outcome, action = (Outcome.COMPLETED if heard else Outcome.CANCELED), Action.HANG_UP
@@ -253,83 +212,83 @@ class CallMachine:
         return action
 
     def stop(self, reason: str) -> Action:
-        """The call is over for this side without another word: its signaling is gone, or its engine ends."""
+        """Ends the call without another message: the signaling is gone, or the engine ends."""
         return self._end(Outcome.FAILED, reason)
 
-    # What the service says.
+    # Messages of the service.
 
-    def told(self, what: Told, now_s: float, code: str = "") -> Action:
-        """Takes a message of the service; ``code`` is the reason of ``refused``, ``ended`` and ``error``."""
+    def on_signal(self, what: SignalType, now_s: float, code: str = "") -> Action:
+        """Takes a message of the service. ``code`` is the reason of ``refused``, ``ended`` and ``error``."""
         if self.state is CallState.ENDED:
             return Action.NONE
         if not self._is_legal(what):
-            self.findings.append(f"illegal_{what}")
+            self.violations.append(f"illegal_{what}")
             return Action.NONE
-        if what in _LAST_WORDS:
-            return self._told_last_word(what, now_s, code)
-        self._crossing.discard(what)
+        if what in _FINAL_SIGNALS:
+            return self._on_final_signal(what, now_s, code)
+        self._allowed_once.discard(what)
         if what in REPLY_TIMEOUTS:
-            self._replies_by_s.pop(what, None)
-        elif what is Told.ANSWERED and self.state is not CallState.LEAVING:
+            self._reply_deadlines_s.pop(what, None)
+        elif what is SignalType.ANSWERED and self.state is not CallState.LEAVING:
             self._connect(now_s)
-        elif what is Told.TRYING and self.state is CallState.INVITING:
+        elif what is SignalType.TRYING and self.state is CallState.INVITING:
             self.state = CallState.PROCEEDING
-        elif what is Told.RINGING and self.state in {CallState.INVITING, CallState.PROCEEDING}:
+        elif what is SignalType.RINGING and self.state in {CallState.INVITING, CallState.PROCEEDING}:
             self._ring(now_s)
         return Action.NONE
 
-    # What the media does.
+    # Media milestones.
 
-    def media(self, reached: Stage, now_s: float) -> Action:
-        """Media came as far as ``reached``: ICE, DTLS, or MEDIA_BOTH_WAYS at the first audio heard."""
+    def on_media(self, reached: Stage, now_s: float) -> Action:
+        """Takes a media milestone: ICE, DTLS, or MEDIA_BOTH_WAYS at the first audio received."""
         self._reach(reached)
         if reached is Stage.MEDIA_BOTH_WAYS and self.state is CallState.CONNECTING:
             self.state = CallState.TALKING
-            self._limit_at_s = now_s + (self._talk_s if self.side is Side.CALLER else self.limits.call_s)
+            self._deadline_s = now_s + (self._talk_s if self.side is Side.CALLER else self.limits.call_s)
         return Action.NONE
 
-    def overdue(self, now_s: float) -> Action:
+    def on_deadline(self, now_s: float) -> Action:
         """``deadline_s`` has passed."""
-        for reply, by_s in self._replies_by_s.items():
-            if by_s <= now_s < self._limit_at_s:
+        for reply, by_s in self._reply_deadlines_s.items():
+            if by_s <= now_s < self._deadline_s:
                 return self.leave(now_s, REPLY_TIMEOUTS[reply], failed=True)
         if self.state is CallState.RINGING:
-            return self._rung_out(now_s)
+            return self._ringing_ended(now_s)
         if self.state is CallState.LEAVING:
             return self._unconfirmed()
         if self.state is CallState.TALKING:
-            self._talked_out = True
+            self._talk_completed = True
             return self.leave(now_s, "" if self.side is Side.CALLER else "call_limit")
         if self.state is CallState.CONNECTING:
             return self.leave(now_s, _missing(self.stage), failed=True)
         reason = "no_routing" if self.shadow and self.state is CallState.PROCEEDING else _SLOW_SERVICE[self.state]
         return self.leave(now_s, reason, failed=True)
 
-    # How it ended.
+    # The end.
 
-    def settle(self, evidence: Evidence) -> Ending:
-        """Returns how the call ended for this side, once its media figures are known. Only after ``ended``."""
+    def ending(self, evidence: BlameEvidence) -> Ending:
+        """Returns how the call ended for this side. Only legal in the state ``ended``."""
         if self.state is not CallState.ENDED or self._outcome is None:
             raise ValueError(f"a call that is {self.state} has not ended")
         outcome, reason = self._outcome, self._reason
         too_long = evidence.max_gap_ms is not None and evidence.max_gap_ms > self.limits.gap_ms
         if outcome is Outcome.COMPLETED and too_long:
             outcome, reason = Outcome.FAILED, "gap"
-        if self.findings and outcome is not Outcome.FAILED:
-            outcome, reason = Outcome.FAILED, self.findings[0]
+        if self.violations and outcome is not Outcome.FAILED:
+            outcome, reason = Outcome.FAILED, self.violations[0]
         if outcome is Outcome.COMPLETED:
             self._reach(Stage.ENDED)
-        elif self._talked_out and not too_long:
+        elif self._talk_completed and not too_long:
             self._reach(Stage.SUSTAINED)
         blame = blame_of(reason, evidence) if outcome is Outcome.FAILED else Blame.NOBODY
-        if blame is Blame.UNKNOWN and self.findings:
+        if blame is Blame.UNKNOWN and self.violations:
             blame = Blame.TARGET
         return Ending(outcome, blame, reason, self.stage, self._clean)
 
-    def _is_legal(self, what: Told) -> bool:
+    def _is_legal(self, what: SignalType) -> bool:
         if self.shadow:
             return what in LEGAL_IN_SHADOW
-        if what in self._crossing:
+        if what in self._allowed_once:
             return True
         if what in REPLY_TIMEOUTS:
             return self.awaits(what)
@@ -339,23 +298,25 @@ class CallMachine:
         self.state = CallState.RINGING
         self._reach(Stage.RINGING)
         self._before_ring_s = now_s - self._began_s
-        patience_s = self.limits.ring_s if self._patience_s is None else min(self._patience_s, self.limits.ring_s)
-        self._limit_at_s = now_s + patience_s
+        patience_s = (
+            self.limits.ring_s if self._cancel_after_s is None else min(self._cancel_after_s, self.limits.ring_s)
+        )
+        self._deadline_s = now_s + patience_s
 
-    def _rung_out(self, now_s: float) -> Action:
+    def _ringing_ended(self, now_s: float) -> Action:
         if self.side is Side.CALLER:
-            if self._patience_s is not None and self._patience_s < self.limits.ring_s:
+            if self._cancel_after_s is not None and self._cancel_after_s < self.limits.ring_s:
                 return self.leave(now_s, IMPATIENT)
             return self.leave(now_s, "ring_timeout", failed=True)
-        if self._decided:
+        if self._decision_made:
             return self.leave(now_s, "answer_timeout", failed=True)
         if self._decision is Decision.IGNORE:
             return self.leave(now_s, "ring_timeout", failed=True)
-        self._decided = True
+        self._decision_made = True
         if self._decision is Decision.DECLINE:
             return self.leave(now_s, "")
-        # The answer must be made and sent within the setup limit.
-        self._limit_at_s = now_s + self.limits.setup_s
+        # The answer must be created and sent within the setup limit.
+        self._deadline_s = now_s + self.limits.setup_s
         return Action.ANSWER
 
     def _connect(self, now_s: float) -> None:
@@ -363,39 +324,39 @@ class CallMachine:
             self._before_ring_s = now_s - self._began_s
         self.state = CallState.CONNECTING
         self._reach(Stage.ANSWERED)
-        self._limit_at_s = now_s + max(1.0, self.limits.setup_s - self._before_ring_s)
+        self._deadline_s = now_s + max(1.0, self.limits.setup_s - self._before_ring_s)
 
-    def _told_last_word(self, what: Told, now_s: float, code: str) -> Action:
-        if what is Told.ERROR:
-            return self._told_error(now_s, f"error_{code}")
-        if what is Told.REFUSED:
+    def _on_final_signal(self, what: SignalType, now_s: float, code: str) -> Action:
+        if what is SignalType.ERROR:
+            return self._on_error(now_s, f"error_{code}")
+        if what is SignalType.REFUSED:
             outcome = _HUMAN_REFUSALS.get(code, Outcome.FAILED)
             return self._end(outcome, f"refused_{code}" if outcome is Outcome.FAILED else "")
         if self.shadow and code == SHADOWED:
             self._clean = True
             return self._end(Outcome.SHADOWED, "")
-        if self._loses_peer and code == "peer_lost":
+        if self._peer_dies and code == "peer_lost":
             return self._end(Outcome.DIED, code)
-        return self._told_ended(code)
+        return self._on_ended(code)
 
-    def _told_ended(self, code: str) -> Action:
+    def _on_ended(self, code: str) -> Action:
         if self.side is Side.CALLER and code == "hangup" and self.state in {CallState.PROCEEDING, CallState.RINGING}:
             # The callee hung up on a call that it had answered, and that answer never reached us.
             return self._end(Outcome.FAILED, "answer_lost")
         if code not in LOST and (self.shadow or code not in LEGAL_ENDS[self.side, self.state]):
-            self.findings.append("illegal_ended")
+            self.violations.append("illegal_ended")
             return self._end(Outcome.FAILED, "illegal_ended")
         if self.state is CallState.LEAVING:
             return self._confirmed(code)
         self._clean = code not in LOST
         if code == "hangup":
             if self.state is CallState.TALKING:
-                self._talked_out = self.side is Side.CALLEE
+                self._talk_completed = self.side is Side.CALLEE
                 return self._end(Outcome.COMPLETED, "peer_hung_up" if self.side is Side.CALLER else "")
             return self._end(Outcome.FAILED, "peer_gave_up")
-        return self._end(_HUMAN_ENDS.get(code, Outcome.FAILED), code if code in LOST | _TELLING else "")
+        return self._end(_HUMAN_ENDS.get(code, Outcome.FAILED), code if code in LOST | _REASONS_KEPT else "")
 
-    def _told_error(self, now_s: float, reason: str) -> Action:
+    def _on_error(self, now_s: float, reason: str) -> Action:
         gone = reason == "error_unknown_call" or self.state in {CallState.INVITING, CallState.LEAVING}
         return self._end(Outcome.FAILED, reason) if gone else self.leave(now_s, reason, failed=True)
 
@@ -403,10 +364,10 @@ class CallMachine:
         self._clean = code not in LOST
         if self._outcome is not Outcome.FAILED and code in LOST:
             return self._end(Outcome.FAILED, code)
-        if self._outcome is Outcome.CANCELED and code in _TELLING:
+        if self._outcome is Outcome.CANCELED and code in _REASONS_KEPT:
             return self._end(Outcome.CANCELED, code)
         if self._outcome is Outcome.CANCELED and code in {"declined", "no_answer"}:
-            # Theirs crossed our cancel, and the service heard theirs first.
+            # Their message crossed our cancel, and the service took theirs first.
             return self._end(_HUMAN_ENDS[code], "")
         return self._end(self._outcome or Outcome.FAILED, self._reason)
 
@@ -429,7 +390,7 @@ class CallMachine:
 
 
 def _missing(stage: Stage) -> str:
-    """The reason of a call that was answered and not heard in time: the first step that did not come."""
+    """Returns the reason of a call that was answered but had no audio in time: the first missing milestone."""
     if stage is Stage.ANSWERED:
         return "ice_timeout"
     return "dtls_timeout" if stage is Stage.ICE else "no_audio"

@@ -1,4 +1,7 @@
-"""An engine's end in steps, each bounded here and told while it lasts. See ``calls.bridge.closing`` for who waits."""
+"""Ends an engine in steps; each step has a time limit and is reported while it runs.
+
+See ``calls.bridge.closing`` for who waits for these reports.
+"""
 
 from __future__ import annotations
 
@@ -9,36 +12,36 @@ from typing import Any
 
 from calls.bridge.messages import StillClosing
 
-BEAT_S = 1.0
+REPORT_INTERVAL_S = 1.0
 GRACE_S = 5.0
-"""What a call may take for its media's end and its row, after its last limit."""
+"""Time for the end of a call's media and its row, after the call's last limit."""
 WRITE_S = 60.0
-"""The last rows on a slow disk."""
+"""Time to write the last rows on a slow disk."""
 SOCKETS_S = 10.0
-"""The sockets to the service: each gives up after 2 s, and they close side by side."""
+"""Time to close the sockets to the service. Each gives up after 2 s, and they close in parallel."""
 
 
 def hang_up_limit_s(confirm_s: float) -> float:
-    """Returns how long calls may go without one of them ending, once all have been hung up.
+    """Returns how long to wait for the next call to end, once all calls have been hung up.
 
-    ``confirm_s`` is how long the service may take to confirm a goodbye; it has grown with the link's round trips.
+    ``confirm_s`` is how long the service may take to confirm a hang-up; it includes the link's round trips.
     """
     return confirm_s + GRACE_S
 
 
-class StepTeller:
-    """Tells the driver which step is on: at its begin, then every second, so that silence means a stuck engine."""
+class ClosingReporter:
+    """Reports the current step to the driver at its start and then every second. Silence means a stuck engine."""
 
     def __init__(self, tell: Callable[[StillClosing], None]) -> None:
         self._tell = tell
 
     @contextlib.asynccontextmanager
     async def step(self, name: str, limit_s: float, left: Callable[[], int]) -> AsyncIterator[None]:
-        """A step that takes ``limit_s`` at most after its last progress, and of which ``left()`` is still to do."""
+        """Runs a step. It gives up after ``limit_s`` without progress; ``left()`` is the number of items to do."""
 
         async def beat() -> None:
             while True:
-                await asyncio.sleep(BEAT_S)
+                await asyncio.sleep(REPORT_INTERVAL_S)
                 self._tell(StillClosing(step=name, left=left(), limit_s=limit_s))
 
         self._tell(StillClosing(step=name, left=left(), limit_s=limit_s))
@@ -51,9 +54,9 @@ class StepTeller:
 
 
 async def finish_all(tasks: Iterable[asyncio.Task[Any]], timeout_s: float) -> int:
-    """Waits for ``tasks``, and cuts off what is left once none has ended for ``timeout_s``. Returns how many that were.
+    """Waits for ``tasks`` and cancels the rest once none has ended for ``timeout_s``. Returns how many it cancelled.
 
-    Counted from the last one that ended: a machine that is slow ends many calls slowly, and none of them is at fault.
+    The limit starts again with each task that ends. A slow machine ends many calls slowly, and none of them is stuck.
     """
     left = await _left(tasks, timeout_s)
     for task in left:

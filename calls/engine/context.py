@@ -1,4 +1,4 @@
-"""What every call of one engine shares."""
+"""Holds what all calls of one engine share."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from bedrock.clock import Clock
 from calls.bridge.messages import Configure
-from calls.call.state_machine import Limits
+from calls.call.call_limits import CallLimits
 from calls.engine.health.shortage import Shortage
 from calls.engine.identity import EngineIdentity
-from calls.engine.records.probe_scoring_client import ProbeDesk
+from calls.engine.records.probe_scoring_client import ProbeScoringClient
 from calls.engine.records.recorder import Recorder
 from calls.media.factory import MediaFactory
 from calls.targets.protocol import Target
@@ -18,7 +18,7 @@ from calls.targets.protocol import Target
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """Made once the engine is configured."""
+    """Created when the engine is configured."""
 
     identity: EngineIdentity
     configure: Configure
@@ -26,14 +26,14 @@ class Context:
     target: Target
     media: MediaFactory
     recorder: Recorder
-    probes: ProbeDesk
+    probes: ProbeScoringClient
     shortage: Shortage
 
     @property
-    def limits(self) -> Limits:
-        """Of every call."""
+    def limits(self) -> CallLimits:
+        """Time limits of every call."""
         given = self.configure
-        return Limits(
+        return CallLimits(
             setup_s=given.setup_limit_s,
             ring_s=given.ring_limit_s,
             gap_ms=given.gap_limit_ms,
@@ -41,5 +41,5 @@ class Context:
         )
 
     def random_of(self, *what: str) -> random.Random:
-        """Returns a random source that is the same in every run with the same seed, for one purpose."""
+        """Returns a random source for one purpose; the same in every run with the same seed."""
         return random.Random("/".join([str(self.configure.seed), *what]))

@@ -1,4 +1,4 @@
-"""What each command does. Knows people and calls; knows nothing of sockets."""
+"""Carries out the driver's commands. Knows people and calls, not sockets."""
 
 from __future__ import annotations
 
@@ -33,16 +33,16 @@ from calls.bridge.messages import (
     SignOut,
     Snapshot,
 )
-from calls.engine.closing import GRACE_S, SOCKETS_S, WRITE_S, StepTeller, finish_all, hang_up_limit_s
+from calls.engine.closing import GRACE_S, SOCKETS_S, WRITE_S, ClosingReporter, finish_all, hang_up_limit_s
 from calls.engine.context import Context
 from calls.engine.health.shortage import Shortage
 from calls.engine.identity import EngineIdentity
 from calls.engine.legs.leg import CallLeg
 from calls.engine.people.lists import open_list
-from calls.engine.people.people import Person
+from calls.engine.people.people import SignedInPerson
 from calls.engine.people.snapshot import snapshot_of
 from calls.engine.periodic_sampler import PeriodicSampler
-from calls.engine.records.probe_scoring_client import ProbeDesk
+from calls.engine.records.probe_scoring_client import ProbeScoringClient
 from calls.engine.records.recorder import Recorder
 from calls.errors import EngineRefused, NotDelivered, SignInRefused
 from calls.media.factory import MediaFactory
@@ -53,13 +53,13 @@ from calls.targets import open_target
 
 
 class Engine:
-    """One per process. ``tell`` takes events and never waits."""
+    """One per process. ``tell`` takes events and never blocks."""
 
     def __init__(
         self, identity: EngineIdentity, clock: Clock, tell: Callable[[AnyEvent], None], make_alarm: MakeAlarm = Alarm
     ) -> None:
         self.stopping = asyncio.Event()
-        """Set once a Shutdown was carried out."""
+        """Set after a Shutdown was carried out."""
         self._identity = identity
         self._clock = clock
         self._make_alarm = make_alarm
@@ -75,19 +75,19 @@ class Engine:
             lambda message: tell(EngineTrouble(code="is_short", message=message, loses_data=True, ends_load=True))
         )
         loop = asyncio.get_running_loop()
-        self._probes = ProbeDesk(
+        self._probes = ProbeScoringClient(
             identity.run_folder,
             identity.run_id,
             identity.writer,
-            lambda code, message: self._say_from_elsewhere(loop, code, message),
+            lambda code, message: self._report_from_thread(loop, code, message),
         )
         self._configured: Context | None = None
-        self._people: dict[str, Person] = {}
+        self._people: dict[str, SignedInPerson] = {}
         self._signing_in: set[str] = set()
         self._sampler: asyncio.Task[None] | None = None
         self._draining = False
         self._closed = False
-        self._closing = StepTeller(tell)
+        self._closing = ClosingReporter(tell)
         self._handlers: dict[type[AnyCommand], Callable[[Any], Awaitable[AnyReply]]] = {
             Configure: self._configure,
             SignIn: self._sign_in,
@@ -102,7 +102,7 @@ class Engine:
         }
 
     async def carry_out(self, command: AnyCommand) -> AnyReply:
-        """Returns the reply to ``command``; whatever goes wrong is a Refused."""
+        """Returns the reply to ``command``; any error becomes a Refused."""
         try:
             return await self._handlers[type(command)](command)
         except (EngineRefused, SignInRefused) as error:
@@ -114,7 +114,7 @@ class Engine:
             return Refused(code=code.lstrip("_"), message=str(error), hint=error.hint)
 
     async def close(self) -> None:
-        """Ends everything that is on, and writes every row. Safe to call twice."""
+        """Ends all calls and writes all rows. Safe to call twice."""
         if self._closed:
             return
         self._closed = self._draining = True
@@ -142,7 +142,7 @@ class Engine:
             raise EngineRefused("the engine is not configured", code="not_configured")
         return self._configured
 
-    def _person(self, name: str) -> Person:
+    def _person(self, name: str) -> SignedInPerson:
         person = self._people.get(name)
         if person is None:
             raise EngineRefused(f"{name} is not signed in here", code="not_signed_in")
@@ -168,7 +168,7 @@ class Engine:
         spec = command.person
         if spec.name in self._people or spec.name in self._signing_in:
             raise EngineRefused(f"{spec.name} is signed in here already", code="signed_in")
-        person = Person(self._context, spec)
+        person = SignedInPerson(self._context, spec)
         self._signing_in.add(spec.name)
         try:
             await person.sign_in(self._leg_finished)
@@ -191,7 +191,7 @@ class Engine:
     async def _place(self, command: PlaceCall) -> CallFinished:
         if self._draining:
             raise EngineRefused("the engine takes no new calls", code="draining")
-        # Shielded: who asked may go away, the call has its own end.
+        # Shielded: the call has its own end, even if the requester is cancelled.
         return CallFinished(leg=await asyncio.shield(self._person(command.caller).place(command)))
 
     async def _send_message(self, command: SendMessage) -> MessageDone:
@@ -279,7 +279,7 @@ class Engine:
     async def _snapshot(self, command: Snapshot) -> PersonSnapshot:
         return snapshot_of(self._person(command.name))
 
-    def _say_from_elsewhere(self, loop: asyncio.AbstractEventLoop, code: str, message: str) -> None:
+    def _report_from_thread(self, loop: asyncio.AbstractEventLoop, code: str, message: str) -> None:
         trouble = EngineTrouble(code=code, message=message, loses_data=True)
         loop.call_soon_threadsafe(self._tell, trouble)
 

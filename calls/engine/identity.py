@@ -11,7 +11,7 @@ ROLES = ("engine", MATRIX_ROLE)
 
 @dataclass(frozen=True, slots=True)
 class EngineIdentity:
-    """Which engine this is."""
+    """Names the run, the run folder and the writer of this engine's rows."""
 
     run_folder: Path
     run_id: str
@@ -20,10 +20,10 @@ class EngineIdentity:
 
     @property
     def source(self) -> str:
-        """The ``source`` of this engine's rows."""
+        """The ``source`` column of this engine's rows."""
         return "matrix" if self.role == MATRIX_ROLE else "swarm"
 
     @property
     def peers_are_ours(self) -> bool:
-        """In the swarm both ends of every call run in our engines; in the matrix the far end is a browser."""
+        """Whether both ends of each call run in our engines (swarm). In the matrix the far end is a browser."""
         return self.role != MATRIX_ROLE

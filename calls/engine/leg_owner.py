@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from calls.bridge.messages import PersonSpec
-from calls.call.state_machine import Decision, Limits
+from calls.call.call_limits import CallLimits
+from calls.call.decisions import Decision
 from calls.media.access_link import AccessLink
 from calls.scenarios import Scenario
 from calls.targets.protocol import TargetSession
@@ -24,21 +25,21 @@ class LegOwner(Protocol):
     """Of the network, such as ``4G``; empty without one."""
     low_audio: bool
     """The person asks for a low bitrate in long frames, because the network is poor."""
-    limits: Limits
-    link_is_rough: bool
+    limits: CallLimits
+    link_unreliable: bool
     """Calls may break on the access link."""
 
     def decide(self) -> tuple[Decision, float]:
         """Returns what this person does with a call, and after how many seconds of ringing."""
 
-    def lends_second_device(self, scenario: Scenario, call_id: str) -> bool:
+    def bring_second_device(self, scenario: Scenario, call_id: str) -> bool:
         """Signs in on a second device for one call; returns whether the scenario needs that."""
 
-    def watch_link(self) -> None:
-        """A call begins: resets the longest wait on the link."""
+    def reset_link_delay(self) -> None:
+        """Resets the link's longest delay when a first call begins."""
 
-    def link_held_ms(self) -> float:
-        """Returns the longest time that the link held a packet since the call began."""
+    def link_max_delay_ms(self) -> float:
+        """Returns the longest time that a packet spent on the link since the call began."""
 
     def link_drops(self) -> Mapping[str, int]:
         """Returns the packets that the access link has dropped so far, by cause."""

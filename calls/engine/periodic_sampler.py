@@ -1,4 +1,4 @@
-"""What an engine does once a second: looks at every call, writes samples and a health row, flushes."""
+"""Samples every call once a second: checks it, writes a sample and a health row, flushes."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from dataclasses import dataclass
 
 from calls.bridge.messages import AnyEvent, EngineHealth, EngineTrouble
 from calls.engine.context import Context
-from calls.engine.health.headroom import fds_used_ratio, host_name, ports_used_ratio
 from calls.engine.health.health import CpuMeter, LoopLag, rss_mb
 from calls.engine.legs.leg import CallLeg
 from calls.engine.records.leg_record import window_mos
+from calls.headroom import fds_used_ratio, host_name, ports_used_ratio
 from calls.media.interface import LiveStats
 from calls.records.record import HealthRow, SampleRow, Tier
 
 logger = logging.getLogger(__name__)
 
-LEGS_A_TURN = 32
-"""Legs looked at before the loop gets a turn: packets must not wait for statistics."""
+LEGS_PER_SLICE = 32
+"""Number of legs between two turns of the loop, so that packets do not wait for statistics."""
 
 
 @dataclass(slots=True)
@@ -33,7 +33,7 @@ class _Seen:
 
 
 class PeriodicSampler:
-    """Runs from ``run`` until it is cancelled. ``legs`` and ``signed_in`` tell of the people's calls."""
+    """Runs from ``run`` until it is cancelled. ``legs`` and ``signed_in`` give the current calls and people."""
 
     def __init__(
         self,
@@ -53,7 +53,7 @@ class PeriodicSampler:
         self._faults = 0
 
     async def run(self) -> None:
-        """Ticks at whole seconds from now on, never drifting."""
+        """Runs at whole seconds from now on, without drift."""
         clock = self._context.clock
         due_s = clock.monotonic_s()
         try:
@@ -74,15 +74,15 @@ class PeriodicSampler:
             if live is None:
                 continue
             leg.check_silence(live)
-            leg.check_network(live)
+            leg.check_round_trip(live)
             if self._is_sampled(leg):
                 seen[leg] = self._sample(leg, live)
-            if number % LEGS_A_TURN == LEGS_A_TURN - 1:
+            if number % LEGS_PER_SLICE == LEGS_PER_SLICE - 1:
                 await asyncio.sleep(0)
         self._seen = seen
 
     def _is_sampled(self, leg: CallLeg) -> bool:
-        """Decided by the call's id, so that both sides of a call are sampled or neither is."""
+        """Decides by the call's id, so that either both sides of a call are sampled or neither."""
         every = self._context.configure.sample_every
         if self._context.identity.source == "matrix" or leg.person.spec.tier is not Tier.PACKETS:
             return True
@@ -145,4 +145,9 @@ class PeriodicSampler:
         self._tell(EngineHealth(row=row))
         if media.callback_errors > self._faults:
             self._faults = media.callback_errors
-            self._tell(EngineTrouble(code="media_fault", message=f"{self._faults} faults of our own in the media path"))
+            self._tell(
+                EngineTrouble(
+                    code="media_fault",
+                    message=f"{self._faults} internal errors in the media path; see the engine's log",
+                )
+            )

@@ -1,4 +1,4 @@
-"""How an engine stands in its machine: first in line for the processor, and seldom stopped to collect garbage."""
+"""Tunes an engine process: real-time priority, and rare garbage collection."""
 
 from __future__ import annotations
 
@@ -8,25 +8,25 @@ import os
 import sys
 
 NICENESS = -5
-"""Packets have deadlines of milliseconds, browsers and reports beside us have not."""
+"""Packets have deadlines of milliseconds; browsers and reports on the same machine do not."""
 SWITCH_INTERVAL_S = 0.0005
-"""How long the thread that writes segments may keep the loop waiting for the interpreter."""
+"""How long the thread that writes segments may keep the loop waiting for the interpreter lock."""
 GC_THRESHOLDS = (5_000, 20, 100)
-"""Young collections of some 2 ms (20,000 objects take 8); a full one, which stops every call at once, hardly ever."""
+"""Young collections take about 2 ms (8 ms at 20,000 objects). A full collection, which stops all calls, is rare."""
 
 
-def collect_rarely() -> None:
-    """Sets aside what lives for ever; call it when everything is imported."""
+def tune_garbage_collection() -> None:
+    """Exempts all present objects from collection; call it when everything is imported."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLDS)
 
 
-def come_first() -> None:
-    """Asks the kernel to run this process when a packet is due: a late generator would measure itself.
+def raise_priority() -> None:
+    """Asks the kernel to run this process as soon as a packet is due. A late generator would measure itself.
 
-    Real-time round robin, as the links have; only nicer, or as it is, where the rights are missing. Threads that are
-    started later inherit it: one that held the interpreter's lock at a lower rank would keep the loop waiting.
+    Uses real-time round robin, like the links; without the rights only a better niceness, or nothing. Later threads
+    inherit it: a thread of lower priority that held the interpreter lock would delay the loop.
     """
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     try:

@@ -1,6 +1,6 @@
-"""One engine process, as a program. Prints one JSON line when it is ready, then nothing more.
+"""Runs one engine process as a program. Prints one JSON line when it is ready, then nothing more.
 
-Ends on Shutdown, on SIGTERM, SIGINT or SIGHUP, and when its stdin closes; each time with every row on disk.
+Ends on Shutdown, on SIGTERM, SIGINT or SIGHUP, and when its stdin closes. All rows are on disk in each case.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from bedrock.end_signals import end_signals
 from calls.bridge.messages import PROTOCOL
 from calls.engine.engine import Engine
 from calls.engine.identity import ROLES, EngineIdentity
-from calls.engine.process_tuning import collect_rarely, come_first
+from calls.engine.process_tuning import raise_priority, tune_garbage_collection
 from calls.engine.server import Server
 
 
 def parse(argv: Sequence[str] | None = None) -> tuple[str, EngineIdentity]:
-    """Returns the ipc address and who this engine is. Exits with code 2 when the command line is wrong."""
+    """Returns the ipc address and this engine's identity. Exits with code 2 when the command line is wrong."""
     parser = argparse.ArgumentParser(prog="calls.engine", description="One engine process: people, calls, media.")
     parser.add_argument("--ipc", required=True, help="ipc:///path/of.sock to listen on")
     parser.add_argument("--run-folder", type=Path, required=True)
@@ -40,12 +40,12 @@ def parse(argv: Sequence[str] | None = None) -> tuple[str, EngineIdentity]:
 
 
 async def run(ipc: str, identity: EngineIdentity) -> None:
-    """Serves until told to end."""
+    """Serves until it is told to end."""
     server = Server(ipc)
     engine = Engine(identity, SystemClock(), server.tell)
     _end_on_signals(engine.stopping.set)
     _end_on_stdin_eof(engine.stopping.set)
-    collect_rarely()
+    tune_garbage_collection()
     try:
         print(json.dumps({"event": "ready", "protocol": PROTOCOL, "pid": os.getpid()}), flush=True)
         await server.serve(engine)
@@ -60,7 +60,7 @@ def _end_on_signals(end: Callable[[], None]) -> None:
 
 
 def _end_on_stdin_eof(end: Callable[[], None]) -> None:
-    """Our parent holds the other end of a pipe; a terminal or a file says nothing about a parent."""
+    """Ends when the parent closes its end of the pipe. A terminal or a file says nothing about a parent."""
     if not stat.S_ISFIFO(os.fstat(0).st_mode):
         return
     loop = asyncio.get_running_loop()
@@ -74,12 +74,12 @@ def _end_on_stdin_eof(end: Callable[[], None]) -> None:
 
 
 def main() -> None:
-    """The program."""
+    """Entry point."""
     ipc, identity = parse()
     logging.basicConfig(
         level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s", force=True
     )
     for noisy in ("aioice", "aiortc"):
         logging.getLogger(noisy).setLevel(logging.ERROR)
-    come_first()
+    raise_priority()
     uvloop.run(run(ipc, identity))

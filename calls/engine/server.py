@@ -1,4 +1,4 @@
-"""The engine's end of the bridge: commands in, each its own task; replies and events out, in order."""
+"""Serves the engine's end of the bridge: each command in a task of its own; replies and events in order."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ LINGER_MS = 1000
 
 
 class Server:
-    """Listens on ``ipc`` from the start. One driver: events go to whoever spoke last."""
+    """Listens on ``ipc`` from the start. One driver: events go to the last one that sent a command."""
 
     def __init__(self, ipc: str) -> None:
         self._context = zmq.asyncio.Context()
@@ -39,12 +39,12 @@ class Server:
         self._encoder = msgspec.msgpack.Encoder()
 
     def tell(self, event: AnyEvent) -> None:
-        """Sends an event to the driver, if one has spoken yet."""
+        """Sends an event to the driver, if there is one."""
         if self._driver is not None:
             self._post(self._driver, 0, event)
 
     async def serve(self, engine: Engine) -> None:
-        """Carries out commands until the engine was shut down, then returns when its last word is sent."""
+        """Carries out commands until the engine shuts down; returns when the last reply is sent."""
         sender = asyncio.create_task(self._send(), name="bridge sender")
         receiver = asyncio.create_task(self._receive(engine.carry_out), name="bridge receiver")
         stopping = asyncio.create_task(engine.stopping.wait(), name="stopping")

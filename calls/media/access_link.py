@@ -1,7 +1,7 @@
-"""A person's own access link inside the engine: signaling and media share one queue each way, as on a real phone.
+"""Simulates a person's access link inside the engine: signaling and media share one queue each way, as on a phone.
 
-Datagrams are lost as the link loses them. Signaling rides on TCP, where a loss is a delay and not a hole: the reliable
-methods send a lost segment again after a timeout and keep the order, as RFC 6298 and RFC 9293 demand of a real stack.
+Datagrams are lost as the link loses them. Signaling uses TCP, where a loss becomes a delay. The reliable methods resend
+a lost segment after a timeout and keep the order, as RFC 6298 and RFC 9293 require.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from network_profiles.model.profile import NetworkProfile
 
 IP_UDP_BYTES = 28
-"""IPv4 and UDP headers of a datagram, which a link's rate counts too."""
+"""IPv4 and UDP headers of a datagram; they count towards the link's rate."""
 TCP_IP_BYTES = 52
 """IPv4 and TCP headers of a segment with timestamps."""
 SEGMENT_BYTES = 1400
@@ -30,15 +30,15 @@ Deliver = Callable[[], None]
 
 
 @dataclass(slots=True)
-class LinkCounters:
-    """What one link did so far, both directions together."""
+class AccessLinkCounters:
+    """What one link has carried so far, both directions together."""
 
     packets: int = 0
     bytes: int = 0
     drops: Counter[str] = field(default_factory=Counter)
     """By cause, named as in ``network_profiles.model.link.DropCause``."""
-    longest_wait_s: float = 0.0
-    """The longest that a packet was under way: a link that stands still makes it long."""
+    max_delay_s: float = 0.0
+    """The longest time that a packet spent on the link. It is long when the link stalls."""
 
 
 @dataclass(slots=True)
@@ -50,16 +50,16 @@ class _Message:
 def _direction(profile: NetworkProfile, side: Side, seed: int, now_s: float) -> LinkDirection:
     numbers = plain_profile(profile)
     direction = numbers.direction(side, seed)
-    direction.follow(numbers.timeline(side, seed, now_s))
+    direction.follow_timeline(numbers.timeline(side, seed, now_s))
     return direction
 
 
 class AccessLink:
-    """Both directions of one person's link. ``close`` silences what is under way."""
+    """Both directions of one person's link. ``close`` discards what is in flight."""
 
     def __init__(self, profile: NetworkProfile, seed: int, ticker: Ticker) -> None:
         self.profile = profile
-        self.counters = LinkCounters()
+        self.counters = AccessLinkCounters()
         self._ticker = ticker
         self._up = _direction(profile, "up", seed, ticker.now_s())
         self._down = _direction(profile, "down", seed, ticker.now_s())
@@ -68,19 +68,19 @@ class AccessLink:
         self._closed = False
 
     def send_up(self, size_bytes: int, deliver: Deliver) -> None:
-        """Sends one datagram of ``size_bytes`` with all its headers; ``deliver`` is called if and when it arrives."""
+        """Sends one datagram of ``size_bytes``, headers included. ``deliver`` is called if and when it arrives."""
         self._offer(self._up, size_bytes, deliver, None)
 
     def send_down(self, size_bytes: int, deliver: Deliver) -> None:
-        """As ``send_up``, towards the person."""
+        """Like ``send_up``, towards the person."""
         self._offer(self._down, size_bytes, deliver, None)
 
     def send_up_reliable(self, size_bytes: int, deliver: Deliver) -> None:
-        """Sends a message of ``size_bytes`` as TCP would: in order with the others, late rather than lost."""
+        """Sends a message of ``size_bytes`` like TCP: in order, and late instead of lost."""
         self._send_stream(self._up, size_bytes, deliver)
 
     def send_down_reliable(self, size_bytes: int, deliver: Deliver) -> None:
-        """As ``send_up_reliable``, towards the person."""
+        """Like ``send_up_reliable``, towards the person."""
         self._send_stream(self._down, size_bytes, deliver)
 
     def close(self) -> None:
@@ -101,7 +101,7 @@ class AccessLink:
             if lost is not None:
                 lost()
         else:
-            self.counters.longest_wait_s = max(self.counters.longest_wait_s, delivery.at_s - now_s)
+            self.counters.max_delay_s = max(self.counters.max_delay_s, delivery.at_s - now_s)
             self._ticker.call_at(delivery.at_s, lambda _at_s: None if self._closed else arrived())
 
     def _send_stream(self, direction: LinkDirection, size_bytes: int, deliver: Deliver) -> None:

@@ -1,4 +1,4 @@
-"""What the media engine raises to its caller. A leg's own failures are events, not exceptions.
+"""Errors that the media engine raises to its caller. A leg's own failures are events, not exceptions.
 
 MediaError                  the root
 |-- BadDescription          a session description that cannot be used
@@ -11,12 +11,12 @@ from bedrock.errors import EnvironmentLacks, RingfenceError
 
 
 class MediaError(RingfenceError):
-    """Something asked of the media engine cannot be done."""
+    """A request to the media engine cannot be carried out."""
 
 
 class BadDescription(MediaError):
-    """The far end's session description is malformed, or shares nothing with us."""
+    """The far end's session description is malformed, or has nothing in common with ours."""
 
 
 class ClipUnavailable(EnvironmentLacks, MediaError):
-    """A codec library that makes or plays the clips is missing."""
+    """A codec library that encodes or decodes the clips is missing."""

@@ -1,4 +1,4 @@
-"""The one door to media for the engine: opens legs and tells how fit the generator is."""
+"""Opens legs for the engine and measures how well the generator keeps up. The only entry to the media package."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from calls.media.timing.ticker import Ticker
 
 
 class MediaFactory:
-    """One per process, on one loop. ``close`` it at the end."""
+    """One per process, on one loop. Call ``close`` at the end."""
 
     def __init__(
         self,
@@ -36,7 +36,7 @@ class MediaFactory:
 
     @property
     def lateness(self) -> MsHistogram:
-        """How late every packet was sent since ``health`` was asked last."""
+        """How late each packet was sent since the last call of ``health``."""
         return self._process.lateness
 
     async def open_leg(self, spec: LegSpec, on_event: Callable[[MediaEvent, float], None]) -> MediaLeg:
@@ -53,6 +53,6 @@ class MediaFactory:
         return self._process.health()
 
     async def close(self) -> None:
-        """Closes the legs that are still open, then everything that they share. Safe to call twice."""
+        """Closes the open legs, then everything that they share. Safe to call twice."""
         await asyncio.gather(*(leg.close() for leg in list(self._process.legs)))
         self._process.close()

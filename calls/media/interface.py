@@ -1,4 +1,4 @@
-"""What the engine sees of media: the order for a leg, its events, and the figures it leaves behind."""
+"""Declares media as the engine sees it: the specification of a leg, its events, and its final figures."""
 
 from __future__ import annotations
 
@@ -7,74 +7,74 @@ from enum import StrEnum
 from typing import Any, Protocol
 
 from calls.media.access_link import AccessLink
-from calls.media.probe.recording import HeardAudio
+from calls.media.probe.recording import RecordedAudio
 from calls.records.record import Tier
 
 
 class MediaEvent(StrEnum):
-    """Milestones of a leg, told with the Unix second at which it happened."""
+    """Milestones of a leg. Each is reported with its Unix time in seconds."""
 
     ICE = "ice"
     DTLS = "dtls"
     FIRST_AUDIO = "first_audio"
     RESTARTED = "restarted"
-    """An ICE restart stands: the leg or its far end has moved. This and the next come more than once."""
+    """An ICE restart is complete: the leg or its far end has moved. This and HEARD_AGAIN may come repeatedly."""
     HEARD_AGAIN = "heard_again"
-    """After a restart: audio came over the new path, or none is expected. The move is over for this side."""
+    """After a restart: audio arrived on the new path, or none is expected. The move is complete for this side."""
     FAILED = "failed"
-    """The leg will not carry media (any more); ``MediaLeg.failure`` holds the short reason code."""
+    """The leg carries no media any more; ``MediaLeg.failure`` holds the reason code."""
 
 
 @dataclass(frozen=True, slots=True)
 class LegSpec:
-    """The order for one leg."""
+    """The specification of one leg."""
 
     tier: Tier
-    """``packets`` (pre-encoded) or ``media`` (really encodes and decodes)."""
+    """``packets`` (pre-encoded) or ``media`` (encodes and decodes each frame)."""
     media: str
     """``audio`` or ``video`` (audio and video)."""
     bind_address: str
-    """The one address whose host candidate is offered, e.g. ``127.0.0.1`` or a link's host end."""
+    """The only address whose host candidate is offered, e.g. ``127.0.0.1`` or a link's host end."""
     access_link: AccessLink | None
     audio_kbit: int
-    """Opus payload rate that this leg wants to receive, and sends at most."""
+    """Opus bitrate that this leg requests, and the most that it sends."""
     ptime_ms: int
-    """Opus frame length that this leg wants to receive, and sends at least: 20, 40 or 60."""
+    """Opus frame length that this leg requests, and the least that it sends: 20, 40 or 60."""
     seed: int
     talk_spurts: bool = False
-    """Tier ``packets``: talks and falls silent after ITU-T P.59, with DTX; else it talks all the time."""
+    """Tier ``packets``: talks and pauses after ITU-T P.59, with DTX. Otherwise it talks all the time."""
     call_id: str = ""
-    """Both sides of a call with ``talk_spurts`` follow the one conversation that belongs to it."""
+    """With ``talk_spurts``, both sides derive the same conversation from it."""
     is_caller: bool = True
     moves_are_planned: bool = False
-    """A side moves to another network because its scenario says so: the silence that this costs is told as
-    ``move_gap_ms`` and is no gap of the call."""
-    link_is_rough: bool = False
-    """The access link stands still for longer than a call may be silent: the far end is told, for its own record."""
+    """The scenario makes a side move to another network. The silence of the move goes to ``move_gap_ms`` and is no gap
+    of the call."""
+    link_unreliable: bool = False
+    """The access link stalls for longer than a call may be silent. The far end is told, for its own record."""
 
 
 @dataclass(frozen=True, slots=True)
 class AudioWindow:
-    """What one listener heard in one window of some 5 s: the inputs of the E-model (ITU-T G.107)."""
+    """What one side received in a window of about 5 s: the inputs of the E-model (ITU-T G.107)."""
 
     start_at_s: float
     duration_s: float
     expected: int
-    """Packets that should have been heard."""
+    """Packets that were due."""
     received: int
     lost: int
     late: int
-    """Received after their playout time, in the modelled playout buffer."""
+    """Received after their playout time, in the playout buffer model."""
     burst_ratio: float
-    """Mean run of lost or late packets over the run expected of random loss (G.107's BurstR), at least 1."""
+    """Mean run of lost or late packets over the run expected of random loss (BurstR of G.107), at least 1."""
     owd_ms: float | None
-    """Mean one-way delay of the packets heard; None when the sender's clock is unknown."""
+    """Mean one-way delay of the received packets; None when the sender's clock is unknown."""
     playout_delay_ms: float
-    """Delay that the playout buffer added at the end of the window, over the fastest packet."""
+    """Delay that the playout buffer added at the end of the window, on top of the fastest packet's."""
     mouth_to_ear_ms: float | None
     """Estimated: frame + codec look-ahead + fastest one-way + playout delay; None when ``owd_ms`` is."""
     audio_kbit: float
-    """Payload rate while the far end talked; under DTX a window without talk holds the last one."""
+    """Payload rate while the far end talked. Under DTX, a window without talk keeps the last rate."""
     ptime_ms: float
     talk_ratio: float = 1.0
     """Share of the window in which the far end talked."""
@@ -88,7 +88,7 @@ class AudioWindow:
 
 @dataclass(frozen=True, slots=True)
 class LiveStats:
-    """A leg as it is now. Counts are totals since the start; audio only unless the name says video."""
+    """Current figures of a leg. Counts are totals since the start, of audio only unless the name says video."""
 
     state: str
     """``new``, ``connecting``, ``connected``, ``failed`` or ``closed``."""
@@ -104,13 +104,13 @@ class LiveStats:
     video_frames_sent: int
     video_frames_received: int
     last_packet_age_ms: float | None
-    """Since the last audio packet heard; None before the first, and on hold."""
+    """Time since the last audio packet; None before the first packet and on hold."""
     owd_ms: float | None
-    """Of the last audio packet heard."""
+    """One-way delay of the last audio packet."""
     rtt_ms: float | None
     jitter_ms: float | None
     asked_ptime_ms: int | None
-    """What the far end asked for in its description."""
+    """What the far end requested in its description."""
     asked_audio_kbit: float | None
     sending_ptime_ms: int
     sending_audio_kbit: float
@@ -120,11 +120,11 @@ class LiveStats:
 
 @dataclass(frozen=True, slots=True)
 class MediaStats:
-    """A leg's figures at its end, named as the fields of ``calls.records.record.LegRecord``."""
+    """A leg's figures at its end. The names are those of ``calls.records.record.LegRecord``."""
 
     failure: str
-    peer_link_is_rough: bool
-    """The far end said so of its access link."""
+    peer_link_unreliable: bool
+    """The far end says that its access link is unreliable."""
     ice_at_s: float | None
     dtls_at_s: float | None
     first_audio_at_s: float | None
@@ -137,7 +137,7 @@ class MediaStats:
     send_errors: int
     """Datagrams that our own socket refused, or dropped because its receive buffer was full."""
     garbage_datagrams: int
-    """Datagrams that were none of STUN, DTLS, RTP, RTCP, or that failed authentication."""
+    """Datagrams that were not STUN, DTLS, RTP or RTCP, or that failed authentication."""
     effective_loss_ratio: float | None
     jitter_ms: float | None
     owd_p50_ms: float | None
@@ -148,9 +148,9 @@ class MediaStats:
     rtt_ms: float | None
     max_gap_ms: float | None
     move_gap_ms: float | None
-    """The longest silence while a side moved to another network; None when none did."""
+    """The longest silence while a side moved to another network; None without a move."""
     mouth_to_ear_ms: float | None
-    """Tier ``media``: measured by correlation. Else estimated: the sum of the four parts."""
+    """Tier ``media``: measured by correlation. Otherwise estimated as the sum of the four parts below."""
     m2e_frame_ms: float | None
     m2e_lookahead_ms: float | None
     m2e_network_ms: float | None
@@ -163,13 +163,13 @@ class MediaStats:
     video_frames_received: int
     audio_score: float | None
     windows: tuple[AudioWindow, ...]
-    heard: HeardAudio | None
-    """Tier ``media``: what was heard, for a judge that takes its time; None when the voice is not known."""
+    heard: RecordedAudio | None
+    """Tier ``media``: the received audio for the probe scorer; None when the voice is unknown."""
 
 
 @dataclass(frozen=True, slots=True)
 class MediaHealth:
-    """How fit the generator was since the last call of ``MediaFactory.health``."""
+    """How well the generator kept up since the last call of ``MediaFactory.health``."""
 
     send_late_p99_ms: float
     send_late_max_ms: float
@@ -180,18 +180,18 @@ class MediaHealth:
     active_legs: int
     active_probe_legs: int
     callback_errors: int
-    """Exceptions that a leg's own work raised on the ticker or a socket: bugs, never the network's."""
+    """Exceptions in a leg's callbacks on the ticker or a socket: bugs of ours, never the network's."""
 
 
 class MediaLeg(Protocol):
-    """One side of a call's media. Every method belongs on the loop; none raises for what the network does."""
+    """One side of a call's media. Call every method on the loop. None raises for errors of the network."""
 
     failure: str
-    """Short reason code of a FAILED event: ice_timeout, ice_failed, ice_error, dtls_timeout, dtls_failed, dtls_error,
-    consent_lost, ice_restart_failed; empty while fine."""
+    """Reason code of a FAILED event: ice_timeout, ice_failed, ice_error, dtls_timeout, dtls_failed, dtls_error,
+    consent_lost, ice_restart_failed. Empty without a failure."""
 
     async def create_offer(self) -> str:
-        """Returns our offer with all candidates in it."""
+        """Returns our offer with all candidates."""
 
     async def accept_offer(self, sdp: str) -> str:
         """Returns our answer and starts to connect. Raises BadDescription."""
@@ -203,13 +203,13 @@ class MediaLeg(Protocol):
         """Takes a trickled candidate in the browser's form, or None for the last."""
 
     async def reaccept_offer(self, sdp: str) -> str:
-        """Returns the answer to an offer inside a running call: directions, media, wishes, ICE restart.
+        """Returns the answer to an offer inside a running call: directions, media, preferences, ICE restart.
 
         Raises BadDescription.
         """
 
-    async def create_reoffer(self, *, speaks: bool, hears: bool, video: bool) -> str:
-        """Returns a new offer inside the running call: what we want to send and hear from now on.
+    async def create_reoffer(self, *, send_audio: bool, receive_audio: bool, video: bool) -> str:
+        """Returns a new offer inside the running call, with what we want to send and receive.
 
         Nothing changes before its answer. Raises MediaError when the leg is in no call.
         """
@@ -217,41 +217,41 @@ class MediaLeg(Protocol):
     async def move(self, bind_address: str) -> str:
         """Leaves the old address, which is dead, for a new one; returns the offer that restarts ICE from there.
 
-        aioice has no restart: a fresh aioice connection takes over under the living DTLS association and SRTP
-        streams, so no key and no counter is lost. Raises MediaError, or OSError when the address cannot be bound.
+        aioice has no restart. A fresh aioice connection takes over under the same DTLS association and SRTP streams, so
+        keys and counters stay. Raises MediaError, or OSError when the address cannot be bound.
         """
 
     async def accept_reanswer(self, sdp: str) -> None:
-        """Takes the answer to our offer inside the call. Raises BadDescription."""
+        """Applies the answer to our offer inside the call. Raises BadDescription."""
 
     @property
     def is_moving(self) -> bool:
-        """Whether a side has left its network and the far end was not heard again yet."""
+        """Whether a side has left its network and no audio has arrived on the new path yet."""
 
-    def take_back_offer(self) -> None:
-        """Our offer inside the call gives way to the far end's, which came at the same time (RFC 8829, 5.7)."""
+    def rollback_offer(self) -> None:
+        """Rolls back our offer inside the call: the far end's came at the same time (RFC 8829, 5.7)."""
 
     @property
     def on_hold(self) -> bool:
-        """Whether either direction of the audio is stopped by agreement."""
+        """Whether either direction of the audio is stopped by negotiation."""
 
-    def ask_for(self, audio_kbit: int, ptime_ms: int) -> None:
-        """Wants to hear, and sends, this much from now on; the far end learns it with the next offer or answer."""
+    def set_audio_rate(self, audio_kbit: int, ptime_ms: int) -> None:
+        """Requests and sends this rate from now on; the far end learns it with the next offer or answer."""
 
     def set_muted(self, on: bool) -> None:
-        """Sends silence, or speech again, without a word to the far end."""
+        """Sends silence, or speech again, without telling the far end."""
 
     def die(self) -> None:
-        """Not a datagram leaves any more: the device is gone. ``close`` still gives the figures."""
+        """Sends no datagram any more: the device is gone. ``close`` still returns the figures."""
 
     def set_video_sending(self, on: bool) -> None:
         """Starts or stops our video without renegotiation."""
 
     def end_talk(self) -> None:
-        """Marks the intended end: nothing after it counts. Safe to call twice; ``close`` implies it."""
+        """Marks the intended end; later packets do not count. Safe to call twice; ``close`` implies it."""
 
     def live(self) -> LiveStats:
-        """Returns the figures of this moment."""
+        """Returns the current figures."""
 
     async def close(self) -> MediaStats:
-        """Ends the leg within a bounded time, leaves nothing behind. Safe to call twice."""
+        """Ends the leg within a bounded time and releases everything. Safe to call twice."""

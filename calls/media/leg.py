@@ -1,4 +1,4 @@
-"""One side of one call's media: descriptions in and out, one transport, the streams over it."""
+"""Runs one side of one call's media: exchanges descriptions, connects one transport, runs the streams over it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from calls.media.leg_stats import live_stats, media_stats
 from calls.media.probe.live_voice import live_voice
 from calls.media.process import MediaProcess
 from calls.media.sdp import negotiation, sdp, sdp_write
-from calls.media.sdp.negotiation import StreamPlan, Wishes
+from calls.media.sdp.negotiation import ReceivePreferences, StreamPlan
 from calls.media.streams import LegStreams
 from calls.records.record import Tier
 
@@ -30,7 +30,7 @@ class Leg:
         self.reached: dict[MediaEvent, float] = {}
         self.peer_clock = ""
         self.peer_voice = ""
-        self.peer_link_is_rough = False
+        self.peer_link_unreliable = False
         self._on_event = on_event
         self._rng = random.Random(spec.seed)
         self._session_id = self._rng.getrandbits(62)
@@ -39,12 +39,12 @@ class Leg:
         self._audio: StreamPlan | None = None
         self._video: StreamPlan | None = None
         self._video_mid = ""
-        """Of the video section, once there is one: a section never leaves a description again."""
+        """Mid of the video section, once there is one: a section never leaves a description again."""
         self._offered: tuple[StreamPlan, StreamPlan | None] | None = None
         """What our open offer inside the call asks for."""
         self._moving = False
         self._stranded = False
-        """We have left our network, and the offer that said so was taken back: we must move anew."""
+        """We have left our network, and the offer that said so was rolled back: we must move again."""
         self._stats: MediaStats | None = None
         self._cname = f"rf{self._rng.getrandbits(48):012x}"
         self.transport = LegTransport(
@@ -59,7 +59,7 @@ class Leg:
             now_s=process.ticker.now_s,
         )
         self.streams = LegStreams(process, spec, self.transport, self._rng, self._cname, self._first_audio)
-        self.transport.taker = self.streams
+        self.transport.rtp_handler = self.streams
 
     @property
     def tier(self) -> Tier:
@@ -82,11 +82,12 @@ class Leg:
         return self.transport.send_errors
 
     async def create_offer(self) -> str:
-        """Returns our offer with all candidates in it."""
+        """Returns our offer with all candidates."""
         if self.state != "new":
             raise MediaError("this leg has a description already")
         self.state = "offered"
-        # RFC 8445, 6.1.1: the offerer controls. It must know before the answer: the other's checks may overtake that.
+        # RFC 8445, 6.1.1: the offerer controls. It must be set before the answer arrives, because the far end's checks
+        # may arrive first.
         self.transport.ice.ice_controlling = True
         self._audio = negotiation.offered_audio()
         self._video = negotiation.offered_video() if self.spec.media == "video" else None
@@ -123,7 +124,7 @@ class Leg:
         self._connect(transport, controlling=True)
 
     async def add_candidate(self, candidate: dict[str, Any] | None) -> None:
-        """Takes a trickled candidate in the browser's form, or None for the last; what it cannot use it ignores."""
+        """Adds a trickled candidate in the browser's form, or None for the last. Ignores what it cannot use."""
         line = "" if candidate is None else str(candidate.get("candidate") or "")
         if line and self.state != "closed":
             await self.transport.ice.add_remote_sdp(line.removeprefix("a=").removeprefix("candidate:"))
@@ -139,7 +140,7 @@ class Leg:
         if restarts and self.state != "connected":
             raise BadDescription("the offer restarts ICE before the first connection stands")
         if restarts:
-            self.streams.begin_move(self._heard_again)
+            self.streams.begin_move(self._on_heard_again)
             await self.transport.restart_ice(transport)
         self._agree(remote, audio, negotiation.video_plan(remote), we_answer=True)
         answer = self._answer(remote)
@@ -148,7 +149,7 @@ class Leg:
             self.transport.reconnect()
         return answer
 
-    async def create_reoffer(self, *, speaks: bool, hears: bool, video: bool) -> str:
+    async def create_reoffer(self, *, send_audio: bool, receive_audio: bool, video: bool) -> str:
         """Returns a new offer inside the running call. Raises MediaError when the leg is in no call."""
         if self._audio is None:
             raise MediaError("this leg is in no call")
@@ -158,7 +159,7 @@ class Leg:
             picture = replace(picture, mid=self._video_mid or picture.mid)
         if picture is not None:
             picture = replace(picture, send=video, receive=video)
-        return self._reoffer(replace(self._audio, send=speaks, receive=hears), picture)
+        return self._reoffer(replace(self._audio, send=send_audio, receive=receive_audio), picture)
 
     async def move(self, bind_address: str) -> str:
         """Leaves the old address for a new one; returns the offer that restarts ICE from there.
@@ -167,7 +168,7 @@ class Leg:
         """
         if self._audio is None:
             raise MediaError("this leg is in no call")
-        self.streams.begin_move(self._heard_again)
+        self.streams.begin_move(self._on_heard_again)
         await self.transport.move(bind_address)
         self._moving, self._stranded = True, False
         return self._reoffer(self._audio, self._video)
@@ -182,7 +183,7 @@ class Leg:
         answered, offered = negotiation.video_plan(remote), self._offered[1]
         video = negotiation.confirmed(offered, answered) if offered is not None and answered is not None else None
         if self._moving:
-            self.transport.point_to(transport)
+            self.transport.set_remote(transport)
             await self._take_candidates(remote)
         self._offered = None
         self._agree(remote, audio, video, we_answer=False)
@@ -192,31 +193,31 @@ class Leg:
 
     @property
     def is_moving(self) -> bool:
-        """Whether a side has left its network and the far end was not heard again yet, but can be."""
+        """Whether a side has left its network, no audio has arrived on the new path yet, and it still can."""
         receiver = self.streams.audio_receiver
         return receiver is not None and receiver.moving and not self._stranded
 
-    def take_back_offer(self) -> None:
-        """Our offer inside the call gives way to the far end's."""
+    def rollback_offer(self) -> None:
+        """Rolls back our offer inside the call in favour of the far end's."""
         self._offered = None
         self._moving, self._stranded = False, self._moving
 
     @property
     def on_hold(self) -> bool:
-        """Whether either direction of the audio is stopped by agreement."""
+        """Whether either direction of the audio is stopped by negotiation."""
         return self._audio is not None and not (self._audio.send and self._audio.receive)
 
-    def ask_for(self, audio_kbit: int, ptime_ms: int) -> None:
-        """Wants to hear, and sends, this much from now on."""
+    def set_audio_rate(self, audio_kbit: int, ptime_ms: int) -> None:
+        """Requests and sends this bitrate and frame length from now on."""
         self.spec = replace(self.spec, audio_kbit=audio_kbit, ptime_ms=ptime_ms)
-        self.streams.respec(self.spec)
+        self.streams.update_spec(self.spec)
 
     def set_muted(self, on: bool) -> None:
-        """Sends silence, or speech again, without a word to the far end."""
+        """Sends silence, or speech again, without telling the far end."""
         self.streams.set_muted(on)
 
     def die(self) -> None:
-        """Not a datagram leaves any more."""
+        """Sends no datagram any more."""
         self.end_talk()
         self.streams.stop_sending()
         self.transport.fall_silent()
@@ -226,29 +227,29 @@ class Leg:
         self.streams.set_video_sending(on)
 
     def end_talk(self) -> None:
-        """Marks the intended end: nothing after it counts."""
+        """Marks the intended end; later packets do not count."""
         self.streams.end_talk()
 
     def live(self) -> LiveStats:
-        """Returns the figures of this moment."""
+        """Returns the current figures."""
         return live_stats(self)
 
     async def close(self) -> MediaStats:
-        """Ends the leg; returns its figures, the same ones every time."""
+        """Ends the leg; returns the same figures every time."""
         if self._stats is None:
             self.streams.stop()
             self.state = "closed"
             self._stats = media_stats(self)
             await self.transport.close()
             self.process.leg_closed(self)
-            self._on_event = _tell_nobody
+            self._on_event = _ignore_event
         return self._stats
 
     def on_milestone(self, event: MediaEvent, reason: str) -> None:
-        """From the transport: ICE, DTLS, RESTARTED or FAILED."""
+        """Called by the transport with ICE, DTLS, RESTARTED or FAILED."""
         if event is MediaEvent.RESTARTED:
             self._on_event(event, self.process.clock.unix_s())
-            self.streams.path_stands()
+            self.streams.on_path_validated()
             return
         if event is MediaEvent.FAILED:
             self.failure, self.state = reason, "failed"
@@ -259,17 +260,17 @@ class Leg:
         self._tell(event, self.process.clock.unix_s())
 
     def on_peer_left(self) -> None:
-        """From the transport: the far end closed its DTLS association."""
+        """Called by the transport: the far end closed its DTLS association."""
         self.streams.stop_sending()
 
     def on_rtcp(self, data: bytes, now_s: float) -> None:
-        """From the transport: one decrypted compound packet."""
+        """Called by the transport with one decrypted compound packet."""
         self.streams.reporter.received(data, now_s)
 
     def _first_audio(self, now_s: float) -> None:
         self._tell(MediaEvent.FIRST_AUDIO, self.process.unix_of(now_s))
 
-    def _heard_again(self, now_s: float) -> None:
+    def _on_heard_again(self, now_s: float) -> None:
         self._on_event(MediaEvent.HEARD_AGAIN, self.process.unix_of(now_s))
 
     def _tell(self, event: MediaEvent, at_s: float) -> None:
@@ -282,13 +283,13 @@ class Leg:
         pictures = [section.mid for section in remote.sections if section.kind == "video"]
         self._video_mid = pictures[0] if pictures else self._video_mid
         self.peer_clock, self.peer_voice = remote.clock, remote.voice
-        self.peer_link_is_rough = remote.link == sdp.ROUGH
-        # Our own peers stamp with the monotonic clock, browsers with the wall clock (Chromium 156, measured).
+        self.peer_link_unreliable = remote.link == sdp.UNRELIABLE
+        # Our own peers stamp with the monotonic clock, browsers with the wall clock (measured with Chromium 156).
         ahead_s = 0.0 if remote.clock else self.process.unix_of(0.0)
         self.streams.agree(
             audio,
             video,
-            negotiation.wishes(remote),
+            negotiation.receive_preferences(remote),
             peer_is_ours=bool(remote.clock),
             peer_voice=remote.voice,
             sender_clock_s=ahead_s,
@@ -313,7 +314,7 @@ class Leg:
         agreed = [(remote.section(plan.kind), plan) for plan in (self._audio, self._video) if plan is not None]
         sections: list[sdp_write.LocalStream | sdp.Section] = []
         for section in remote.sections:
-            # By the section itself: a mid may be missing, or stand twice.
+            # Compared by identity: a mid may be missing or appear twice.
             plan = next((plan for taken, plan in agreed if taken is section), None)
             sections.append(section if plan is None else self._local(plan))
         return self._write(sections, "passive" if self._dtls_role == "server" else "active")
@@ -321,8 +322,8 @@ class Leg:
     def _local(self, plan: StreamPlan) -> sdp_write.LocalStream:
         if plan.kind == "video":
             return sdp_write.LocalStream(plan, self.streams.video_ssrc)
-        wishes = Wishes(self.spec.ptime_ms, self.spec.audio_kbit)
-        return sdp_write.LocalStream(plan, self.streams.audio_ssrc, wishes)
+        preferences = ReceivePreferences(self.spec.ptime_ms, self.spec.audio_kbit)
+        return sdp_write.LocalStream(plan, self.streams.audio_ssrc, preferences)
 
     def _write(self, sections: list[sdp_write.LocalStream | sdp.Section], setup: str) -> str:
         self._version += 1
@@ -332,7 +333,7 @@ class Leg:
             version=self._version,
             clock=process.clock_id,
             voice=live_voice().tag if self.spec.tier is Tier.MEDIA else sdp.CLIP_VOICE,
-            rough_link=self.spec.link_is_rough,
+            unreliable_link=self.spec.link_unreliable,
             cname=self._cname,
             transport=sdp_write.LocalTransport(
                 ice.local_username,
@@ -345,5 +346,5 @@ class Leg:
         )
 
 
-def _tell_nobody(_event: MediaEvent, _at_s: float) -> None:
-    """The leg is closed: its owner could not be freed while we held on to it."""
+def _ignore_event(_event: MediaEvent, _at_s: float) -> None:
+    """Replaces the owner's callback, which would keep a closed leg alive."""

@@ -1,4 +1,4 @@
-"""A leg's figures, put together for the one who asks."""
+"""Builds a leg's figures from its streams, receiver and transport: live, and for the record."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Protocol
 from calls.media.ice.transport import LegTransport
 from calls.media.interface import AudioWindow, LegSpec, LiveStats, MediaEvent, MediaStats
 from calls.media.probe.live_voice import LIVE, live_voice
-from calls.media.probe.recording import HeardAudio
+from calls.media.probe.recording import RecordedAudio
 from calls.media.process import MediaProcess
 from calls.media.rtp.rtp_header import ABS_UNITS_A_SECOND
 from calls.media.rtp.rtp_receiver import AudioReceiver
@@ -19,7 +19,7 @@ _CLOCK_SLACK_MS = 3.0
 
 
 class MeasuredLeg(Protocol):
-    """A leg as its figures are read."""
+    """The parts of a leg that its figures come from."""
 
     process: MediaProcess
     spec: LegSpec
@@ -33,11 +33,11 @@ class MeasuredLeg(Protocol):
     """The far end's name for its monotonic clock; empty for a foreign client, such as a browser."""
     peer_voice: str
     """The far end's tag for the speech that it sends; empty for a foreign client."""
-    peer_link_is_rough: bool
+    peer_link_unreliable: bool
 
 
 def live_stats(leg: MeasuredLeg) -> LiveStats:
-    """Returns the leg as it is now."""
+    """Returns the current figures."""
     streams = leg.streams
     receiver, sender, reporter = streams.audio_receiver, streams.audio_sender, streams.reporter
     heard = receiver is not None and receiver.first_at_s is not None
@@ -59,8 +59,8 @@ def live_stats(leg: MeasuredLeg) -> LiveStats:
         owd_ms=receiver.last_owd_ms if receiver is not None and owd_clock(leg) else None,
         rtt_ms=reporter.rtt_ms,
         jitter_ms=receiver.jitter_ms if heard and receiver is not None else None,
-        asked_ptime_ms=streams.asked.ptime_ms,
-        asked_audio_kbit=streams.asked.audio_kbit,
+        asked_ptime_ms=streams.peer_preferences.ptime_ms,
+        asked_audio_kbit=streams.peer_preferences.audio_kbit,
         sending_ptime_ms=sender.source.ptime_ms if sender is not None else leg.spec.ptime_ms,
         sending_audio_kbit=float(sender.source.kbit if sender is not None else leg.spec.audio_kbit),
         window=_dated(leg, window) if window is not None else None,
@@ -78,7 +78,7 @@ def media_stats(leg: MeasuredLeg) -> MediaStats:
     late = round(heard.late_packets) if heard is not None else 0
     return MediaStats(
         failure=leg.failure,
-        peer_link_is_rough=leg.peer_link_is_rough,
+        peer_link_unreliable=leg.peer_link_unreliable,
         ice_at_s=leg.reached.get(MediaEvent.ICE),
         dtls_at_s=leg.reached.get(MediaEvent.DTLS),
         first_audio_at_s=leg.reached.get(MediaEvent.FIRST_AUDIO),
@@ -120,11 +120,11 @@ def media_stats(leg: MeasuredLeg) -> MediaStats:
 
 
 def owd_clock(leg: MeasuredLeg) -> str:
-    """Returns ``same_clock`` when the sender's times can be compared with ours, ``estimated`` when their distance is
-    worked out from round trips, else empty.
+    """Returns how one-way delays are known: ``same_clock``, ``estimated`` from round trips, or empty when they are not.
 
-    Our own peers name their clock. A stranger (a browser on this machine) is believed when its fastest packet took no
-    longer than a round trip, which a clock of another machine would satisfy only by chance (64 s wrap).
+    Our own peers name their clock. A foreign client, such as a browser on this machine, counts as ``same_clock`` when
+    its fastest packet took no longer than a round trip. Another machine's clock satisfies that only by chance (64 s
+    wrap).
     """
     receiver = leg.streams.audio_receiver
     if receiver is None or receiver.last_owd_ms is None:
@@ -138,7 +138,9 @@ def owd_clock(leg: MeasuredLeg) -> str:
 
 
 def _owd_uncertainty_ms(leg: MeasuredLeg, clock: str) -> float | None:
-    """The most that the clocks can be off: the stamp's own step, what a browser's clock may be off, or half a trip."""
+    """Returns the largest possible clock error: the stamp's resolution, a browser's clock slack, or half a round
+    trip.
+    """
     if clock == "estimated":
         rtt_ms = leg.streams.reporter.best_rtt_ms
         return rtt_ms / 2 if rtt_ms is not None else None
@@ -154,26 +156,26 @@ def _mouth_to_ear_ms(leg: MeasuredLeg, heard: AudioReceiver | None) -> float | N
 
 
 def _audio_score(leg: MeasuredLeg) -> float | None:
-    """None, too, when what the far end says is not known to us."""
+    """None also when the far end's voice is unknown."""
     probe = leg.streams.probe
     return probe.audio_score() if probe is not None and leg.peer_voice else None
 
 
 def _knows_the_voice(leg: MeasuredLeg) -> bool:
-    """The far end is a probe that says, by the clock, what we know by heart."""
+    """Whether the far end is a probe whose speech at any time is known to us."""
     return leg.peer_voice == live_voice().tag
 
 
-def _heard_audio(leg: MeasuredLeg) -> HeardAudio | None:
+def _heard_audio(leg: MeasuredLeg) -> RecordedAudio | None:
     segment = leg.streams.probe.recording.finish() if leg.streams.probe is not None else None
     if segment is None or not leg.peer_voice.startswith(LIVE):
         return None
-    # A probe's voice that is not ours is kept, too: its row says that nobody here knows it.
-    return HeardAudio(*segment, leg.peer_voice, leg.peer_clock == leg.process.clock_id)
+    # Audio of a probe with another voice is kept, too: its row says that the voice is unknown.
+    return RecordedAudio(*segment, leg.peer_voice, leg.peer_clock == leg.process.clock_id)
 
 
 def _heard_kbit(heard: AudioReceiver | None) -> float | None:
-    """While the far end talked."""
+    """Bitrate while the far end talked."""
     return heard.talk_bytes * 8 / heard.talk_ms if heard is not None and heard.talk_ms else None
 
 

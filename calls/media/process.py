@@ -1,4 +1,4 @@
-"""What all legs of one process share: clock, ticker, sockets, certificate, packet buffers; and their health."""
+"""Owns what all legs of one process share (clock, ticker, sockets, certificate, packet buffers) and measures it."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from calls.media.dtls.srtp import PacketBuffer
 from calls.media.ice.socket_hub import DATAGRAM_MAX, SocketHub
 from calls.media.ice.transport import ConnectLimits
 from calls.media.interface import MediaHealth, MediaStats
-from calls.media.probe.audio_probe import loudness_of_voice
+from calls.media.probe.audio_probe import voice_envelope
 from calls.media.timing.alarm import MakeAlarm
 from calls.media.timing.ticker import Ticker
 from calls.media.video.video_clip import video_clip
 from calls.records.record import Tier
 
-_WARM = ((20, 32), (20, 24), (60, 12))
-"""Clips made before the first call, so that no call waits for them."""
-_GOLDEN = 0.6180339887498949
+_PREENCODED_CLIPS = ((20, 32), (20, 24), (60, 12))
+"""Encoded before the first call, so that no call waits for them."""
+_GOLDEN_RATIO = 0.6180339887498949
 """Multiples of it, modulo 1, spread any number of legs evenly over a frame."""
 
 
 @functools.cache
 def machine_clock_id() -> str:
-    """Returns a name of this machine's monotonic clock: equal names, comparable times."""
+    """Returns a name of this machine's monotonic clock. Times of clocks with equal names can be compared."""
     boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="utf-8").strip()
     namespace = Path("/proc/self/timens_offsets")
     offsets = namespace.read_text(encoding="utf-8").split() if namespace.exists() else []
@@ -76,10 +76,10 @@ class MediaProcess:
         self.out_buffer = PacketBuffer(bytearray(DATAGRAM_MAX))
         self.lateness = MsHistogram()
         self.legs: set[CountedLeg] = set()
-        for ptime_ms, kbit in _WARM:
+        for ptime_ms, kbit in _PREENCODED_CLIPS:
             audio_clip(ptime_ms, kbit)
         video_clip()
-        loudness_of_voice(live=True)
+        voice_envelope(live=True)
         self._legs_opened = 0
         self._closed_sent = self._closed_received = self._closed_dropped = 0
 
@@ -88,12 +88,12 @@ class MediaProcess:
         return monotonic_s + self.clock.unix_s() - self.clock.monotonic_s()
 
     def next_phase(self) -> float:
-        """Returns the place within the frame of the next leg's packets, 0..1."""
+        """Returns when in the frame the next leg sends, 0..1."""
         self._legs_opened += 1
-        return self._legs_opened * _GOLDEN % 1.0
+        return self._legs_opened * _GOLDEN_RATIO % 1.0
 
     def leg_closed(self, leg: CountedLeg) -> None:
-        """Moves a leg's counts to the totals."""
+        """Adds a leg's counts to the totals."""
         if leg in self.legs:
             self.legs.remove(leg)
             self._closed_sent += leg.packets_sent

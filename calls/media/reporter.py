@@ -1,4 +1,4 @@
-"""A leg's RTCP: sender and receiver reports every few seconds, round trips out of the far end's."""
+"""Sends a leg's RTCP reports every 2.5 s and computes round trips from the far end's reports."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _FIRST_S = 0.5
 
 
 class Reporter:
-    """Runs from the keys to the end of the leg."""
+    """Runs from the key exchange to the end of the leg."""
 
     def __init__(self, streams: StreamSet, process: MediaProcess, transport: LegTransport, cname: str) -> None:
         self._streams: StreamSet | None = streams
@@ -27,17 +27,17 @@ class Reporter:
         self._heard_sr = 0
         self._heard_sr_at_s = 0.0
         self.rtt_ms: float | None = None
-        """Of the last report."""
+        """Round trip of the last report."""
         self.best_rtt_ms: float | None = None
         self.remote_loss_ratio: float | None = None
-        """What the far end says it lost of our audio in its last interval."""
+        """Loss of our audio in the far end's last interval, as it reports."""
 
     def start(self, phase: float) -> None:
-        """Reports soon for the first time, so that round trips are known early; ``phase`` 0..1 spreads the legs."""
+        """Sends the first report soon, so that round trips are known early. ``phase`` 0..1 spreads the legs."""
         self._process.ticker.call_at(self._process.ticker.now_s() + _FIRST_S + phase, self._report)
 
     def stop(self) -> None:
-        """Reports no more, and lets the streams go: they hold us."""
+        """Stops reporting and releases the streams, which refer back to this reporter."""
         self._stopped = True
         self._streams = None
 
@@ -58,7 +58,7 @@ class Reporter:
                 streams.on_keyframe_request()
 
     def send_now(self, feedback: bytes) -> None:
-        """Sends feedback at once, in the compound form that RFC 4585 asks for."""
+        """Sends feedback at once, in the compound form that RFC 4585 requires."""
         streams = self._streams
         if streams is None:
             return

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import random
 
-from calls.media.ice.transport import RtpTaker
+from calls.media.ice.transport import RtpHandler
 from calls.media.rtp.rtp_receiver import AudioReceiver
 from calls.media.rtp.rtp_sender import AudioSender
 from calls.media.video.video_receiver import VideoReceiver
 from calls.media.video.video_sender import VideoSender
 
 
-class StreamSet(RtpTaker):
+class StreamSet(RtpHandler):
     """Audio and video of one leg, both directions. A stream that does not exist yet is None."""
 
     def __init__(self, rng: random.Random) -> None:
@@ -27,7 +27,7 @@ class StreamSet(RtpTaker):
 
     @property
     def sends_video(self) -> bool:
-        """Whether our video is on its way now."""
+        """Whether our video is being sent now."""
         return self.video_sender is not None and self.video_sender.running
 
     @property
@@ -51,6 +51,6 @@ class StreamSet(RtpTaker):
         return sum(stream.payload_bytes for stream in (self.audio_receiver, self.video_receiver) if stream is not None)
 
     def on_keyframe_request(self) -> None:
-        """The far end cannot decode our video."""
+        """The far end cannot decode our video and needs a keyframe."""
         if self.video_sender is not None:
             self.video_sender.jump_to_keyframe()

@@ -1,4 +1,4 @@
-"""A leg's streams: what it says and hears, shows and sees, from the keys to the end of the talk."""
+"""Starts, changes and stops a leg's audio and video streams, from the key exchange to the end of the talk."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from calls.media.rtp.rtp_header import ABS_SEND_TIME, MID, TRANSPORT_CC, RtpHead
 from calls.media.rtp.rtp_receiver import AudioReceiver
 from calls.media.rtp.rtp_sender import AudioSender
 from calls.media.rtp.transport_feedback import AUDIO_INTERVAL_S, VIDEO_INTERVAL_S, TransportFeedback
-from calls.media.sdp.negotiation import StreamPlan, Wishes
+from calls.media.sdp.negotiation import ReceivePreferences, StreamPlan
 from calls.media.sdp.sdp import CLIP_VOICE
 from calls.media.stream_set import StreamSet
 from calls.media.video.video_clip import video_clip
@@ -29,7 +29,7 @@ from calls.records.record import Tier
 
 
 class LegStreams(StreamSet):
-    """Made with the leg, agreed with the far end's description, started with the keys."""
+    """Created with the leg, configured by ``agree`` with the far end's description, started with the keys."""
 
     def __init__(
         self,
@@ -56,7 +56,7 @@ class LegStreams(StreamSet):
         self._muted = False
         self._conversation = Conversation(spec.call_id) if spec.talk_spurts else None
         self._started = self._stopped = False
-        self.asked = Wishes(None, None)
+        self.peer_preferences = ReceivePreferences(None, None)
         self.probe: ProbeListener | None = None
         self.reporter = Reporter(self, process, transport, cname)
 
@@ -64,7 +64,7 @@ class LegStreams(StreamSet):
         self,
         audio: StreamPlan,
         video: StreamPlan | None,
-        asked: Wishes,
+        peer_preferences: ReceivePreferences,
         *,
         peer_is_ours: bool,
         peer_voice: str,
@@ -72,16 +72,16 @@ class LegStreams(StreamSet):
         foreign_clock: bool,
         we_answer: bool,
     ) -> None:
-        """Takes what was negotiated, before the start or in a running call.
+        """Applies what was negotiated, before the start or in a running call.
 
-        ``sender_clock_s``: how far the clock in the far end's abs-send-time is ahead of our monotonic one.
-        ``foreign_clock``: it is another machine's, and nobody knows. ``we_answer``: the far end waits for our answer
-        before it does as agreed.
+        ``sender_clock_s``: how far the clock in the far end's abs-send-time is ahead of our monotonic clock.
+        ``foreign_clock``: that clock belongs to another machine, so the offset is unknown. ``we_answer``: the far end
+        applies the agreement only when it has our answer.
         """
-        self._audio, self._video, self.asked, self._peer_voice = audio, video, asked, peer_voice
+        self._audio, self._video, self.peer_preferences, self._peer_voice = audio, video, peer_preferences, peer_voice
         self._audio_payload_type = audio.payload_type
         self._video_payload_type = video.payload_type if video is not None else -1
-        # A peer of ours sends pre-encoded media at a fixed rate and has no use for feedback.
+        # Our own peers send pre-encoded media at a fixed rate, so feedback is of no use to them.
         self._transport_cc_id = 0 if peer_is_ours else audio.extensions.get(TRANSPORT_CC, 0)
         if self.audio_receiver is None:
             self.audio_receiver = AudioReceiver(
@@ -96,10 +96,10 @@ class LegStreams(StreamSet):
         if video is not None and self.video_receiver is None:
             self.video_receiver = VideoReceiver(self._ask_keyframe)
         if self._started:
-            self._retune()
+            self._apply_agreement()
 
     def start(self) -> None:
-        """The keys are there: begins to send and to report."""
+        """Starts to send and to report. Called when the SRTP keys are known."""
         if self._started or self._stopped or self._audio is None or self.audio_receiver is None:
             return
         self._started = True
@@ -120,20 +120,20 @@ class LegStreams(StreamSet):
             phase=process.next_phase(),
             process_lateness=process.lateness,
         )
-        self._retune()
+        self._apply_agreement()
         self.reporter.start(self._rng.random())
         if self._transport_cc_id:
             self._feedback = TransportFeedback(self.audio_ssrc)
             process.ticker.call_at(process.ticker.now_s() + VIDEO_INTERVAL_S, self._send_feedback)
 
     def stop_sending(self) -> None:
-        """Nobody listens any more."""
+        """Stops both senders."""
         for sender in (self.audio_sender, self.video_sender):
             if sender is not None:
                 sender.stop()
 
     def end_talk(self) -> None:
-        """The intended end: what is heard from now on does not count."""
+        """Marks the intended end; packets received later do not count."""
         if self.audio_receiver is not None:
             self.audio_receiver.stop(self._process.ticker.now_s())
         if self.probe is not None:
@@ -152,22 +152,22 @@ class LegStreams(StreamSet):
     def set_video_sending(self, on: bool) -> None:
         """Starts or stops our video, now or as soon as there is a video stream."""
         self._video_wanted = on
-        self._retune_video()
+        self._apply_video_agreement()
 
-    def respec(self, spec: LegSpec) -> None:
-        """Sends as ``spec`` says from now on."""
+    def update_spec(self, spec: LegSpec) -> None:
+        """Sends according to ``spec`` from now on."""
         self._spec = spec
-        self._retune()
+        self._apply_agreement()
 
     def set_muted(self, on: bool) -> None:
-        """Says nothing, or speaks again, without a word to the far end."""
+        """Sends silence, or speech again, without telling the far end."""
         self._muted = on
         if self.audio_sender is not None:
             self.audio_sender.source.close()
             self.audio_sender.source = self._audio_source()
 
     def on_rtp(self, data: bytearray, length: int, now_s: float) -> bool:
-        """Takes one decrypted packet; returns False when it is malformed or of no stream of ours."""
+        """Takes one decrypted packet; returns False when it is malformed or belongs to no stream of ours."""
         span = payload_span(data, length)
         if span is None:
             return False
@@ -188,14 +188,14 @@ class LegStreams(StreamSet):
         return False
 
     def begin_move(self, on_heard_again: Callable[[float], None]) -> None:
-        """A side has left its network; ``on_heard_again`` is called when the far end is heard on the new path."""
+        """Notes that a side has left its network; ``on_heard_again`` is called when audio arrives on the new path."""
         if self.audio_receiver is not None:
             self.audio_receiver.begin_move(on_heard_again, planned=self._spec.moves_are_planned)
 
-    def path_stands(self) -> None:
-        """The new path has passed its checks."""
+    def on_path_validated(self) -> None:
+        """Notes that ICE has validated the new path."""
         if self.audio_receiver is not None:
-            self.audio_receiver.path_stands(self._process.ticker.now_s())
+            self.audio_receiver.on_path_validated(self._process.ticker.now_s())
 
     def _header(self, plan: StreamPlan, ssrc: int) -> RtpHeader:
         return RtpHeader(
@@ -207,10 +207,10 @@ class LegStreams(StreamSet):
         )
 
     def _audio_source(self) -> AudioSource:
-        """Our own frame length and rate, or longer and less when the far end asks so."""
-        spec, asked = self._spec, self.asked
-        ptime_ms = max(spec.ptime_ms, asked.ptime_ms or 0)
-        kbit = min(spec.audio_kbit, asked.audio_kbit or spec.audio_kbit)
+        """Returns a source with our own frame length and rate, or the far end's longer frames and lower rate."""
+        spec, wanted = self._spec, self.peer_preferences
+        ptime_ms = max(spec.ptime_ms, wanted.ptime_ms or 0)
+        kbit = min(spec.audio_kbit, wanted.audio_kbit or spec.audio_kbit)
         if self._muted:
             return SilentSource(*choose(ptime_ms, kbit))
         if spec.tier is Tier.MEDIA:
@@ -223,8 +223,8 @@ class LegStreams(StreamSet):
             return SpurtSource(clip, start_at, self._conversation, side, self._process.unix_of)
         return ClipSource(clip, self._rng.randrange(len(clip.payloads)))
 
-    def _retune(self) -> None:
-        """Brings what we send in line with what was agreed last."""
+    def _apply_agreement(self) -> None:
+        """Changes the senders to what was negotiated last."""
         sender = self.audio_sender
         if sender is None or self._audio is None:
             return
@@ -238,9 +238,9 @@ class LegStreams(StreamSet):
             sender.start()
         else:
             sender.stop()
-        self._retune_video()
+        self._apply_video_agreement()
 
-    def _retune_video(self) -> None:
+    def _apply_video_agreement(self) -> None:
         video, process = self._video, self._process
         if not self._started or self._stopped:
             return
@@ -276,4 +276,4 @@ class LegStreams(StreamSet):
 
 
 def _told(_now_s: float) -> None:
-    """The leg is closed: it could not be freed while we held on to it."""
+    """Replaces a callback that would keep a closed leg alive."""

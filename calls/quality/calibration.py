@@ -1,11 +1,11 @@
-"""How the E-model and ViSQOL judge the same damage: ``python -m calls.quality.calibration`` prints the table.
+"""Compares E-model and ViSQOL on the same damage: ``python -m calls.quality.calibration`` prints the table.
 
-Real speech is encoded, packets are lost by a seeded coin, and the rest is decoded with concealment as a phone would.
-ViSQOL compares what comes out with what went in; the E-model gets the counters alone. Their scales differ, so what must
-agree is the order: whoever ranks two calls by the one must rank them so by the other.
+Real speech is encoded, packets are dropped by a seeded random source, and the rest is decoded with concealment, as in a
+phone. ViSQOL compares output with input; the E-model gets only the counters. Their scales differ, so the order must
+agree: both must rank two calls in the same way.
 
-The same sweep calibrates what no table publishes: frames of 40 and 60 ms, and wideband at 12 kbit/s. Over the
-published cases a line takes ViSQOL's MOS to the E-model's R; what it makes of the other cases gives their Ie and Bpl.
+The same sweep calibrates what no table publishes: frames of 40 and 60 ms, and wideband at 12 kbit/s. A line fitted over
+the published cases converts ViSQOL's MOS to the E-model's R. Applied to the other cases, it gives their Ie and Bpl.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from dataclasses import asdict, dataclass
 
 from calls.media.audio.opus import SAMPLE_RATE, OpusDecoder, OpusEncoder
 from calls.media.probe.live_voice import LiveVoice, live_voice
-from calls.quality import emodel, visqol
+from calls.quality import visqol
 from calls.quality.opus import bandwidth_of
 from calls.quality.score import MODEL, Heard, score_window
 from calls.quality.visqol import from_48_khz, visqol_mos
@@ -27,20 +27,20 @@ from calls.quality.visqol import from_48_khz, visqol_mos
 LOSSES = (0.0, 0.01, 0.03, 0.05, 0.10)
 RATES_KBIT = (12, 24, 32)
 UNPUBLISHED = ((40, 24), (40, 16), (60, 24), (60, 16), (60, 12))
-"""(ptime_ms, kbit) that people are really sent and that no table covers."""
+"""(ptime_ms, kbit) that the product really sends and that no table covers."""
 
 
 @dataclass(frozen=True, slots=True)
-class Point:
-    """One cell of the sweep, the mean over its seeds."""
+class CalibrationPoint:
+    """One case of the sweep, the mean over its seeds."""
 
     ptime_ms: int
     kbit: int
-    """What the encoder was set to."""
+    """The encoder's target."""
     loss_ratio: float
-    """What the coin was set to."""
+    """The requested loss."""
     lost_ratio: float
-    """What it did."""
+    """The actual loss."""
     heard_kbit: float
     emodel_mos: float
     visqol_mos: float
@@ -48,7 +48,7 @@ class Point:
 
 
 def lossy(voice: LiveVoice, ptime_ms: int, kbit: int, lost: Sequence[bool]) -> tuple[bytes, float]:
-    """Returns (samples heard at 48 kHz, payload rate in kbit/s) when the frames marked in ``lost`` never arrive."""
+    """Returns (samples heard at 48 kHz, payload rate in kbit/s) when the frames marked in ``lost`` are dropped."""
     encoder, decoder = OpusEncoder(kbit, ptime_ms), OpusDecoder()
     step = 2 * encoder.frame_samples
     try:
@@ -64,12 +64,12 @@ def lossy(voice: LiveVoice, ptime_ms: int, kbit: int, lost: Sequence[bool]) -> t
 
 
 def lossless_frames(voice: LiveVoice, ptime_ms: int) -> int:
-    """Returns how many whole frames the voice holds."""
+    """Returns the number of whole frames in the voice."""
     return len(voice.pcm) // 2 // (SAMPLE_RATE // 1000 * ptime_ms)
 
 
-def measure(voice: LiveVoice, ptime_ms: int, kbit: int, loss_ratio: float, seeds: Iterable[int]) -> Point:
-    """Returns one point: the same lost frames judged by both."""
+def measure(voice: LiveVoice, ptime_ms: int, kbit: int, loss_ratio: float, seeds: Iterable[int]) -> CalibrationPoint:
+    """Returns one point: the same lost frames scored by both."""
     said = from_48_khz(voice.pcm)
     count = lossless_frames(voice, ptime_ms)
     by_emodel, by_visqol, ratios, rates, grounded = [], [], [], [], True
@@ -85,17 +85,19 @@ def measure(voice: LiveVoice, ptime_ms: int, kbit: int, loss_ratio: float, seeds
         grounded = grounded and score.grounded
         if not loss_ratio:
             break
-    return Point(ptime_ms, kbit, loss_ratio, _mean(ratios), _mean(rates), _mean(by_emodel), _mean(by_visqol), grounded)
+    return CalibrationPoint(
+        ptime_ms, kbit, loss_ratio, _mean(ratios), _mean(rates), _mean(by_emodel), _mean(by_visqol), grounded
+    )
 
 
 def sweep(
     voice: LiveVoice, cases: Iterable[tuple[int, int]], losses: Sequence[float], seeds: Sequence[int]
-) -> list[Point]:
+) -> list[CalibrationPoint]:
     """Returns every (ptime_ms, kbit) of ``cases`` at every loss."""
     return [measure(voice, ptime_ms, kbit, loss, seeds) for ptime_ms, kbit in cases for loss in losses]
 
 
-def rank_agreement(points: Sequence[Point]) -> tuple[float, float]:
+def rank_agreement(points: Sequence[CalibrationPoint]) -> tuple[float, float]:
     """Returns (Spearman's rho, Kendall's tau-b) between the two MOS."""
     from scipy.stats import kendalltau, spearmanr
 
@@ -104,16 +106,7 @@ def rank_agreement(points: Sequence[Point]) -> tuple[float, float]:
     return float(spearmanr(first, second).statistic), float(kendalltau(first, second).statistic)
 
 
-def rating_of_mos(mos: float) -> float:
-    """Returns the full-band R (0..148) whose MOS is ``mos``: the inverse of Annex B of G.107, by bisection."""
-    low, high = 0.0, emodel.RO_FULL_BAND
-    for _ in range(50):
-        middle = (low + high) / 2
-        low, high = (middle, high) if emodel.mos_of_rating(middle) < mos else (low, middle)
-    return (low + high) / 2
-
-
-def table(points: Sequence[Point]) -> str:
+def table(points: Sequence[CalibrationPoint]) -> str:
     """Returns the calibration for a terminal."""
     head = f"{'ptime':>5} {'kbit':>4} {'loss %':>7} {'heard kbit':>10} {'E-model':>8} {'ViSQOL':>7}  basis"
     lines = [
@@ -126,7 +119,7 @@ def table(points: Sequence[Point]) -> str:
 
 
 def _lost(count: int, loss_ratio: float, rng: random.Random) -> list[bool]:
-    """Exactly the ratio asked for, at places that the coin picks: short speech leaves no room for luck."""
+    """Marks exactly the requested share, at random places: short speech is too short for random totals."""
     places = set(rng.sample(range(count), round(count * loss_ratio)))
     return [place in places for place in range(count)]
 
@@ -136,7 +129,7 @@ def _mean(values: Sequence[float]) -> float:
 
 
 def main() -> None:
-    """The program."""
+    """Entry point."""
     parser = argparse.ArgumentParser(prog="python -m calls.quality.calibration", description=__doc__.split("\n")[0])
     parser.add_argument("--seeds", type=int, default=3, help="how often each point is measured (default 3)")
     parser.add_argument("--json", action="store_true", help="one JSON object instead of the table")

@@ -1,20 +1,20 @@
-"""The catalogue. Ratios leave room for a round trip of signaling between two acts of a call of some seconds."""
+"""Lists all scenarios. The ratios leave room for a round trip of signaling between two actions of a short call."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from calls.call.state_machine import Decision
+from calls.call.decisions import Decision
 from calls.records.record import Outcome
-from calls.scenarios.scenario import Act, Part, Scenario, Step
+from calls.scenarios.scenario import Part, Scenario, ScenarioAction, Step
 
 _COMPLETED = frozenset({Outcome.COMPLETED})
 _AS_PEOPLE_DO = _COMPLETED | {Outcome.DECLINED, Outcome.NO_ANSWER, Outcome.CANCELED, Outcome.BUSY}
 _TALKS = Part(_COMPLETED)
 _ANSWERS = Part(_COMPLETED, decision=Decision.ANSWER)
 RACE_AFTER_S = 0.6
-"""When the two sides of a race act: long enough for the ringing to be everywhere."""
+"""When the two sides of a race act: late enough that every device rings."""
 
 
 def _ends(outcome: Outcome) -> frozenset[Outcome]:
@@ -72,39 +72,44 @@ _ALL = (
         "The caller puts the call on hold (sendonly) and takes it back, then again with no media either way (inactive)",
         Part(
             _COMPLETED,
-            (Step(0.15, Act.HOLD), Step(0.35, Act.TAKE_BACK), Step(0.55, Act.FREEZE), Step(0.75, Act.TAKE_BACK)),
+            (
+                Step(0.15, ScenarioAction.HOLD),
+                Step(0.35, ScenarioAction.UNHOLD),
+                Step(0.55, ScenarioAction.HOLD_INACTIVE),
+                Step(0.75, ScenarioAction.UNHOLD),
+            ),
         ),
         _ANSWERS,
     ),
     Scenario(
         "mute",
         "Both sides mute themselves for a part of the call",
-        Part(_COMPLETED, (Step(0.2, Act.MUTE), Step(0.6, Act.UNMUTE))),
-        Part(_COMPLETED, (Step(0.4, Act.MUTE), Step(0.8, Act.UNMUTE)), decision=Decision.ANSWER),
+        Part(_COMPLETED, (Step(0.2, ScenarioAction.MUTE), Step(0.6, ScenarioAction.UNMUTE))),
+        Part(_COMPLETED, (Step(0.4, ScenarioAction.MUTE), Step(0.8, ScenarioAction.UNMUTE)), decision=Decision.ANSWER),
     ),
     Scenario(
         "upgrade",
         "An audio call becomes a video call, and an audio call again",
-        Part(_COMPLETED, (Step(0.25, Act.VIDEO_ON), Step(0.7, Act.VIDEO_OFF))),
+        Part(_COMPLETED, (Step(0.25, ScenarioAction.VIDEO_ON), Step(0.7, ScenarioAction.VIDEO_OFF))),
         _ANSWERS,
     ),
     Scenario(
         "ice_restart",
         "First the caller, then the callee moves to another network: new address, ICE restart, same call",
-        Part(_COMPLETED, (Step(0.2, Act.MOVE),)),
-        Part(_COMPLETED, (Step(0.6, Act.MOVE),), decision=Decision.ANSWER),
+        Part(_COMPLETED, (Step(0.2, ScenarioAction.MOVE),)),
+        Part(_COMPLETED, (Step(0.6, ScenarioAction.MOVE),), decision=Decision.ANSWER),
     ),
     Scenario(
         "reconnect",
         "Both sides lose their connection to the service, one after the other, and resume the call within the grace",
-        Part(_COMPLETED, (Step(0.2, Act.LOSE_SIGNALING),)),
-        Part(_COMPLETED, (Step(0.5, Act.LOSE_SIGNALING),), decision=Decision.ANSWER),
+        Part(_COMPLETED, (Step(0.2, ScenarioAction.LOSE_SIGNALING),)),
+        Part(_COMPLETED, (Step(0.5, ScenarioAction.LOSE_SIGNALING),), decision=Decision.ANSWER),
     ),
     Scenario(
         "abrupt_death",
         "The callee vanishes without a goodbye; the caller is told in bounded time",
         Part(_ends(Outcome.DIED)),
-        Part(_ends(Outcome.DIED), (Step(0.5, Act.DIE),), decision=Decision.ANSWER),
+        Part(_ends(Outcome.DIED), (Step(0.5, ScenarioAction.DIE),), decision=Decision.ANSWER),
     ),
     Scenario(
         "shadow",
@@ -115,4 +120,4 @@ _ALL = (
 )
 
 SCENARIOS: Mapping[str, Scenario] = MappingProxyType({scenario.name: scenario for scenario in _ALL})
-"""By name; ``talk`` is what a call without a scenario does."""
+"""By name. A call without a scenario behaves as ``talk``."""

@@ -1,44 +1,44 @@
-"""A scenario: what each side of a call does beyond talking, when, and how it may end for that side."""
+"""Defines a scenario: what each side of a call does besides talking, when, and how the call may end for it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
 
-from calls.call.state_machine import Decision
+from calls.call.decisions import Decision
 from calls.records.record import Outcome
 
 
-class Act(StrEnum):
-    """Something that a person or a phone does in the middle of a call."""
+class ScenarioAction(StrEnum):
+    """An action of a person or a phone during a call."""
 
     HOLD = "hold"
-    """Keeps sending, wants to hear nothing (``sendonly``), by a new offer."""
-    FREEZE = "freeze"
-    """Neither sends nor wants to hear (``inactive``), by a new offer."""
-    TAKE_BACK = "take_back"
+    """Keeps sending and stops receiving (``sendonly``), by a new offer."""
+    HOLD_INACTIVE = "freeze"
+    """Stops sending and receiving (``inactive``), by a new offer."""
+    UNHOLD = "take_back"
     """Ends the hold (``sendrecv``), by a new offer."""
     MUTE = "mute"
-    """Says nothing from now on; the far end is not told."""
+    """Sends silence from now on; the far end is not told."""
     UNMUTE = "unmute"
     VIDEO_ON = "video_on"
     """Adds video to the call, by a new offer."""
     VIDEO_OFF = "video_off"
     MOVE = "move"
-    """Switches networks: the old address is dead, the call goes on from a new one by an ICE restart."""
+    """Switches networks: the old address is dead, and the call goes on from a new address by an ICE restart."""
     LOSE_SIGNALING = "lose_signaling"
-    """The connection to the service breaks; it is taken up again and the call resumed."""
+    """The connection to the service breaks; the client reconnects and resumes the call."""
     DIE = "die"
-    """Vanishes without a word: no packet, no goodbye, no connection."""
+    """Vanishes: no packet, no hang-up, no connection."""
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One act."""
+    """One action with its time."""
 
     at_ratio: float
-    """When, as a part of the planned talk, counted from the first audio that this side hears."""
-    act: Act
+    """When, as a share of the planned talk time, from the first audio that this side receives."""
+    action: ScenarioAction
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +48,9 @@ class Part:
     expected: frozenset[Outcome]
     steps: tuple[Step, ...] = ()
     decision: Decision | None = None
-    """Callee: what it does with the call; None for as the person is used to."""
+    """Callee: what it does with the call; None for the person's usual habit."""
     after_s: float | None = None
-    """Callee: how long it rings before that; caller: how long it rings before it cancels."""
+    """Callee: how long it rings before the decision. Caller: how long it rings before it cancels."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,22 +59,17 @@ class Scenario:
 
     name: str
     title: str
-    """A sentence for people."""
+    """A sentence for reports."""
     caller: Part
     callee: Part
     needs_second_device: bool = False
-    """The callee is signed in twice. The engine that has the person sees to it: nothing for a driver to do."""
+    """The callee is signed in twice. The callee's engine takes care of it, the driver does nothing."""
     needs_busy_callee: bool = False
-    """The driver must choose somebody who is in a call already, and will be for some seconds more."""
+    """The driver must choose somebody who is in a call and stays in it for some seconds."""
     needs_patience: bool = True
-    """The caller waits as long as it rings: an order's ``patience_s`` does not count."""
+    """The caller never cancels for impatience: ``patience_s`` of the order is ignored."""
 
     @property
-    def expected_outcomes(self) -> frozenset[Outcome]:
-        """How the caller's leg may end."""
-        return self.caller.expected
-
-    @property
-    def acts(self) -> frozenset[Act]:
-        """What either side does in the middle of the call."""
-        return frozenset(step.act for part in (self.caller, self.callee) for step in part.steps)
+    def actions(self) -> frozenset[ScenarioAction]:
+        """Actions of either side during the call."""
+        return frozenset(step.action for part in (self.caller, self.callee) for step in part.steps)

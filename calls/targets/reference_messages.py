@@ -1,4 +1,4 @@
-"""The reference service's JSON as the adapter reads it, and what each call message means."""
+"""Reads the reference service's JSON messages and translates call messages into signals."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from calls.call.call_rules import Told
+from calls.call.call_rules import SignalType
 from calls.targets.protocol import Signal
 
 
@@ -18,7 +18,7 @@ class PolicyMessage(msgspec.Struct, frozen=True):
 
 
 class Message(msgspec.Struct, frozen=True):
-    """Every field that any message of the service carries and that we use; the rest is skipped."""
+    """All fields of the service's messages that we use; others are skipped."""
 
     type: str
     call_id: str = ""
@@ -39,24 +39,24 @@ class Message(msgspec.Struct, frozen=True):
 _decoder = msgspec.json.Decoder(Message)
 _encoder = msgspec.json.Encoder()
 _MEANING = {
-    "call.incoming": Told.INCOMING,
-    "call.trying": Told.TRYING,
-    "call.refused": Told.REFUSED,
-    "call.ringing": Told.RINGING,
-    "call.answered": Told.ANSWERED,
-    "call.candidate": Told.CANDIDATE,
-    "call.reoffer": Told.REOFFER,
-    "call.reanswer": Told.REANSWER,
-    "call.resumed": Told.RESUMED,
-    "call.media": Told.MEDIA,
-    "call.quality": Told.QUALITY,
-    "call.ended": Told.ENDED,
-    "error": Told.ERROR,
+    "call.incoming": SignalType.INCOMING,
+    "call.trying": SignalType.TRYING,
+    "call.refused": SignalType.REFUSED,
+    "call.ringing": SignalType.RINGING,
+    "call.answered": SignalType.ANSWERED,
+    "call.candidate": SignalType.CANDIDATE,
+    "call.reoffer": SignalType.REOFFER,
+    "call.reanswer": SignalType.REANSWER,
+    "call.resumed": SignalType.RESUMED,
+    "call.media": SignalType.MEDIA,
+    "call.quality": SignalType.QUALITY,
+    "call.ended": SignalType.ENDED,
+    "error": SignalType.ERROR,
 }
 
 
 def decode(data: str | bytes) -> Message:
-    """Returns the message. Raises msgspec.DecodeError for what is not one."""
+    """Returns the message. Raises msgspec.DecodeError when it is not valid."""
     return _decoder.decode(data)
 
 
@@ -66,7 +66,7 @@ def encode(kind: str, /, **fields: object) -> str:
 
 
 def signal_of(message: Message, me: str) -> Signal | None:
-    """Returns what ``message`` says about a call to the person ``me``; None when it is about something else."""
+    """Returns the signal in ``message`` for the person ``me``; None when it is not about a call."""
     what = _MEANING.get(message.type)
     if what is None or not message.call_id:
         return None
@@ -76,13 +76,13 @@ def signal_of(message: Message, me: str) -> Signal | None:
         peer=message.from_,
         media=message.media,
         sdp=message.sdp,
-        code=_end_code(message, me) if what is Told.ENDED else str(message.code),
+        code=_end_code(message, me) if what is SignalType.ENDED else str(message.code),
         candidate=message.candidate,
     )
 
 
 def _end_code(message: Message, me: str) -> str:
-    """``peer_lost`` is three things: the peer was lost, we were, or the service names nobody and drops the call."""
+    """``peer_lost`` has three meanings: the peer was lost, we were, or the service names nobody and drops the call."""
     if message.reason == "peer_lost" and message.by in (None, ""):
         return "dropped_by_service"
     if message.reason == "peer_lost" and message.by == me:

@@ -81,7 +81,7 @@ def require_cpu_available(failure: ProductFailure, pressure_ratio: float | None)
     if saturated and failure.reason in TIMING_REASONS:
         detail = (
             f"the test machine was short of CPU for {pressure_ratio:.0%} of the call (allowed {SATURATED_RATIO:.0%}), "
-            "so its timing can't be judged"
+            "so the call's timing can't be judged"
         )
         hint = "run fewer workers, or a lighter load beside them"
         raise DeviceUnavailable(detail, reason="machine_saturated", hint=hint)

@@ -7,7 +7,7 @@ import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from calls.records.record import Blame, LegRecord, Tier
+from calls.records.record import Blame, LegRecord
 from device_matrix.artifacts import ERROR, REPLAY, STEPS, Artifacts, StepLog, replay_command
 from device_matrix.attempt.assertions import (
     STARVED_RATIO,
@@ -26,6 +26,7 @@ from device_matrix.attempt.evidence import (
     write_samples,
 )
 from device_matrix.attempt.figures import CellFigures, cell_figures, cpu_figures, setup_ms
+from device_matrix.attempt.result import cell_result
 from device_matrix.attempt.watchdog import Watchdog
 from device_matrix.attempt.worker import Worker
 from device_matrix.cells import Cell
@@ -237,21 +238,13 @@ class Attempt:
 
     def _write(self, started_at_s: float) -> CellResult:
         worker, cell = self.worker, self.cell
-        device = worker.devices[cell.device]
         replay = replay_command(worker.settings.plan, cell.id)
         self.artifacts.text(REPLAY, [replay])
         self.artifacts.text(STEPS, self.steps.lines())
-        result = CellResult(
-            cell=cell.id,
-            device=cell.device,
-            device_title=device.title,
-            device_class=device.device_class.value,
-            emulated=device.emulated,
-            network=cell.network,
-            generation=worker.networks[cell.network].generation,
-            scenario=cell.scenario,
-            driver=cell.driver.value,
-            tier=Tier.BROWSER.value,
+        result = cell_result(
+            cell,
+            worker.devices[cell.device],
+            worker.networks[cell.network].generation,
             attempt=self.number,
             status=self.verdict.status,
             blame=self.verdict.blame,

@@ -23,11 +23,11 @@ from bedrock.errors import InputError, Problem, RingfenceError
 from bedrock.exit_codes import ExitCode
 from bedrock.input_file import name_problem
 from bedrock.target_url import url_problem
+from calls.targets.running_target import RunningTarget
 from loadtests.arrivals.load_line import planned_calls
 from loadtests.crash_guard import CrashGuard
 from loadtests.master.live_writer import SwarmLiveWriter
 from loadtests.master.preparation import prepare_run
-from loadtests.master.service import SwarmTarget
 from loadtests.master.worker_pool import WorkerPool
 from loadtests.plan.overrides import PlanOverrides
 from loadtests.plan.swarm_plan import LoadPlan, load_plan
@@ -76,7 +76,7 @@ class SwarmMaster:
         self._target_url, self._run_folder = str(options.target or ""), str(options.run_folder or "")
         self._fault_pipe = fault_pipe(os.environ)
         self._lock = RLock()
-        self._target: SwarmTarget | None = None
+        self._target: RunningTarget | None = None
         self._spec: RunSpec | None = None
         self._folder: SwarmFolder | None = None
         self._live: SwarmLiveWriter | None = None
@@ -117,7 +117,7 @@ class SwarmMaster:
         if ready.target.is_ours:
             self._target = ready.target
         self.problem = ""
-        crash.keep_in(ready.folder.path)
+        crash.set_run_folder(ready.folder.path)
         self._folder, self._spec, plan = ready.folder, ready.spec, ready.spec.plan
         self._workers = WorkerPool(
             self._runner, ready.spec.slots, ready.folder.path, self._clock, self._fault, self._closing

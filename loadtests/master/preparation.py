@@ -10,7 +10,8 @@ from locust.runners import MasterRunner, WorkerNode
 
 from bedrock.clock import Clock
 from bedrock.errors import EnvironmentLacks
-from loadtests.master.service import SwarmTarget, named_target, own_target
+from calls.targets.own_service import ServiceSettings
+from calls.targets.running_target import RunningTarget, connect_to_target, start_target
 from loadtests.people.population import accounts
 from loadtests.plan.overrides import PlanOverrides
 from loadtests.plan.swarm_plan import find_plan, limits_of, load_plan, slo_reference
@@ -27,7 +28,7 @@ class PreparedRun:
     plan_name: str
     spec: RunSpec
     folder: SwarmFolder
-    target: SwarmTarget
+    target: RunningTarget
 
 
 def prepare_run(
@@ -36,7 +37,7 @@ def prepare_run(
     target_url: str,
     run_folder: str,
     runner: Any,
-    our_service: SwarmTarget | None,
+    our_service: RunningTarget | None,
     clock: Clock,
 ) -> PreparedRun:
     """Reads and changes the plan, opens the run folder, finds or starts the target, and makes its people there.
@@ -50,17 +51,18 @@ def prepare_run(
     now_s = clock.unix_s()
     path = Path(run_folder) if run_folder else default_path(now_s)
     if target_url:
-        target = named_target(target_url)
+        target = connect_to_target(target_url)
     elif our_service is not None and our_service.is_running():
         target = our_service
     else:
-        target = own_target(path, plan.service)
+        settings = ServiceSettings(**plan.service.model_dump())
+        target = start_target(path / "service.db", path / "logs" / "service.log", settings)
     try:
         folder = open_folder(path, plan, plan.name, target.url, now_s)
         spec = RunSpec(
             run_id=folder.run_id,
             run_folder=folder.path.absolute(),
-            target_kind=target.kind,
+            target_kind="reference",
             target_url=target.url,
             seed=plan.seed,
             plan=plan.swarm,

@@ -21,7 +21,7 @@ from bedrock.whole_file import write_whole
 from loadtests.errors import StepNotJudged
 from loadtests.shapes.judge_request import JudgeRequest
 from loadtests.shapes.stepwise import StepRequest, Stepwise, StopReason, make_step
-from reports.result.staged_result import Judgement, KneeResult, RolloutResult, Step
+from reports.result.stepped_load_result import Judgement, KneeResult, RolloutResult, StepResult
 from reports.run.live import LiveWriter
 
 logger = logging.getLogger(__name__)
@@ -78,7 +78,7 @@ class StepDriver:
         if not self._over:
             self._save("stopped")
 
-    def _take(self, ask: StepRequest, level: float) -> Step:
+    def _take(self, ask: StepRequest, level: float) -> StepResult:
         """Holds the level of a step until it is decided or its time is up. Returns the judged step."""
         hold, self.stage, self.level_calls = self._load.hold, ask.name, ask.concurrent_calls
         # On the way down, calls of the higher level must end by themselves before the new level is reached.
@@ -109,13 +109,13 @@ class StepDriver:
         except subprocess.TimeoutExpired:
             raise StepNotJudged(f"stage '{self.stage}' was not judged within {JUDGING_S:.0f} s") from None
         except msgspec.DecodeError:
-            why = f"{child.name} {crash.ending(child.popen.wait(JUDGING_S), child.pid)}"
+            why = f"{child.name} {crash.describe_exit(child.popen.wait(JUDGING_S), child.pid)}"
             sentence = f"stage '{self.stage}' could not be judged: {why}"
-            raise StepNotJudged(sentence, hint=child.last_words(1)) from None
+            raise StepNotJudged(sentence, hint=child.log_tail(1)) from None
         finally:
             child.stop()
 
-    def _tell(self, step: Step) -> None:
+    def _tell(self, step: StepResult) -> None:
         judged = step.judgement
         logger.info("Stage %s: %s. %s", step.name, judged.verdict, judged.reason)
         self._live.emit(

@@ -11,7 +11,7 @@ from pydantic import Field, field_validator
 
 from loadtests.shapes.stage import MAX_CALLS, MIN_CALLS
 from loadtests.shapes.stepwise import HoldTable, StepRequest, StopReason
-from reports.result.staged_result import ROLLOUT_FILE, RolloutEnd, RolloutResult, Step, StepVerdict
+from reports.result.stepped_load_result import ROLLOUT_FILE, RolloutEnd, RolloutResult, StepResult, StepVerdict
 
 SHADOW = "shadow"
 """The scenario of ``calls.scenarios`` whose calls ring nobody, and the stage's name."""
@@ -54,7 +54,7 @@ class Rollout:
     def __init__(self, table: RolloutTable) -> None:
         self._table = table
         self._stages = table.stages()
-        self._steps: list[Step] = []
+        self._steps: list[StepResult] = []
         self._ended: RolloutEnd | None = None
 
     @property
@@ -66,7 +66,7 @@ class Rollout:
         """Returns the first stage."""
         return self._stages[0]
 
-    def after(self, step: Step) -> StepRequest | None:
+    def after(self, step: StepResult) -> StepRequest | None:
         """Takes in a stage. Returns the next one, None when the rollout is over, in whatever way."""
         self._steps.append(step)
         self._ended = _ENDS[step.judgement.verdict]
@@ -108,5 +108,5 @@ class Rollout:
             f"the rollout stopped at stage '{last.name}', still undecided after {held_s:.0f} s: {why}; {passed}"
         )
 
-    def _passed(self) -> list[Step]:
+    def _passed(self) -> list[StepResult]:
         return [step for step in self._steps if step.judgement.verdict == "PASS"]

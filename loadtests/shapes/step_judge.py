@@ -20,17 +20,17 @@ from bedrock import crash
 from bedrock.intervals import count_bounds, proportion_bounds
 from loadtests.shapes.judge_request import JudgeRequest
 from reports.gate.call_view import make_calls, make_seconds
-from reports.gate.judge import judge_rule
-from reports.gate.staged import JUDGED_BY_STEP
-from reports.gate.validity import judge_validity
-from reports.result.staged_result import JudgedRule, Judgement, StepVerdict
+from reports.gate.slo_rules import evaluate_rule
+from reports.gate.stepped_load import CHECKED_PER_STEP
+from reports.gate.validity import check_validity
+from reports.result.stepped_load_result import JudgedRule, Judgement, StepVerdict
 from reports.result.summary import RuleResult
 from reports.run.run_folder import find_run
 from reports.run.store import RunStore
 from reports.slo.metrics import METRICS, Kind
 from reports.slo.slo_file import Rule, SloFile, load_slo
 
-HARNESS = JUDGED_BY_STEP | {"lost_call_halves"}
+HARNESS = CHECKED_PER_STEP | {"lost_call_halves"}
 """The gate's checks of the generator that a window can be held to."""
 AS_MEANT = 0.95
 """Share of a step's calls of one scenario that must end as that scenario expects."""
@@ -46,9 +46,9 @@ def judge_window(order: JudgeRequest) -> Judgement:
         make_calls(store, slo.limits)
         make_seconds(store)
         _narrow(store, order)
-        harness = [check for check in judge_validity(store, slo.validity) if check.name in HARNESS]
+        harness = [check for check in check_validity(store, slo.validity) if check.name in HARNESS]
         broken = [check for check in harness if check.verdict == "INVALID"]
-        rules = [_brief(judge_rule(store, rule)) for rule in _rules(slo, order.looks)]
+        rules = [_brief(evaluate_rule(store, rule)) for rule in _rules(slo, order.looks)]
         if order.scenario:
             # Nobody talks in a step of such calls: a rule about talking has nothing to go by, and is no gap either.
             rules = [rule for rule in rules if rule.n > 0]
@@ -86,7 +86,7 @@ def _rules(slo: SloFile, looks: int) -> list[Rule]:
         of_swarm = "swarm" in ((sources,) if isinstance(sources, str) else tuple(sources or ()))  # type: ignore[arg-type]
         if (
             metric.table in ("calls", "messages", "lists")
-            and metric.kind is not Kind.FACT
+            and metric.kind is not Kind.COUNT
             and of_swarm
             and rule.required
         ):
@@ -165,5 +165,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    with crash.told("loadtests.shapes.step_judge"):
+    with crash.reporting("loadtests.shapes.step_judge"):
         sys.exit(main())

@@ -16,7 +16,7 @@ from pydantic import Field, model_validator
 
 from bedrock.toml_input import Written
 from loadtests.shapes.stage import MIN_DURATION_S
-from reports.result.staged_result import Judgement, KneeResult, RolloutResult, Step
+from reports.result.stepped_load_result import Judgement, KneeResult, RolloutResult, StepResult
 
 SHORTEST_HOLD_S = 0.1
 StopReason = Literal["", "stopped"]
@@ -72,16 +72,16 @@ class Stepwise(Protocol):
     def first(self) -> StepRequest:
         """Returns the first step."""
 
-    def after(self, step: Step) -> StepRequest | None:
+    def after(self, step: StepResult) -> StepRequest | None:
         """Takes in a step that was judged. Returns the next one, None when the load is over."""
 
     def result(self, ended: StopReason = "") -> KneeResult | RolloutResult:
         """Returns what is known by now. ``stopped``: somebody else has ended the run, and nothing more will come."""
 
 
-def make_step(ask: StepRequest, looks: int, judgement: Judgement) -> Step:
+def make_step(ask: StepRequest, looks: int, judgement: Judgement) -> StepResult:
     """Returns the record of a step."""
-    return Step(
+    return StepResult(
         name=ask.name,
         concurrent_calls=ask.concurrent_calls,
         scenario=ask.scenario,

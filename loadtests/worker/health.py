@@ -8,7 +8,7 @@ import gevent
 import psutil
 
 from bedrock.clock import Clock
-from calls.engine.health.headroom import fds_used_ratio, host_name, ports_used_ratio
+from calls.headroom import fds_used_ratio, host_name, ports_used_ratio
 from calls.records.record import HealthRow
 from calls.records.segments import SegmentWriter
 from loadtests.wire.live_stats import WorkerStats, percentile

@@ -15,8 +15,9 @@ import pytest
 import bedrock
 import calls
 from bedrock import child_environment as module
-from bedrock.child_environment import PACKAGE_ROOT, child_environment, home_folder, own_environment_cleaned
+from bedrock.child_environment import child_environment, home_folder, own_environment_cleaned
 from bedrock.child_process import spawn
+from bedrock.project import PROJECT_ROOT
 from bedrock.user_cache import cache_folder
 from bedrock.user_folder import user_folder
 
@@ -74,7 +75,7 @@ def test_nothing_foreign_is_passed_on() -> None:
     env = child_environment({"ADDED": "1"}, caller={**caller, "RINGFENCE_COMPILED": "0"})
     assert not [name for name in FOREIGN if name in env and env[name] == FOREIGN[name]]
     assert env["PATH"] == "/usr/bin:/bin", "no program of the working directory is run"
-    assert env["PYTHONPATH"] == f"{PACKAGE_ROOT}:/their/own"
+    assert env["PYTHONPATH"] == f"{PROJECT_ROOT}:/their/own"
     assert (env["LC_ALL"], env["PYTHONUTF8"], env["PYTHONSAFEPATH"]) == ("C.UTF-8", "1", "1")
     assert (env["ADDED"], env["RINGFENCE_COMPILED"], env["TZ"]) == ("1", "0", "UTC")
 

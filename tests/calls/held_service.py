@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from bedrock.clock import Clock
-from calls.call.call_rules import SHADOWED, Told
+from calls.call.call_rules import SHADOWED, SignalType
 from calls.errors import NotDelivered
 from calls.media.access_link import AccessLink
 from calls.targets.protocol import Listener, Policy, Signal
@@ -59,31 +59,31 @@ class HeldSession:
         def arrives() -> None:
             other = self.target.online.get(to)
             if other is None:
-                self._hear(Signal(Told.REFUSED, call_id, code="offline"))
+                self._hear(Signal(SignalType.REFUSED, call_id, code="offline"))
                 return
             self.target.sides[call_id] = (self, other)
-            self._hear(Signal(Told.TRYING, call_id))
-            other._hear(Signal(Told.INCOMING, call_id, peer=self.name, media=media, sdp=sdp))
+            self._hear(Signal(SignalType.TRYING, call_id))
+            other._hear(Signal(SignalType.INCOMING, call_id, peer=self.name, media=media, sdp=sdp))
 
         self._up(len(sdp), arrives)
 
     def shadow(self, call_id: str, _to: str, _media: str, sdp: str) -> None:
-        self._up(len(sdp), lambda: self._hear(Signal(Told.ENDED, call_id, code=SHADOWED)))
+        self._up(len(sdp), lambda: self._hear(Signal(SignalType.ENDED, call_id, code=SHADOWED)))
 
     def ring(self, call_id: str) -> None:
-        self._tell(Signal(Told.RINGING, call_id))
+        self._tell(Signal(SignalType.RINGING, call_id))
 
     def answer(self, call_id: str, media: str, sdp: str) -> None:
-        self._tell(Signal(Told.ANSWERED, call_id, media=media, sdp=sdp))
+        self._tell(Signal(SignalType.ANSWERED, call_id, media=media, sdp=sdp))
 
     def reoffer(self, call_id: str, media: str, sdp: str, _reason: str) -> None:
-        self._tell(Signal(Told.REOFFER, call_id, media=media, sdp=sdp))
+        self._tell(Signal(SignalType.REOFFER, call_id, media=media, sdp=sdp))
 
     def reanswer(self, call_id: str, media: str, sdp: str) -> None:
-        self._tell(Signal(Told.REANSWER, call_id, media=media, sdp=sdp))
+        self._tell(Signal(SignalType.REANSWER, call_id, media=media, sdp=sdp))
 
     def want_media(self, call_id: str, media: str, _reason: str) -> None:
-        self._tell(Signal(Told.MEDIA, call_id, media=media))
+        self._tell(Signal(SignalType.MEDIA, call_id, media=media))
 
     def decline(self, call_id: str) -> None:
         self._end(call_id, "declined")
@@ -121,7 +121,7 @@ class HeldSession:
         self._up(len(signal.sdp), arrives)
 
     def _end(self, call_id: str, reason: str) -> None:
-        ended = Signal(Told.ENDED, call_id, code=reason)
+        ended = Signal(SignalType.ENDED, call_id, code=reason)
         self._tell(ended)
         self._up(0, lambda: self._hear(ended))
 

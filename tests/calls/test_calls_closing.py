@@ -21,7 +21,7 @@ from bedrock.scratch import ScratchFolder
 from calls.bridge.client import EngineClient
 from calls.bridge.closing import ENGINE_MARGIN_S, ClosingWatch
 from calls.bridge.messages import AnyEvent, Drained, StillClosing
-from calls.engine.closing import GRACE_S, StepTeller, finish_all, hang_up_limit_s
+from calls.engine.closing import GRACE_S, ClosingReporter, finish_all, hang_up_limit_s
 from calls.errors import EngineSilent
 from calls.records.record import Blame, Outcome
 
@@ -170,7 +170,7 @@ def test_nobody_is_waited_for_who_says_nothing() -> None:
     clock = HandClock()
     watch = ClosingWatch(clock, 15.0)
     assert overdue_after(watch, clock, 16.0)
-    assert watch.in_words() == "it said nothing"
+    assert watch.in_words() == "it reported nothing"
     watch.begin()
     assert not overdue_after(watch, clock, 15.0)
 
@@ -202,7 +202,7 @@ async def test_a_call_that_never_ends_is_cut_off() -> None:
 async def test_a_step_is_told_at_its_begin_and_while_it_lasts() -> None:
     told: list[StillClosing] = []
     left = 3
-    async with StepTeller(told.append).step("hanging up", 20.0, lambda: left):
+    async with ClosingReporter(told.append).step("hanging up", 20.0, lambda: left):
         assert told == [StillClosing(step="hanging up", left=3, limit_s=20.0)]
         left = 1
         assert await eventually_async(lambda: len(told) == 2)

@@ -13,7 +13,7 @@ from waiting import HANG_LIMIT_S
 
 from bedrock.clock import SystemClock
 from calls.bridge.messages import PersonSnapshot, Snapshot
-from calls.call.call_rules import Told
+from calls.call.call_rules import SignalType
 from calls.media.factory import MediaFactory
 from calls.media.interface import LegSpec, MediaEvent, MediaLeg
 from calls.records.record import Outcome, Stage, Tier
@@ -47,7 +47,7 @@ class Page:
     def on_lost(self) -> None:
         raise AssertionError("the page lost its service")
 
-    async def hears(self, what: Told) -> Signal:
+    async def hears(self, what: SignalType) -> Signal:
         async with asyncio.timeout(HANG_LIMIT_S):
             while (signal := await self._signals.get()).what is not what:
                 pass
@@ -65,7 +65,7 @@ class Page:
         )
         self.offer = await self.leg.create_offer()
         self.session.invite("c-1", to, media, self.offer)
-        answer = await self.hears(Told.ANSWERED)
+        answer = await self.hears(SignalType.ANSWERED)
         await self.leg.accept_answer(answer.sdp)
         await asyncio.wait_for(self._heard.wait(), HANG_LIMIT_S)
         return answer
@@ -115,7 +115,7 @@ async def test_the_engine_drops_video_when_the_page_says_so_and_writes_when(far_
     page.session.want_media("c-1", "low_audio", "network")
     await seen(engine, lambda seen: seen.peer_media == "low_audio")
     page.session.hang_up("c-1")
-    await page.hears(Told.ENDED)
+    await page.hears(SignalType.ENDED)
     leg = await asyncio.to_thread(engine.callee_leg, "c-1")
     assert (leg.outcome, leg.stage, leg.media, leg.fell_back_to) == (
         Outcome.COMPLETED,
@@ -142,13 +142,13 @@ async def test_the_engine_answers_an_offer_inside_the_call(far_end: tuple[Page, 
     sections = page.offer.split("m=video")
     fallback = sections[0] + "m=video" + sections[1].replace("a=sendrecv", "a=inactive")
     page.session._say("call.reoffer", call_id="c-1", media="audio", sdp=fallback, reason="network")
-    answer = await page.hears(Told.REANSWER)
+    answer = await page.hears(SignalType.REANSWER)
     assert answer.media == "audio"
     assert "a=inactive" in answer.sdp.split("m=video")[1]
     now = await seen(engine, lambda seen: seen.media == "audio")
     assert now.state == "talking"
     page.session.hang_up("c-1")
-    await page.hears(Told.ENDED)
+    await page.hears(SignalType.ENDED)
     leg = await asyncio.to_thread(engine.callee_leg, "c-1")
     assert (leg.outcome, leg.fell_back_to) == (Outcome.COMPLETED, "audio")
 
@@ -160,13 +160,13 @@ async def test_the_engine_obeys_a_page_that_asks_for_low_audio(far_end: tuple[Pa
     assert (now.asked_ptime_ms, now.asked_audio_kbit) == (60, 12)
     assert (now.sending_ptime_ms, now.sending_audio_kbit) == (60, 12)
     page.session.hang_up("c-1")
-    await page.hears(Told.ENDED)
+    await page.hears(SignalType.ENDED)
 
 
 async def test_an_offer_that_cannot_be_used_ends_the_call_with_the_right_reason(far_end: tuple[Page, Driver]) -> None:
     page, engine = far_end
     page.session.invite("c-9", "peer", "audio", "this is no description")
-    ended = await page.hears(Told.ENDED)
+    ended = await page.hears(SignalType.ENDED)
     assert ended.code == "declined"
     leg = await asyncio.to_thread(engine.callee_leg, "c-9")
     assert (leg.outcome, leg.reason, leg.blame) == (Outcome.FAILED, "bad_offer", "target")

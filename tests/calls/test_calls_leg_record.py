@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from calls.bridge.messages import PersonSpec
-from calls.call.blame import Evidence
+from calls.call.blame import BlameEvidence
 from calls.call.state_machine import Ending
 from calls.engine.identity import EngineIdentity
 from calls.engine.people.people import is_poor
@@ -55,7 +55,7 @@ def window(at_s: float, lost: int = 0, expected: int = 250, mouth_to_ear_ms: flo
 def stats(*windows: AudioWindow) -> MediaStats:
     return MediaStats(
         failure="",
-        peer_link_is_rough=False,
+        peer_link_unreliable=False,
         ice_at_s=102.1,
         dtls_at_s=102.2,
         first_audio_at_s=103.0,
@@ -96,7 +96,7 @@ def stats(*windows: AudioWindow) -> MediaStats:
 
 def test_a_row_carries_what_the_leg_saw() -> None:
     media = stats(window(103.0), window(108.0, lost=25), window(113.0))
-    row = leg_record(IDENTITY, SPEC, "2g", facts(), ENDING, Evidence(link_lost=4), media)
+    row = leg_record(IDENTITY, SPEC, "2g", facts(), ENDING, BlameEvidence(link_lost=4), media)
     assert (row.run_id, row.writer, row.source, row.cell, row.attempt) == ("run-1", "matrix-0", "matrix", "d--n--s", 2)
     assert (row.network, row.generation, row.link_lost) == ("gprs_2g", "2g", 4)
     assert (row.packets_sent, row.packets_lost, row.send_errors, row.video_frames_received) == (1500, 10, 2, 11)
@@ -111,18 +111,18 @@ def test_a_row_carries_what_the_leg_saw() -> None:
 
 
 def test_a_leg_without_media_has_no_figures_of_it() -> None:
-    row = leg_record(IDENTITY, SPEC, "", facts(), ENDING, Evidence(), None)
+    row = leg_record(IDENTITY, SPEC, "", facts(), ENDING, BlameEvidence(), None)
     assert (row.packets_sent, row.mos_lq, row.mos_model, row.first_audio_at_s, row.talked_s) == (0, None, "", None, 0.0)
 
 
 def test_windows_in_which_nothing_was_expected_do_not_count() -> None:
-    row = leg_record(IDENTITY, SPEC, "", facts(), ENDING, Evidence(), stats(window(103.0, expected=0)))
+    row = leg_record(IDENTITY, SPEC, "", facts(), ENDING, BlameEvidence(), stats(window(103.0, expected=0)))
     assert row.mos_lq is None
     assert not row.mos_grounded
 
 
 def test_an_unknown_delay_leaves_listening_quality_alone() -> None:
-    row = leg_record(IDENTITY, SPEC, "", facts(), ENDING, Evidence(), stats(window(103.0, mouth_to_ear_ms=None)))
+    row = leg_record(IDENTITY, SPEC, "", facts(), ENDING, BlameEvidence(), stats(window(103.0, mouth_to_ear_ms=None)))
     assert row.mos_lq is not None
     assert row.mos_cq is None
 
@@ -137,8 +137,8 @@ def test_the_first_fall_back_gives_the_time_and_the_last_the_name() -> None:
 def test_evidence_comes_from_media_and_link() -> None:
     evidence = evidence_of(stats(), {"loss": 3, "queue": 2, "outage": 1}, 1234.0, peer_is_ours=True)
     assert (evidence.send_errors, evidence.max_gap_ms, evidence.link_dropped) == (2, 77.0, 6)
-    assert evidence.link_held_ms == 1234.0
-    assert evidence_of(None, {}, 0.0, peer_is_ours=False) == Evidence()
+    assert evidence.link_max_delay_ms == 1234.0
+    assert evidence_of(None, {}, 0.0, peer_is_ours=False) == BlameEvidence()
 
 
 @pytest.mark.parametrize(
@@ -158,7 +158,7 @@ def test_a_link_is_poor_when_it_is_narrow_or_far(network: str, rtt_ms: float | N
 
 def test_every_window_becomes_a_row_with_its_own_score() -> None:
     media = stats(window(103.0), window(108.0, lost=25), window(113.0, expected=0))
-    record = leg_record(IDENTITY, SPEC, "2g", facts(), ENDING, Evidence(), media)
+    record = leg_record(IDENTITY, SPEC, "2g", facts(), ENDING, BlameEvidence(), media)
     good, bad, silent = window_rows(record, facts(), media)
 
     assert (good.call_id, good.side, good.generation, good.at_s) == (record.call_id, record.side, "2g", 103.0)

@@ -18,15 +18,15 @@ from calls_world import wait_for
 from pyarrow import parquet
 from waiting import HANG_LIMIT_S, eventually, eventually_async
 
-from calls.engine.records.probe_scoring_client import ProbeDesk
+from calls.engine.records.probe_scoring_client import ProbeScoringClient
 from calls.media.audio.opus import SAMPLE_RATE
 from calls.media.audio.speech import LOOP_S
 from calls.media.probe.live_voice import ESPEAK, GENERATED, live_voice, make_voice
-from calls.media.probe.recording import SEGMENT_S, HeardAudio, Recording
+from calls.media.probe.recording import SEGMENT_S, RecordedAudio, Recording
 from calls.quality import probe_scorer
 from calls.quality.alignment import gcc_phat, window_delays_ms
 from calls.quality.calibration import lossy
-from calls.quality.probe_scorer import LOAD_IS_OVER, Job, Scorer, on_the_wire, score
+from calls.quality.probe_scorer import LOAD_IS_OVER, Job, Scorer, framed, score
 from calls.quality.visqol import RATE, from_48_khz, visqol_mos
 from calls.records.record import ProbeRow, Side
 from calls.records.segments import SegmentWriter
@@ -133,20 +133,20 @@ def probes(folder: Path) -> list[dict[str, object]]:
     ]
 
 
-class Told(list[tuple[str, str]]):
+class Troubles(list[tuple[str, str]]):
     """What a desk told of its troubles: codes and sentences."""
 
     def __call__(self, code: str, message: str) -> None:
         self.append((code, message))
 
 
-def heard(seconds: float = 4.0) -> HeardAudio:
-    return HeardAudio(live_voice().pcm[: int(2 * seconds * SAMPLE_RATE)], 800.1, live_voice().tag, True)
+def heard(seconds: float = 4.0) -> RecordedAudio:
+    return RecordedAudio(live_voice().pcm[: int(2 * seconds * SAMPLE_RATE)], 800.1, live_voice().tag, True)
 
 
 @pytest.mark.integration
 async def test_every_probe_of_a_run_gets_a_row_from_a_process_of_its_own(tmp_path: Path) -> None:
-    desk = ProbeDesk(tmp_path, "r", "swarm-0", Told())
+    desk = ProbeScoringClient(tmp_path, "r", "swarm-0", Troubles())
     for number in range(3):
         desk.submit(f"c{number}", Side.CALLER, 100.0, heard(8.0))
     await desk.close()
@@ -228,7 +228,7 @@ class Judge:
 
 
 def numbered_job(number: int) -> bytes:
-    return on_the_wire(job(bytes(96), delay_s=0.1, call_id=f"c{number:02d}"))
+    return framed(job(bytes(96), delay_s=0.1, call_id=f"c{number:02d}"))
 
 
 def test_what_waits_while_the_load_is_on_is_scored_when_it_is_over(
@@ -257,7 +257,7 @@ def test_more_than_can_be_kept_is_given_up_from_the_oldest_on_and_says_so(
 
 @pytest.mark.integration
 async def test_a_judge_that_hangs_is_killed_and_keeps_nobody(tmp_path: Path) -> None:
-    desk = ProbeDesk(tmp_path, "r", "swarm-0", Told(), last_scores_s=0.5)
+    desk = ProbeScoringClient(tmp_path, "r", "swarm-0", Troubles(), last_scores_s=0.5)
     desk.submit("c0", Side.CALLER, 100.0, heard())
     assert await eventually_async(lambda: desk.pid)
     assert desk.pid is not None
@@ -269,7 +269,7 @@ async def test_a_judge_that_hangs_is_killed_and_keeps_nobody(tmp_path: Path) -> 
         os.kill(desk.pid, 0)
 
 
-async def started(desk: ProbeDesk) -> int:
+async def started(desk: ProbeScoringClient) -> int:
     assert await eventually_async(lambda: desk.pid is not None)
     assert desk.pid is not None
     return desk.pid
@@ -280,8 +280,8 @@ async def started(desk: ProbeDesk) -> int:
 async def test_the_death_of_the_judge_is_told_at_once_and_every_missing_score_says_why(
     tmp_path: Path, number: signal.Signals
 ) -> None:
-    told = Told()
-    desk = ProbeDesk(tmp_path, "r", "swarm-0", told)
+    told = Troubles()
+    desk = ProbeScoringClient(tmp_path, "r", "swarm-0", told)
     desk.submit("c0", Side.CALLER, 100.0, heard())
     assert await eventually_async(lambda: probes(tmp_path))
     desk.submit("c1", Side.CALLER, 101.0, heard())
@@ -291,7 +291,7 @@ async def test_the_death_of_the_judge_is_told_at_once_and_every_missing_score_sa
         desk.submit("c2", side, 102.0, heard(8.0))
     await desk.close()
     assert told == [
-        ("scorer_died", f"the process that scores probes ended before its work was done (signal {number.name})")
+        ("scorer_died", f"the probe scorer ended early; its calls have no ViSQOL score (signal {number.name})")
     ]
     rows = {(row["call_id"], row["side"]): row for row in probes(tmp_path)}
     assert len(rows) == len(probes(tmp_path)) == 4
@@ -306,20 +306,20 @@ async def test_the_death_of_the_judge_is_told_at_once_and_every_missing_score_sa
 async def test_a_judge_that_is_told_to_end_writes_what_it_did_not_score_and_its_end_is_told(
     tmp_path: Path, number: signal.Signals
 ) -> None:
-    told = Told()
-    desk = ProbeDesk(tmp_path, "r", "swarm-0", told)
+    told = Troubles()
+    desk = ProbeScoringClient(tmp_path, "r", "swarm-0", told)
     desk.submit("c0", Side.CALLER, 100.0, heard())
     assert await eventually_async(lambda: probes(tmp_path))
     os.kill(await started(desk), number)
     assert await eventually_async(lambda: told)
     await desk.close()
-    assert told == [("scorer_died", "the process that scores probes ended before its work was done (exit code 1)")]
+    assert told == [("scorer_died", "the probe scorer ended early; its calls have no ViSQOL score (exit code 1)")]
 
 
 @pytest.mark.integration
 async def test_a_judge_that_we_had_to_end_owes_no_row_and_is_no_death(tmp_path: Path) -> None:
-    told = Told()
-    desk = ProbeDesk(tmp_path, "r", "swarm-0", told, last_scores_s=0.2)
+    told = Troubles()
+    desk = ProbeScoringClient(tmp_path, "r", "swarm-0", told, last_scores_s=0.2)
     desk.submit("c0", Side.CALLER, 100.0, heard())
     os.kill(await started(desk), signal.SIGSTOP)
     await desk.close()
@@ -330,8 +330,8 @@ async def test_a_judge_that_we_had_to_end_owes_no_row_and_is_no_death(tmp_path: 
 @pytest.mark.integration
 async def test_a_judge_without_probes_or_without_trouble_tells_nothing(tmp_path: Path) -> None:
     for count in (0, 1):
-        told = Told()
-        desk = ProbeDesk(tmp_path, "r", f"swarm-{count}", told)
+        told = Troubles()
+        desk = ProbeScoringClient(tmp_path, "r", f"swarm-{count}", told)
         for number in range(count):
             desk.submit(f"c{number}", Side.CALLER, 100.0, heard())
         await desk.close()
@@ -364,7 +364,7 @@ async def test_the_judge_knows_the_voice_of_its_engine_even_when_it_would_speak_
     (tmp_path / "bin" / "espeak-ng").write_text("#!/bin/sh\nexit 1\n")
     (tmp_path / "bin" / "espeak-ng").chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
-    desk = ProbeDesk(tmp_path, "r", "swarm-0", Told())
+    desk = ProbeScoringClient(tmp_path, "r", "swarm-0", Troubles())
     desk.submit("c0", Side.CALLER, 100.0, heard())
     assert await eventually_async(lambda: probes(tmp_path))
     await desk.close()
@@ -375,11 +375,11 @@ async def test_a_judge_that_cannot_be_started_costs_scores_and_nothing_else(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    told = Told()
-    desk = ProbeDesk(tmp_path, "r", "swarm-0", told)
+    told = Troubles()
+    desk = ProbeScoringClient(tmp_path, "r", "swarm-0", told)
     desk.submit("c1", Side.CALLER, 100.0, heard())
     desk.submit("c2", Side.CALLER, 100.0, heard())
     await desk.close()
     assert [row["reason"] for row in probes(tmp_path)] == ["scorer_not_started"] * 2
     assert [code for code, _ in told] == ["scorer_not_started"]
-    assert caplog.text.count("what probes hear is not scored: 'setpriv' is not on this machine") == 1
+    assert caplog.text.count("probe audio is not scored: 'setpriv' is not on this machine") == 1

@@ -13,27 +13,27 @@ import pytest
 
 from calls.media.audio.opus import SAMPLE_RATE
 from calls.media.probe.live_voice import LiveVoice, live_voice
-from calls.quality import calibration, emodel
+from calls.quality import calibration
 
 SECONDS = 3
 """A longer sentence costs CPU and tells no more: rho and tau are 0.95 and 0.89 at 3 s, 0.85 and 0.72 at 4 s."""
 
 
 @pytest.fixture(scope="module")
-def points() -> list[calibration.Point]:
+def points() -> list[calibration.CalibrationPoint]:
     voice = live_voice()
     sentence = LiveVoice(voice.name, voice.pcm[: 2 * SECONDS * SAMPLE_RATE])
     return calibration.sweep(sentence, [(20, kbit) for kbit in calibration.RATES_KBIT], (0.0, 0.03, 0.1), [1])
 
 
-def test_they_agree_in_rank(points: list[calibration.Point]) -> None:
+def test_they_agree_in_rank(points: list[calibration.CalibrationPoint]) -> None:
     rho, tau = calibration.rank_agreement(points)
     print(calibration.table(points))
     assert rho >= 0.8
     assert tau >= 0.6
 
 
-def test_both_hear_loss_at_every_bitrate_and_bitrate_without_loss(points: list[calibration.Point]) -> None:
+def test_both_hear_loss_at_every_bitrate_and_bitrate_without_loss(points: list[calibration.CalibrationPoint]) -> None:
     for kbit in calibration.RATES_KBIT:
         clean, _, worst = (point for point in points if point.kbit == kbit)
         assert clean.visqol_mos - worst.visqol_mos > 0.2
@@ -43,10 +43,10 @@ def test_both_hear_loss_at_every_bitrate_and_bitrate_without_loss(points: list[c
     assert by_rate[0].visqol_mos < by_rate[1].visqol_mos <= by_rate[2].visqol_mos + 0.03
 
 
-def test_a_table_that_disagrees_is_seen_to(points: list[calibration.Point]) -> None:
+def test_a_table_that_disagrees_is_seen_to(points: list[calibration.CalibrationPoint]) -> None:
     upside_down = sorted(points, key=lambda point: point.visqol_mos)
     swapped = [
-        calibration.Point(
+        calibration.CalibrationPoint(
             point.ptime_ms,
             point.kbit,
             point.loss_ratio,
@@ -59,11 +59,6 @@ def test_a_table_that_disagrees_is_seen_to(points: list[calibration.Point]) -> N
         for place, point in enumerate(upside_down)
     ]
     assert calibration.rank_agreement(swapped)[0] == pytest.approx(-1.0)
-
-
-@pytest.mark.parametrize("r", [10.0, 60.0, 100.0, 140.0])
-def test_a_rating_is_found_back_from_its_mos(r: float) -> None:
-    assert calibration.rating_of_mos(emodel.mos_of_rating(r)) == pytest.approx(r, abs=0.01)
 
 
 def test_the_module_tells_how_it_is_used(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

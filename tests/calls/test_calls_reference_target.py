@@ -15,11 +15,11 @@ from waiting import HANG_LIMIT_S
 from bedrock.clock import SystemClock
 from bedrock.errors import TargetUnreachable
 from calls.call.blame import blame_of_list
-from calls.call.call_rules import Told
-from calls.errors import NotDelivered, NotShown, SignInRefused, UnknownTarget
+from calls.call.call_rules import SignalType
+from calls.errors import ListNotReceived, NotDelivered, SignInRefused, UnknownTarget
 from calls.records.record import Blame
 from calls.targets import open_target
-from calls.targets.lists import Look, LookAt
+from calls.targets.lists import ListKind, PageRequest
 from calls.targets.protocol import Signal
 from calls.targets.reference import ReferenceTarget
 from calls.targets.reference_session import ReferenceSession
@@ -50,7 +50,7 @@ class Person:
     def on_lost(self) -> None:
         self.lost.set()
 
-    async def hears(self, what: Told) -> Signal:
+    async def hears(self, what: SignalType) -> Signal:
         signal = await asyncio.wait_for(self.signals.get(), HANG_LIMIT_S)
         assert signal.what is what
         return signal
@@ -163,13 +163,15 @@ async def test_signs_in_and_measures_the_round_trip(signed_in: tuple[Person, Ref
 async def test_says_what_messages_mean(service: Service, signed_in: tuple[Person, ReferenceSession]) -> None:
     person, _ = signed_in
     await service.say("call.incoming", call_id="c", **{"from": "bob"}, media="video", sdp="v=0", extra=[1])
-    assert await person.hears(Told.INCOMING) == Signal(Told.INCOMING, "c", peer="bob", media="video", sdp="v=0")
+    assert await person.hears(SignalType.INCOMING) == Signal(
+        SignalType.INCOMING, "c", peer="bob", media="video", sdp="v=0"
+    )
     await service.say("call.candidate", call_id="c", candidate={"candidate": "x", "sdpMid": "0"})
-    assert (await person.hears(Told.CANDIDATE)).candidate == {"candidate": "x", "sdpMid": "0"}
+    assert (await person.hears(SignalType.CANDIDATE)).candidate == {"candidate": "x", "sdpMid": "0"}
     await service.say("call.candidate", call_id="c", candidate=None)
-    assert (await person.hears(Told.CANDIDATE)).candidate is None
+    assert (await person.hears(SignalType.CANDIDATE)).candidate is None
     await service.say("error", call_id="c", code="illegal_transition", message="no")
-    assert (await person.hears(Told.ERROR)).code == "illegal_transition"
+    assert (await person.hears(SignalType.ERROR)).code == "illegal_transition"
 
 
 @pytest.mark.parametrize(
@@ -180,7 +182,7 @@ async def test_a_lost_peer_is_one_of_three_things(
     service: Service, signed_in: tuple[Person, ReferenceSession], by: str | None, code: str
 ) -> None:
     await service.say("call.ended", call_id="c", reason="peer_lost", by=by)
-    assert (await signed_in[0].hears(Told.ENDED)).code == code
+    assert (await signed_in[0].hears(SignalType.ENDED)).code == code
 
 
 async def test_a_broken_connection_is_taken_up_with_its_call(
@@ -193,9 +195,9 @@ async def test_a_broken_connection_is_taken_up_with_its_call(
     assert (await service.heard("call.resume"))["call_id"] == "c-1"
     assert person.resuming == ["c-1"]
     await service.say("call.resumed", call_id="c-1", state="ringing", media="audio")
-    await person.hears(Told.RESUMED)
+    await person.hears(SignalType.RESUMED)
     await service.say("call.ringing", call_id="c-1")
-    await person.hears(Told.RINGING)
+    await person.hears(SignalType.RINGING)
     assert not person.lost.is_set()
     session.hang_up("c-1")
     assert (await service.heard("call.hangup"))["call_id"] == "c-1"
@@ -205,7 +207,7 @@ async def test_a_call_that_is_over_is_not_resumed(service: Service, signed_in: t
     person, session = signed_in
     session.invite("c-1", "bob", "audio", "v=0")
     await service.say("call.ended", call_id="c-1", reason="declined", by="bob")
-    await person.hears(Told.ENDED)
+    await person.hears(SignalType.ENDED)
     await service.heard("call.invite")
     service.cut()
     await service.heard("hello")
@@ -263,7 +265,7 @@ async def test_garbage_on_the_socket_is_skipped(service: Service, signed_in: tup
         await service.socket.send_str(garbage)
     await service.socket.send_bytes(b"\xff\xfe")
     await service.say("call.trying", call_id="c")
-    await signed_in[0].hears(Told.TRYING)
+    await signed_in[0].hears(SignalType.TRYING)
     assert len(signed_in[0].garbage) == 7
 
 
@@ -301,7 +303,7 @@ async def test_what_starts_something_waits_until_the_service_wants_it(
 ) -> None:
     person, session = signed_in
     await service.say("error", call_id="c-1", code="rate_limited", message="slowly", retry_after_s=0.3)
-    assert (await person.hears(Told.ERROR)).code == "rate_limited"
+    assert (await person.hears(SignalType.ERROR)).code == "rate_limited"
     began_s = asyncio.get_running_loop().time()
     session.invite("c-2", "bob", "audio", "v=0")
     session.hang_up("c-0")
@@ -460,18 +462,18 @@ async def test_lists_are_asked_for_as_the_web_client_does(
     session = signed_in[1]
     threads = [{"with": f"p{number}", "last": {"seq": 900 - number}} for number in range(100)]
     service.replies["thread.list"] = page("thread.list", threads=threads)
-    shown = await session.look(Look(LookAt.THREADS), 5.0)
+    shown = await session.fetch_page(PageRequest(ListKind.THREADS), 5.0)
     assert (shown.people[:2], len(shown.people), shown.older) == (("p0", "p1"), 100, 801)
     assert shown.size_bytes > 2000
     assert (await service.heard("thread.list"))["limit"] == 100
     service.replies["thread.list"] = page("thread.list", threads=threads[:3])
-    assert (await session.look(Look(LookAt.THREADS, before=801), 5.0)).older is None
+    assert (await session.fetch_page(PageRequest(ListKind.THREADS, before=801), 5.0)).older is None
     assert (await service.heard("thread.list"))["before"] == 801
     service.replies["thread.read"] = page("thread.messages", messages=[{"seq": 5, "from": "bob"}], calls=[])
-    assert (await session.look(Look(LookAt.THREAD, "bob"), 5.0)).people == ("bob",)
+    assert (await session.fetch_page(PageRequest(ListKind.THREAD, "bob"), 5.0)).people == ("bob",)
     assert (await service.heard("thread.read"))["with"] == "bob"
     service.replies["call.history"] = page("call.history", calls=[{"from": "eve", "at_ms": 7}] * 50)
-    assert (await session.look(Look(LookAt.CALLS), 5.0)).older == 7
+    assert (await session.fetch_page(PageRequest(ListKind.CALLS), 5.0)).older == 7
 
 
 @pytest.mark.parametrize(
@@ -488,31 +490,31 @@ async def test_a_list_that_does_not_come_says_why(
 ) -> None:
     if reply is not None:
         service.replies["thread.list"] = reply
-    with pytest.raises(NotShown) as missing:
-        await signed_in[1].look(Look(LookAt.THREADS), 5.0 if reply else 0.05)
+    with pytest.raises(ListNotReceived) as missing:
+        await signed_in[1].fetch_page(PageRequest(ListKind.THREADS), 5.0 if reply else 0.05)
     assert missing.value.code == code
 
 
 async def test_a_list_that_was_left_is_nobodys_failure(
     service: Service, signed_in: tuple[Person, ReferenceSession]
 ) -> None:
-    waiting = asyncio.create_task(signed_in[1].look(Look(LookAt.CALLS), 30.0))
+    waiting = asyncio.create_task(signed_in[1].fetch_page(PageRequest(ListKind.CALLS), 30.0))
     await service.heard("call.history")
     await signed_in[1].close()
-    with pytest.raises(NotShown) as left:
+    with pytest.raises(ListNotReceived) as left:
         await waiting
     assert left.value.code == "offline"
-    with pytest.raises(NotShown):
-        await signed_in[1].look(Look(LookAt.CALLS), 30.0)
+    with pytest.raises(ListNotReceived):
+        await signed_in[1].fetch_page(PageRequest(ListKind.CALLS), 30.0)
 
 
 async def test_a_list_is_lost_with_its_socket(service: Service, signed_in: tuple[Person, ReferenceSession]) -> None:
     session = signed_in[1]
     for cut, code in ((service.cut, "signaling_lost"), (session.break_off, "offline")):
-        waiting = asyncio.create_task(session.look(Look(LookAt.CALLS), 30.0))
+        waiting = asyncio.create_task(session.fetch_page(PageRequest(ListKind.CALLS), 30.0))
         await service.heard("call.history")
         cut()
-        with pytest.raises(NotShown) as lost:
+        with pytest.raises(ListNotReceived) as lost:
             await waiting
         assert lost.value.code == code
         await service.heard("hello")

@@ -92,7 +92,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
 def test_the_call_ends_as_its_scenario_says(world: World, name: str) -> None:
     leg = world.callers[name]
     assert (leg.scenario, leg.findings) == (name, "")
-    assert leg.outcome in SCENARIOS[name].expected_outcomes, leg
+    assert leg.outcome in SCENARIOS[name].caller.expected, leg
     assert leg.blame is Blame.NOBODY
     assert leg.as_expected is True
     assert mark_of(leg.call_id) == (SCENARIOS[name], BUSY_TALK_S if name == "talk" else 1.0 if name == "busy" else 4.0)

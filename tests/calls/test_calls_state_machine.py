@@ -4,13 +4,15 @@ import itertools
 
 import pytest
 
-from calls.call.blame import Evidence
-from calls.call.call_rules import LEGAL, CallState, Told
-from calls.call.state_machine import DEATH_TOLD_S, Action, CallMachine, Decision, Ending, Limits
+from calls.call.blame import BlameEvidence
+from calls.call.call_limits import CallLimits
+from calls.call.call_rules import LEGAL, CallState, SignalType
+from calls.call.decisions import Action, Decision
+from calls.call.state_machine import PEER_LOST_LIMIT_S, CallMachine, Ending
 from calls.records.record import Blame, Outcome, Side, Stage
 
-LIMITS = Limits(setup_s=10.0, ring_s=45.0, gap_ms=2000.0, confirm_s=5.0, call_s=600.0)
-FINE = Evidence(max_gap_ms=60.0)
+LIMITS = CallLimits(setup_s=10.0, ring_s=45.0, gap_ms=2000.0, confirm_s=5.0, call_s=600.0)
+FINE = BlameEvidence(max_gap_ms=60.0)
 
 
 def caller(talk_s: float = 30.0) -> CallMachine:
@@ -23,9 +25,9 @@ def callee() -> CallMachine:
 
 def answered_callee(at_s: float = 101.0) -> CallMachine:
     machine = callee()
-    machine.will(Decision.ANSWER, at_s)
-    assert machine.overdue(at_s) is Action.ANSWER
-    machine.answered(at_s)
+    machine.decide_at(Decision.ANSWER, at_s)
+    assert machine.on_deadline(at_s) is Action.ANSWER
+    machine.on_answer_sent(at_s)
     return machine
 
 
@@ -37,11 +39,11 @@ def in_state(side: Side, state: CallState) -> CallMachine:
         machine = caller()
         steps = {
             CallState.INVITING: [],
-            CallState.PROCEEDING: [Told.TRYING],
-            CallState.RINGING: [Told.TRYING, Told.RINGING],
-        }.get(state, [Told.TRYING, Told.RINGING, Told.ANSWERED])
+            CallState.PROCEEDING: [SignalType.TRYING],
+            CallState.RINGING: [SignalType.TRYING, SignalType.RINGING],
+        }.get(state, [SignalType.TRYING, SignalType.RINGING, SignalType.ANSWERED])
         for step in steps:
-            machine.told(step, 101.0)
+            machine.on_signal(step, 101.0)
     if state in {CallState.TALKING, CallState.LEAVING}:
         hear(machine, 102.0)
     if state is CallState.LEAVING:
@@ -52,38 +54,38 @@ def in_state(side: Side, state: CallState) -> CallMachine:
 
 def hear(machine: CallMachine, now_s: float) -> None:
     for stage in (Stage.ICE, Stage.DTLS, Stage.MEDIA_BOTH_WAYS):
-        machine.media(stage, now_s)
+        machine.on_media(stage, now_s)
 
 
-def settle(machine: CallMachine, evidence: Evidence = FINE) -> Ending:
+def settle(machine: CallMachine, evidence: BlameEvidence = FINE) -> Ending:
     assert machine.state is CallState.ENDED
-    return machine.settle(evidence)
+    return machine.ending(evidence)
 
 
 def test_a_call_that_goes_well_for_the_caller() -> None:
     machine = caller(talk_s=30.0)
     assert machine.deadline_s == 110.0
-    machine.told(Told.TRYING, 100.1)
-    machine.told(Told.RINGING, 101.0)
+    machine.on_signal(SignalType.TRYING, 100.1)
+    machine.on_signal(SignalType.RINGING, 101.0)
     assert machine.deadline_s == 146.0
-    machine.told(Told.ANSWERED, 105.0)
+    machine.on_signal(SignalType.ANSWERED, 105.0)
     assert machine.deadline_s == pytest.approx(105.0 + 10.0 - 1.0)
     hear(machine, 106.0)
     assert machine.deadline_s == 136.0
-    assert machine.overdue(136.0) is Action.HANG_UP
+    assert machine.on_deadline(136.0) is Action.HANG_UP
     assert machine.deadline_s == 141.0
-    assert machine.told(Told.ENDED, 136.1, "hangup") is Action.STOP
+    assert machine.on_signal(SignalType.ENDED, 136.1, "hangup") is Action.STOP
     assert settle(machine) == Ending(Outcome.COMPLETED, Blame.NOBODY, "", Stage.ENDED, True)
 
 
 def test_a_call_that_goes_well_for_the_callee() -> None:
     machine = callee()
-    machine.will(Decision.ANSWER, 103.0)
+    machine.decide_at(Decision.ANSWER, 103.0)
     assert machine.deadline_s == 103.0
-    assert machine.overdue(103.0) is Action.ANSWER
-    machine.answered(103.05)
+    assert machine.on_deadline(103.0) is Action.ANSWER
+    machine.on_answer_sent(103.05)
     hear(machine, 104.0)
-    machine.told(Told.ENDED, 140.0, "hangup")
+    machine.on_signal(SignalType.ENDED, 140.0, "hangup")
     assert settle(machine) == Ending(Outcome.COMPLETED, Blame.NOBODY, "", Stage.ENDED, True)
 
 
@@ -100,7 +102,7 @@ def test_a_call_that_goes_well_for_the_callee() -> None:
 )
 def test_refusals(code: str, outcome: Outcome, reason: str, blame: Blame) -> None:
     machine = caller()
-    assert machine.told(Told.REFUSED, 100.1, code) is Action.STOP
+    assert machine.on_signal(SignalType.REFUSED, 100.1, code) is Action.STOP
     ending = settle(machine)
     assert (ending.outcome, ending.reason, ending.blame) == (outcome, reason, blame)
 
@@ -135,7 +137,7 @@ def test_refusals(code: str, outcome: Outcome, reason: str, blame: Blame) -> Non
 )
 def test_ends_that_the_service_tells(side: Side, state: CallState, code: str, outcome: Outcome, reason: str) -> None:
     machine = in_state(side, state)
-    assert machine.told(Told.ENDED, 104.0, code) is Action.STOP
+    assert machine.on_signal(SignalType.ENDED, 104.0, code) is Action.STOP
     ending = settle(machine)
     assert (ending.outcome, ending.reason) == (outcome, reason)
     assert ending.hung_up_cleanly is (
@@ -158,9 +160,9 @@ def test_every_state_gives_up_in_time_and_ends_even_when_nobody_confirms(
     side: Side, state: CallState, action: Action, reason: str
 ) -> None:
     machine = in_state(side, state)
-    assert machine.overdue(machine.deadline_s) is action
+    assert machine.on_deadline(machine.deadline_s) is action
     assert machine.state is CallState.LEAVING
-    assert machine.overdue(machine.deadline_s) is Action.STOP
+    assert machine.on_deadline(machine.deadline_s) is Action.STOP
     ending = settle(machine)
     assert (ending.outcome, ending.reason, ending.hung_up_cleanly) == (Outcome.FAILED, reason, False)
 
@@ -176,9 +178,9 @@ def test_every_state_gives_up_in_time_and_ends_even_when_nobody_confirms(
 def test_a_call_that_is_never_heard_says_how_far_it_came(stages: list[Stage], reason: str) -> None:
     machine = in_state(Side.CALLER, CallState.CONNECTING)
     for stage in stages:
-        machine.media(stage, 103.0)
-    machine.overdue(machine.deadline_s)
-    machine.told(Told.ENDED, 115.0, "hangup")
+        machine.on_media(stage, 103.0)
+    machine.on_deadline(machine.deadline_s)
+    machine.on_signal(SignalType.ENDED, 115.0, "hangup")
     ending = settle(machine)
     assert ending.reason == reason
     assert ending.stage is (stages[-1] if stages else Stage.ANSWERED)
@@ -186,7 +188,7 @@ def test_a_call_that_is_never_heard_says_how_far_it_came(stages: list[Stage], re
 
 def test_an_unconfirmed_hang_up_is_a_failure_of_the_target() -> None:
     machine = in_state(Side.CALLER, CallState.LEAVING)
-    machine.overdue(machine.deadline_s)
+    machine.on_deadline(machine.deadline_s)
     ending = settle(machine)
     assert (ending.outcome, ending.reason, ending.blame) == (Outcome.FAILED, "hangup_unconfirmed", Blame.TARGET)
     assert not ending.hung_up_cleanly
@@ -194,12 +196,12 @@ def test_an_unconfirmed_hang_up_is_a_failure_of_the_target() -> None:
 
 def test_an_impatient_caller_cancels() -> None:
     machine = caller()
-    machine.will_wait(4.0)
-    machine.told(Told.TRYING, 100.1)
-    machine.told(Told.RINGING, 101.0)
+    machine.cancel_after(4.0)
+    machine.on_signal(SignalType.TRYING, 100.1)
+    machine.on_signal(SignalType.RINGING, 101.0)
     assert machine.deadline_s == 105.0
-    assert machine.overdue(105.0) is Action.CANCEL
-    machine.told(Told.ENDED, 105.1, "canceled")
+    assert machine.on_deadline(105.0) is Action.CANCEL
+    machine.on_signal(SignalType.ENDED, 105.1, "canceled")
     ending = settle(machine)
     assert (ending.outcome, ending.reason, ending.blame) == (Outcome.CANCELED, "impatient", Blame.NOBODY)
 
@@ -210,23 +212,23 @@ def test_an_impatient_caller_cancels() -> None:
 )
 def test_messages_that_cross_a_cancel_are_no_findings(crossing: str, outcome: Outcome) -> None:
     machine = caller()
-    machine.will_wait(1.0)
-    machine.told(Told.RINGING, 101.0)
-    machine.overdue(102.0)
-    machine.told(Told.ANSWERED, 102.01)
+    machine.cancel_after(1.0)
+    machine.on_signal(SignalType.RINGING, 101.0)
+    machine.on_deadline(102.0)
+    machine.on_signal(SignalType.ANSWERED, 102.01)
     assert machine.state is CallState.LEAVING
-    machine.told(Told.ENDED, 102.1, crossing)
-    assert machine.findings == []
+    machine.on_signal(SignalType.ENDED, 102.1, crossing)
+    assert machine.violations == []
     assert settle(machine).outcome is outcome
 
 
 def test_patience_beyond_the_ring_limit_leaves_the_failure_with_the_service() -> None:
     machine = caller()
-    machine.will_wait(500.0)
-    machine.told(Told.RINGING, 101.0)
+    machine.cancel_after(500.0)
+    machine.on_signal(SignalType.RINGING, 101.0)
     assert machine.deadline_s == 101.0 + LIMITS.ring_s
-    machine.overdue(machine.deadline_s)
-    machine.overdue(machine.deadline_s)
+    machine.on_deadline(machine.deadline_s)
+    machine.on_deadline(machine.deadline_s)
     assert settle(machine).reason == "ring_timeout"
 
 
@@ -236,91 +238,93 @@ def test_patience_beyond_the_ring_limit_leaves_the_failure_with_the_service() ->
 )
 def test_a_called_person_decides_in_time(decision: Decision, action: Action, outcome: Outcome) -> None:
     machine = callee()
-    machine.will(decision, 102.0)
-    assert machine.overdue(102.0) is action
-    machine.told(Told.ENDED, 102.1, "declined" if decision is Decision.DECLINE else "canceled")
+    machine.decide_at(decision, 102.0)
+    assert machine.on_deadline(102.0) is action
+    machine.on_signal(SignalType.ENDED, 102.1, "declined" if decision is Decision.DECLINE else "canceled")
     assert settle(machine).outcome is outcome
 
 
 def test_one_who_ignores_the_call_waits_for_the_service_to_end_it() -> None:
     machine = callee()
-    machine.will(Decision.IGNORE, 102.0)
+    machine.decide_at(Decision.IGNORE, 102.0)
     assert machine.deadline_s == 100.0 + LIMITS.ring_s
-    machine.told(Told.ENDED, 130.0, "no_answer")
+    machine.on_signal(SignalType.ENDED, 130.0, "no_answer")
     assert settle(machine).outcome is Outcome.NO_ANSWER
 
 
 def test_an_answer_that_cannot_be_made_is_our_fault() -> None:
     machine = callee()
-    machine.will(Decision.ANSWER, 101.0)
-    machine.overdue(101.0)
-    assert machine.overdue(machine.deadline_s) is Action.DECLINE
-    machine.told(Told.ENDED, 120.0, "declined")
+    machine.decide_at(Decision.ANSWER, 101.0)
+    machine.on_deadline(101.0)
+    assert machine.on_deadline(machine.deadline_s) is Action.DECLINE
+    machine.on_signal(SignalType.ENDED, 120.0, "declined")
     ending = settle(machine)
     assert (ending.outcome, ending.reason, ending.blame) == (Outcome.FAILED, "answer_timeout", Blame.GENERATOR)
 
 
 def test_a_gap_beyond_the_limit_fails_a_call_that_ended_well() -> None:
     machine = in_state(Side.CALLER, CallState.LEAVING)
-    machine.told(Told.ENDED, 104.0, "hangup")
-    ending = machine.settle(Evidence(max_gap_ms=2001.0, link_lost=9))
+    machine.on_signal(SignalType.ENDED, 104.0, "hangup")
+    ending = machine.ending(BlameEvidence(max_gap_ms=2001.0, link_lost=9))
     assert (ending.outcome, ending.reason, ending.blame) == (Outcome.FAILED, "gap", Blame.NETWORK)
     assert ending.stage is Stage.MEDIA_BOTH_WAYS
-    assert machine.settle(Evidence(max_gap_ms=2000.0)).outcome is Outcome.COMPLETED
+    assert machine.ending(BlameEvidence(max_gap_ms=2000.0)).outcome is Outcome.COMPLETED
 
 
-ILLEGAL = [(side, state, what) for (side, state), legal in LEGAL.items() for what in Told if what not in legal]
+ILLEGAL = [(side, state, what) for (side, state), legal in LEGAL.items() for what in SignalType if what not in legal]
 
 
 @pytest.mark.parametrize(("side", "state", "what"), ILLEGAL)
-def test_an_illegal_message_is_a_finding_and_changes_nothing_else(side: Side, state: CallState, what: Told) -> None:
+def test_an_illegal_message_is_a_finding_and_changes_nothing_else(
+    side: Side, state: CallState, what: SignalType
+) -> None:
     machine = in_state(side, state)
     deadline_s = machine.deadline_s
-    assert machine.told(what, 103.5) is Action.NONE
+    assert machine.on_signal(what, 103.5) is Action.NONE
     assert machine.state is state
     assert machine.deadline_s == deadline_s
-    assert machine.findings == [f"illegal_{what}"]
+    assert machine.violations == [f"illegal_{what}"]
 
 
 def test_a_reply_is_legal_once_after_the_question_and_due() -> None:
-    for reply, reason in ((Told.REANSWER, "reoffer_timeout"), (Told.RESUMED, "resume_timeout")):
+    for reply, reason in ((SignalType.REANSWER, "reoffer_timeout"), (SignalType.RESUMED, "resume_timeout")):
         machine = in_state(Side.CALLEE, CallState.TALKING)
-        machine.asked(reply, 110.0)
+        machine.expect_reply(reply, 110.0)
         assert machine.deadline_s == 110.0 + LIMITS.reply_s
-        machine.told(reply, 111.0)
+        machine.on_signal(reply, 111.0)
         assert machine.deadline_s == 102.0 + LIMITS.call_s
-        assert machine.findings == []
-        machine.told(reply, 112.0)
-        assert machine.findings == [f"illegal_{reply}"]
+        assert machine.violations == []
+        machine.on_signal(reply, 112.0)
+        assert machine.violations == [f"illegal_{reply}"]
 
         silent = in_state(Side.CALLEE, CallState.TALKING)
-        silent.asked(reply, 110.0)
-        assert silent.overdue(silent.deadline_s) is Action.HANG_UP
-        silent.told(reply, 121.0)
-        silent.told(Told.ENDED, 121.1, "hangup")
+        silent.expect_reply(reply, 110.0)
+        assert silent.on_deadline(silent.deadline_s) is Action.HANG_UP
+        silent.on_signal(reply, 121.0)
+        silent.on_signal(SignalType.ENDED, 121.1, "hangup")
         ending = settle(silent)
         assert (ending.outcome, ending.reason, ending.blame) == (Outcome.FAILED, reason, Blame.TARGET)
-        assert silent.findings == []
+        assert silent.violations == []
 
 
 def test_an_offer_that_gave_way_is_no_longer_due() -> None:
     machine = in_state(Side.CALLER, CallState.TALKING)
-    machine.asked(Told.REANSWER, 103.0)
-    machine.takes_back(Told.REANSWER)
+    machine.expect_reply(SignalType.REANSWER, 103.0)
+    machine.withdraw(SignalType.REANSWER)
     assert machine.deadline_s == 132.0
-    machine.told(Told.REANSWER, 104.0)
-    assert machine.findings == ["illegal_reanswer"]
+    machine.on_signal(SignalType.REANSWER, 104.0)
+    assert machine.violations == ["illegal_reanswer"]
 
 
 def test_an_invitation_is_shown_again_once_and_only_to_who_was_dialing() -> None:
     for state in (CallState.RINGING, CallState.CONNECTING, CallState.TALKING):
         machine = in_state(Side.CALLEE, state)
-        machine.may_hear_again()
-        machine.told(Told.INCOMING, 103.0)
-        assert machine.findings == []
+        machine.allow_repeated_invitation()
+        machine.on_signal(SignalType.INCOMING, 103.0)
+        assert machine.violations == []
         assert machine.state is state
-        machine.told(Told.INCOMING, 103.1)
-        assert machine.findings == ["illegal_incoming"]
+        machine.on_signal(SignalType.INCOMING, 103.1)
+        assert machine.violations == ["illegal_incoming"]
 
 
 def shadow() -> CallMachine:
@@ -329,41 +333,41 @@ def shadow() -> CallMachine:
 
 def test_a_shadow_call_is_routed_and_rings_nobody() -> None:
     machine = shadow()
-    machine.told(Told.TRYING, 100.1)
-    assert machine.told(Told.ENDED, 100.2, "shadowed") is Action.STOP
+    machine.on_signal(SignalType.TRYING, 100.1)
+    assert machine.on_signal(SignalType.ENDED, 100.2, "shadowed") is Action.STOP
     assert settle(machine) == Ending(Outcome.SHADOWED, Blame.NOBODY, "", Stage.ATTEMPTED, True)
 
 
-@pytest.mark.parametrize("what", [Told.RINGING, Told.ANSWERED, Told.CANDIDATE, Told.MEDIA])
-def test_a_shadow_call_that_rings_somebody_is_a_finding(what: Told) -> None:
+@pytest.mark.parametrize("what", [SignalType.RINGING, SignalType.ANSWERED, SignalType.CANDIDATE, SignalType.MEDIA])
+def test_a_shadow_call_that_rings_somebody_is_a_finding(what: SignalType) -> None:
     machine = shadow()
-    machine.told(Told.TRYING, 100.1)
-    machine.told(what, 100.2)
-    machine.told(Told.ENDED, 100.3, "shadowed")
+    machine.on_signal(SignalType.TRYING, 100.1)
+    machine.on_signal(what, 100.2)
+    machine.on_signal(SignalType.ENDED, 100.3, "shadowed")
     ending = settle(machine)
     assert (ending.outcome, ending.reason, ending.blame) == (Outcome.FAILED, f"illegal_{what}", Blame.TARGET)
 
 
 def test_a_shadow_call_is_refused_and_times_out_as_any_other() -> None:
     refused = shadow()
-    refused.told(Told.REFUSED, 100.1, "blocked")
+    refused.on_signal(SignalType.REFUSED, 100.1, "blocked")
     assert settle(refused).outcome is Outcome.BLOCKED
     silent = shadow()
-    silent.told(Told.TRYING, 100.1)
-    assert silent.overdue(silent.deadline_s) is Action.CANCEL
-    silent.overdue(silent.deadline_s)
+    silent.on_signal(SignalType.TRYING, 100.1)
+    assert silent.on_deadline(silent.deadline_s) is Action.CANCEL
+    silent.on_deadline(silent.deadline_s)
     ending = settle(silent)
     assert (ending.reason, ending.blame) == ("no_routing", Blame.TARGET)
 
 
 def test_a_death_that_was_meant_to_be_is_no_failure() -> None:
     survivor = in_state(Side.CALLER, CallState.RINGING)
-    survivor.will_lose_peer()
-    survivor.told(Told.ANSWERED, 101.5)
+    survivor.expect_peer_death()
+    survivor.on_signal(SignalType.ANSWERED, 101.5)
     hear(survivor, 102.0)
-    assert survivor.deadline_s == 102.0 + 30.0 + DEATH_TOLD_S
-    assert survivor.told(Told.ENDED, 110.0, "peer_lost") is Action.STOP
-    ending = settle(survivor, Evidence(max_gap_ms=5000.0))
+    assert survivor.deadline_s == 102.0 + 30.0 + PEER_LOST_LIMIT_S
+    assert survivor.on_signal(SignalType.ENDED, 110.0, "peer_lost") is Action.STOP
+    ending = settle(survivor, BlameEvidence(max_gap_ms=5000.0))
     assert (ending.outcome, ending.reason, ending.blame) == (Outcome.DIED, "peer_lost", Blame.NOBODY)
     dead = in_state(Side.CALLEE, CallState.TALKING)
     assert dead.die() is Action.STOP
@@ -372,9 +376,9 @@ def test_a_death_that_was_meant_to_be_is_no_failure() -> None:
 
 def test_a_finding_fails_the_call_at_its_end() -> None:
     machine = in_state(Side.CALLER, CallState.TALKING)
-    machine.told(Told.ANSWERED, 103.0)
+    machine.on_signal(SignalType.ANSWERED, 103.0)
     machine.leave(104.0, "")
-    machine.told(Told.ENDED, 104.1, "hangup")
+    machine.on_signal(SignalType.ENDED, 104.1, "hangup")
     ending = settle(machine)
     assert (ending.outcome, ending.reason, ending.blame) == (Outcome.FAILED, "illegal_answered", Blame.TARGET)
     assert ending.hung_up_cleanly
@@ -391,7 +395,9 @@ def test_both_sides_have_a_row_for_each_of_their_states() -> None:
 
 @pytest.mark.parametrize("side", list(Side))
 def test_whatever_happens_in_whatever_order_the_call_ends_in_bounded_time(side: Side) -> None:
-    for order in itertools.product([Told.TRYING, Told.RINGING, Told.ANSWERED, Told.MEDIA, None], repeat=4):
+    for order in itertools.product(
+        [SignalType.TRYING, SignalType.RINGING, SignalType.ANSWERED, SignalType.MEDIA, None], repeat=4
+    ):
         machine = CallMachine(side, LIMITS, 0.0, talk_s=5.0)
         now_s = 0.0
         for what in order:
@@ -399,14 +405,14 @@ def test_whatever_happens_in_whatever_order_the_call_ends_in_bounded_time(side: 
             if what is None:
                 hear(machine, now_s)
             else:
-                machine.told(what, now_s)
+                machine.on_signal(what, now_s)
         for _ in range(6):
             if machine.state is CallState.ENDED:
                 break
             assert machine.deadline_s >= now_s
             now_s = machine.deadline_s
-            if machine.overdue(now_s) is Action.ANSWER:
-                machine.answered(now_s)
+            if machine.on_deadline(now_s) is Action.ANSWER:
+                machine.on_answer_sent(now_s)
         assert machine.state is CallState.ENDED
         assert now_s <= LIMITS.setup_s + LIMITS.ring_s + LIMITS.call_s + LIMITS.confirm_s
 
@@ -422,10 +428,10 @@ def test_whatever_happens_in_whatever_order_the_call_ends_in_bounded_time(side: 
 )
 def test_an_error_of_the_service_ends_the_call(state: CallState, code: str, action: Action, ends: bool) -> None:
     machine = in_state(Side.CALLER, state)
-    assert machine.told(Told.ERROR, 103.0, code) is action
+    assert machine.on_signal(SignalType.ERROR, 103.0, code) is action
     assert (machine.state is CallState.ENDED) is ends
     if not ends:
-        machine.told(Told.ENDED, 103.1, "hangup")
+        machine.on_signal(SignalType.ENDED, 103.1, "hangup")
     ending = settle(machine)
     assert (ending.outcome, ending.reason, ending.blame) == (Outcome.FAILED, f"error_{code}", Blame.TARGET)
 
@@ -434,38 +440,38 @@ def test_leaving_twice_says_goodbye_once() -> None:
     machine = in_state(Side.CALLER, CallState.TALKING)
     assert machine.leave(103.0, "drained") is Action.HANG_UP
     assert machine.leave(103.1, "other") is Action.NONE
-    machine.told(Told.ENDED, 103.2, "hangup")
+    machine.on_signal(SignalType.ENDED, 103.2, "hangup")
     assert settle(machine).reason == "drained"
 
 
 def test_a_call_that_is_on_cannot_be_settled() -> None:
     with pytest.raises(ValueError, match="ringing"):
-        callee().settle(FINE)
+        callee().ending(FINE)
 
 
 @pytest.mark.parametrize(
     ("reason", "evidence", "blame"),
     [
-        ("ice_timeout", Evidence(), Blame.UNKNOWN),
-        ("ice_timeout", Evidence(link_outage_dropped=3), Blame.NETWORK),
-        ("dtls_failed", Evidence(link_lost=1), Blame.NETWORK),
-        ("dtls_failed", Evidence(link_lost=1, send_errors=1), Blame.GENERATOR),
-        ("gap", Evidence(link_queue_dropped=4), Blame.NETWORK),
-        ("gap", Evidence(send_late_p99_ms=41.0), Blame.GENERATOR),
-        ("gap", Evidence(), Blame.UNKNOWN),
-        ("signaling_lost", Evidence(), Blame.TARGET),
-        ("signaling_lost", Evidence(link_outage_dropped=1), Blame.NETWORK),
-        ("peer_lost", Evidence(peer_is_ours=True), Blame.GENERATOR),
-        ("peer_lost", Evidence(), Blame.UNKNOWN),
-        ("dropped_by_service", Evidence(peer_is_ours=True), Blame.TARGET),
-        ("no_ringing", Evidence(), Blame.UNKNOWN),
-        ("no_ringing", Evidence(link_outage_dropped=1), Blame.NETWORK),
-        ("engine_stopped", Evidence(), Blame.GENERATOR),
-        ("bad_answer", Evidence(), Blame.TARGET),
-        ("peer_gave_up", Evidence(link_lost=5), Blame.UNKNOWN),
+        ("ice_timeout", BlameEvidence(), Blame.UNKNOWN),
+        ("ice_timeout", BlameEvidence(link_outage_dropped=3), Blame.NETWORK),
+        ("dtls_failed", BlameEvidence(link_lost=1), Blame.NETWORK),
+        ("dtls_failed", BlameEvidence(link_lost=1, send_errors=1), Blame.GENERATOR),
+        ("gap", BlameEvidence(link_queue_dropped=4), Blame.NETWORK),
+        ("gap", BlameEvidence(send_late_p99_ms=41.0), Blame.GENERATOR),
+        ("gap", BlameEvidence(), Blame.UNKNOWN),
+        ("signaling_lost", BlameEvidence(), Blame.TARGET),
+        ("signaling_lost", BlameEvidence(link_outage_dropped=1), Blame.NETWORK),
+        ("peer_lost", BlameEvidence(peer_is_ours=True), Blame.GENERATOR),
+        ("peer_lost", BlameEvidence(), Blame.UNKNOWN),
+        ("dropped_by_service", BlameEvidence(peer_is_ours=True), Blame.TARGET),
+        ("no_ringing", BlameEvidence(), Blame.UNKNOWN),
+        ("no_ringing", BlameEvidence(link_outage_dropped=1), Blame.NETWORK),
+        ("engine_stopped", BlameEvidence(), Blame.GENERATOR),
+        ("bad_answer", BlameEvidence(), Blame.TARGET),
+        ("peer_gave_up", BlameEvidence(link_lost=5), Blame.UNKNOWN),
     ],
 )
-def test_blame(reason: str, evidence: Evidence, blame: Blame) -> None:
+def test_blame(reason: str, evidence: BlameEvidence, blame: Blame) -> None:
     machine = in_state(Side.CALLER, CallState.TALKING)
     machine.stop(reason)
-    assert machine.settle(evidence).blame is blame
+    assert machine.ending(evidence).blame is blame

@@ -20,7 +20,7 @@ from waiting import HANG_LIMIT_S
 
 from bedrock.clock import SystemClock
 from bedrock.errors import InputError
-from calls.call.call_rules import Told
+from calls.call.call_rules import SignalType
 from calls.errors import TlsFailed
 from calls.media.interface import MediaEvent
 from calls.targets.admin_api import AdminApi
@@ -96,7 +96,7 @@ async def test_a_certificate_of_one_s_own_is_trusted_by_every_client(tmp_path: P
         bob = await target.sign_in("bob", "bob", bob_hears, None, HANG_LIMIT_S)
         ann.invite("over-tls", "bob", "audio", "v=0")
         signal = await asyncio.wait_for(bob_hears.signals.get(), HANG_LIMIT_S)
-        assert signal.what is Told.INCOMING
+        assert signal.what is SignalType.INCOMING
         await ann.close()
         await bob.close()
         await target.close()
@@ -162,7 +162,7 @@ async def test_a_target_on_ipv6_is_signalled_with(tmp_path: Path) -> None:
         ann, bob_hears = await target.sign_in("ann", "ann", Nobody(), None, HANG_LIMIT_S), Nobody()
         bob = await target.sign_in("bob", "bob", bob_hears, None, HANG_LIMIT_S)
         ann.invite("over-v6", "bob", "audio", "v=0")
-        assert (await asyncio.wait_for(bob_hears.signals.get(), HANG_LIMIT_S)).what is Told.INCOMING
+        assert (await asyncio.wait_for(bob_hears.signals.get(), HANG_LIMIT_S)).what is SignalType.INCOMING
         await ann.close()
         await bob.close()
         await target.close()

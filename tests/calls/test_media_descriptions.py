@@ -43,7 +43,7 @@ def test_a_browser_s_offer_is_understood() -> None:
     assert audio.extensions == {ABS_SEND_TIME: 2, TRANSPORT_CC: 3, MID: 4}
     assert video is not None
     assert (video.payload_type, video.mid) == (96, "1")
-    assert negotiation.wishes(description) == negotiation.Wishes(None, None)
+    assert negotiation.receive_preferences(description) == negotiation.ReceivePreferences(None, None)
     transport = description.transport()
     assert len(transport.ice_ufrag) >= 4
     assert transport.fingerprints[0][0] == "sha-256"
@@ -59,13 +59,13 @@ async def test_the_answer_keeps_the_offer_s_order_and_refuses_what_we_lack() -> 
         assert [bool(section.port) for section in answer.sections] == [True, True, False]
         assert answer.bundle == ["0", "1"]
         assert answer.setup() == "active"
-        assert negotiation.wishes(answer) == negotiation.Wishes(20, 24.0)
+        assert negotiation.receive_preferences(answer) == negotiation.ReceivePreferences(20, 24.0)
         assert answer.candidates_complete()
 
 
 def test_wishes_and_session_level_attributes_are_read() -> None:
     description = sdp.parse(OURS)
-    assert negotiation.wishes(description) == negotiation.Wishes(60, 12.0)
+    assert negotiation.receive_preferences(description) == negotiation.ReceivePreferences(60, 12.0)
     assert description.transport().ice_ufrag == "abcd"
     assert description.setup() == "actpass"
     assert negotiation.audio_plan(description).payload_type == 100
@@ -85,7 +85,7 @@ def test_wishes_and_session_level_attributes_are_read() -> None:
 )
 def test_absurd_wishes_are_no_wishes(wish: str, expected: tuple[int | None, float | None]) -> None:
     text = f"v=0\nm=audio 9 UDP/TLS/RTP/SAVPF 111\na=rtpmap:111 opus/48000/2\n{wish}\n"
-    assert negotiation.wishes(sdp.parse(text)) == negotiation.Wishes(*expected)
+    assert negotiation.receive_preferences(sdp.parse(text)) == negotiation.ReceivePreferences(*expected)
 
 
 @pytest.mark.parametrize(
@@ -248,7 +248,7 @@ def test_number_or_name_out_of_range_is_a_bad_description(line: str) -> None:
 
 def test_a_bitrate_of_thousands_of_digits_is_no_wish() -> None:
     text = OURS.replace("maxaveragebitrate=12000", "maxaveragebitrate=" + "1" * 5000)
-    assert negotiation.wishes(sdp.parse(text)) == negotiation.Wishes(60, None)
+    assert negotiation.receive_preferences(sdp.parse(text)) == negotiation.ReceivePreferences(60, None)
 
 
 @given(st.text(max_size=400))
@@ -258,6 +258,6 @@ def test_any_text_is_read_or_refused(text: str) -> None:
             description = sdp.parse(candidate)
         except BadDescription:
             continue
-        negotiation.wishes(description)
+        negotiation.receive_preferences(description)
         negotiation.video_plan(description)
         description.candidates()

@@ -60,7 +60,7 @@ def test_every_mutation_is_read_or_refused() -> None:
         text = mutated(rng.choice(texts), rng)
         try:
             description = sdp.parse(text)
-            negotiation.wishes(description)
+            negotiation.receive_preferences(description)
             negotiation.video_plan(description)
             negotiation.audio_plan(description)
             description.transport()

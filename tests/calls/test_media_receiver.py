@@ -103,7 +103,7 @@ def test_silence_in_a_planned_move_is_the_moves_until_the_far_end_is_heard_on_th
     receiver.begin_move(heard_again.append, planned=True)
     listener.hear(102)  # was under way on the old path: no end of the move
     assert receiver.moving
-    receiver.path_stands(1005.0)
+    receiver.on_path_validated(1005.0)
     listener.hear(302)
     assert (receiver.moving, len(heard_again)) == (False, 1)
     assert receiver.move_gap_ms == pytest.approx(4000, abs=1)
@@ -119,7 +119,7 @@ def test_silence_in_a_move_that_nobody_planned_or_that_never_ends_is_a_gap() -> 
             listener.hear(number)
         listener.receiver.begin_move(lambda _now_s: None, planned=planned)
         if not planned:
-            listener.receiver.path_stands(1003.0)
+            listener.receiver.on_path_validated(1003.0)
             listener.hear(249)
         listener.receiver.stop(1000 + 99 * 0.02 + 0.04 + 3.0)
         assert listener.receiver.max_gap_ms == pytest.approx(3000, abs=1)
@@ -130,7 +130,7 @@ def test_who_expects_nothing_is_at_once_through_with_a_move() -> None:
     listener.hear(0)
     listener.receiver.expect(False, 1000.1, 1000.1)
     listener.receiver.begin_move(heard_again.append, planned=True)
-    listener.receiver.path_stands(1002.0)
+    listener.receiver.on_path_validated(1002.0)
     assert heard_again == [1002.0]
 
 

@@ -15,8 +15,10 @@ from calls.media.leg import Leg
 pytestmark = pytest.mark.held_time
 
 
-async def reoffer(of: Leg, to: Leg, *, speaks: bool = True, hears: bool = True, video: bool = False) -> None:
-    offer = await of.create_reoffer(speaks=speaks, hears=hears, video=video)
+async def reoffer(
+    of: Leg, to: Leg, *, send_audio: bool = True, receive_audio: bool = True, video: bool = False
+) -> None:
+    offer = await of.create_reoffer(send_audio=send_audio, receive_audio=receive_audio, video=video)
     await of.accept_reanswer(await to.reaccept_offer(offer))
 
 
@@ -37,13 +39,13 @@ async def test_hold_stops_one_direction_or_both_and_is_no_gap() -> None:
         call = await place(made)
         await call.both_hear()
         caller, callee = call.caller, call.callee
-        await reoffer(caller, callee, hears=False)
+        await reoffer(caller, callee, receive_audio=False)
         assert (caller.on_hold, callee.on_hold) == (True, True)
         assert caller.live().last_packet_age_ms is None
         silent_from = caller.live().packets_received
         await heard_more(callee, 25)
         assert caller.live().packets_received <= silent_from + 2
-        await reoffer(caller, callee, speaks=False, hears=False)
+        await reoffer(caller, callee, send_audio=False, receive_audio=False)
         assert callee.live().last_packet_age_ms is None
         await asyncio.sleep(0.5)  # a silence of half a second is what the test is about
         await reoffer(caller, callee)
@@ -63,7 +65,7 @@ async def test_silence_after_the_hold_counts_again() -> None:
     async with factory() as made:
         call = await place(made)
         await call.both_hear()
-        await reoffer(call.caller, call.callee, speaks=False, hears=False)
+        await reoffer(call.caller, call.callee, send_audio=False, receive_audio=False)
         await reoffer(call.caller, call.callee)
         await heard_more(call.caller)
         call.callee.die()
@@ -171,8 +173,8 @@ async def test_a_move_whose_offer_was_taken_back_can_be_made_anew() -> None:
         await call.both_hear()
         caller, callee = call.caller, call.callee
         await callee.move("127.0.0.2")
-        offer = await caller.create_reoffer(speaks=True, hears=True, video=False)
-        callee.take_back_offer()
+        offer = await caller.create_reoffer(send_audio=True, receive_audio=True, video=False)
+        callee.rollback_offer()
         await caller.accept_reanswer(await callee.reaccept_offer(offer))
         assert not callee.is_moving
         await callee.accept_reanswer(await caller.reaccept_offer(await callee.move("127.0.0.3")))
@@ -216,15 +218,15 @@ async def test_offers_out_of_turn_and_answers_that_fit_nothing() -> None:
         await call.both_hear()
         with pytest.raises(MediaError, match="no offer"):
             await call.caller.accept_reanswer("v=0")
-        await call.caller.create_reoffer(speaks=True, hears=True, video=True)
+        await call.caller.create_reoffer(send_audio=True, receive_audio=True, video=True)
         with pytest.raises(BadDescription):
             await call.caller.accept_reanswer("v=0\r\nm=nonsense")
-        call.caller.take_back_offer()
-        await reoffer(call.callee, call.caller, hears=False)
+        call.caller.rollback_offer()
+        await reoffer(call.callee, call.caller, receive_audio=False)
         assert call.caller.on_hold
         alone = await made.open_leg(spec(9), Ear())
         with pytest.raises(MediaError, match="in no call"):
-            await alone.create_reoffer(speaks=True, hears=True, video=False)
+            await alone.create_reoffer(send_audio=True, receive_audio=True, video=False)
         with pytest.raises(MediaError, match="in no call"):
             await alone.move("127.0.0.2")
         await alone.close()

@@ -13,11 +13,11 @@ from waiting import HANG_LIMIT_S, eventually
 from device_matrix.capture.rtp_capture import LinkCapture
 from device_matrix.capture.rtp_streams import audio_streams, measure_stream, parse_rtp
 from device_matrix.errors import LinkUnusable
-from network_profiles import lacks, load_catalogue, open_link
+from network_profiles import load_catalogue, missing_prerequisites, open_link
 
 pytestmark = [
     pytest.mark.integration,
-    pytest.mark.skipif(bool(lacks()), reason="no shaped links on this machine"),
+    pytest.mark.skipif(bool(missing_prerequisites()), reason="no shaped links on this machine"),
 ]
 
 SEND_RTP = """

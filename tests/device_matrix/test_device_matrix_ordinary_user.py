@@ -18,7 +18,7 @@ from waiting import eventually
 import device_matrix
 from bedrock.exit_codes import ExitCode
 from device_matrix.network.user_namespace import needs_user_namespace
-from network_profiles import lacks
+from network_profiles import missing_prerequisites
 from network_profiles.errors import LinkCannotBeBuilt
 from network_profiles.links import rootless
 
@@ -37,7 +37,8 @@ networks = ["lte_good"]
 
 integration = pytest.mark.integration
 needs_namespaces = pytest.mark.skipif(
-    bool(lacks() or [one for one in rootless.lacks() if "/dev/net/tun" not in one]), reason="no user namespaces here"
+    bool(missing_prerequisites() or [one for one in rootless.missing_prerequisites() if "/dev/net/tun" not in one]),
+    reason="no user namespaces here",
 )
 
 
@@ -89,7 +90,7 @@ def test_an_ordinary_user_has_a_real_cell_over_a_shaped_link(theirs: Path) -> No
 
 
 def test_root_and_who_asks_for_the_browsers_emulation_stay_where_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rootless, "lacks", list)
+    monkeypatch.setattr(rootless, "missing_prerequisites", list)
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     assert not needs_user_namespace(None, "")
     monkeypatch.setattr(os, "geteuid", lambda: NOBODY)
@@ -99,7 +100,7 @@ def test_root_and_who_asks_for_the_browsers_emulation_stay_where_they_are(monkey
 
 
 def test_a_service_outside_cannot_be_called_from_there(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rootless, "lacks", list)
+    monkeypatch.setattr(rootless, "missing_prerequisites", list)
     monkeypatch.setattr(os, "geteuid", lambda: NOBODY)
     assert not needs_user_namespace(None, "http://127.0.0.1:8080"), "the browser's own emulation stands in"
     with pytest.raises(LinkCannotBeBuilt, match=r"127\.0\.0\.1:8080 cannot be reached from a user namespace"):
@@ -109,7 +110,7 @@ def test_a_service_outside_cannot_be_called_from_there(monkeypatch: pytest.Monke
 def test_links_that_were_asked_for_and_cannot_be_had_are_refused_with_the_reason(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(rootless, "lacks", lambda: ["the kernel refuses user namespaces"])
+    monkeypatch.setattr(rootless, "missing_prerequisites", lambda: ["the kernel refuses user namespaces"])
     monkeypatch.setattr(os, "geteuid", lambda: NOBODY)
     assert not needs_user_namespace(None, "")
     with pytest.raises(LinkCannotBeBuilt, match=r"without root, a netem link .* refuses user namespaces") as refused:

@@ -18,10 +18,11 @@ from bedrock.exit_codes import ExitCode
 from device_matrix.attempt.lifetime import ORDERLY_END_S
 from device_matrix.cells import Cell, DriverName
 from device_matrix.cpu import cpu_limit
-from device_matrix.pytest_plugin.controller import Controller, require_prerequisites
+from device_matrix.pytest_plugin.controller import Controller
 from device_matrix.pytest_plugin.exit_status import SessionOutcomes, our_exit_code
 from device_matrix.pytest_plugin.plugin import ATTEMPT_LIMIT_S, InterruptHook
-from network_profiles import lacks
+from device_matrix.pytest_plugin.prerequisites import require_prerequisites
+from network_profiles import missing_prerequisites
 
 MATRIX = Path(__file__).parents[2] / "device_matrix"
 PLAN = """
@@ -37,7 +38,9 @@ networks = ["gprs_2g"]
 """
 
 pytestmark = pytest.mark.integration
-needs_machine = pytest.mark.skipif(bool(lacks() or cpu_limit.lacks()), reason="no links or CPU groups on this machine")
+needs_machine = pytest.mark.skipif(
+    bool(missing_prerequisites() or cpu_limit.missing_prerequisites()), reason="no links or CPU groups on this machine"
+)
 
 
 @pytest.fixture
@@ -155,7 +158,7 @@ def test_what_pytest_calls_4_and_5_is_wrong_usage(tmp_path: Path, plan: Path, ar
 CRASHES = {
     "configure": "import device_matrix.pytest_plugin.plugin as one\none.read_options = boom",
     "start": "import device_matrix.pytest_plugin.controller as one\none.Controller.start = boom",
-    "cell": "import device_matrix.pytest_plugin.plugin as one\none.Attempt.run = boom",
+    "cell": "import device_matrix.attempt.execution as one\none.Attempt.run = boom",
     "worker": "import device_matrix.attempt.worker as one\none.Worker.warm_up = boom",
 }
 
@@ -178,7 +181,7 @@ sys.exit(pytest.main(sys.argv[1:]))
     )  # fmt: skip
     said = ended.stderr + ended.stdout
     assert ended.returncode == ExitCode.CRASHED, said
-    assert "pytest device_matrix crashed, which is a fault of ringfence" in said
+    assert "pytest device_matrix crashed. This is a bug in ringfence" in said
     (file,) = tmp_path.glob("**/crash-*.txt")
     assert "planted by a test" in file.read_text()
 

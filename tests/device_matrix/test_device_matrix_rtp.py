@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from device_matrix.capture.rtp_capture import SNAP_BYTES, CapturedPacket, _write_pcap
-from device_matrix.capture.rtp_streams import CapturedRtp, audio_streams, extend_sequence, measure_stream, parse_rtp
+from device_matrix.capture.rtp_streams import CapturedRtp, audio_streams, measure_stream, parse_rtp, unwrap_sequence
 
 OPUS = 111
 
@@ -109,7 +109,7 @@ def test_nothing_heard_has_no_figures() -> None:
 
 def test_a_late_packet_does_not_turn_the_sequence_back() -> None:
     headers = [CapturedRtp(0, False, OPUS, number, 0, 1) for number in (65534, 0, 65535, 1)]
-    assert extend_sequence(headers) == [65534, 65536, 65535, 65537]
+    assert unwrap_sequence(headers) == [65534, 65536, 65535, 65537]
 
 
 def test_the_pcap_file_opens_with_the_nanosecond_header_and_keeps_the_stamps(tmp_path: Path) -> None:

@@ -99,7 +99,7 @@ def test_a_crash_of_our_hooks_is_70_and_never_a_verdict(tmp_path: Path, module: 
         command += ["--plan", str(plan), "--run-folder", str(swarm.run)]
         swarm.start_command(command, env={"PYTHONPATH": str(PROJECT), "XDG_CACHE_HOME": str(tmp_path / "cache")})
         assert swarm.wait() == ExitCode.CRASHED, swarm.log()
-        assert "crashed, which is a fault of ringfence" in swarm.log()
+        assert "crashed. This is a bug in ringfence" in swarm.log()
         (file,) = tmp_path.glob("**/crash-*.txt")
         assert "planted by a test" in file.read_text()
 
@@ -145,8 +145,8 @@ def test_a_swarm_without_file_descriptors_ends_at_once_and_says_so(tmp_path: Pat
         assert swarm.wait() == ExitCode.INVALID, swarm.log()
         told = [fault["detail"] for fault in swarm.faults() if fault["what"] == "engine_is_short"]
     assert told == [
-        f"worker 0: the engine has no more file descriptors of one process (allowed {descriptors}): "
-        "Too many open files; raise the limit with 'ulimit -n', or let fewer people sign in to each worker"
+        f"worker 0: the engine ran out of file descriptors of one process (allowed {descriptors}): "
+        "Too many open files; raise the limit with 'ulimit -n', or sign in fewer people to each worker"
     ]
     summary = summarize(swarm.run, load_slo("smoke"))
     assert summary.verdict == "INVALID"

@@ -14,7 +14,7 @@ from loadtests.shapes.knee import KneeSearch, KneeTable
 from loadtests.shapes.rollout import Rollout, RolloutTable
 from loadtests.shapes.stepwise import HoldTable, StepRequest, Stepwise, make_step
 from loadtests.shapes.usl import NoFit, Point, fit_usl, throughput
-from reports.result.staged_result import Judgement, KneeResult, RolloutResult, StepVerdict
+from reports.result.stepped_load_result import Judgement, KneeResult, RolloutResult, StepVerdict
 
 BASE = """
 name = "try"

@@ -22,7 +22,7 @@ from calls.records.record import (
     WindowRow,
 )
 from calls.records.segments import SegmentWriter
-from reports.result.staged_result import KneeResult
+from reports.result.stepped_load_result import KneeResult
 from reports.run.cells import CellResult, CellStatus, write_cell
 from reports.run.faults import Fault
 from reports.run.live import LiveWriter

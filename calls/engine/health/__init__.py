@@ -1,1 +1,1 @@
-"""The engine watching itself and what its machine has left."""
+"""Measures the engine process and what its machine has left."""

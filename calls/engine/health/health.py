@@ -1,4 +1,4 @@
-"""The engine watching itself: one row a second, and what else happens once a second."""
+"""Measures the event loop's lag, the CPU and the memory of this process, for one health row a second."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ import resource
 from pathlib import Path
 
 from bedrock.clock import Clock
+from bedrock.quantile import quantile
 
 LAG_PROBE_S = 0.02
 """As often as a leg sends a packet."""
 
 
 class LoopLag:
-    """How late the loop calls what is due, from a timer that does nothing else."""
+    """Measures how late the loop calls a timer that does nothing else."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, clock: Clock) -> None:
         self._loop = loop
@@ -26,8 +27,8 @@ class LoopLag:
 
     def p99_ms(self) -> float:
         """Returns the 99th percentile since the last call."""
-        lags, self._lags_ms = sorted(self._lags_ms), []
-        return lags[min(len(lags) - 1, int(len(lags) * 0.99))] if lags else 0.0
+        lags_ms, self._lags_ms = self._lags_ms, []
+        return quantile(lags_ms, 0.99) or 0.0
 
     def close(self) -> None:
         """Stops the timer."""
@@ -45,17 +46,17 @@ class LoopLag:
 
 
 class CpuMeter:
-    """CPU time of this process, and time stolen from this machine, over wall time."""
+    """Measures the CPU time of this process and the steal time of the machine, over wall time."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._at_s = clock.monotonic_s()
-        self._cpu_s = _cpu_s()
+        self._cpu_s = process_cpu_s()
         self._steal, self._total = _machine_ticks()
 
     def read(self) -> tuple[float, float]:
-        """Returns (cpu_ratio, steal_ratio) since the last call: 1.0 is one core, or the whole machine stolen."""
-        at_s, cpu_s = self._clock.monotonic_s(), _cpu_s()
+        """Returns (cpu_ratio, steal_ratio) since the last call. 1.0 is one core, or the whole machine stolen."""
+        at_s, cpu_s = self._clock.monotonic_s(), process_cpu_s()
         steal, total = _machine_ticks()
         cpu_ratio = (cpu_s - self._cpu_s) / max(1e-6, at_s - self._at_s)
         steal_ratio = (steal - self._steal) / max(1, total - self._total)
@@ -69,7 +70,8 @@ def rss_mb() -> float:
     return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
-def _cpu_s() -> float:
+def process_cpu_s() -> float:
+    """Returns the CPU seconds of this process, all its threads."""
     usage = resource.getrusage(resource.RUSAGE_SELF)
     return usage.ru_utime + usage.ru_stime
 

@@ -1,4 +1,6 @@
-"""What the machine, or a limit of this process, has no more of. Calls that fail for it say nothing of the service."""
+"""Detects that the machine or this process has run out of a resource. Calls that fail for it do not count against the
+service.
+"""
 
 from __future__ import annotations
 
@@ -7,24 +9,24 @@ import os
 import resource
 from collections.abc import Callable
 
-SHORT_OF = {
+EXHAUSTED = {
     errno.EMFILE: "file descriptors of one process",
     errno.ENFILE: "file descriptors of the whole machine",
     errno.ENOMEM: "memory",
     errno.ENOBUFS: "memory for sockets",
 }
-MORE = {errno.EMFILE: "raise the limit with 'ulimit -n', or let fewer people sign in to each worker"}
+MORE = {errno.EMFILE: "raise the limit with 'ulimit -n', or sign in fewer people to each worker"}
 
 
 class Shortage:
-    """Tells once, at the first error that has such a reason: everything after it fails in the same way."""
+    """Reports once, at the first error with such a cause: everything after it fails in the same way."""
 
     def __init__(self, tell: Callable[[str], None]) -> None:
         self._tell = tell
         self._told = False
 
     def notice(self, error: BaseException) -> None:
-        """Looks at an error, and at what led to it."""
+        """Checks an error and its causes."""
         number = _number_in(error)
         if number and not self._told:
             self._told = True
@@ -33,7 +35,7 @@ class Shortage:
 
 def _number_in(error: BaseException | None) -> int:
     while error is not None:
-        if isinstance(error, OSError) and error.errno in SHORT_OF:
+        if isinstance(error, OSError) and error.errno in EXHAUSTED:
             return error.errno
         error = error.__cause__ or error.__context__
     return 0
@@ -41,5 +43,5 @@ def _number_in(error: BaseException | None) -> int:
 
 def _sentence(number: int) -> str:
     limit = f" (allowed {resource.getrlimit(resource.RLIMIT_NOFILE)[0]})" if number == errno.EMFILE else ""
-    what = f"the engine has no more {SHORT_OF[number]}{limit}: {os.strerror(number)}"
+    what = f"the engine ran out of {EXHAUSTED[number]}{limit}: {os.strerror(number)}"
     return what + (f"; {MORE[number]}" if number in MORE else "")

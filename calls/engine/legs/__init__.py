@@ -1,1 +1,1 @@
-"""One side of one call: caller, callee, media."""
+"""One side of one call: caller, callee and their media."""

@@ -1,8 +1,9 @@
-"""The callee's side of a call."""
+"""Runs the callee's side of a call."""
 
 from __future__ import annotations
 
-from calls.call.state_machine import Action, CallMachine, Decision
+from calls.call.decisions import Action, Decision
+from calls.call.state_machine import CallMachine
 from calls.engine.context import Context
 from calls.engine.leg_owner import LegOwner
 from calls.engine.legs.leg import CallLeg
@@ -12,12 +13,12 @@ from calls.records.record import Side
 from calls.scenarios import mark_of
 from calls.targets.protocol import Signal
 
-RACE_SPREAD_S = 0.03
-"""Two devices that answer at once do so within this: which is first is left to chance."""
+RACE_JITTER_S = 0.03
+"""Two devices that answer at the same time do so within this spread; chance decides which is first."""
 
 
 class CalleeLeg(CallLeg):
-    """Rings, then does what its person is used to do, or what the scenario in the call's id says."""
+    """Rings, then does what the scenario in the call's id says, else what the person usually does."""
 
     def __init__(self, context: Context, person: LegOwner, incoming: Signal) -> None:
         now_s = context.clock.unix_s()
@@ -37,9 +38,9 @@ class CalleeLeg(CallLeg):
         scenario, talk_s = (mark.scenario, mark.talk_s) if mark is not None else (None, 0.0)
         super().__init__(context, person, facts, machine, scenario, talk_s)
 
-    def make_up_its_mind(self) -> None:
-        """The person decides from now on: at once, or when a second device rings too."""
-        self.machine.will(self._decision, self.context.clock.monotonic_s() + self._after_s)
+    def schedule_decision(self) -> None:
+        """Starts the wait for the person's decision: at once, or when a second device rings too."""
+        self.machine.decide_at(self._decision, self.context.clock.monotonic_s() + self._after_s)
         self._wake()
 
     async def _begin(self) -> None:
@@ -47,8 +48,8 @@ class CalleeLeg(CallLeg):
         self.person.session.ring(self.facts.call_id)
         if self.person.device:
             return  # the first device decides for both
-        if self.scenario is None or not self.person.lends_second_device(self.scenario, self.facts.call_id):
-            self.make_up_its_mind()
+        if self.scenario is None or not self.person.bring_second_device(self.scenario, self.facts.call_id):
+            self.schedule_decision()
 
     async def _pick_up(self) -> Action:
         clock = self.context.clock
@@ -60,20 +61,20 @@ class CalleeLeg(CallLeg):
             media_now = "audio" if self.person.low_audio else self.facts.media
             self.person.session.answer(self.facts.call_id, media_now, sdp)
             self.facts.answered_at_s = clock.unix_s()
-            self.machine.answered(clock.monotonic_s())
-            await self.media.take_early_candidates()
+            self.machine.on_answer_sent(clock.monotonic_s())
+            await self.media.add_early_candidates()
         except StepFailed as failure:
             return self.machine.leave(clock.monotonic_s(), failure.reason, failed=True)
         return Action.NONE
 
     @staticmethod
     def _decide(context: Context, person: LegOwner, call_id: str) -> tuple[Decision, float]:
-        """Returns what the person does, and after how long; the scenario comes before the habit."""
+        """Returns what the person does, and after how long. The scenario overrides the habit."""
         decision, after_s = person.decide()
         mark = mark_of(call_id)
         if mark is not None:
             part = mark.scenario.callee
             decision = part.decision or decision
             if part.after_s is not None:
-                after_s = part.after_s + context.random_of("race", call_id, person.device).uniform(0.0, RACE_SPREAD_S)
+                after_s = part.after_s + context.random_of("race", call_id, person.device).uniform(0.0, RACE_JITTER_S)
         return decision, after_s

@@ -1,12 +1,13 @@
-"""The caller's side of a call."""
+"""Runs the caller's side of a call."""
 
 from __future__ import annotations
 
 import asyncio
 
 from calls.bridge.messages import PlaceCall
-from calls.call.call_rules import SHADOWED, CallState, Told
-from calls.call.state_machine import Action, CallMachine
+from calls.call.call_rules import SHADOWED, CallState, SignalType
+from calls.call.decisions import Action
+from calls.call.state_machine import CallMachine
 from calls.engine.context import Context
 from calls.engine.leg_owner import LegOwner
 from calls.engine.legs.leg import CallLeg
@@ -14,15 +15,15 @@ from calls.engine.legs.leg_events import Event
 from calls.engine.legs.leg_media import StepFailed
 from calls.engine.records.leg_record import LegFacts
 from calls.records.record import Side
-from calls.scenarios import SCENARIOS, Act, Scenario
+from calls.scenarios import SCENARIOS, Scenario, ScenarioAction
 from calls.targets.protocol import Signal
 
-STAYS_S = 20.0
-"""How much longer than planned a caller talks at most, for what its scenario has not done yet."""
+TALK_EXTENSION_S = 20.0
+"""How much longer than planned a caller talks at most, while its scenario is not complete."""
 
 
 class CallerLeg(CallLeg):
-    """Invites at the intended moment, hangs up when the planned talk is over."""
+    """Invites at the intended moment and hangs up when the planned talk is over."""
 
     def __init__(
         self, context: Context, person: LegOwner, order: PlaceCall, call_id: str, scenario: Scenario | None
@@ -38,7 +39,7 @@ class CallerLeg(CallLeg):
             planned_talk_s=order.talk_s,
         )
         self._shadow = scenario is SCENARIOS["shadow"]
-        self._stays_from_s: float | None = None
+        self._extended_from_s: float | None = None
         machine = CallMachine(
             Side.CALLER, person.limits, context.clock.monotonic_s(), talk_s=order.talk_s, shadow=self._shadow
         )
@@ -47,7 +48,7 @@ class CallerLeg(CallLeg):
         if self.part is not None and self.part.after_s is not None:
             patience_s = self.part.after_s
         if patience_s is not None:
-            machine.will_wait(patience_s)
+            machine.cancel_after(patience_s)
 
     async def _begin(self) -> None:
         clock, session = self.context.clock, self.person.session
@@ -65,60 +66,62 @@ class CallerLeg(CallLeg):
             self.machine.stop(failure.reason)
             return
         self.facts.started_at_s = clock.unix_s()
-        self.machine.begin(clock.monotonic_s())
+        self.machine.start_setup(clock.monotonic_s())
         send = session.shadow if self._shadow else session.invite
         send(self.facts.call_id, self.facts.peer, "audio" if self.person.low_audio else self.facts.media, sdp)
 
     async def _handle_signal(self, signal: Signal, now_s: float) -> Action:
-        crosses = self.scenario is SCENARIOS["cancel_race"] and signal.what is Told.ANSWERED
+        crosses = self.scenario is SCENARIOS["cancel_race"] and signal.what is SignalType.ANSWERED
         if crosses and self.machine.state is CallState.RINGING:
-            # The answer came first; to the service a cancel that leaves now is one that crossed it on the way.
+            # The answer arrived first. A cancel that leaves now crosses it, as the service sees it.
             await self._act(self.machine.leave(now_s, ""))
         action = await super()._handle_signal(signal, now_s)
-        if self._shadow and signal.what is Told.ENDED and signal.code == SHADOWED:
+        if self._shadow and signal.what is SignalType.ENDED and signal.code == SHADOWED:
             self.facts.routed_at_s = self.context.clock.unix_s()
         return action
 
     async def _on_progress(self, signal: Signal, was: CallState) -> None:
         now_s = self.context.clock.unix_s()
-        if signal.what is Told.RINGING and self.facts.ringing_at_s is None:
+        if signal.what is SignalType.RINGING and self.facts.ringing_at_s is None:
             self.facts.ringing_at_s = now_s
-        elif signal.what is Told.ANSWERED and was is not self.machine.state and self.media.leg is not None:
+        elif signal.what is SignalType.ANSWERED and was is not self.machine.state and self.media.leg is not None:
             self.facts.answered_at_s = now_s
             if self.facts.media == "video" and signal.media == "audio":
                 self.media.note_peer_media("audio")
             await self.media.step(self.media.leg.accept_answer(signal.sdp), "bad_answer")
-            await self.media.take_early_candidates()
+            await self.media.add_early_candidates()
 
     async def _handle(self, event: Event) -> Action:
         action = await super()._handle(event)
-        if self._stays_from_s is not None:
-            self.machine.talk_until(self._stays_until_s())
+        if self._extended_from_s is not None:
+            self.machine.end_talk_at(self._extended_until_s())
         return action
 
-    def _stays(self, now_s: float) -> bool:
-        """Nobody hangs up in the middle of something: on a slow link the last act may not be settled yet."""
-        if self.scenario is None or not self.scenario.acts:
+    def _extends_talk(self, now_s: float) -> bool:
+        """Extends the talk while the last action is not complete, as may happen on a slow link."""
+        if self.scenario is None or not self.scenario.actions:
             return False
-        if self._stays_from_s is None:
-            self._stays_from_s = now_s
-        until_s = self._stays_until_s()
-        self.machine.talk_until(until_s)
+        if self._extended_from_s is None:
+            self._extended_from_s = now_s
+        until_s = self._extended_until_s()
+        self.machine.end_talk_at(until_s)
         return until_s > now_s
 
-    def _stays_until_s(self) -> float:
+    def _extended_until_s(self) -> float:
         assert self.scenario is not None
-        assert self._stays_from_s is not None
+        assert self._extended_from_s is not None
         moves = sum(
-            step.act is Act.MOVE for part in (self.scenario.caller, self.scenario.callee) for step in part.steps
+            step.action is ScenarioAction.MOVE
+            for part in (self.scenario.caller, self.scenario.callee)
+            for step in part.steps
         )
         is_done = self.script.is_complete and self.facts.ice_restarts >= moves and not self.media.is_moving
         if not is_done:
-            return self._stays_from_s + STAYS_S
-        # What the far side does without a word to us began as much later as it heard us later, and is answered later.
+            return self._extended_from_s + TALK_EXTENSION_S
+        # The far side started its silent actions one delay later, and its answers take one delay back.
         live = self.media.live()
         rtt_ms = max(self.person.session.rtt_ms or 0.0, (live.rtt_ms or 0.0) if live is not None else 0.0)
-        return self._stays_from_s + (2 * rtt_ms / 1000.0 if self.scenario.callee.steps else 0.0)
+        return self._extended_from_s + (2 * rtt_ms / 1000.0 if self.scenario.callee.steps else 0.0)
 
     async def _pick_up(self) -> Action:
         return Action.NONE

@@ -1,7 +1,7 @@
-"""One side of one call, from its first message to its row: a task that sleeps until something happens or is overdue.
+"""Runs one side of one call, from its first message to its row: a task that waits for events and deadlines.
 
-Everything that happens goes through one inbox in the order it came: signals, media milestones, orders to leave. Every
-wait ends at the state machine's absolute deadline.
+All events go through one inbox in order of arrival: signals, media milestones, orders to leave. Every wait ends at the
+absolute deadline of the state machine.
 """
 
 from __future__ import annotations
@@ -10,18 +10,19 @@ import asyncio
 import logging
 from collections import Counter
 
-from calls.call.call_rules import CallState, Told
-from calls.call.state_machine import Action, CallMachine
+from calls.call.call_rules import CallState, SignalType
+from calls.call.decisions import Action
+from calls.call.state_machine import CallMachine
 from calls.engine.context import Context
 from calls.engine.leg_owner import LegOwner
-from calls.engine.legs.leg_events import Change, Event, Leave, Milestone, Resuming, StepDown, Stop, Wake
+from calls.engine.legs.leg_events import Change, Event, Leave, Milestone, ReduceBitrate, Resuming, Stop, Wake
 from calls.engine.legs.leg_media import LOW_AUDIO_KBIT, LegMedia, StepFailed
 from calls.engine.records.leg_record import LegFacts, evidence_of, leg_record, window_rows
-from calls.engine.scripts.scenario_actions import ACTS, DEAD_S, reoffer
-from calls.engine.scripts.script import Do, Script
+from calls.engine.scripts.scenario_actions import ACTIONS, DEAD_S, reoffer
+from calls.engine.scripts.script import ActionOrder, Script
 from calls.media.interface import LiveStats, MediaEvent, MediaStats
 from calls.records.record import LegRecord, Side, Stage
-from calls.scenarios import Act, Part, Scenario
+from calls.scenarios import Part, Scenario, ScenarioAction
 from calls.targets.protocol import Signal
 
 logger = logging.getLogger(__name__)
@@ -33,11 +34,11 @@ _STAGES = {
 }
 POOR_RTT_MS = 500.0
 SLOW_SECONDS = 2
-"""A round trip beyond ``POOR_RTT_MS`` for so many seconds in a row is no single bad report."""
+"""Seconds in a row with a round trip over ``POOR_RTT_MS``: a single bad report does not count."""
 
 
 class CallLeg:
-    """The part that both sides share. ``run`` is called once."""
+    """What both sides share. Call ``run`` once."""
 
     def __init__(
         self,
@@ -52,9 +53,9 @@ class CallLeg:
         self.person = person
         self.facts = facts
         self.machine = machine
-        facts.link_is_rough = person.link_is_rough
-        # Whoever we make knows our inbox and not us: what stands in a cycle waits for the garbage collector, and that
-        # stops every other call of this engine when it comes.
+        facts.link_unreliable = person.link_unreliable
+        # What we create gets our inbox and not us. A reference cycle would wait for the garbage collector, which stops
+        # all other calls of this engine while it runs.
         inbox: asyncio.Queue[Event] = asyncio.Queue()
         self._inbox = inbox
         self.media = LegMedia(
@@ -62,70 +63,70 @@ class CallLeg:
         )
         self.stats: MediaStats | None = None
         self.scenario = scenario
-        self.part = _part_of(scenario, facts.side)
+        self.part = _part_for_side(scenario, facts.side)
         self.script = Script(self.part.steps if self.part else (), talk_s, inbox.put_nowait)
         self._slow_seconds = 0
         self._postponed: list[Change] = []
-        """Changes that wait for the one before: until an open offer is answered, until a move is over."""
+        """Changes that wait until the open offer is answered, or until a move is complete."""
         self._drops_before = person.link_drops()
-        person.watch_link()
+        person.reset_link_delay()
         if scenario is not None and _dies(scenario, facts.side.other):
-            machine.will_lose_peer()
+            machine.expect_peer_death()
 
-    # What the outside tells.
+    # Events from outside.
 
     def on_signal(self, signal: Signal) -> None:
-        """A message of the service about this call."""
+        """Takes a message of the service about this call."""
         self._inbox.put_nowait(signal)
 
     def leave(self, reason: str, *, failed: bool = False) -> None:
-        """The person ends the call now."""
+        """Ends the call now, with a hang-up, cancel or decline."""
         self._inbox.put_nowait(Leave(reason, failed))
 
     def stop(self, reason: str) -> None:
-        """The call is over without another word."""
+        """Ends the call without another message."""
         self._inbox.put_nowait(Stop(reason))
 
     def on_resuming(self) -> None:
-        """The person's connection was lost and stands again."""
+        """Notes that the person's connection was lost and is back."""
         self._inbox.put_nowait(Resuming())
 
     def on_garbage(self) -> None:
-        """The service sent this person something that is no message."""
-        self.machine.finds("garbage")
+        """Notes that the service sent this person something that is not a valid message."""
+        self.machine.record_violation("garbage")
 
     def live(self) -> LiveStats | None:
-        """Returns the media's figures of this moment; None before there is media."""
+        """Returns the media's current figures; None before there is media."""
         return self.media.live()
 
     def check_silence(self, live: LiveStats) -> None:
-        """Leaves a call that has gone silent for longer than a person waits."""
+        """Leaves a call that has been silent for longer than a person would wait."""
         age_ms = live.last_packet_age_ms
         limit_ms = self.context.configure.silence_limit_s * 1000.0
         if self.machine.state is CallState.TALKING and age_ms is not None and age_ms > limit_ms:
             self.leave("audio_died", failed=True)
 
-    def check_network(self, live: LiveStats) -> None:
-        """Asks for less before the call suffers, as the product does: a queue that builds up shows in the round trip.
+    def check_round_trip(self, live: LiveStats) -> None:
+        """Lowers the bitrate when the round trip grows, as the product does: a growing queue shows there first.
 
-        Loss is no reason: where it is not congestion, fewer bits lose as many packets.
+        Packet loss does not count: where congestion is not the cause, a lower bitrate loses as many packets.
         """
         slow = (live.rtt_ms or 0.0) > POOR_RTT_MS and self.machine.state is CallState.TALKING
         self._slow_seconds = self._slow_seconds + 1 if slow else 0
         asks_already = live.asked_audio_kbit is not None and live.asked_audio_kbit <= LOW_AUDIO_KBIT
         degrades = self.person.session.policy.degradation and not self.media.low_audio and not asks_already
-        # In the matrix the browser decides: it is the product there.
+        # In the matrix the browser decides: it is the product under test.
         if self._slow_seconds >= SLOW_SECONDS and degrades and self.context.identity.peers_are_ours:
             self._slow_seconds = 0
-            self._inbox.put_nowait(StepDown())
+            self._inbox.put_nowait(ReduceBitrate())
 
     # The life of the call.
 
     async def run(self) -> LegRecord:
-        """Returns the row, whatever happens; it is also on its way to disk."""
+        """Runs the call and returns its row, which is also queued for writing. Never raises."""
         try:
             await self._begin()
-            await self._go_on()
+            await self._handle_events()
             if self.machine.died:
                 self.facts.ended_at_s = self.context.clock.unix_s()
                 await asyncio.sleep(DEAD_S)
@@ -144,7 +145,7 @@ class CallLeg:
     async def _pick_up(self) -> Action:
         raise NotImplementedError
 
-    async def _go_on(self) -> None:
+    async def _handle_events(self) -> None:
         clock, machine = self.context.clock, self.machine
         while machine.state is not CallState.ENDED:
             try:
@@ -152,16 +153,16 @@ class CallLeg:
                     event = await self._inbox.get()
             except TimeoutError:
                 if clock.monotonic_s() < machine.deadline_s:
-                    continue  # the loop's clock counts whole milliseconds
-                if machine.talk_is_over(clock.monotonic_s()) and self._stays(clock.monotonic_s()):
+                    continue  # the loop's clock has a resolution of 1 ms
+                if machine.is_planned_talk_over(clock.monotonic_s()) and self._extends_talk(clock.monotonic_s()):
                     continue
-                action = machine.overdue(clock.monotonic_s())
+                action = machine.on_deadline(clock.monotonic_s())
             else:
                 action = await self._handle(event)
             await self._act(action)
 
-    def _stays(self, now_s: float) -> bool:
-        """The planned talk is over; returns whether this side goes on, to a later end."""
+    def _extends_talk(self, now_s: float) -> bool:
+        """Called when the planned talk is over; returns whether this side goes on, to a later end."""
         return False
 
     async def _handle(self, event: Event) -> Action:
@@ -170,20 +171,20 @@ class CallLeg:
             case Signal():
                 return await self._handle_signal(event, now_s)
             case Milestone():
-                return self._take_milestone(event.event, now_s)
-            case Do() | StepDown():
+                return self._on_milestone(event.event, now_s)
+            case ActionOrder() | ReduceBitrate():
                 return await self._change(event, now_s)
             case Leave():
                 return self.machine.leave(now_s, event.reason, failed=event.failed)
             case Stop():
                 return self.machine.stop(event.reason)
             case Resuming():
-                self.machine.asked(Told.RESUMED, now_s)
+                self.machine.expect_reply(SignalType.RESUMED, now_s)
                 if self.machine.state is CallState.RINGING:
-                    self.machine.may_hear_again()
+                    self.machine.allow_repeated_invitation()
         return Action.NONE
 
-    def _take_milestone(self, event: MediaEvent, now_s: float) -> Action:
+    def _on_milestone(self, event: MediaEvent, now_s: float) -> Action:
         if event is MediaEvent.FAILED:
             failure = self.media.leg.failure if self.media.leg is not None else "media_error"
             return self.machine.leave(now_s, failure, failed=True)
@@ -192,32 +193,32 @@ class CallLeg:
             return Action.NONE
         if event is MediaEvent.HEARD_AGAIN:
             self.script.settle(event)
-            self._do_postponed()
+            self._resubmit_postponed()
             return Action.NONE
-        action = self.machine.media(_STAGES[event], now_s)
+        action = self.machine.on_media(_STAGES[event], now_s)
         if self.machine.state is CallState.TALKING:
             self.script.begin()
         return action
 
     async def _handle_signal(self, signal: Signal, now_s: float) -> Action:
         was, awaited = self.machine.state, self.machine.awaits(signal.what)
-        action = self.machine.told(signal.what, now_s, signal.code)
+        action = self.machine.on_signal(signal.what, now_s, signal.code)
         if action is not Action.NONE:
             return action
         try:
-            if signal.what is Told.CANDIDATE:
-                await self.media.take_candidate(signal)
-            elif signal.what is Told.REOFFER and was in {CallState.CONNECTING, CallState.TALKING}:
-                await self._take_reoffer(signal)
-            elif signal.what is Told.REANSWER and awaited:
-                await self.media.take_reanswer(signal)
-                self.script.settle(Told.REANSWER)
-                self._do_postponed()
-            elif signal.what is Told.RESUMED and awaited:
+            if signal.what is SignalType.CANDIDATE:
+                await self.media.add_candidate(signal)
+            elif signal.what is SignalType.REOFFER and was in {CallState.CONNECTING, CallState.TALKING}:
+                await self._answer_reoffer(signal)
+            elif signal.what is SignalType.REANSWER and awaited:
+                await self.media.apply_reanswer(signal)
+                self.script.settle(SignalType.REANSWER)
+                self._resubmit_postponed()
+            elif signal.what is SignalType.RESUMED and awaited:
                 self.facts.reconnects += 1
-                self.script.settle(Told.RESUMED)
-            elif signal.what is Told.MEDIA:
-                self.media.obey(signal)
+                self.script.settle(SignalType.RESUMED)
+            elif signal.what is SignalType.MEDIA:
+                self.media.apply_peer_media(signal)
             else:
                 await self._on_progress(signal, was)
         except StepFailed as failure:
@@ -225,7 +226,7 @@ class CallLeg:
         return Action.NONE
 
     async def _on_progress(self, signal: Signal, was: CallState) -> None:
-        """A side's own reaction to a message that the machine took."""
+        """Reacts to a message that the state machine accepted."""
 
     async def _act(self, action: Action) -> None:
         session, call_id = self.person.session, self.facts.call_id
@@ -245,46 +246,46 @@ class CallLeg:
     # The scenario.
 
     def _wake(self) -> None:
-        """The machine's deadline has changed from outside the loop."""
+        """Wakes the loop, because the state machine's deadline changed from outside."""
         self._inbox.put_nowait(Wake())
 
     async def _change(self, order: Change, now_s: float) -> Action:
-        """Changes the running call; one change waits for the answer to the one before, a move until none is on."""
+        """Changes the running call. A change waits for the answer to the one before, a move for the end of a move."""
         if self.machine.state is not CallState.TALKING:
             return Action.NONE
-        moves = isinstance(order, Do) and order.act is Act.MOVE
-        if self.machine.awaits(Told.REANSWER) or (moves and self.media.is_moving):
+        moves = isinstance(order, ActionOrder) and order.action is ScenarioAction.MOVE
+        if self.machine.awaits(SignalType.REANSWER) or (moves and self.media.is_moving):
             self._postponed.append(order)
             return Action.NONE
         try:
-            if isinstance(order, Do):
-                self.script.performed(order, await ACTS[order.act](self))
-            elif self.media.step_down():
+            if isinstance(order, ActionOrder):
+                self.script.performed(order, await ACTIONS[order.action](self))
+            elif self.media.reduce_bitrate():
                 await reoffer(self, "network")
         except StepFailed as failure:
             return self.machine.leave(now_s, failure.reason, failed=True)
         return Action.STOP if self.machine.died else Action.NONE
 
-    def _do_postponed(self) -> None:
+    def _resubmit_postponed(self) -> None:
         postponed, self._postponed = self._postponed, []
         for order in postponed:
             self._inbox.put_nowait(order)
 
-    async def _take_reoffer(self, signal: Signal) -> None:
-        gives_way = self.machine.awaits(Told.REANSWER)
+    async def _answer_reoffer(self, signal: Signal) -> None:
+        gives_way = self.machine.awaits(SignalType.REANSWER)
         if gives_way and self.facts.side is Side.CALLER:
-            return  # both offered at once: the caller's stands, and is answered
+            return  # both offered at once: the caller's offer stands and is answered
         if gives_way:
-            self.machine.takes_back(Told.REANSWER)
-        await self.media.take_reoffer(signal, gives_way=gives_way)
+            self.machine.withdraw(SignalType.REANSWER)
+        await self.media.answer_reoffer(signal, gives_way=gives_way)
         if gives_way:
             self.script.again()
-            self._do_postponed()
+            self._resubmit_postponed()
 
     # The end.
 
     def _cut_off(self, reason: str) -> None:
-        """Ends a call for a reason of our own; the far end is told, so that it need not wait for a timeout."""
+        """Ends a call for a reason of our own, and tells the far end so that it need not wait for a timeout."""
         if self.machine.state is not CallState.ENDED:
             self.machine.stop(reason)
             if self.person.session.is_up:
@@ -295,21 +296,21 @@ class CallLeg:
         self.facts.ended_at_s = self.facts.ended_at_s or self.context.clock.unix_s()
         self.stats = await self.media.close()
         if self.stats is not None:
-            self.facts.link_is_rough |= self.stats.peer_link_is_rough
+            self.facts.link_unreliable |= self.stats.peer_link_unreliable
             if self.stats.heard is not None:
                 self.context.probes.submit(self.facts.call_id, self.facts.side, self.facts.ended_at_s, self.stats.heard)
         drops = Counter(self.person.link_drops())
         drops.subtract(self._drops_before)
         evidence = evidence_of(
-            self.stats, drops, self.person.link_held_ms(), peer_is_ours=self.context.identity.peers_are_ours
+            self.stats, drops, self.person.link_max_delay_ms(), peer_is_ours=self.context.identity.peers_are_ours
         )
-        ending = self.machine.settle(evidence)
-        self.facts.findings = ",".join(dict.fromkeys(self.machine.findings))
+        ending = self.machine.ending(evidence)
+        self.facts.findings = ",".join(dict.fromkeys(self.machine.violations))
         if self.part is not None:
             self.facts.expected = self.part.expected
-            self.facts.did_its_part = self.script.is_complete
-        if self.machine.findings:
-            logger.warning("%s: findings against the target: %s", self.facts.call_id, self.machine.findings)
+            self.facts.script_completed = self.script.is_complete
+        if self.machine.violations:
+            logger.warning("%s: findings against the target: %s", self.facts.call_id, self.machine.violations)
         record = leg_record(
             self.context.identity, self.person.spec, self.person.generation, self.facts, ending, evidence, self.stats
         )
@@ -319,12 +320,12 @@ class CallLeg:
         return record
 
 
-def _part_of(scenario: Scenario | None, side: Side) -> Part | None:
+def _part_for_side(scenario: Scenario | None, side: Side) -> Part | None:
     if scenario is None:
         return None
     return scenario.caller if side is Side.CALLER else scenario.callee
 
 
 def _dies(scenario: Scenario, side: Side) -> bool:
-    part = _part_of(scenario, side)
-    return part is not None and any(step.act is Act.DIE for step in part.steps)
+    part = _part_for_side(scenario, side)
+    return part is not None and any(step.action is ScenarioAction.DIE for step in part.steps)

@@ -1,17 +1,17 @@
-"""What comes into a leg's inbox, besides what the service says."""
+"""Defines the events of a leg's inbox, besides the service's messages."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from calls.engine.scripts.script import Do
+from calls.engine.scripts.script import ActionOrder
 from calls.media.interface import MediaEvent
 from calls.targets.protocol import Signal
 
 
 @dataclass(frozen=True, slots=True)
 class Milestone:
-    """The media came so far."""
+    """The media reached a milestone."""
 
     event: MediaEvent
     at_s: float
@@ -27,26 +27,26 @@ class Leave:
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """The call is over without another word."""
+    """The call is over; no further message is sent."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class Resuming:
-    """The session came back and asked the service to go on with the call."""
+    """The session reconnected and asked the service to resume the call."""
 
 
 @dataclass(frozen=True, slots=True)
 class Wake:
-    """Nothing happened; the deadline is another now."""
+    """The deadline has changed."""
 
 
 @dataclass(frozen=True, slots=True)
-class StepDown:
-    """The round trip says that the network is too narrow for what the call asks of it."""
+class ReduceBitrate:
+    """The round trip shows that the network is too narrow for the call."""
 
 
-Change = Do | StepDown
-"""What changes a running call by an offer inside it."""
+Change = ActionOrder | ReduceBitrate
+"""Events that change a running call by a new offer."""
 Event = Change | Wake | Signal | Milestone | Leave | Stop | Resuming

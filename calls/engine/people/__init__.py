@@ -1,1 +1,1 @@
-"""The people signed in at an engine."""
+"""The people who are signed in at an engine."""

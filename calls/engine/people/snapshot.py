@@ -1,4 +1,4 @@
-"""A person's call at this moment, for whoever drives the engine."""
+"""Describes a person's current call for the driver."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import msgspec
 
 from calls.bridge.messages import PersonSnapshot
 from calls.engine.legs.leg import CallLeg
-from calls.engine.people.people import Person
+from calls.engine.people.people import SignedInPerson
 from calls.engine.records.leg_record import window_mos
 from calls.media.interface import LiveStats
 
@@ -17,8 +17,8 @@ _OF_MEDIA = tuple(
 )
 
 
-def snapshot_of(person: Person) -> PersonSnapshot:
-    """Returns what is known now."""
+def snapshot_of(person: SignedInPerson) -> PersonSnapshot:
+    """Returns the current state."""
     leg = person.current()
     if leg is None:
         return PersonSnapshot(name=person.spec.name, online=person.session.is_up)

@@ -1,1 +1,1 @@
-"""The engine's rows on their way to disk."""
+"""Builds the engine's rows and writes them to disk."""

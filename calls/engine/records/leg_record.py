@@ -1,4 +1,4 @@
-"""One row of ``calls/*.parquet`` out of what a leg saw: pure."""
+"""Builds one row of ``calls/*.parquet`` from what a leg saw. No I/O."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import msgspec
 
 from calls.bridge.messages import PersonSpec
-from calls.call.blame import Evidence
-from calls.call.expectation import is_as_expected, outcomes_on
+from calls.call.blame import BlameEvidence
+from calls.call.expectation import allowed_outcomes, is_as_expected
 from calls.call.state_machine import Ending
 from calls.engine.identity import EngineIdentity
 from calls.media.interface import AudioWindow, MediaStats
@@ -20,7 +20,7 @@ from calls.records.record import LegRecord, Outcome, Side, WindowRow
 
 @dataclass(slots=True, kw_only=True)
 class LegFacts:
-    """What a leg notes down while it runs. ``*_at_s`` are Unix seconds, as in the record."""
+    """What a leg notes while it runs. ``*_at_s`` are Unix seconds, as in the record."""
 
     call_id: str
     side: Side
@@ -36,7 +36,7 @@ class LegFacts:
     ended_at_s: float = 0.0
     answer_wait_ms: float = 0.0
     audio_target_kbit: float = 0.0
-    """The rate that the far end encodes for: what this leg asked for, or less where the far end is poor itself."""
+    """The rate that the far end encodes for: what this leg requested, or less where the far end's link is poor."""
     fell_back_to: str = ""
     fell_back_at_s: float | None = None
     routed_at_s: float | None = None
@@ -45,32 +45,32 @@ class LegFacts:
     held_s: float = 0.0
     muted_s: float = 0.0
     findings: str = ""
-    link_is_rough: bool = False
-    """Calls may break on this side's access link, or on the far end's: see ``expectation``."""
+    link_unreliable: bool = False
+    """Calls may break on this side's access link or on the far end's: see ``calls.call.expectation``."""
     expected: frozenset[Outcome] = frozenset()
-    """How the leg's scenario may end; empty without one."""
-    did_its_part: bool = True
-    """All that the scenario does in the call was done."""
+    """How the leg's scenario may end; empty without a scenario."""
+    script_completed: bool = True
+    """All actions of the scenario were carried out."""
 
     def fall_back(self, to: str, at_s: float) -> None:
-        """Notes that the call does with less from ``at_s`` on; the first moment stays."""
+        """Notes that the call uses less media from ``at_s`` on. The first time is kept."""
         self.fell_back_to = to
         if self.fell_back_at_s is None:
             self.fell_back_at_s = at_s
 
 
 def evidence_of(
-    stats: MediaStats | None, link_drops: Mapping[str, int], link_held_ms: float, *, peer_is_ours: bool
-) -> Evidence:
-    """Returns what the blame of a failure rests on; ``link_drops`` by cause: loss, queue, outage."""
-    return Evidence(
+    stats: MediaStats | None, link_drops: Mapping[str, int], link_max_delay_ms: float, *, peer_is_ours: bool
+) -> BlameEvidence:
+    """Returns the evidence for the blame of a failure. ``link_drops`` is by cause: loss, queue, outage."""
+    return BlameEvidence(
         send_errors=stats.send_errors if stats else 0,
         send_late_p99_ms=(stats.send_late_p99_ms or 0.0) if stats else 0.0,
         link_lost=link_drops.get("loss", 0),
         link_queue_dropped=link_drops.get("queue", 0),
         link_outage_dropped=link_drops.get("outage", 0),
-        link_held_ms=link_held_ms,
-        peer_link_is_rough=stats.peer_link_is_rough if stats else False,
+        link_max_delay_ms=link_max_delay_ms,
+        peer_link_unreliable=stats.peer_link_unreliable if stats else False,
         max_gap_ms=stats.max_gap_ms if stats else None,
         peer_is_ours=peer_is_ours,
     )
@@ -96,7 +96,7 @@ def window_mos(window: AudioWindow | None, audio_target_kbit: float) -> float | 
 
 
 def score_of(stats: MediaStats, audio_target_kbit: float) -> CallScore | None:
-    """Returns the E-model's scores over the windows in which anything was expected."""
+    """Returns the E-model's scores over the windows in which packets were due."""
     return score_call([heard_in(window, audio_target_kbit) for window in stats.windows if window.expected])
 
 
@@ -106,7 +106,7 @@ def leg_record(
     generation: str,
     facts: LegFacts,
     ending: Ending,
-    evidence: Evidence,
+    evidence: BlameEvidence,
     stats: MediaStats | None,
 ) -> LegRecord:
     """Returns the row. ``stats`` is None for a leg that never had media."""
@@ -144,7 +144,7 @@ def leg_record(
         link_outage_dropped=evidence.link_outage_dropped,
         fell_back_to=facts.fell_back_to,
         fell_back_at_s=facts.fell_back_at_s,
-        expected_outcome="|".join(sorted(outcomes_on(facts.expected, rough=facts.link_is_rough)))
+        expected_outcome="|".join(sorted(allowed_outcomes(facts.expected, unreliable=facts.link_unreliable)))
         if facts.expected
         else "",
         as_expected=_as_expected(facts, ending) if facts.expected else None,
@@ -162,9 +162,9 @@ def _as_expected(facts: LegFacts, ending: Ending) -> bool:
     return is_as_expected(
         facts.expected,
         ending,
-        did_its_part=facts.did_its_part,
+        script_completed=facts.script_completed,
         findings=bool(facts.findings),
-        rough=facts.link_is_rough,
+        unreliable=facts.link_unreliable,
     )
 
 
@@ -189,7 +189,7 @@ def _with_media(record: LegRecord, facts: LegFacts, stats: MediaStats) -> LegRec
 
 
 def window_rows(record: LegRecord, facts: LegFacts, stats: MediaStats) -> list[WindowRow]:
-    """Returns the windows of a leg as rows; one in which nothing was expected has no score."""
+    """Returns the windows of a leg as rows. A window without due packets has no score."""
     return [_window_row(record, facts, window) for window in stats.windows]
 
 

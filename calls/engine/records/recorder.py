@@ -1,4 +1,4 @@
-"""The engine's rows on their way to disk: kept on the loop, written once a second by one thread of its own."""
+"""Collects the engine's rows on the loop and writes them once a second on a thread of its own."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from calls.errors import SegmentNotWritten
 from calls.records.record import HealthRow, LegRecord, ListRow, MessageRow, SampleRow, WindowRow
 from calls.records.segments import SegmentWriter
 
-HOPELESS_AFTER = 3
-"""Failed flushes in a row, one a second, for a reason that might have passed by itself."""
+GIVE_UP_AFTER = 3
+"""Failed flushes in a row, one a second, for a cause that might have been temporary."""
 
 
 class Recorder:
     """Six segment writers.
 
-    ``on_trouble`` hears of the first failed flush in a row, and once more when no later one is going to work: then its
-    last argument is True.
+    ``on_trouble`` is called at the first failed flush in a row, and again when later flushes cannot succeed either; its
+    last argument is True then.
     """
 
     def __init__(self, run_folder: Path, writer: str, on_trouble: Callable[[str, str, bool], None]) -> None:
@@ -47,29 +47,29 @@ class Recorder:
         self._last: asyncio.Future[None] | None = None
 
     def flush_soon(self) -> None:
-        """Starts a flush off the loop unless one is under way."""
+        """Starts a flush off the loop, unless one is running."""
         if self._last is None or self._last.done():
             self._last = asyncio.ensure_future(self.flush())
 
     async def flush(self) -> None:
-        """Writes everything that waits, off the loop. Trouble is told, not raised: the rows stay for the next time."""
+        """Writes all waiting rows off the loop. Errors are reported, not raised; the rows stay for the next flush."""
         loop = asyncio.get_running_loop()
         problems = await loop.run_in_executor(self._thread, self._flush_all)
         if not problems:
             self._failures = 0
             return
         self._failures += 1
-        is_hopeless = self._failures >= HOPELESS_AFTER or any(problem.is_final for problem in problems)
+        is_hopeless = self._failures >= GIVE_UP_AFTER or any(problem.is_final for problem in problems)
         if self._failures == 1 or (is_hopeless and not self._gave_up):
             self._gave_up = self._gave_up or is_hopeless
             self._on_trouble("segment_not_written", f"{problems[0].message}: {problems[0].hint}", is_hopeless)
 
     def rows_given_up(self) -> int:
-        """Returns how many rows were lost to a disk that refused them for too long."""
+        """Returns the number of rows lost because the disk refused them for too long."""
         return sum(writer.rows_given_up for writer in self._writers)
 
     async def close(self) -> None:
-        """Writes what is left and ends the thread."""
+        """Writes the remaining rows and ends the thread."""
         if self._last is not None:
             await self._last
         await self.flush()

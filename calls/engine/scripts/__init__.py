@@ -1,1 +1,1 @@
-"""What a scenario does in the middle of a call."""
+"""Carries out what a scenario does during a call."""

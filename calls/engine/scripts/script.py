@@ -1,4 +1,4 @@
-"""Plays one side's part of a scenario: waits for each step's moment, has it done, waits until it is settled."""
+"""Runs one side's part of a scenario: waits for each step's time, orders its action, waits until it is complete."""
 
 from __future__ import annotations
 
@@ -6,47 +6,47 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from calls.engine.scripts.scenario_actions import Settles
-from calls.scenarios import Act, Step
+from calls.engine.scripts.scenario_actions import Completion
+from calls.scenarios import ScenarioAction, Step
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Do:
-    """An order to the leg: it arrives in its inbox as everything else does."""
+class ActionOrder:
+    """An order to the leg. It arrives in the leg's inbox like any other event."""
 
-    act: Act
+    action: ScenarioAction
     done: asyncio.Future[None] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
 
 class Script:
-    """Made with the leg, begun at the first audio heard. Ended with the call, wherever it stands."""
+    """Created with the leg; starts with the first audio received; ends with the call at the latest."""
 
-    def __init__(self, steps: tuple[Step, ...], talk_s: float, order: Callable[[Do], None]) -> None:
+    def __init__(self, steps: tuple[Step, ...], talk_s: float, order: Callable[[ActionOrder], None]) -> None:
         self.steps_done = 0
         self._steps = steps
         self._talk_s = talk_s
         self._order = order
         self._task: asyncio.Task[None] | None = None
-        self._open: tuple[Do, Settles] | None = None
+        self._open: tuple[ActionOrder, Completion] | None = None
 
     @property
     def is_complete(self) -> bool:
-        """Whether every step was done and settled."""
+        """Whether every step is complete."""
         return self.steps_done == len(self._steps)
 
     def begin(self) -> None:
-        """Every step counts from now. Safe to call twice."""
+        """Starts the time of all steps. Safe to call twice."""
         if self._task is None and self._steps:
             self._task = asyncio.get_running_loop().create_task(self._play(), name="scenario")
 
-    def performed(self, do: Do, settles: Settles) -> None:
-        """The act was done; it is settled now, or by ``settles``."""
+    def performed(self, do: ActionOrder, settles: Completion) -> None:
+        """Notes that the action was carried out and is complete now, or with ``completion``."""
         self._open = (do, settles)
         if settles is None:
             self.settle(None)
 
-    def settle(self, what: Settles) -> None:
-        """``what`` has come: the open act is done when it was waiting for it."""
+    def settle(self, what: Completion) -> None:
+        """Completes the open action if it was waiting for ``what``."""
         if self._open is not None and self._open[1] == what:
             do, self._open = self._open[0], None
             self.steps_done += 1
@@ -54,7 +54,7 @@ class Script:
                 do.done.set_result(None)
 
     def again(self) -> None:
-        """The open act gave way to the far end's: it is ordered once more."""
+        """Orders the open action once more, because the far end's offer took precedence."""
         if self._open is not None:
             do, self._open = self._open[0], None
             self._order(do)
@@ -69,6 +69,6 @@ class Script:
         began_s = asyncio.get_running_loop().time()
         for step in self._steps:
             await asyncio.sleep(began_s + step.at_ratio * self._talk_s - asyncio.get_running_loop().time())
-            do = Do(step.act)
+            do = ActionOrder(step.action)
             self._order(do)
             await do.done

@@ -1,4 +1,4 @@
-"""Reads one ICE candidate of the far end (RFC 8839, 5.1), and says which are of use to us."""
+"""Reads one ICE candidate of the far end (RFC 8839, 5.1) and rejects those that we cannot use."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ MISSING_FOUNDATION = "0"
 
 
 def read_candidate(line: str) -> aioice.Candidate | None:
-    """Returns the candidate in ``line`` (what follows ``candidate:``), None when it is of no use to us.
+    """Returns the candidate in ``line`` (the text after ``candidate:``); None when we cannot use it.
 
-    Of use is a UDP candidate of the first component with a numeric address. A name (mDNS) is not resolved: the far
-    end's own checks reveal its address without asking the network. Some servers leave the foundation out; it only
-    orders checks, so a candidate without one is as good as any.
+    Usable is a UDP candidate of the first component with a numeric address. A name (mDNS) is not resolved: the far
+    end's own checks reveal its address without a query. Some servers leave the foundation out. It only orders checks,
+    so a candidate without one is usable.
     """
     fields = line.split()
     if len(fields) > 1 and fields[1].lower() in ("udp", "tcp"):

@@ -1,7 +1,7 @@
-"""ICE by aioice on one socket of the hub: host candidate of one given address, no server of any kind.
+"""Runs ICE by aioice on one socket of the hub: the host candidate of one given address, no server.
 
-aioice finds its own addresses (and skips 127.0.0.1) in ``gather_candidates``; overriding that method is the one seam
-that binds it to a single address. The protocol object that it drives sends and receives through the leg's transport.
+aioice finds its own addresses (and skips 127.0.0.1) in ``gather_candidates``. This class does not call that method, so
+it stays on a single address. aioice's protocol object sends and receives through the leg's transport.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ CONSENT_EXPIRES_S = 30.0
 """RFC 7675, section 5.1."""
 
 MAX_REMOTE_CANDIDATES = 64
-"""Each is checked, and the list is sorted anew with each: a far end that names thousands would stall the loop."""
+"""aioice checks each candidate and sorts the list again for each: thousands of them would stall the loop."""
 
 Send = Callable[[bytes, tuple[str, int]], None]
 
 
 class _Protocol(StunProtocol):
-    """aioice's half of the socket."""
+    """aioice's side of the socket."""
 
     def __init__(self, connection: IcePath, send: Send) -> None:
         super().__init__(connection)
@@ -44,16 +44,16 @@ class _Protocol(StunProtocol):
         self._send(bytes(message), addr)
 
     async def close(self) -> None:
-        """The socket belongs to the leg's transport, which closes it last."""
+        """Does nothing: the leg's transport owns the socket and closes it last."""
 
-    def let_go(self) -> None:
-        """Forgets the connection and the socket."""
+    def release(self) -> None:
+        """Releases the connection and the socket."""
         self.receiver = None  # type: ignore[assignment]
         self._send = _send_nothing
 
 
-class _PatientTransaction(Transaction):
-    """One request, never sent again, that waits for its answer as long as consent lasts."""
+class _ConsentTransaction(Transaction):
+    """One request that is never resent and waits for its answer as long as consent lasts."""
 
     def __init__(self, request: Message, address: tuple[str, int], protocol: StunProtocol, key: bytes) -> None:
         super().__init__(request, address, protocol, retransmissions=0, integrity_key=key)
@@ -81,11 +81,13 @@ class IcePath(aioice.Connection):
         self._local_candidates_start = self._local_candidates_end = True
 
     def local_candidate_sdp(self) -> str:
-        """Returns the candidate as it stands in a description after ``a=candidate:``."""
+        """Returns the candidate as it appears in a description after ``a=candidate:``."""
         return str(self._protocol.local_candidate.to_sdp())
 
-    def is_asked(self, datagram: bytes) -> bool:
-        """Returns whether a STUN request names this path (USERNAME starts with our fragment); responses name none."""
+    def is_addressed(self, datagram: bytes) -> bool:
+        """Returns whether a STUN request addresses this path (USERNAME starts with our fragment). Responses
+        carry none.
+        """
         return datagram[0] != 0 or f"{self.local_username}:".encode() in datagram
 
     def received(self, datagram: bytes, address: tuple[str, int]) -> bool:
@@ -98,23 +100,23 @@ class IcePath(aioice.Connection):
         return True
 
     def data_received(self, data: bytes, component: int) -> None:
-        """aioice hands on what it cannot parse: noise, since the transport sorted the datagrams before."""
+        """Ignores what aioice cannot parse; the transport has sorted the datagrams before."""
 
     def remote_address(self) -> tuple[str, int] | None:
-        """Returns where the nominated pair leads, None before nomination."""
+        """Returns the far end's address of the nominated pair; None before nomination."""
         pair = self._nominated.get(1)
         return pair.remote_addr if pair is not None else None
 
-    def leads_nowhere_else(self) -> bool:
-        """Returns whether the far end has one address only: the one that was nominated."""
+    def has_single_remote_address(self) -> bool:
+        """Returns whether the far end has only one address: the nominated one."""
         return len(self._remote_candidates) == 1 and self._remote_candidates_end
 
     def knows(self, address: tuple[str, int]) -> bool:
-        """Returns whether ``address`` was described, or has proven by a check that it holds our credentials."""
+        """Returns whether ``address`` was in a description, or has passed a check with our credentials."""
         return any((one._network_host, one.port) == address for one in self._remote_candidates)
 
     async def add_remote_sdp(self, candidate_sdp: str) -> bool:
-        """Takes a remote candidate; returns whether it is of use (UDP, a numeric address of our family)."""
+        """Adds a remote candidate; returns whether we can use it (UDP, a numeric address of our family)."""
         candidate = read_candidate(candidate_sdp)
         if candidate is None:
             return False
@@ -126,14 +128,14 @@ class IcePath(aioice.Connection):
         return True
 
     async def end_remote_candidates(self) -> None:
-        """Says that no further candidate will come, so that a failure is told as soon as it is certain."""
+        """Says that no more candidates come, so that a failure is reported as soon as it is certain."""
         if not self._remote_candidates_end:
             await self.add_remote_candidate(None)
 
     async def query_consent(self) -> None:
-        """Keeps consent to send (RFC 7675): each check is sent once, and its answer counts however late it comes.
+        """Keeps consent to send (RFC 7675). Each check is sent once, and a late answer counts.
 
-        aioice gives every check half a second, which no link with a longer round trip can keep.
+        aioice gives each check 0.5 s, which fails on any link with a longer round trip.
         """
         loop = asyncio.get_running_loop()
         self._consent_at_s = loop.time()
@@ -156,7 +158,7 @@ class IcePath(aioice.Connection):
         key = self.remote_password.encode()
         request = self.build_request(pair, nominate=False)
         request.add_message_integrity(key)
-        transaction = _PatientTransaction(request, pair.remote_addr, pair.protocol, key)
+        transaction = _ConsentTransaction(request, pair.remote_addr, pair.protocol, key)
         pair.protocol.transactions[request.transaction_id] = transaction
         try:
             await transaction.run()
@@ -166,18 +168,18 @@ class IcePath(aioice.Connection):
             pair.protocol.transactions.pop(request.transaction_id, None)
         self._consent_at_s = asyncio.get_running_loop().time()
 
-    def let_go(self) -> None:
-        """After ``close``: forgets who to tell and how to send."""
-        self._on_lost = _tell_nobody
-        self._protocol.let_go()
+    def release(self) -> None:
+        """Releases the callbacks. Call it after ``close``."""
+        self._on_lost = _ignore_event
+        self._protocol.release()
 
     def _emit_event(self, event: object) -> None:
         self._on_lost(self)
 
 
-def _tell_nobody(_path: IcePath) -> None:
-    """The path is closed."""
+def _ignore_event(_path: IcePath) -> None:
+    """Replaces the callback of a closed path."""
 
 
 def _send_nothing(_data: bytes, _address: tuple[str, int]) -> None:
-    """The path is closed."""
+    """Replaces the socket of a closed path."""

@@ -1,7 +1,7 @@
-"""All UDP sockets of a process behind one epoll descriptor, so that the loop wakes once for many datagrams.
+"""Reads all UDP sockets of a process through one epoll descriptor, so that the loop wakes once for many datagrams.
 
-A datagram is read into one shared buffer, and a receiver gets that buffer: whoever keeps it copies it. Against one
-asyncio transport a socket this saves an address object, a bytes object and a loop callback for each datagram.
+A datagram is read into one shared buffer. A handler that keeps the data must copy it. Compared with one asyncio
+transport per socket, this saves an address object, a bytes object and a loop callback for each datagram.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 _libc = ctypes.CDLL(None)
 
 DATAGRAM_MAX = 2048
-"""Larger than any datagram that fits an Ethernet frame; the rest of a longer one is cut off and fails to parse."""
+"""Larger than any datagram that fits an Ethernet frame. A longer one is truncated and then fails to parse."""
 _BATCH = 512
 _ROUNDS = 8
 _BUSY = 32
@@ -28,19 +28,21 @@ _RECEIVE_BUFFER = 512 * 1024
 _SO_MEMINFO = 55
 _SK_MEMINFO_DROPS = 8
 
-_NOT_OURS = frozenset({errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EBADF})
-"""Words of the network about an earlier datagram, and a datagram that left its link after the leg had closed."""
+_IGNORED_ERRORS = frozenset({errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EBADF})
+"""ICMP errors about an earlier datagram, and a datagram that left its link after the leg had closed."""
 
 
-class DatagramTaker:
-    """Who hears a socket; one that only hears nothing. Compiled code reaches a subclass without a look-up by name."""
+class DatagramHandler:
+    """Handles the datagrams of a socket; this base class ignores them. A class, because compiled code calls the method
+    of its own base class without a lookup by name.
+    """
 
     def on_datagram(self, data: bytearray, length: int, address: tuple[str, int], now_s: float) -> None:
-        """A datagram stands in the first ``length`` bytes of the shared buffer; ``now_s``: when it was read."""
+        """Handles the datagram in the first ``length`` bytes of the shared buffer, read at ``now_s``."""
 
 
-NOBODY_HEARS = DatagramTaker()
-"""Takes what comes after a close."""
+NO_DATAGRAM_HANDLER = DatagramHandler()
+"""Handles what arrives after a close."""
 
 
 class HubSocket:
@@ -52,22 +54,22 @@ class HubSocket:
         "_send",
         "_sock",
         "address",
+        "handler",
         "peer",
         "receive",
         "receive_from",
         "send_errors",
-        "taker",
     )
 
-    def __init__(self, hub: SocketHub, sock: socket.socket, taker: DatagramTaker) -> None:
+    def __init__(self, hub: SocketHub, sock: socket.socket, handler: DatagramHandler) -> None:
         self._hub = hub
         self._sock = sock
         self._send = sock.send
         self.receive = sock.recv_into
         self.receive_from = sock.recvfrom_into
-        self.taker = taker
+        self.handler = handler
         self.peer: tuple[str, int] | None = None
-        """The only one heard, while the socket is bound to a far end."""
+        """The only accepted sender, while the socket is connected to a far end."""
         self.address: tuple[str, int] = sock.getsockname()[:2]
         self.send_errors = 0
         """Datagrams that the kernel refused to take."""
@@ -78,21 +80,21 @@ class HubSocket:
         try:
             self._sock.sendto(data, address)
         except OSError as error:
-            if error.errno not in _NOT_OURS:
+            if error.errno not in _IGNORED_ERRORS:
                 self.send_errors += 1
 
     def send_to_peer(self, data: bytes | memoryview) -> None:
-        """As ``send``, to ``peer``."""
+        """Like ``send``, to ``peer``."""
         try:
             self._send(data)
         except OSError as error:
-            if error.errno not in _NOT_OURS:
+            if error.errno not in _IGNORED_ERRORS:
                 self.send_errors += 1
 
-    def bind_peer(self, peer: tuple[str, int]) -> None:
-        """Hears nobody but ``peer`` from now on: the kernel then keeps the way there, and no address is made of bytes.
+    def connect_peer(self, peer: tuple[str, int]) -> None:
+        """Accepts only ``peer`` from now on. The kernel caches the route, and no address object is created.
 
-        Worth a quarter of what a datagram costs through a socket that anybody may write to.
+        Saves a quarter of the cost of a datagram.
         """
         try:
             self._sock.connect(peer)
@@ -100,8 +102,8 @@ class HubSocket:
             return
         self.peer = peer
 
-    def free_peer(self) -> None:
-        """Hears everybody again."""
+    def disconnect_peer(self) -> None:
+        """Accepts every sender again."""
         if self.peer is not None and self._sock.fileno() >= 0:
             self.peer = None
             # connect(2): an address of family AF_UNSPEC dissolves the association; Python's socket cannot name it.
@@ -141,7 +143,7 @@ class SocketHub:
         self.callback_errors = 0
         loop.add_reader(self._epoll.fileno(), self._readable)
 
-    def open(self, bind_address: str, taker: DatagramTaker) -> HubSocket:
+    def open(self, bind_address: str, handler: DatagramHandler) -> HubSocket:
         """Returns a new socket on a free port of ``bind_address``. Raises OSError."""
         family = socket.AF_INET6 if ":" in bind_address else socket.AF_INET
         sock = socket.socket(family, socket.SOCK_DGRAM)
@@ -152,7 +154,7 @@ class SocketHub:
         except OSError:
             sock.close()
             raise
-        hub_socket = HubSocket(self, sock, taker)
+        hub_socket = HubSocket(self, sock, handler)
         self._sockets[sock.fileno()] = hub_socket
         self._epoll.register(sock.fileno(), select.EPOLLIN)
         return hub_socket
@@ -172,7 +174,7 @@ class SocketHub:
             self._epoll.close()
 
     def _readable(self) -> None:
-        # One datagram a socket and round, so that no talkative leg delays the others; further rounds only under load,
+        # One datagram per socket and round, so that a busy leg does not delay the others. More rounds only under load,
         # so that reading keeps up with a ticker that works off a backlog.
         for _round in range(_ROUNDS):
             ready = self._epoll.poll(0, _BATCH)
@@ -190,13 +192,13 @@ class SocketHub:
             try:
                 if peer is None:
                     length, sender = hub_socket.receive_from(buffer)
-                    peer = (sender[0], sender[1])  # of IPv6 come two more fields
+                    peer = (sender[0], sender[1])  # IPv6 has two more fields
                 else:
                     length = hub_socket.receive(buffer)
             except OSError:
                 continue
             try:
-                hub_socket.taker.on_datagram(buffer, length, peer, now_s())
+                hub_socket.handler.on_datagram(buffer, length, peer, now_s())
             except Exception:
                 self.callback_errors += 1
                 logger.exception("the receiver of a datagram failed")

@@ -1,7 +1,7 @@
-"""One leg's socket: ICE, DTLS, then SRTP, told apart by the first byte (RFC 7983), all through the access link.
+"""Runs one leg's socket: ICE, DTLS, then SRTP, told apart by the first byte (RFC 7983), all through the access link.
 
-Set-up speaks through aioice and aiortc. Once the keys are there, packets go from a shared buffer straight to the
-socket and back; aioice keeps answering and sending consent checks (RFC 7675) on the same socket.
+Set-up uses aioice and aiortc. After the key exchange, packets go between a shared buffer and the socket without a copy.
+aioice goes on answering and sending consent checks (RFC 7675) on the same socket.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from calls.media.access_link import IP_UDP_BYTES, AccessLink
 from calls.media.dtls.dtls import DtlsSession, SharedCertificate
 from calls.media.dtls.srtp import PacketBuffer, Refusal, SrtpContext
 from calls.media.ice.ice_path import IcePath
-from calls.media.ice.socket_hub import NOBODY_HEARS, DatagramTaker, HubSocket, SocketHub
+from calls.media.ice.socket_hub import NO_DATAGRAM_HANDLER, DatagramHandler, HubSocket, SocketHub
 from calls.media.interface import MediaEvent
 
 logger = logging.getLogger(__name__)
@@ -26,7 +26,7 @@ CLOSE_LIMIT_S = 2.0
 
 @dataclass(frozen=True, slots=True)
 class RemoteTransport:
-    """The far end's half of the transport, out of its description."""
+    """The far end's half of the transport, from its description."""
 
     ice_ufrag: str
     ice_pwd: str
@@ -44,30 +44,32 @@ class ConnectLimits:
 
 
 class TransportUser(Protocol):
-    """Who the transport serves: the leg."""
+    """The owner of the transport: the leg."""
 
     def on_rtcp(self, data: bytes, now_s: float) -> None:
-        """A decrypted compound RTCP packet."""
+        """Takes a decrypted compound RTCP packet."""
 
     def on_milestone(self, event: MediaEvent, reason: str) -> None:
-        """ICE, DTLS, RESTARTED or FAILED; the reason goes with FAILED."""
+        """Takes ICE, DTLS, RESTARTED or FAILED; FAILED comes with a reason."""
 
     def on_peer_left(self) -> None:
-        """The far end closed its DTLS association: nobody listens any more."""
+        """The far end closed its DTLS association."""
 
 
-class RtpTaker:
-    """Who takes decrypted packets; one that knows none. Compiled code reaches a subclass without a look-up by name."""
+class RtpHandler:
+    """Handles decrypted packets; this base class rejects them. A class, because compiled code calls the method of its
+    own base class without a lookup by name.
+    """
 
     def on_rtp(self, data: bytearray, length: int, now_s: float) -> bool:
-        """A packet stands in the first ``length`` bytes of a buffer that will be used again; False: it is garbage."""
+        """Handles the packet in the first ``length`` bytes of a reused buffer; returns False when it is invalid."""
         return False
 
 
-_NOBODY_TAKES = RtpTaker()
+_NO_RTP_HANDLER = RtpHandler()
 
 
-class LegTransport(DatagramTaker):
+class LegTransport(DatagramHandler):
     """Opened in the constructor, which raises OSError when the address cannot be bound."""
 
     def __init__(
@@ -84,8 +86,8 @@ class LegTransport(DatagramTaker):
         now_s: Callable[[], float],
     ) -> None:
         self._user = user
-        self.taker = _NOBODY_TAKES
-        """Hears the packets, once there is somebody."""
+        self.rtp_handler = _NO_RTP_HANDLER
+        """Receives the decrypted packets, once it is set."""
         self._hub = hub
         self._link = link
         self._limits = limits
@@ -95,13 +97,13 @@ class LegTransport(DatagramTaker):
         self._socket: HubSocket = hub.open(bind_address, self)
         self.ice = IcePath(self._socket.address, self._send, self._ice_lost)
         self._former_ice: IcePath | None = None
-        self.dtls = DtlsSession(certificate, self._send_to_peer, self._peer_said_goodbye)
+        self.dtls = DtlsSession(certificate, self._send_to_peer, self._on_dtls_closed)
         self._tx: SrtpContext | None = None
         self._rx: SrtpContext | None = None
         self._peer: tuple[str, int] = ("", 0)
         self._connecting: asyncio.Task[None] | None = None
         self._parked_tx: SrtpContext | None = None
-        """The keys, while the leg moves: nothing may leave before the new path stands."""
+        """The keys while the leg moves: nothing may leave before the new path is valid."""
         self._errors_before = 0
         self._failed = False
         self._closing = False
@@ -121,29 +123,29 @@ class LegTransport(DatagramTaker):
         return self._tx is not None and not self._closing and not self.peer_left
 
     def connect(self, remote: RemoteTransport, *, controlling: bool, dtls_role: str) -> None:
-        """Starts ICE, then DTLS, in the background. The outcome is a milestone."""
-        self._point_ice(remote, controlling)
+        """Starts ICE, then DTLS, in the background. The result is a milestone."""
+        self._set_ice_remote(remote, controlling)
         self._connecting = asyncio.get_running_loop().create_task(self._connect(dtls_role, remote.fingerprints))
 
     async def restart_ice(self, remote: RemoteTransport) -> None:
-        """Prepares a new path on the same socket (RFC 8445, 9); the keys and the streams live on.
+        """Prepares a new path on the same socket (RFC 8445, section 9). Keys and streams stay.
 
         The new path's credentials are in ``ice`` at once; ``reconnect`` starts its checks.
         """
-        # A restart that is under way ends here: whoever moved has moved again, or both have.
+        # A restart in progress ends here: that side has moved again, or both have.
         await self._end_connecting()
         if self._former_ice is not None:
             await self._former_ice.close()
-        # The far end's new path comes from an address that nobody knows yet.
-        self._socket.free_peer()
+        # The far end's new path comes from an address that is unknown yet.
+        self._socket.disconnect_peer()
         self._former_ice = self.ice
         self.ice = IcePath(self._socket.address, self._send, self._ice_lost)
-        self._point_ice(remote, self._former_ice.ice_controlling)
+        self._set_ice_remote(remote, self._former_ice.ice_controlling)
 
     async def move(self, bind_address: str) -> None:
-        """Leaves the socket, whose network is dead, for a new one; its credentials are in ``ice`` at once.
+        """Replaces the socket, whose network is dead, by a new one. The new credentials are in ``ice`` at once.
 
-        Nothing leaves before ``reconnect`` has found a path. Raises OSError when the address cannot be bound.
+        Nothing is sent before ``reconnect`` has found a path. Raises OSError when the address cannot be bound.
         """
         socket = self._hub.open(bind_address, self)
         await self._end_connecting()
@@ -158,17 +160,17 @@ class LegTransport(DatagramTaker):
         left.close()
         self._errors_before += left.send_errors + left.receive_drops()
 
-    def point_to(self, remote: RemoteTransport) -> None:
-        """The far end's half of the path that ``move`` began."""
-        self._point_ice(remote, self.ice.ice_controlling)
+    def set_remote(self, remote: RemoteTransport) -> None:
+        """Sets the far end's half of the path that ``move`` began."""
+        self._set_ice_remote(remote, self.ice.ice_controlling)
 
     def fall_silent(self) -> None:
-        """The device is gone: nothing leaves and nothing is heard any more."""
+        """The device is gone: sends and receives nothing any more."""
         self._dead = True
         self._tx = self._parked_tx = self._rx = None
 
     def reconnect(self) -> None:
-        """Starts the checks of the new path in the background; packets take the old one, if any, until it stands."""
+        """Starts the checks of the new path in the background. Packets use the old path, if any, until it is valid."""
         self._connecting = asyncio.get_running_loop().create_task(self._reconnect())
 
     def send_rtp(self, length: int) -> None:
@@ -189,7 +191,7 @@ class LegTransport(DatagramTaker):
         if self.ready and self._tx is not None:
             out = self._out
             out.data[: len(packet)] = packet
-            # A statement of its own: mypyc evaluates the bound of a slice twice, and that would encrypt twice.
+            # A separate statement: mypyc evaluates the bound of a slice twice, which would encrypt twice.
             length = out.protect_rtcp(self._tx, len(packet))
             self._send_to_peer(bytes(out.view[:length]))
 
@@ -205,20 +207,20 @@ class LegTransport(DatagramTaker):
                 await _bounded(path.close())
         self._socket.close()
         self._tx = self._rx = None
-        self._let_go()
+        self._release()
 
-    def _let_go(self) -> None:
-        """Cuts every way back to us, so that a closed leg is freed at once.
+    def _release(self) -> None:
+        """Removes every reference back to us, so that a closed leg is freed at once.
 
-        What is left in cycles waits for a full garbage collection, which an engine under load must never need.
+        A reference cycle would wait for a full garbage collection, which an engine under load must never need.
         """
-        self._socket.taker = NOBODY_HEARS
+        self._socket.handler = NO_DATAGRAM_HANDLER
         for path in (self.ice, self._former_ice):
             if path is not None:
-                path.let_go()
+                path.release()
         self._former_ice = self._connecting = None
-        self.dtls.let_go()
-        self._user, self.taker = _NOBODY, _NOBODY_TAKES
+        self.dtls.release()
+        self._user, self.rtp_handler = _NOBODY, _NO_RTP_HANDLER
 
     async def _connect(self, dtls_role: str, fingerprints: Sequence[tuple[str, str]]) -> None:
         stage = "ice"
@@ -235,15 +237,15 @@ class LegTransport(DatagramTaker):
         except (ConnectionError, OSError):
             self._fail(f"{stage}_failed")
         except Exception:
-            logger.exception("connecting a leg failed in a way that nobody foresaw")
+            logger.exception("connecting a leg failed with an unexpected error")
             self._fail(f"{stage}_error")
         else:
             if not connected:
                 self._fail("dtls_failed")
                 return
             self._tx, self._rx = self.dtls.tx, self.dtls.rx
-            if self._link is None and self.ice.leads_nowhere_else():
-                self._socket.bind_peer(self._peer)
+            if self._link is None and self.ice.has_single_remote_address():
+                self._socket.connect_peer(self._peer)
             self._user.on_milestone(MediaEvent.DTLS, "")
 
     async def _reconnect(self) -> None:
@@ -261,7 +263,7 @@ class LegTransport(DatagramTaker):
         if former is not None:
             await former.close()
 
-    def _point_ice(self, remote: RemoteTransport, controlling: bool) -> None:
+    def _set_ice_remote(self, remote: RemoteTransport, controlling: bool) -> None:
         self.ice.ice_controlling = controlling
         self.ice.remote_is_lite = remote.ice_lite
         self.ice.remote_username = remote.ice_ufrag
@@ -281,12 +283,12 @@ class LegTransport(DatagramTaker):
         if path is self.ice:
             self._fail("consent_lost")
 
-    def _peer_said_goodbye(self) -> None:
+    def _on_dtls_closed(self) -> None:
         self.peer_left = True
         self._user.on_peer_left()
 
     def _send_to_peer(self, data: bytes) -> None:
-        # The far end may have nominated a better pair since.
+        # The far end may have nominated a better pair meanwhile.
         self._peer = self.ice.remote_address() or self._peer
         self._send(data, self._peer)
 
@@ -299,7 +301,7 @@ class LegTransport(DatagramTaker):
             self._link.send_up(len(data) + IP_UDP_BYTES, lambda: self._socket.send(data, address))
 
     def on_datagram(self, data: bytearray, length: int, address: tuple[str, int], now_s: float) -> None:
-        """From the socket: it is heard now, or once it has come through the link."""
+        """Called by the socket. The datagram is handled now, or once it has passed the access link."""
         if self._link is None:
             self._arrived(data, length, address, now_s)
         else:
@@ -324,20 +326,20 @@ class LegTransport(DatagramTaker):
                     self._user.on_rtcp(bytes(data[:plain]), now_s)
             else:
                 plain = self._in.unprotect(rx, length)
-                if plain and not self.taker.on_rtp(data, plain, now_s):
+                if plain and not self.rtp_handler.on_rtp(data, plain, now_s):
                     self.garbage += 1
             if not plain:
                 self._count_refused()
         elif 20 <= first <= 63 and self.ice.knows(address[:2]):
             self.dtls.received(bytes(data[:length]))
-        elif first > 3 or not self._take_stun(bytes(data[:length]), address):
+        elif first > 3 or not self._on_stun(bytes(data[:length]), address):
             self.garbage += 1
 
-    def _take_stun(self, datagram: bytes, address: tuple[str, int]) -> bool:
-        address = address[:2]  # IPv6 brings a flow and a scope too, and aioice compares addresses
+    def _on_stun(self, datagram: bytes, address: tuple[str, int]) -> bool:
+        address = address[:2]  # IPv6 adds flow and scope, and aioice compares addresses
         if self._former_ice is None:
             return self.ice.received(datagram, address)
-        takers = [path for path in (self.ice, self._former_ice) if path.is_asked(datagram)]
+        takers = [path for path in (self.ice, self._former_ice) if path.is_addressed(datagram)]
         return any([path.received(datagram, address) for path in takers])
 
     def _count_refused(self) -> None:
@@ -348,23 +350,23 @@ class LegTransport(DatagramTaker):
 
 
 class _Nobody:
-    """Whom a closed transport serves."""
+    """Replaces the owner of a closed transport."""
 
     def on_rtcp(self, data: bytes, now_s: float) -> None:
-        """Too late."""
+        """Ignored."""
 
     def on_milestone(self, event: MediaEvent, reason: str) -> None:
-        """Too late."""
+        """Ignored."""
 
     def on_peer_left(self) -> None:
-        """Too late."""
+        """Ignored."""
 
 
 _NOBODY = _Nobody()
 
 
 async def _bounded(ending: Coroutine[Any, Any, None]) -> None:
-    """Waits for an ending, but not for ever, and does not care how it went."""
+    """Waits for an ending, at most CLOSE_LIMIT_S, and ignores its errors."""
     task = asyncio.get_running_loop().create_task(ending)
     _, pending = await asyncio.wait({task}, timeout=CLOSE_LIMIT_S)
     for late in pending:

@@ -1,28 +1,26 @@
-"""What one leg hears: every audio packet counted, timed, and passed through the modelled playout buffer."""
+"""Counts and times the audio packets that one leg receives, and feeds them to the playout buffer model."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from calls.histograms import MsHistogram
 from calls.media.audio.talk_spurts import COMFORT_S
 from calls.media.interface import AudioWindow
+from calls.media.rtp.one_way_delay import OneWayDelay
 from calls.media.rtp.playout import PlayoutBuffer
 from calls.media.rtp.rtcp import ReportBlock
-from calls.media.rtp.rtp_header import ABS_WRAP_S, find_extension, owd_s
 from calls.media.rtp.windows import WindowCounter
 
 CLOCK_RATE = 48_000
 _UNITS_A_MS = CLOCK_RATE / 1000
 _SEEN_BITS = 512
 _SEEN_MASK = (1 << _SEEN_BITS) - 1
-_MAX_PLAUSIBLE_OWD_S = 16.0
 _SHORTEST_SILENCE_MS = 1.0
 _COMFORT_MS = 1000 * COMFORT_S
 
 
 class AudioReceiver:
-    """One incoming audio stream. Sequence numbers and timestamps wrap; packets may come twice or out of order."""
+    """One incoming audio stream. Handles wrapped sequence numbers and timestamps, duplicates and reordering."""
 
     def __init__(
         self,
@@ -32,18 +30,9 @@ class AudioReceiver:
         sender_clock_s: float = 0.0,
         foreign_rtt_ms: Callable[[], float | None] | None = None,
     ) -> None:
-        """``sender_clock_s`` is how far the clock of the far end's abs-send-time is ahead of our monotonic one.
-
-        Nobody knows that of another machine's clock: then ``foreign_rtt_ms`` gives the shortest round trip so far, and
-        the fastest packet is taken to have needed half of it, which is wrong by at most that half (as NTP reasons,
-        RFC 5905, 8: the true offset lies within half the round trip's delay).
-        """
-        self._foreign_rtt_ms = foreign_rtt_ms
-        self._foreign_first_s: float | None = None
-        self._foreign_fastest_s = 0.0
-        self._time_id = abs_send_time_id or 0
-        self._sender_clock_s = sender_clock_s
-        self._time_at = 0
+        """``sender_clock_s`` and ``foreign_rtt_ms``: see ``OneWayDelay``."""
+        self._owd = OneWayDelay(abs_send_time_id or 0, sender_clock_s, foreign_rtt_ms)
+        self.owd = self._owd.histogram
         self._on_first = on_first
         self._ssrc: int | None = None
         self._base = 0
@@ -58,22 +47,20 @@ class AudioReceiver:
         self._stopped = False
         self._paused = False
         self._moving = False
-        self._path_stands = False
-        self._on_heard_again: Callable[[float], None] = _told
+        self._path_validated = False
+        self._on_heard_again: Callable[[float], None] = _ignore_time
         self._gaps_count_in_moves = True
         self._windows = WindowCounter()
         self.playout = PlayoutBuffer()
-        self.owd = MsHistogram()
-        self.last_owd_ms: float | None = None
         self.jitter_ms = 0.0
         self.ptime_ms = 20.0
         self.received = 0
         self.payload_bytes = 0
         self.talk_bytes = 0
         self.talk_ms = 0.0
-        """Audio in the packets heard while the far end talked: all of it, unless it falls silent (DTX)."""
+        """Duration of the received audio, without the silences of a sender with DTX."""
         self.spurts = 0
-        """How often the far end began to talk after a silence of its own."""
+        """Number of times the far end started to talk after a DTX silence."""
         self.duplicates = 0
         self.reordered = 0
         self.late_packets = 0.0
@@ -81,21 +68,26 @@ class AudioReceiver:
         self.last_at_s = 0.0
         self.max_gap_ms = 0.0
         self.move_gap_ms: float | None = None
-        """The longest silence while a side changed networks; None when none did."""
+        """The longest silence while a side changed networks; None when no side did."""
 
     @property
     def ssrc(self) -> int | None:
-        """The far end's, None before its first packet."""
+        """The far end's SSRC; None before its first packet."""
         return self._ssrc
 
     @property
+    def last_owd_ms(self) -> float | None:
+        """One-way delay of the last packet; None before the first that could be measured."""
+        return self._owd.last_ms
+
+    @property
     def expected(self) -> int:
-        """Packets from the first heard to the highest sequence number heard."""
+        """Number of packets from the first received to the highest sequence number received."""
         return self._expected_before + (self._highest - self._base + 1 if self._ssrc is not None else 0)
 
     @property
     def lost(self) -> int:
-        """Gaps in the sequence numbers."""
+        """Number of packets missing in the sequence numbers."""
         return max(0, self.expected - self.received)
 
     def on_packet(self, data: bytearray, length: int, payload_size: int, now_s: float) -> bool:
@@ -112,7 +104,7 @@ class AudioReceiver:
         else:
             ahead = (sequence - self._highest) & 0xFFFF
             if ahead == 0 or ahead >= 0x8000:
-                return self._take_old(0x10000 - ahead if ahead else 0)
+                return self._on_old_packet(0x10000 - ahead if ahead else 0)
             gap = ahead - 1
             self._highest += ahead
             self._seen = (self._seen << ahead | 1) & _SEEN_MASK
@@ -123,7 +115,7 @@ class AudioReceiver:
             self.talk_bytes += payload_size
             self.talk_ms += self.ptime_ms
         self.last_at_s = now_s
-        owd_ms = self._measure_owd(data, length, now_s)
+        owd_ms = self._owd.measure(data, length, now_s)
         late = self.playout.offer(self._last_transit_ms, self.ptime_ms)
         self.late_packets += late
         if not self._paused:
@@ -132,13 +124,13 @@ class AudioReceiver:
 
     @property
     def paused(self) -> bool:
-        """Whether nothing is expected now: the call is on hold."""
+        """Whether no audio is expected, because the call is on hold."""
         return self._paused
 
     def expect(self, on: bool, now_s: float, begins_at_s: float) -> None:
-        """The far end was asked to fall silent, or to be heard again: silence between the two is no gap.
+        """Tells whether audio is expected from now on. Silence while it is not expected is no gap.
 
-        ``begins_at_s``: when it can be heard at the earliest; it begins when it has our answer.
+        ``begins_at_s`` is the earliest time at which audio can arrive: the far end starts when it has our answer.
         """
         if on is not self._paused or self._stopped:
             return
@@ -154,26 +146,29 @@ class AudioReceiver:
 
     @property
     def moving(self) -> bool:
-        """Whether a side has left its network and the far end was not heard again yet."""
+        """Whether a side has left its network and no audio has arrived on the new path yet."""
         return self._moving
 
     def begin_move(self, on_heard_again: Callable[[float], None], *, planned: bool) -> None:
-        """A side has left its network: the silence since the last packet, and until the far end is heard on the new
-        path, is the move's. ``planned``: then it is no gap of the call. ``on_heard_again`` is called at its end."""
-        self._moving, self._path_stands = True, False
+        """Notes that a side has left its network; ``on_heard_again`` is called when audio arrives on the new path.
+
+        The silence from the last packet on the old path until then goes to ``move_gap_ms``. With ``planned`` it does
+        not count as a gap of the call.
+        """
+        self._moving, self._path_validated = True, False
         self._on_heard_again, self._gaps_count_in_moves = on_heard_again, not planned
 
-    def path_stands(self, now_s: float) -> None:
-        """The new path has passed its checks: the next packet ends the move, or nothing when none is expected."""
-        self._path_stands = self._moving
+    def on_path_validated(self, now_s: float) -> None:
+        """Notes that ICE has validated the new path. The next packet ends the move; on hold it ends at once."""
+        self._path_validated = self._moving
         if self._moving and (self._paused or self.first_at_s is None):
             self._end_move(now_s)
 
     def stop(self, now_s: float) -> None:
-        """The intended end: the silence up to now still counts, nothing after it does."""
+        """Ends the count. The silence up to now is still a gap; everything later is ignored."""
         if not self._stopped:
             self._stopped = True
-            self._on_first = self._on_heard_again = _told
+            self._on_first = self._on_heard_again = _ignore_time
             if self.first_at_s is not None and not self._paused:
                 self.max_gap_ms = max(self.max_gap_ms, (now_s - self.last_at_s) * 1000)
                 self._windows.finish(now_s, self.ptime_ms)
@@ -187,7 +182,7 @@ class AudioReceiver:
         return self._windows.finished[-1] if self._windows.finished else None
 
     def report(self, last_sr: int, delay_since_sr_s: float) -> ReportBlock | None:
-        """Returns the report block for the interval since the last report, None before the first packet."""
+        """Returns the RTCP report block for the time since the last report; None before the first packet."""
         if self._ssrc is None:
             return None
         expected, received = self.expected, self.received
@@ -205,7 +200,7 @@ class AudioReceiver:
         )
 
     def _start(self, ssrc: int, sequence: int, timestamp: int, now_s: float) -> None:
-        """The first packet of all, or of a new stream of the same person (a browser that renegotiated)."""
+        """Starts with the first packet, or with a new SSRC of the same person after a renegotiation."""
         if self._ssrc is None:
             self.first_at_s = now_s
             self._windows.start(now_s)
@@ -221,7 +216,7 @@ class AudioReceiver:
         self._last_transit_ms = now_s * 1000
         self.playout = PlayoutBuffer()
 
-    def _take_old(self, behind: int) -> bool:
+    def _on_old_packet(self, behind: int) -> bool:
         bit = 1 << behind
         if behind >= _SEEN_BITS or self._seen & bit or self._highest - behind < self._base:
             self.duplicates += 1
@@ -229,14 +224,14 @@ class AudioReceiver:
         self._seen |= bit
         self.received += 1
         self.reordered += 1
-        self._windows.found_again()
+        self._windows.reordered_packet()
         return True
 
     def _time(self, timestamp: int, ahead: int, marker: bool, now_s: float) -> bool:
-        """Follows the media clock; returns whether this packet is talk, not comfort noise in a silence.
+        """Updates jitter and gaps from the RTP timestamp; returns whether the packet is talk, not comfort noise.
 
-        A sender that falls silent sends nothing, or a frame of comfort noise now and then, and its media clock goes
-        on: the timestamps tell how much of the wait was meant. More than one interval of comfort noise never is.
+        A sender in DTX sends nothing, or a frame of comfort noise now and then, while its timestamps go on. So the
+        timestamps tell how much of a wait was intended. At most one interval of comfort noise counts as intended.
         """
         step = (timestamp - self._last_timestamp) & 0xFFFFFFFF
         step_ms = (step if step < 0x80000000 else step - 0x100000000) / _UNITS_A_MS
@@ -254,55 +249,25 @@ class AudioReceiver:
         if not self._paused:
             waited_ms = (now_s - self.last_at_s) * 1000 - min(silent_ms, _COMFORT_MS)
             if self._moving:
-                self._wait_in_move(waited_ms, now_s)
+                self._count_move_gap(waited_ms, now_s)
             else:
                 self.max_gap_ms = max(self.max_gap_ms, waited_ms)
         if silent_ms and marker:
             self.spurts += 1
         return not silent_ms or marker
 
-    def _wait_in_move(self, waited_ms: float, now_s: float) -> None:
+    def _count_move_gap(self, waited_ms: float, now_s: float) -> None:
         self.move_gap_ms = max(self.move_gap_ms or 0.0, waited_ms)
         if self._gaps_count_in_moves:
             self.max_gap_ms = max(self.max_gap_ms, waited_ms)
-        if self._path_stands:
+        if self._path_validated:
             self._end_move(now_s)
 
     def _end_move(self, now_s: float) -> None:
-        self._moving = self._path_stands = False
-        heard_again, self._on_heard_again = self._on_heard_again, _told
+        self._moving = self._path_validated = False
+        heard_again, self._on_heard_again = self._on_heard_again, _ignore_time
         heard_again(now_s)
 
-    def _measure_owd(self, data: bytearray, length: int, now_s: float) -> float | None:
-        if not self._time_id:
-            return None
-        at = self._time_at
-        # The extension stands where it stood in the last packet, nearly always.
-        if not (at and at + 3 <= length and data[0] & 0x10 and data[at - 1] == self._time_id << 4 | 2):
-            at = self._time_at = find_extension(data, length, self._time_id)
-            if not at or at + 3 > length:
-                return None
-        delay_s = owd_s(data, at, now_s + self._sender_clock_s)
-        if self._foreign_rtt_ms is not None:
-            estimated_s = self._estimate_owd_s(delay_s, self._foreign_rtt_ms())
-            if estimated_s is None:
-                return None
-            delay_s = estimated_s
-        elif abs(delay_s) > _MAX_PLAUSIBLE_OWD_S:
-            return None
-        owd_ms = self.last_owd_ms = delay_s * 1000
-        self.owd.record(owd_ms)
-        return owd_ms
 
-    def _estimate_owd_s(self, raw_s: float, rtt_ms: float | None) -> float | None:
-        """Of a clock that has nothing to do with ours; None before the first round trip is known."""
-        if self._foreign_first_s is None:
-            self._foreign_first_s = raw_s
-        half_wrap_s = ABS_WRAP_S / 2
-        over_first_s = (raw_s - self._foreign_first_s + half_wrap_s) % ABS_WRAP_S - half_wrap_s
-        self._foreign_fastest_s = min(self._foreign_fastest_s, over_first_s)
-        return over_first_s - self._foreign_fastest_s + rtt_ms / 2000 if rtt_ms is not None else None
-
-
-def _told(_now_s: float) -> None:
-    """Nobody waits for a first packet any more: a leg that listened could not be freed."""
+def _ignore_time(_now_s: float) -> None:
+    """Replaces a callback that would keep a closed leg alive."""

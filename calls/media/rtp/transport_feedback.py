@@ -1,6 +1,6 @@
-"""Transport-wide feedback for a browser that estimates its bandwidth from it: when each of its packets arrived.
+"""Writes transport-wide feedback, from which a browser estimates its bandwidth: when each of its packets arrived.
 
-draft-holmer-rmcat-transport-wide-cc-extensions-01. Our own senders pace pre-encoded media and need none.
+See draft-holmer-rmcat-transport-wide-cc-extensions-01. Our own senders pace pre-encoded media and need no feedback.
 """
 
 from __future__ import annotations
@@ -8,10 +8,11 @@ from __future__ import annotations
 import struct
 
 from calls.media.rtp.rtcp import TRANSPORT_FEEDBACK
+from calls.media.rtp_fields import sequence_step
 
 VIDEO_INTERVAL_S = 0.1
 AUDIO_INTERVAL_S = 0.25
-"""Audio alone tells its sender little, and on a thin link every packet counts."""
+"""Longer than for video: audio alone says little about bandwidth, and on a narrow link every packet counts."""
 _FORMAT = 15
 _DELTA_S = 0.000_25
 _REFERENCE_S = 0.064
@@ -19,7 +20,7 @@ _MAX_PACKETS = 400
 
 
 class TransportFeedback:
-    """Collects arrivals, writes the feedback packets."""
+    """Collects arrivals and writes the feedback packets."""
 
     def __init__(self, own_ssrc: int) -> None:
         self._own_ssrc = own_ssrc
@@ -33,15 +34,14 @@ class TransportFeedback:
         """Notes one packet."""
         if self._highest < 0:
             self._highest = self._next_base = transport_sequence
-        ahead = (transport_sequence - self._highest) & 0xFFFF
-        sequence = self._highest + (ahead if ahead < 0x8000 else ahead - 0x10000)
+        sequence = self._highest + sequence_step(transport_sequence, self._highest)
         self._highest = max(self._highest, sequence)
         self._media_ssrc = media_ssrc
         if sequence >= self._next_base:
             self._arrivals[sequence] = now_s
 
     def take(self) -> bytes | None:
-        """Returns the feedback for what arrived since the last call, None when nothing did."""
+        """Returns the feedback for arrivals since the last call; None without any."""
         if not self._arrivals:
             return None
         last = min(max(self._arrivals), self._next_base + _MAX_PACKETS - 1)
