@@ -15,13 +15,13 @@ from bedrock.exit_codes import ExitCode
 
 
 class CrashGuard:
-    """Wraps what others call; ``on_crash`` is told of every exception that comes out of it."""
+    """Wraps functions that Locust or gevent call. ``on_crash`` receives every exception."""
 
     def __init__(self, on_crash: Callable[[Exception], None]) -> None:
         self._on_crash = on_crash
 
     def guarded(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        """Returns ``function`` with its exceptions told, and None in their place."""
+        """Returns ``function`` with its exceptions reported, and None returned in their place."""
 
         @functools.wraps(function)
         def call(*args: Any, **kwargs: Any) -> Any:
@@ -34,7 +34,7 @@ class CrashGuard:
         return call
 
     def spawn(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> gevent.Greenlet:
-        """Starts a greenlet whose exceptions are told."""
+        """Starts a greenlet whose exceptions are reported."""
         return gevent.spawn(self.guarded(function), *args, **kwargs)
 
 

@@ -380,12 +380,12 @@ class SwarmMaster:
 
     def _settle_exit_code(self) -> None:
         """Sets the exit code by the worst fault. Without a fault, Locust decides (``--exit-code-on-error``)."""
-        told = {fault["severity"] for fault in self._live.faults} if self._live is not None else set()
+        severities = {fault["severity"] for fault in self._live.faults} if self._live is not None else set()
         if self._folder is None or not self._folder.is_ours:
             self.exit_with(ExitCode.PASS)
-        elif "fail" in told:
+        elif "fail" in severities:
             self.exit_with(ExitCode.FAIL)
-        elif "invalid" in told:
+        elif "invalid" in severities:
             self.exit_with(ExitCode.INVALID)
 
     def _closing(self, slot: int, step: str, left: int, limit_s: float) -> None:

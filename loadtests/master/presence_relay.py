@@ -23,16 +23,16 @@ class PresenceRelay:
         self._presence: dict[int, tuple[bytes, bytes]] = {}
         self._heard_at_s: dict[int, float] = {}
 
-    def hear(self, slot: int, online: bytes, busy: bytes) -> None:
+    def receive(self, slot: int, online: bytes, busy: bytes) -> None:
         """Takes in one worker's people, as bit sets, and tells the others."""
         self._heard_at_s[slot] = self._clock.monotonic_s()
         self._presence[slot] = (online, busy)
-        self._tell()
+        self._send()
 
     def drop(self, slot: int) -> None:
         """Takes a worker's people offline."""
         if self._presence.pop(slot, None) is not None:
-            self._tell()
+            self._send()
 
     def drop_the_silent(self) -> None:
         """Takes the people of silent workers offline, seconds before Locust misses their heartbeats."""
@@ -40,7 +40,7 @@ class PresenceRelay:
             if self._clock.monotonic_s() - heard_at_s > SILENT_S:
                 self.drop(slot)
 
-    def _tell(self) -> None:
+    def _send(self) -> None:
         for client_id, slot in self._slots.items():
             others = [state for other, state in self._presence.items() if other != slot]
             data = {"online": union([one[0] for one in others]), "busy": union([one[1] for one in others])}

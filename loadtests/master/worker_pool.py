@@ -66,7 +66,7 @@ class WorkerPool:
     def receive_presence(self, said: dict[str, Any]) -> None:
         """Takes in who of a worker's people is online and busy."""
         if said["slot"] not in self._liveness.away:
-            self._presence_relay.hear(said["slot"], said["online"], said["busy"])
+            self._presence_relay.receive(said["slot"], said["online"], said["busy"])
 
     def receive_chunk(self, said: dict[str, Any]) -> dict[str, Any] | None:
         """Keeps a piece of a remote worker's records. Returns the answer, None for no answer."""

@@ -90,7 +90,7 @@ class Presence:
         self._cooldown_until_s = {index: until for index, until in self._cooldown_until_s.items() if until > now_s}
         return bits_of(self._own_online), bits_of([*self._busy, *self._cooldown_until_s])
 
-    def hear(self, online: bytes, busy: bytes) -> None:
+    def receive(self, online: bytes, busy: bytes) -> None:
         """Takes in what the other workers know."""
         self._others_online = int.from_bytes(online, "little")
         self._others_busy = int.from_bytes(busy, "little")

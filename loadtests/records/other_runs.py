@@ -39,7 +39,7 @@ class OtherRun:
     pid: int
     user: str
     folder: str
-    """Its run folder as its processes were told, empty while nobody was."""
+    """Its run folder, from the command lines of its processes. Empty if none names it."""
     from_s: float
     to_s: float | None = None
     """When it was seen to be gone; None while it goes on."""

@@ -37,7 +37,7 @@ Send = Callable[[str, dict[str, Any]], None]
 
 
 class RecordUploader:
-    """Sends what appears in ``folder`` until it is told to finish."""
+    """Sends the files that appear in ``folder`` until ``finish``."""
 
     def __init__(self, folder: Path, slot: int, send: Send) -> None:
         self.folder = folder
@@ -50,7 +50,7 @@ class RecordUploader:
         """How much of the file in hand has arrived."""
         self._greenlet = gevent.spawn(self._run)
 
-    def hear(self, file: str, offset: int) -> None:
+    def receive(self, file: str, offset: int) -> None:
         """Takes in the master's answer."""
         self._answer = (file, offset)
         self._answered.set()

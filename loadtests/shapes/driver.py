@@ -61,15 +61,15 @@ class StepDriver:
 
     def run(self) -> KneeResult | RolloutResult:
         """Runs all steps, and returns the result. Raises StepNotJudged."""
-        ask: StepRequest | None = self._load.first()
+        request: StepRequest | None = self._load.first()
         level = 0.0
         self._save()
-        while ask is not None:
-            step = self._take(ask, level)
-            level = ask.concurrent_calls
-            ask = self._load.after(step)
+        while request is not None:
+            step = self._take(request, level)
+            level = request.concurrent_calls
+            request = self._load.after(step)
             self._save()
-            self._tell(step)
+            self._report(step)
         self._over = True
         return self._save()
 
@@ -78,12 +78,12 @@ class StepDriver:
         if not self._over:
             self._save("stopped")
 
-    def _take(self, ask: StepRequest, level: float) -> StepResult:
+    def _take(self, request: StepRequest, level: float) -> StepResult:
         """Holds the level of a step until it is decided or its time is up. Returns the judged step."""
-        hold, self.stage, self.level_calls = self._load.hold, ask.name, ask.concurrent_calls
+        hold, self.stage, self.level_calls = self._load.hold, request.name, request.concurrent_calls
         # On the way down, calls of the higher level must end by themselves before the new level is reached.
-        move_s = hold.rise_s if ask.concurrent_calls >= level else max(hold.rise_s, self._lag_s)
-        self._send_level({"concurrent_calls": ask.concurrent_calls, "move_s": move_s, "scenario": ask.scenario})
+        move_s = hold.rise_s if request.concurrent_calls >= level else max(hold.rise_s, self._lag_s)
+        self._send_level({"concurrent_calls": request.concurrent_calls, "move_s": move_s, "scenario": request.scenario})
         from_s = self._clock.unix_s() + move_s + hold.settle_s
         look, judgement = 0, None
         while judgement is None or (judgement.verdict == "INCONCLUSIVE" and look < hold.looks):
@@ -93,10 +93,10 @@ class StepDriver:
             judgement = self._judge(
                 JudgeRequest(
                     run=str(self._run), slo=self._slo, from_s=from_s, until_s=until_s, looks=hold.looks,
-                    scenario=ask.scenario,
+                    scenario=request.scenario,
                 )
             )  # fmt: skip
-        return make_step(ask, look, judgement)
+        return make_step(request, look, judgement)
 
     def _judge(self, order: JudgeRequest) -> Judgement:
         child = spawn(
@@ -115,7 +115,7 @@ class StepDriver:
         finally:
             child.stop()
 
-    def _tell(self, step: StepResult) -> None:
+    def _report(self, step: StepResult) -> None:
         judged = step.judgement
         logger.info("Stage %s: %s. %s", step.name, judged.verdict, judged.reason)
         self._live.emit(

@@ -30,12 +30,12 @@ from reports.result.stepped_load_result import (
 LAUNCH_SETUPS_PER_S = 6900.0
 """600 million calls a day, the load of the launch's sixth month, as a mean over the day."""
 ASSUMPTION = (
-    "every machine carries as much as the measured one; calls are spread evenly; nothing that the machines share "
-    "(a database, a network) is exhausted first; no reserve for a lost machine or a busy hour is included"
+    "every machine carries as much as the measured one, and calls are spread evenly. Nothing that the machines share "
+    "(a database, a network) is exhausted first. No reserve for a lost machine or a busy hour is included"
 )
 HOW = (
-    "lower end: the highest level whose calls showed that every rule of the SLO holds; upper end: the lowest level "
-    "whose calls showed that one rule is broken, each by the exact interval of the rule. Set-ups per second: from the "
+    "lower end: the highest level whose calls showed that every rule of the SLO holds. Upper end: the lowest level "
+    "whose calls showed that one rule is broken. Both by the exact interval of the rule. Set-ups per second: from the "
     "lower 95 % Poisson bound of completed calls at the lower end to the upper bound of attempts at the upper end"
 )
 

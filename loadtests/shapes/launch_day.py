@@ -18,7 +18,7 @@ class LaunchDayTable(Written):
     spike_s: float = Field(ge=MIN_DURATION_S, le=MAX_DURATION_S)
     fall_s: float = Field(default=20, ge=MIN_DURATION_S, le=MAX_DURATION_S)
     plateau_s: float = Field(ge=0, le=MAX_DURATION_S)
-    """0: until the run is told to end."""
+    """0: until somebody stops the run."""
 
     @model_validator(mode="after")
     def _spike_is_higher(self) -> LaunchDayTable:

@@ -14,7 +14,7 @@ class SteadyTable(Written):
     calls: float = Field(ge=MIN_CALLS, le=MAX_CALLS)
     rise_s: float = Field(default=15, ge=MIN_DURATION_S, le=MAX_DURATION_S)
     hold_s: float = Field(ge=0, le=MAX_DURATION_S)
-    """0: until the run is told to end."""
+    """0: until somebody stops the run."""
 
     def stages(self) -> tuple[StageTable, ...]:
         """Returns the rise and the hold."""

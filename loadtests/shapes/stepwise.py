@@ -79,12 +79,12 @@ class Stepwise(Protocol):
         """Returns what is known by now. ``stopped``: somebody else has ended the run, and nothing more will come."""
 
 
-def make_step(ask: StepRequest, looks: int, judgement: Judgement) -> StepResult:
+def make_step(request: StepRequest, looks: int, judgement: Judgement) -> StepResult:
     """Returns the record of a step."""
     return StepResult(
-        name=ask.name,
-        concurrent_calls=ask.concurrent_calls,
-        scenario=ask.scenario,
+        name=request.name,
+        concurrent_calls=request.concurrent_calls,
+        scenario=request.scenario,
         looks=looks,
         judgement=judgement,
     )

@@ -60,7 +60,7 @@ class CallsTab:
             )
             report["extended_stats"] = [{"key": KEY, "data": data}]
             if self._master.is_starting:
-                # Locust has not started a user yet. Told so, its page would go back to the form and ask no more.
+                # Before the first user, Locust reports "ready": its page would return to the form and stop polling.
                 report["state"] = "spawning"
             response.set_data(jsonify(report).get_data())
         return response

@@ -35,7 +35,7 @@ class ClockOffset:
     def __init__(self) -> None:
         self._exchanges: deque[Offset] = deque(maxlen=KEPT)
 
-    def hear(self, sent_at_s: float, master_at_s: float, received_at_s: float) -> None:
+    def receive(self, sent_at_s: float, master_at_s: float, received_at_s: float) -> None:
         """Takes in one answer: our Unix time when we asked, the master's when it answered, ours when it came."""
         half_ms = (received_at_s - sent_at_s) * 500
         if half_ms >= 0:

@@ -153,7 +153,7 @@ class WorkerStats:
 
 
 class SwarmStats:
-    """The whole swarm, as its workers last told it."""
+    """Statistics of the whole swarm, from the last report of each worker."""
 
     def __init__(self) -> None:
         self._last: dict[int, dict[str, Any]] = {}

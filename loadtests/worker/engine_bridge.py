@@ -103,7 +103,7 @@ class EngineBridge:
     ) -> None:
         """Starts and configures the engine. Raises EnvironmentLacks or BridgeError when it does not come up.
 
-        ``on_trouble`` is told (what, detail, severity, whether the load has to end) of what the run should know;
+        ``on_trouble`` receives (what, detail, severity, whether the load has to end) of each fault;
         ``on_closing`` (step, what is left, its bound in seconds) of the engine's progress towards its end.
         """
         self._tally = tally

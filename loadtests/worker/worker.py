@@ -71,14 +71,14 @@ class SwarmWorker:
         self.run.start_engine(problem)
 
     def end_now(self) -> None:
-        """Ends the run at once, data kept. Returns when they are safe. For a worker that is told to go."""
+        """Ends the run at once and returns when its data are safe. For a worker that Locust stops."""
         if self.run is not None:
             self.run.end(0)
             self.run.close()
 
     def crashed(self, error: Exception) -> None:
         """Tells of a crash of ours: the run is INVALID, and this process ends with 70."""
-        if isinstance(error, RingfenceError):  # foreseen, and told of where it was raised: an engine that is gone
+        if isinstance(error, RingfenceError):  # expected, and reported where it was raised: a lost engine
             logger.error("%s", error)
             return
         sentence = crash.report("a Locust worker", error)
@@ -87,7 +87,7 @@ class SwarmWorker:
         self._runner.send_message(shutdown_protocol.FAULT, fault)
 
     def user_crashed(self, error: Exception) -> None:
-        """A task of a Locust user raised; all of them are alike, so the first is told of. For ``user_error``."""
+        """Reports the first exception in a task of a Locust user: the tasks are all alike. For ``user_error``."""
         if not self._user_crash_reported and not isinstance(error, RingfenceError):
             self._user_crash_reported = True
             self.crashed(error)
@@ -120,8 +120,8 @@ class SwarmWorker:
 
     def _on_time(self, environment: Environment, msg: Any, **_kwargs: Any) -> None:
         if self.run is not None:
-            self.run.clock_offset.hear(msg.data["sent_at_s"], msg.data["master_at_s"], self.clock.unix_s())
+            self.run.clock_offset.receive(msg.data["sent_at_s"], msg.data["master_at_s"], self.clock.unix_s())
 
     def _on_received(self, environment: Environment, msg: Any, **_kwargs: Any) -> None:
         if self.run is not None and self.run.uploader is not None:
-            self.run.uploader.hear(msg.data["file"], msg.data["offset"])
+            self.run.uploader.receive(msg.data["file"], msg.data["offset"])

@@ -209,7 +209,7 @@ class WorkerRun:
     def receive_presence(self, online: bytes, busy: bytes) -> None:
         """Takes in who is online and busy elsewhere."""
         self._rounds_without_master = 0
-        self.presence.hear(online, busy)
+        self.presence.receive(online, busy)
 
     def set_level(self, level: dict[str, Any]) -> None:
         """Moves the load to another level, as the master says."""
@@ -329,12 +329,12 @@ class WorkerRun:
         self._send(shutdown_protocol.TIME, {"sent_at_s": self.clock.unix_s()})
 
     def _send_presence(self) -> None:
-        told, told_at_s = (b"", b""), 0.0
+        sent, sent_at_s = (b"", b""), 0.0
         while not self._closed:
             now_s = self.clock.monotonic_s()
             known = self.presence.to_wire(now_s)
-            if known != told or now_s - told_at_s >= PRESENCE_AT_LEAST_S:
-                told, told_at_s = known, now_s
+            if known != sent or now_s - sent_at_s >= PRESENCE_AT_LEAST_S:
+                sent, sent_at_s = known, now_s
                 self._send(shutdown_protocol.PRESENCE, {"slot": self.slot, "online": known[0], "busy": known[1]})
             gevent.sleep(PRESENCE_S)
 

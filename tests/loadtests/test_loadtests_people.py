@@ -82,7 +82,7 @@ def presence_of(population: Population, slot: int = 0) -> Presence:
     for person in population.of_slot(slot):
         presence.sign_in(person.index)
     others = [person.index for person in population.people if person.slot != slot]
-    presence.hear(bits_of(others), b"")
+    presence.receive(bits_of(others), b"")
     return presence
 
 
@@ -108,7 +108,7 @@ def test_people_of_other_workers_are_called_too_and_spared_when_busy() -> None:
     presence, rng = presence_of(population), random.Random(2)
     others = {person.index for person in population.people if person.slot == 1}
     assert any(pair and pair.callee in others for pair in (presence.pick(rng, 0.0) for _ in range(50)))
-    presence.hear(bits_of(sorted(others)), bits_of(sorted(others)))
+    presence.receive(bits_of(sorted(others)), bits_of(sorted(others)))
     hits = sum(bool((pair := presence.pick(rng, 0.0)) and pair.callee in others) for _ in range(200))
     assert hits <= 200 * UNCHECKED_CALL_RATIO * 3
 

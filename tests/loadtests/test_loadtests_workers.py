@@ -87,14 +87,14 @@ def test_a_dead_process_of_this_machine_is_given_up_at_once() -> None:
 def test_the_surest_exchange_tells_the_offset_of_a_clock() -> None:
     clock = ClockOffset()
     assert clock.best is None
-    clock.hear(100.0, 100.5, 100.8)  # slow: 0.4 s either way
-    clock.hear(200.0, 200.101, 200.002)  # quick: 1 ms either way, the master 100 ms ahead
+    clock.receive(100.0, 100.5, 100.8)  # slow: 0.4 s either way
+    clock.receive(200.0, 200.101, 200.002)  # quick: 1 ms either way, the master 100 ms ahead
     best = clock.best
     assert best is not None
     assert best.offset_ms == pytest.approx(100)
     assert best.uncertainty_ms == pytest.approx(1)
     assert best.is_far_off
-    clock.hear(300.0, 300.0004, 300.0008)
+    clock.receive(300.0, 300.0004, 300.0008)
     assert clock.best is not None
     assert not clock.best.is_far_off
 
@@ -135,7 +135,7 @@ class Line:
             data = {**data, "data": bytes(len(data["data"]))}
         answer = self.receiver.take(data)
         if self.pieces not in self.lose and answer is not None:
-            gevent.spawn(self.uploader.hear, answer["file"], answer["offset"])
+            gevent.spawn(self.uploader.receive, answer["file"], answer["offset"])
 
 
 @pytest.fixture
@@ -200,7 +200,7 @@ def test_the_masters_full_disk_is_answered_and_not_asked_again(tmp_path: Path) -
         asked.append(data)
         answer = receiver.take(data)
         assert answer is not None
-        uploader.hear(answer["file"], answer["offset"])
+        uploader.receive(answer["file"], answer["offset"])
 
     uploader = RecordUploader(worker, 1, send)
     left = uploader.finish(HANG_LIMIT_S)
