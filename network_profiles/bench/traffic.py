@@ -130,5 +130,5 @@ def read_report(text: bytes) -> list[dict[str, Any]]:
 
 
 if __name__ == "__main__":
-    with crash.told("network_profiles.bench.traffic"):
+    with crash.reporting("network_profiles.bench.traffic"):
         sys.exit(main())

@@ -112,5 +112,5 @@ def _leave(sentence: str) -> NoReturn:
 
 
 if __name__ == "__main__":
-    with crash.told("network_profiles.links.rootless"):
+    with crash.reporting("network_profiles.links.rootless"):
         main()

@@ -157,5 +157,5 @@ def _run(argv: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    with crash.told("network_profiles.links.netem.netem_daemon"):
+    with crash.reporting("network_profiles.links.netem.netem_daemon"):
         sys.exit(serve(lambda: NetemDaemon(json.loads(sys.argv[1]))))

@@ -92,5 +92,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    with crash.told("network_profiles.verification.probe.endpoint"):
+    with crash.reporting("network_profiles.verification.probe.endpoint"):
         sys.exit(main())
