@@ -361,7 +361,7 @@ def test_per_cent_in_place_of_a_share_is_told_and_loss_counts_everywhere(
     assert with_loss("0.45") == ExitCode.PASS
     shown = capsys.readouterr().out
     assert "not even low audio fits" in shown
-    assert "loss lets 55.0% of round trips through" in shown
+    assert "55.0% of round trips survive random loss" in shown
 
 
 def test_problems_are_told_in_the_words_of_the_file(tmp_path: Path) -> None:
