@@ -11,6 +11,7 @@ from werkzeug.datastructures import ImmutableMultiDict
 
 from bedrock.errors import RingfenceError
 from bedrock.intervals import proportion_bounds
+from bedrock.quantile import quantile
 from calls.records.record import FUNNEL, Outcome, Stage, Tier
 from loadtests.master.master import SwarmMaster
 from loadtests.master.probe_scores import ProbeScores
@@ -19,7 +20,7 @@ from loadtests.plan.swarm_plan import DEFAULT_PLAN, load_plan
 from loadtests.web.calls_page import install_page
 from loadtests.web.request_guard import AllowedHosts, RequestGuard
 from loadtests.web.start_form import START_FIELDS
-from loadtests.wire.live_stats import SwarmStats, TierStats, percentile, reached
+from loadtests.wire.live_stats import SwarmStats, TierStats, reached
 
 KEY = "calls"
 COLUMNS = [
@@ -124,8 +125,8 @@ def rows(
     for stage in FUNNEL[1:]:
         title = f"Reached: {stage.value.replace('_', ' ')}"
         table.append(_row(title, _share(load, stage), _share(probes, stage), "of finished calls"))
-    late_ms = percentile(stats.recent(_LOAD, "setup_ms", now_s), 0.95)
-    late_probes_ms = percentile(stats.recent(_PROBES, "setup_ms", now_s), 0.95)
+    late_ms = quantile(stats.recent(_LOAD, "setup_ms", now_s), 0.95)
+    late_probes_ms = quantile(stats.recent(_PROBES, "setup_ms", now_s), 0.95)
     table.append(_row("Set-up p95 of late, ms", _rounded(late_ms), _rounded(late_probes_ms), "calls of the last 15 s"))
     figures = stats.figures()
     for title, figure, percent, note in (
