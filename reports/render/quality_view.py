@@ -35,7 +35,8 @@ def quality_tables(summary: Summary) -> list[QualityTable]:
 def _steps(quality: QualityFigures) -> QualityTable:
     shown = [*quality.steps, quality.moves] if quality.moves is not None else quality.steps
     rows = [
-        (_STAGE_LABELS.get(step.step, step.step), grouped(step.calls), *(figure(ms, "ms") for ms in (step.p50_ms, step.p95_ms, step.p99_ms)),
+        (_STAGE_LABELS.get(step.step, step.step), grouped(step.calls),
+         *(figure(ms, "ms") for ms in (step.p50_ms, step.p95_ms, step.p99_ms)),
          figure(step.longest_ms, "ms"))
         for step in shown
     ]  # fmt: skip
