@@ -183,7 +183,7 @@ class Leg:
         answered, offered = negotiation.video_plan(remote), self._offered[1]
         video = negotiation.confirmed(offered, answered) if offered is not None and answered is not None else None
         if self._moving:
-            self.transport.point_to(transport)
+            self.transport.set_remote(transport)
             await self._take_candidates(remote)
         self._offered = None
         self._agree(remote, audio, video, we_answer=False)

@@ -191,7 +191,7 @@ def execute_plan(
     for other in neighbours.look(now=True):
         console.print(f"[bold yellow]ringfence:[/] {escape(warning_of(other))}", highlight=False)
     folder = create_run_folder(runs, plan, clock, neighbours.to_json())
-    crash.keep_in(folder.path)
+    crash.set_run_folder(folder.path)
     with Screen(console, f"ringfence {plan.settings.name}", plan.settings.estimated_duration_s) as screen:
         screen.say(f"run folder {folder.path}")
         if folder.advice:

@@ -61,7 +61,7 @@ def serve(
             code = target.process.popen.wait()
             if code != ExitCode.PASS:
                 died = ChildCrashed if code == ExitCode.CRASHED else ChildDied
-                raise died(f"the calling service {crash.ending(code, target.process.pid)}", hint=f"see {log}")
+                raise died(f"the calling service {crash.describe_exit(code, target.process.pid)}", hint=f"see {log}")
     finally:
         with ignore_end_signals():
             target.stop()

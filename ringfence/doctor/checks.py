@@ -12,7 +12,7 @@ from pathlib import Path
 from bedrock.child_environment import home_folder
 from bedrock.errors import EnvironmentLacks
 from bedrock.short_command import run_and_read
-from bedrock.user_folder import passed_over, user_folder
+from bedrock.user_folder import tmpdir_problem, user_folder
 from calls.records.record import Tier
 from device_matrix.cpu import cpu_limit
 from device_matrix.drivers.appium_server import appium_modules
@@ -94,7 +94,7 @@ def check_appium() -> Finding:
 
 def check_cpu_limit() -> Finding:
     """A cgroup controller for CPU quotas."""
-    missing = cpu_limit.lacks()
+    missing = cpu_limit.missing_prerequisites()
     if not missing:
         return Finding("CPU limits", True, f"cgroup {cpu_limit.cpu_controller()}")
     if os.geteuid() == 0 and not rootless.in_user_namespace():
@@ -120,7 +120,7 @@ def check_temporary_files() -> Finding:
         folder = user_folder()
     except EnvironmentLacks as error:
         return Finding("temporary files", False, error.message, error.hint, SWARM | BROWSER)
-    why = passed_over()
+    why = tmpdir_problem()
     detail = f"{folder}; TMPDIR is not used: {why}" if why else str(folder)
     return Finding("temporary files", True, detail)
 

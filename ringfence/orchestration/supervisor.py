@@ -254,13 +254,13 @@ class Supervisor:
             self._matrix_done = True
             if code not in MATRIX_OK_EXITS and not self._load_has_ended:
                 self.folder.record_fault(
-                    "matrix_died", f"pytest {crash.ending(code, child.pid)}: {child.last_words(3)}", "invalid"
+                    "matrix_died", f"pytest {crash.describe_exit(code, child.pid)}: {child.log_tail(3)}", "invalid"
                 )
             return
         if self.target is not None and child is self.target.process:
             # A service that dies is a product failure. Exit code 70 is an exception of our own reference service.
             crashed = code == ExitCode.CRASHED
-            detail = f"the calling service ended in the middle of the run: it {crash.ending(code, child.pid)}"
+            detail = f"the calling service ended in the middle of the run: it {crash.describe_exit(code, child.pid)}"
             # On a full disk the service may have died of the disk, so the product is not blamed.
             ours = crashed or self._load_has_ended or self.folder.is_full()
             self._stop("target_crashed" if crashed else "target_died", detail, "invalid" if ours else "fail")
@@ -271,13 +271,15 @@ class Supervisor:
                 raise EnvironmentLacks(sentence, hint="start the run again: each takes a port that is free then")
             if code not in (0, self._exit_code_of_steps()) and not self._load_has_ended:
                 self.folder.record_fault(
-                    "swarm_master_died", f"the Locust master {crash.ending(code, child.pid)}", "invalid"
+                    "swarm_master_died", f"the Locust master {crash.describe_exit(code, child.pid)}", "invalid"
                 )
             return
         self.progress.read()
         ending = self.progress.swarm_ended or self.progress.swarm_stage == "drain"
         if (code != 0 or not ending) and not self._load_has_ended:
-            self.folder.record_fault("swarm_worker_died", f"{child.name} {crash.ending(code, child.pid)}", "invalid")
+            self.folder.record_fault(
+                "swarm_worker_died", f"{child.name} {crash.describe_exit(code, child.pid)}", "invalid"
+            )
 
     def _exit_code_of_steps(self) -> int:
         """Returns the master's exit code after the last step of a stepped load. It is no fault of the master."""
@@ -341,5 +343,5 @@ class Supervisor:
 
 def _port_taken(master: ChildProcess) -> str:
     """Returns the sentence of a master whose port was taken, or an empty text."""
-    lines = [line for line in master.last_words().splitlines() if CANNOT_LISTEN in line]
+    lines = [line for line in master.log_tail().splitlines() if CANNOT_LISTEN in line]
     return lines[-1].removeprefix("ringfence: ").partition(" (")[0] if lines else ""

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bedrock.errors import EnvironmentLacks
-from calls.bench.capacity import Capacity, remember
+from calls.bench.capacity import Capacity, save_capacity
 from calls.bench.machine import this_machine
 from ringfence.__main__ import run_command
 from ringfence.doctor.capacity_check import refuse_overload, require_capacity
@@ -67,7 +67,7 @@ def test_the_peak_of_a_shape_counts() -> None:
 
 def test_without_a_bench_there_is_advice_and_no_refusal() -> None:
     assert "run 'ringfence bench media'" in require_capacity(load_plan("smoke"))
-    remember(bench(calls=1, machine="another machine"))
+    save_capacity(bench(calls=1, machine="another machine"))
     assert "no measurement" in require_capacity(load_plan("smoke"))
     assert require_capacity(drop_section(load_plan("smoke"), "swarm")) == ""
 
@@ -76,7 +76,7 @@ def test_without_a_bench_there_is_advice_and_no_refusal() -> None:
 def test_the_commands_refuse_before_they_make_anything(
     command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    remember(bench(calls=5))
+    save_capacity(bench(calls=5))
     assert run_command([command, "--plan", "smoke", "--runs", str(tmp_path / "runs")]) == 5
     said = " ".join(capsys.readouterr().err.split())
     assert "asks for 125 calls at once from 2 workers" in said
@@ -91,6 +91,6 @@ def test_force_goes_past_the_refusal(
         raise EnvironmentLacks("what comes after the capacity")
 
     monkeypatch.setattr("ringfence.cli.run.require_prerequisites", next_check)
-    remember(bench(calls=5))
+    save_capacity(bench(calls=5))
     assert run_command([command, "--plan", "smoke", "--runs", str(tmp_path / "runs"), "--force"]) == 5
     assert "what comes after the capacity" in capsys.readouterr().err

@@ -56,7 +56,7 @@ def test_missing_shared_memory_is_said(tmp_path: Path, monkeypatch: pytest.Monke
 def test_an_occupied_top_group_is_told_apart_from_a_missing_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     monkeypatch.setattr(rootless, "in_user_namespace", lambda: False)
-    monkeypatch.setattr(checks.cpu_limit, "lacks", lambda: ["the top holds processes itself"])
+    monkeypatch.setattr(checks.cpu_limit, "missing_prerequisites", lambda: ["the top holds processes itself"])
     monkeypatch.setattr(checks.cpu_limit, "is_occupied", lambda: True)
     assert checks.check_cpu_limit().fix == checks.EMPTY_TOP_GROUP
     monkeypatch.setattr(checks.cpu_limit, "is_occupied", lambda: False)

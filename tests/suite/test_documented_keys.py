@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from written_models import NO_BOUND_NEEDED, allowed_in, default_of, tables_of
 
 from calls.scenarios import SCENARIOS
-from device_matrix.devices import Device
+from device_matrix.devices import Device, catalogue
 from device_matrix.scenarios import SCENARIO_NAMES
 from network_profiles import load_catalogue
 from network_profiles.model.profile import NetworkProfile
@@ -95,3 +95,9 @@ def test_every_key_of_a_device() -> None:
 @pytest.mark.parametrize(("heading", "names"), [("Of the swarm", SCENARIOS), ("Of the device matrix", SCENARIO_NAMES)])
 def test_every_scenario(heading: str, names: list[str]) -> None:
     assert set(rows("scenarios.md", heading)) == set(names)
+
+
+def test_every_device_stands_in_its_class() -> None:
+    documented = rows("devices.md")
+    for device in catalogue().values():
+        assert f"`{device.id}`" in documented[device.device_class.value][0], device.id

@@ -22,7 +22,6 @@ FOLDERS = (
 )  # fmt: skip
 OF_THE_READER = re.compile(r"\bmy_|\bmine\b|my-|<|\*|…|\.\.\.")
 """Files that a walk has its reader make are named ``my_…``; ``<cell>`` and ``*`` stand for many."""
-LONGEST_SENTENCE_WORDS = 35
 
 
 def ids(pages: list[Path]) -> list[str]:

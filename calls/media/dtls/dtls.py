@@ -52,7 +52,7 @@ class SharedCertificate(RTCCertificate):
         return self._sha256
 
 
-class _Carrier:
+class _IceTransportStub:
     """The parts of an ICE transport that aiortc's DTLS transport needs."""
 
     role = "controlled"
@@ -70,7 +70,7 @@ class _Carrier:
     async def _send(self, data: bytes) -> None:
         self._send_datagram(data)
 
-    def let_go(self) -> None:
+    def release(self) -> None:
         """Releases the socket."""
         self._send_datagram = _send_nothing
 
@@ -79,7 +79,7 @@ class DtlsSession:
     """One handshake, its SRTP keys, and the alerts that follow."""
 
     def __init__(self, certificate: SharedCertificate, send: Callable[[bytes], None], on_closed: Callable[[], None]):
-        self._carrier = _Carrier(send)
+        self._carrier = _IceTransportStub(send)
         self._transport = RTCDtlsTransport(self._carrier, [certificate])  # type: ignore[arg-type]
         self._transport._srtp_profiles = _PROFILES
         self._on_closed = on_closed
@@ -119,9 +119,9 @@ class DtlsSession:
             await asyncio.gather(self._pump, return_exceptions=True)
         transport.remove_all_listeners()
 
-    def let_go(self) -> None:
+    def release(self) -> None:
         """Releases callbacks, socket and keys. Call it after ``close``."""
-        self._carrier.let_go()
+        self._carrier.release()
         self._on_closed = _nothing
         self._pump = None
         self.tx = self.rx = None

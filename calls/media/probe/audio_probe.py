@@ -43,7 +43,7 @@ def envelope(pcm: bytes) -> Envelope:
     return np.asarray(np.mean(samples[: steps * _STEP].reshape(steps, _STEP) ** 2, axis=1) ** 0.25)
 
 
-def judge(heard: Envelope, heard_from_s: float, said: Envelope) -> tuple[float, float]:
+def measure_likeness(heard: Envelope, heard_from_s: float, said: Envelope) -> tuple[float, float]:
     """Returns (likeness 0..1, delay in ms 0..LOOP_S) of what was played from ``heard_from_s`` on.
 
     The likeness is the peak of the normalised cross-correlation with the loop ``said``; silence counts as 0.
@@ -67,7 +67,7 @@ def judge(heard: Envelope, heard_from_s: float, said: Envelope) -> tuple[float, 
 
 
 @functools.cache
-def loudness_of_voice(live: bool) -> Envelope:
+def voice_envelope(live: bool) -> Envelope:
     """Returns the loudness of what the far end repeats: the voice of probes, or that of the pre-encoded clips."""
     return envelope(live_voice().pcm if live else speech_pcm())
 
@@ -114,7 +114,7 @@ class ProbeListener:
         self._ticker = ticker
         self._target_ms = target_ms
         self._decoder = OpusDecoder()
-        self._said = loudness_of_voice(live)
+        self._said = voice_envelope(live)
         self._waiting: dict[int, bytes] = {}
         self._expected: int | None = None
         self._highest = 0
@@ -155,7 +155,7 @@ class ProbeListener:
         if not self._closed:
             self._closed = True
             if self._played_steps >= _SHORTEST_STEPS:
-                self._judge()
+                self._measure_window()
             self._decoder.close()
 
     def _play(self, due_s: float) -> None:
@@ -168,7 +168,7 @@ class ProbeListener:
         self._played.append(loudness)
         self._played_steps += len(loudness)
         if self._played_steps >= _WINDOW_STEPS:
-            self._judge()
+            self._measure_window()
         self._ticker.call_at(due_s + self._ptime_ms / 1000, self._play)
 
     def _next_frame(self, expected: int, samples: int) -> bytes:
@@ -195,9 +195,9 @@ class ProbeListener:
         following = self._waiting.get(expected + 1)
         return self._decoder.recover(following, samples) if following else self._decoder.conceal(samples)
 
-    def _judge(self) -> None:
+    def _measure_window(self) -> None:
         heard = np.concatenate(self._played)
-        score, delay_ms = judge(heard, self._played_from_s, self._said)
+        score, delay_ms = measure_likeness(heard, self._played_from_s, self._said)
         self.scores.append(score)
         if score >= _PLAUSIBLE_SCORE:
             self.delays_ms.append(delay_ms)

@@ -17,7 +17,7 @@ LOOK_AHEAD_MS = 6.5
 
 
 @dataclass(slots=True)
-class _Tally:
+class _WindowCounts:
     """Counts of the window in progress."""
 
     received: int = 0
@@ -46,13 +46,13 @@ class WindowCounter:
         self._talk_ms = 0.0
         self._kbit = 0.0
         """Kept where too little was said to measure it (G.107: codec impairment does not change in a pause)."""
-        self._tally = _Tally()
+        self._tally = _WindowCounts()
 
     def start(self, now_s: float) -> None:
         """Starts the first window, or the first after a hold."""
         self._start_s, self._end_s = now_s, now_s + WINDOW_S
         self._already_lost = 0
-        self._tally = _Tally()
+        self._tally = _WindowCounts()
 
     def packet(
         self,
@@ -92,7 +92,7 @@ class WindowCounter:
             tally.owd_min_ms = min(tally.owd_min_ms, owd_ms)
             tally.owd_max_ms = max(tally.owd_max_ms, owd_ms)
 
-    def found_again(self) -> None:
+    def reordered_packet(self) -> None:
         """Counts a packet that was counted as missing and arrived out of order."""
         self._tally.received += 1
         self._tally.lost = max(0, self._tally.lost - 1)
@@ -143,4 +143,4 @@ class WindowCounter:
             )
         )
         self._start_s, self._end_s = end_s, end_s + WINDOW_S
-        self._tally = _Tally()
+        self._tally = _WindowCounts()

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bedrock.exit_codes import ExitCode
-from calls.bench.capacity import Capacity, remember
+from calls.bench.capacity import Capacity, save_capacity
 from calls.bench.machine import choose_core
 from calls.bench.media import FULL_STEP_S, QUICK_STEP_S, ArmFigures, MediaBench, bench_media
 from calls.bench.step import BenchStep, SetUps
@@ -56,7 +56,7 @@ def media(
         check_picture(picture)
     progress = Console(stderr=json, highlight=False)
     bench = _measure(progress, choose_core(core), quick=quick, video=video, most=most)
-    kept = remember(_capacity(bench))
+    kept = save_capacity(_capacity(bench))
     if picture is not None:
         from ringfence.cli.bench.curve import write_picture
 
