@@ -1,8 +1,8 @@
-"""Starts a program that must not outlive us, waits for the line that says it is ready, and ends it.
+"""Starts a program that must not outlive us, waits until it is ready, and ends it.
 
-Every child gets a process group of its own and the kernel's parent-death signal (``setpriv`` of util-linux), so that
-a ``kill -9`` of the parent leaves no orphan. The signal is tied to the *thread* that started the child: start
-children from a thread that lives as long as they should.
+Every child gets a process group of its own and the kernel's parent-death signal (``setpriv`` of util-linux), so that a
+``kill -9`` of the parent leaves no orphan. The signal is tied to the *thread* that started the child. Start children
+from a thread that lives as long as they should.
 """
 
 from __future__ import annotations
@@ -19,12 +19,13 @@ from pathlib import Path
 from typing import IO, Any
 
 from bedrock.child_environment import child_environment
-from bedrock.crash import ended_by_crash, ending
+from bedrock.crash import describe_exit, ended_by_crash
 from bedrock.errors import ChildCrashed, EnvironmentLacks
 from bedrock.foreign_text import LONGEST_TEXT, clean
 
 _IF_PARENT_LIVES = '[ "$PPID" = "$0" ] || exit 1; exec "$@"'
-"""A parent that died before its child had asked for the signal would never be noticed: look once, then go."""
+"""The parent may die before its child has asked for the signal. So the child checks its parent once before it
+starts."""
 
 
 class ChildProcess:
@@ -68,18 +69,18 @@ class ChildProcess:
                         if isinstance(ready, dict):
                             return ready
         code = self._ended_by(deadline_s)
-        ended = ending(code, self.pid) if code is not None else f"was not ready within {timeout_s:.0f} s"
+        ended = describe_exit(code, self.pid) if code is not None else f"was not ready within {timeout_s:.0f} s"
         if code is not None and ended_by_crash(code):
-            raise ChildCrashed(f"{self.name} {ended}", hint=self.last_words())
-        raise EnvironmentLacks(f"{self.name} {ended}", hint=self.last_words())
+            raise ChildCrashed(f"{self.name} {ended}", hint=self.log_tail())
+        raise EnvironmentLacks(f"{self.name} {ended}", hint=self.log_tail())
 
     def _ended_by(self, deadline_s: float) -> int | None:
-        # A closed stdout comes a moment before the child can be reaped.
+        # A closed stdout is seen a moment before the child can be reaped.
         with contextlib.suppress(subprocess.TimeoutExpired):
             return self.popen.wait(max(0.0, min(1.0, deadline_s - time.monotonic())))
         return None
 
-    def last_words(self, lines: int = 8) -> str:
+    def log_tail(self, lines: int = 8) -> str:
         """Returns the tail of the child's log, for an error message."""
         if self.log_path is None or not self.log_path.exists():
             return ""
@@ -123,11 +124,11 @@ def spawn(
     death_signal: str = "KILL",
     pass_fds: Sequence[int] = (),
 ) -> ChildProcess:
-    """Starts ``argv`` in a group of its own; it gets ``death_signal`` when the calling thread dies.
+    """Starts ``argv`` in a process group of its own; it gets ``death_signal`` when the calling thread dies.
 
-    stderr, and stdout unless ``pipe_stdout``, go to ``log_path``, or are dropped. stdin is a pipe that we hold open: a
-    child may read it to learn of our end. ``env`` is added to the clean environment that every child gets. Raises
-    EnvironmentLacks when the program does not exist.
+    stderr, and stdout unless ``pipe_stdout``, go to ``log_path``, or are dropped. stdin is a pipe that we keep open, so
+    a child can detect our end. ``env`` is added to the clean environment that every child gets. Raises EnvironmentLacks
+    when the program does not exist.
     """
     log: IO[bytes] | int = subprocess.DEVNULL
     with contextlib.ExitStack() as stack:

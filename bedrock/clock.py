@@ -1,4 +1,4 @@
-"""Clocks, handed in wherever time matters so that a test can hold them still."""
+"""Provides clocks. They are passed in wherever time matters, so that a test can control them."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """Two views of one clock that never steps back."""
+    """Two views of one clock that never goes backwards."""
 
     def monotonic_s(self) -> float:
         """Seconds since an arbitrary moment; the same in every process of this machine."""
 
     def unix_s(self) -> float:
-        """Seconds since 1970, advancing with ``monotonic_s`` even when the wall clock is stepped."""
+        """Seconds since 1970. Advances with ``monotonic_s`` even when the wall clock is stepped."""
 
 
 class SystemClock:
@@ -22,7 +22,7 @@ class SystemClock:
     def __init__(self) -> None:
         self._anchor_s = time.time() - time.monotonic()
 
-    # The builtin itself: every packet asks for the time two or three times, and a method around it doubles the price.
+    # The builtin itself: each packet asks for the time two or three times, and a method around it doubles the cost.
     monotonic_s = staticmethod(time.monotonic)
 
     def unix_s(self) -> float:

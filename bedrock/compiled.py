@@ -1,8 +1,8 @@
-"""Sets of our modules, compiled by mypyc where there is a C compiler: the same source, at less CPU.
+"""Compiles sets of our modules with mypyc where there is a C compiler: the same source, at less CPU.
 
-A set is built into the user's cache. A copy is named after the digest of exactly the sources, interpreter and compiler
-that made it, so a changed source is never served by an old copy: it runs interpreted, as it does where nothing was
-built. ``RINGFENCE_COMPILED=0`` in the environment keeps to the interpreter.
+A set is built into the user's cache. A copy is named after the digest of its sources, interpreter and compiler. So a
+changed source never uses an old copy: it runs interpreted, as it does where nothing was built. ``RINGFENCE_COMPILED=0``
+in the environment disables all copies.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from bedrock.short_command import run_and_read
 from bedrock.user_cache import cache_folder
 
 _WHOLE = "whole"
-"""Written into a folder last: without it the rest does not count."""
+"""Written into a folder last; a folder without it is incomplete."""
 _COPIES_KEPT = 3
 _SETUP = """
 from mypyc.build import mypycify
@@ -37,16 +37,16 @@ setup(name={name!r}, packages=[], ext_modules=modules)
 
 @dataclass(frozen=True, slots=True)
 class CompiledSet:
-    """Modules that are compiled together, so that calls among them cost next to nothing."""
+    """Modules that are compiled together, so that calls between them cost almost nothing."""
 
     name: str
     modules: tuple[str, ...]
-    """Full names. A module of a set must not be imported before ``use``."""
+    """Full names. Do not import a module of the set before ``use``."""
     root: Path = PROJECT_ROOT
     """The folder of the top packages."""
 
     def use(self) -> bool:
-        """Makes later imports take the compiled modules; returns whether there is a copy of exactly this source."""
+        """Makes later imports use the compiled modules; returns whether there is a copy of exactly this source."""
         folder = self.find()
         if folder is None:
             return False
@@ -54,15 +54,15 @@ class CompiledSet:
         return True
 
     def find(self) -> Path | None:
-        """Returns the folder of the copy of exactly this source; None without one, or where none is wanted."""
+        """Returns the folder of the copy of exactly this source; None without one, or when copies are disabled."""
         if not switch(COMPILED, default=True):
             return None
         folder = self._folder()
-        # os.path: a cache that may not be looked into is one without a copy, and no error.
+        # os.path: an unreadable cache counts as one without a copy and is no error.
         return folder if os.path.exists(folder / _WHOLE) else None
 
     def build(self) -> Path | None:
-        """Returns the folder of the copy, building it first (some 30 s); None when that is not possible."""
+        """Returns the folder of the copy; builds it first if needed (about 30 s). None when that is not possible."""
         folder = self._folder()
         if (folder / _WHOLE).exists():
             return folder
@@ -80,10 +80,12 @@ class CompiledSet:
         _forget_old_copies(folder.parent)
         return folder
 
-    def build_and_tell(self) -> None:
+    def build_and_report(self) -> None:
         """Builds, and prints where the copy is or what is missing."""
         made = self.build()
-        lacks = "none: it needs cc, Python.h, mypy and setuptools; what it serves runs interpreted"
+        lacks = (
+            "not built: it needs cc, Python.h, mypy and setuptools; ringfence works, but runs interpreted and slower"
+        )
         print(f"compiled {self.name}: {made or lacks}")
 
     def _compile(self, scratch: Path, built: Path) -> bool:
@@ -112,7 +114,7 @@ class CompiledSet:
 
 
 def _flatten(built: Path) -> None:
-    """Names every file after its module, all in one folder."""
+    """Renames every file to its module's full name, all in one folder."""
     for path in list(built.rglob(f"*{SUFFIX}")):
         path.rename(built / ".".join(path.relative_to(built).parts))
 

@@ -1,4 +1,4 @@
-"""Serves compiled modules from a folder. Imports next to nothing: processes that must start small use it too."""
+"""Imports compiled modules from a folder. Uses few imports, because processes that must stay small use it, too."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from types import ModuleType
 
 SUFFIX: str = importlib.machinery.EXTENSION_SUFFIXES[0]
-"""How the file of a compiled module ends; what stands before it is the module's full name."""
+"""File name suffix of a compiled module; the full module name stands before it."""
 
 
 class CompiledFinder:
-    """Finds the compiled modules, and the shared library that they lean on, in one folder."""
+    """Finds the compiled modules, and the shared library that they need, in one folder."""
 
     def __init__(self, folder: str) -> None:
         self._files = {
@@ -32,5 +32,5 @@ class CompiledFinder:
 
 
 def serve_from(folder: str) -> None:
-    """Makes later imports take the modules in ``folder`` before their sources. Raises OSError."""
+    """Makes later imports prefer the modules in ``folder`` to their sources. Raises OSError."""
     sys.meta_path.insert(0, CompiledFinder(folder))

@@ -1,7 +1,7 @@
-"""A crash of our own: exit code 70, one sentence on stderr, the traceback in a file. Never a verdict.
+"""Reports a crash of ringfence: exit code 70, one sentence on stderr, the traceback in a file. Never a verdict.
 
-Python ends with 1 after an uncaught exception, which is our code for "the product failed". Every program of ours
-therefore runs inside ``told``. Only the standard library is imported: link daemons use this too.
+Python ends with 1 after an uncaught exception, and 1 means that the product failed. So every program of ours runs
+inside ``reporting``. This module imports only the standard library and ``bedrock``: link daemons use it, too.
 """
 
 from __future__ import annotations
@@ -23,8 +23,10 @@ _LONGEST_REASON = 300
 
 
 @contextlib.contextmanager
-def told(program: str) -> Iterator[None]:
-    """Turns an uncaught exception into a report and exit code 70; an error of ours has a code and a sentence itself."""
+def reporting(program: str) -> Iterator[None]:
+    """Turns an uncaught exception into a report and exit code 70. A RingfenceError has its own exit code and
+    sentence.
+    """
     try:
         yield
     except RingfenceError as error:
@@ -35,8 +37,8 @@ def told(program: str) -> Iterator[None]:
         raise SystemExit(int(ExitCode.CRASHED)) from None
 
 
-def keep_in(run_folder: Path | None) -> None:
-    """Sets where this process, and every child that it starts from now on, leaves tracebacks. None: no run any more."""
+def set_run_folder(run_folder: Path | None) -> None:
+    """Sets where this process and its later children write tracebacks. None: not in a run folder."""
     if run_folder is None:
         os.environ.pop(RUN_FOLDER, None)
     else:
@@ -44,18 +46,18 @@ def keep_in(run_folder: Path | None) -> None:
 
 
 def report(program: str, error: BaseException) -> str:
-    """Writes the traceback to a file and says so on stderr, in one sentence, which it returns. Never raises."""
-    import traceback  # here: dozens of link daemons of a matrix would pay for it and never need it
+    """Writes the traceback to a file and prints one sentence on stderr, which it returns. Never raises."""
+    import traceback  # here: dozens of link daemons would pay for this import and never need it
 
     return report_text(program, "".join(traceback.format_exception(error)), why=reason(error))
 
 
 def report_text(program: str, text: str, *, why: str = "") -> str:
-    """Does the same with a traceback that is text already; its last line says ``why`` when nothing else does."""
+    """Like ``report``, with a traceback that is already text. Its last line is the reason when ``why`` is empty."""
     run_folder = _run_folder()
     file = _write(program, text, run_folder)
     why = why or one_line(text.strip().rpartition("\n")[2])
-    sentence = f"{program} crashed, which is a fault of ringfence and says nothing of the service: {why}"
+    sentence = f"{program} crashed. This is a bug in ringfence, not a result of the test: {why}"
     sentence += f"; traceback in {file}" if file is not None else ""
     sentence += f"; run folder {run_folder}" if run_folder is not None else ""
     with contextlib.suppress(Exception):
@@ -71,13 +73,13 @@ def reason(error: BaseException) -> str:
 
 
 def one_line(text: str) -> str:
-    """Returns text in one line of bounded length, without what a terminal would obey."""
+    """Returns text in one line of bounded length, without control characters."""
     shown = "".join(sign if sign.isprintable() else "?" for sign in " ".join(text.split()))
     return shown[:_LONGEST_REASON].rstrip(": ")
 
 
-def left_by(pid: int) -> Path | None:
-    """Returns the traceback that process ``pid``, a child of ours, left; None when it left none."""
+def traceback_of(pid: int) -> Path | None:
+    """Returns the traceback file of process ``pid``, a child of ours; None without one."""
     run_folder = _run_folder()
     beside_database = [run_folder / "service"] if run_folder is not None else []
     for folder in [*_folders(run_folder), *beside_database, _temporary_folder()]:
@@ -87,20 +89,20 @@ def left_by(pid: int) -> Path | None:
     return None
 
 
-def ending(exit_code: int, pid: int) -> str:
-    """Returns how a child of ours ended, for a sentence: with its exit code, a signal, or a crash and its traceback."""
+def describe_exit(exit_code: int, pid: int) -> str:
+    """Returns how a child of ours ended, as a part of a sentence: exit code, signal, or a crash and its traceback."""
     if exit_code < 0:
         return f"was killed by signal {-exit_code}"
     if exit_code == ExitCode.PASS:
         return "ended in order with exit code 0, as after SIGTERM"
     if exit_code != ExitCode.CRASHED:
         return f"ended with exit code {exit_code}"
-    file = left_by(pid)
-    return "crashed, which is a fault of ringfence" + (f" (traceback in {file})" if file is not None else "")
+    file = traceback_of(pid)
+    return "crashed, which is a bug in ringfence" + (f" (traceback in {file})" if file is not None else "")
 
 
 def ended_by_crash(exit_code: int) -> bool:
-    """Whether a child of ours ended by a crash: by its own report, or by a signal that nobody of us has sent."""
+    """Returns whether a child of ours crashed: by its own report, or by a signal that we did not send."""
     return exit_code == ExitCode.CRASHED or exit_code < 0
 
 
@@ -125,7 +127,7 @@ def _write(program: str, text: str, run_folder: Path | None) -> Path | None:
     with contextlib.suppress(OSError):
         import tempfile
 
-        # Everybody may write there: a name that nobody can guess and have ready.
+        # Everybody may write there, so the name must not be guessable.
         descriptor, path = tempfile.mkstemp(prefix="ringfence-", suffix=f"-{name}", dir=_temporary_folder())
         with open(descriptor, "w", encoding="utf-8", errors="backslashreplace") as written:
             written.write(text)
@@ -138,7 +140,7 @@ def _temporary_folder() -> Path:
 
 
 def _folders(run_folder: Path | None) -> Iterator[Path]:
-    """Where a traceback may go, best first."""
+    """Yields the folders where a traceback may go, best first."""
     if run_folder is not None:
         yield run_folder / "logs"
     with contextlib.suppress(RuntimeError):  # a user without a home

@@ -1,4 +1,4 @@
-"""Our environment variables, checked as anything else that a person writes."""
+"""Reads our environment variables and checks them like any other user input."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ ADMIN_TOKEN = "RINGFENCE_ADMIN_TOKEN"
 COMPILED = "RINGFENCE_COMPILED"
 LONGEST_SECRET = 1024
 FILE = "environment"
-"""Stands where a problem of a file has the file's name."""
+"""Shown in a problem where the problem of a file has the file's name."""
 
 
 def secret(name: str) -> str:
-    """Returns a token from the environment, empty when there is none. Raises InputError for what no header can carry.
+    """Returns a token from the environment; empty without one. Raises InputError for what no HTTP header can carry.
 
     The message never shows the value.
     """
@@ -27,7 +27,7 @@ def secret(name: str) -> str:
 
 
 def switch(name: str, *, default: bool) -> bool:
-    """Returns whether a variable says 1 or 0; ``default`` when it is empty or not there. Raises InputError."""
+    """Returns whether a variable is 1 or 0; ``default`` when it is empty or not set. Raises InputError."""
     value = os.environ.get(name, "")
     if value not in ("", "0", "1"):
         raise InputError([Problem(FILE, name, f"must be 0 or 1 (got {value[:40]!r})")])
@@ -35,6 +35,6 @@ def switch(name: str, *, default: bool) -> bool:
 
 
 def check_environment() -> None:
-    """Raises InputError for any variable of ours that is wrong: before something is started, not when it is read."""
+    """Raises InputError for any wrong variable of ours, before anything is started."""
     secret(ADMIN_TOKEN)
     switch(COMPILED, default=True)

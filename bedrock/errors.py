@@ -1,8 +1,8 @@
 """The root of every package's exception tree.
 
-RingfenceError              what a user may see: one sentence, a hint, an exit code
-|-- InputError              something a person wrote is wrong: every problem at once      (exit 2)
-|-- EnvironmentLacks        the machine lacks a piece, a right or a free port             (exit 5)
+RingfenceError              for the user: one sentence, a hint, an exit code
+|-- InputError              the user's input is wrong: every problem at once              (exit 2)
+|-- EnvironmentLacks        a program, a permission or a free port is missing             (exit 5)
 |   `-- ChildCrashed        a program of ours crashed or was killed before it was ready   (exit 70)
 `-- TargetUnreachable       the calling service does not answer at its address            (exit 5)
 """
@@ -22,10 +22,10 @@ class RingfenceError(Exception):
     """An error with a sentence for the user, a hint for what to do next, and an exit code."""
 
     exit_code: ExitCode = ExitCode.CRASHED
-    """Never FAIL: that is said of the product, by its rules. A class that names no code is not meant for users."""
+    """Never FAIL, which is a verdict on the product. A class that sets no code is not meant for users."""
 
     def __init__(self, message: str, *, hint: str = "") -> None:
-        # Names of files and what other processes said stand in both: a terminal must not obey them.
+        # Both may contain file names and output of other processes, which must not control a terminal.
         self.message = clean(message)
         self.hint = clean(hint)
         super().__init__(self.message)
@@ -33,12 +33,12 @@ class RingfenceError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing wrong in one file that a person wrote."""
+    """One problem in one file that the user wrote."""
 
     file: str
     """The file as the user named it."""
     key: str
-    """Dotted path of the key inside the file, e.g. ``matrix.networks[1]``; empty for the file as a whole."""
+    """Dotted path of the key in the file, e.g. ``matrix.networks[1]``; empty for the whole file."""
     message: str
     """What is wrong, with the allowed range or values."""
     hint: str = ""
@@ -51,7 +51,7 @@ class Problem:
 
 
 class InputError(RingfenceError):
-    """One or more problems in what the user wrote. Raised before anything is started."""
+    """One or more problems in the user's input. Raised before anything is started."""
 
     exit_code = ExitCode.USAGE
 
@@ -65,13 +65,13 @@ class InputError(RingfenceError):
 
 
 class EnvironmentLacks(RingfenceError):
-    """The machine lacks something that was asked for."""
+    """The machine lacks something that the command needs."""
 
     exit_code = ExitCode.ENVIRONMENT
 
 
 class ChildCrashed(EnvironmentLacks):
-    """A program that we started crashed, or was killed. Dealt with as one that does not come up, but for its code."""
+    """A program that we started crashed or was killed. Handled like one that does not start, but with another code."""
 
     exit_code = ExitCode.CRASHED
 

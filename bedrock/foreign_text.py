@@ -1,8 +1,8 @@
-"""Text from elsewhere (a target, a page, a device, another process, a file) is made harmless here, where it enters.
+"""Cleans text from elsewhere (a target, a page, a device, another process, a file) where it enters.
 
-Harmless text has no control character but tab and line feed, no half of a surrogate pair, no character that XML cannot
-hold, none that turns the direction of writing, and a bounded length. A terminal obeys nothing in it. What else a reader
-might obey (markup, HTML, Markdown) is escaped where the text leaves, because only the writer knows its reader.
+Clean text has no control character except tab and line feed, no lone surrogate, no character that XML forbids, no
+bidirectional control, and a bounded length. No terminal reacts to it. Markup, HTML and Markdown are escaped where the
+text leaves, because only the writer knows its reader.
 """
 
 from __future__ import annotations
@@ -16,18 +16,19 @@ if TYPE_CHECKING:
     import msgspec
 
 LONGEST_TEXT = 4000
-"""Characters of one text. A detail is a sentence, a log's tail some lines; more is cut, and ends in an ellipsis."""
+"""Characters of one text: a detail is a sentence, a log's tail some lines. Longer text is cut and ends in an
+ellipsis."""
 DEEPEST = 20
-"""Levels of tables in tables that are kept: nothing of ours has more than six."""
+"""Levels of nested tables that are kept. Ours have at most six."""
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
 T = TypeVar("T")
 
 _HARMFUL = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f"  # C0 without tab and line feed, DEL, C1
-    "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"  # turn the direction of writing
-    "\u2028\u2029"  # line ends that some readers know and others do not
-    "\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]"  # halves of pairs, and no characters at all
+    "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"  # bidirectional controls
+    "\u2028\u2029"  # line ends that only some readers know
+    "\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]"  # lone surrogates and noncharacters
 )
 _SEQUENCE = re.compile(
     "(?:\x1b\\[|\x9b)[0-?]*[ -/]*[@-~]"  # CSI: colours, the cursor, the screen
@@ -37,13 +38,13 @@ _SEQUENCE = re.compile(
 
 
 def clean(text: str, longest: int = LONGEST_TEXT) -> str:
-    """Returns ``text`` as a terminal, an XML file and a UTF-8 encoder can take it.
+    """Returns ``text`` in a form that a terminal, an XML file and a UTF-8 encoder accept.
 
-    Escape sequences go whole, other harmful characters become U+FFFD, and a text of more than ``longest`` characters
-    is cut. Clean text comes back as it is.
+    Escape sequences are removed, other harmful characters become U+FFFD, and text of more than ``longest`` characters
+    is cut. Clean text is returned unchanged.
     """
     if len(text) > longest:
-        # What is cut is not looked at: cleaning must not take longer for text that nobody keeps.
+        # The rest is not cleaned: cleaning must not take longer for text that is dropped.
         text = clean(text[: longest * 4], longest * 4)
         return text if len(text) <= longest else text[: longest - 1] + "…"
     if _HARMFUL.search(text) is None:
@@ -52,24 +53,24 @@ def clean(text: str, longest: int = LONGEST_TEXT) -> str:
 
 
 def clean_all(value: T) -> T:
-    """Returns ``value`` with every text in it clean: keys and values of tables, items of lists, fields of structs.
+    """Returns ``value`` with all its text cleaned: keys and values of tables, items of lists, fields of structs.
 
-    Enums stay what they are. Tables nested deeper than ``DEEPEST`` are cut off.
+    Enums are unchanged. Tables nested deeper than ``DEEPEST`` are cut off.
     """
     cleaned: T = _clean_all(value, 0)
     return cleaned
 
 
 def json_text(content: Any, *, indent: int | None = None) -> str:
-    """Returns ``content`` as JSON that every reader takes: its text clean, a number without a value (NaN) null.
+    """Returns ``content`` as JSON that every reader accepts: clean text, and null for NaN and infinity.
 
-    What JSON does not know, e.g. a path, is written as text.
+    Values that JSON does not know, e.g. a path, are written as text.
     """
     return json.dumps(_finite(clean_all(content)), indent=indent, allow_nan=False, default=_as_text)
 
 
 def _clean_all(value: Any, depth: int) -> Any:
-    if type(value) is str:  # an enum of text is no foreign text
+    if type(value) is str:  # an enum's text is our own
         return clean(value)
     is_struct = hasattr(type(value), "__struct_fields__")
     if not is_struct and not isinstance(value, dict | list | tuple):
@@ -85,7 +86,7 @@ def _clean_all(value: Any, depth: int) -> Any:
 
 
 def _clean_struct(value: msgspec.Struct, depth: int) -> msgspec.Struct:
-    import msgspec  # here, because daemons of links have only the standard library, and no structs
+    import msgspec  # here, because link daemons have only the standard library, and no structs
 
     fields = {name: getattr(value, name) for name in value.__struct_fields__}
     cleaned = {name: _clean_all(item, depth + 1) for name, item in fields.items()}

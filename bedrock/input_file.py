@@ -1,6 +1,6 @@
-"""Reads a file that a person named, whatever they named: a folder, a pipe that nobody writes to, a file of gigabytes.
+"""Reads a file that the user named. It may be a folder, a pipe without a writer, or a file of gigabytes.
 
-Only the standard library is imported: link daemons read traces.
+Imports only the standard library, because link daemons read traces.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ _KINDS = (
 
 
 class FileUnreadable(OSError):
-    """What was named is no file that can be read; the message says why, to be put behind its name."""
+    """The path does not name a readable file. The message says why and follows the file's name."""
 
 
 def name_problem(name: str) -> str:
-    """Returns why ``name`` cannot be a file's path, empty when it can be one."""
+    """Returns why ``name`` cannot be a file's path; empty when it can."""
     if "\0" in name:
         return "a path must not hold a NUL character"
     if not name:
@@ -42,16 +42,16 @@ def name_problem(name: str) -> str:
 
 
 def is_file(name: str) -> bool:
-    """Whether ``name`` is a regular file: False, and no exception, for a name that no file can have."""
+    """Returns whether ``name`` is a regular file. False, and no exception, for an impossible name."""
     return not name_problem(name) and Path(name).is_file()
 
 
 def open_regular(path: Path, max_bytes: int) -> IO[bytes]:
-    """Opens a regular file of at most ``max_bytes``. Raises FileUnreadable, and never waits for a writer."""
+    """Opens a regular file of at most ``max_bytes``. Raises FileUnreadable. Never waits for a pipe's writer."""
     if problem := name_problem(str(path)):
         raise FileUnreadable(problem)
     try:
-        # Without O_NONBLOCK, opening a pipe would wait until somebody writes to it.
+        # Without O_NONBLOCK, opening a pipe would wait for a writer.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
     except FileNotFoundError:
         raise FileUnreadable("no such file") from None
@@ -68,13 +68,15 @@ def open_regular(path: Path, max_bytes: int) -> IO[bytes]:
 
 
 def read_text(path: Path, max_bytes: int) -> str:
-    """Returns a regular file's text, without a byte order mark. Raises FileUnreadable for what is not UTF-8, too."""
+    """Returns a regular file's text without a byte order mark. Raises FileUnreadable, also for text that is not
+    UTF-8.
+    """
     with open_regular(path, max_bytes) as file:
         try:
             data = file.read(max_bytes + 1)
         except OSError as error:
             raise FileUnreadable(f"cannot be read: {error.strerror}") from None
-    if len(data) > max_bytes:  # it grew, or says that it is empty, as files of /proc do
+    if len(data) > max_bytes:  # it grew meanwhile, or reports size 0, like files in /proc
         raise FileUnreadable(f"must be at most {max_bytes:,} bytes long")
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise FileUnreadable("must be written in UTF-8 (it is UTF-16: save it again as UTF-8)")

@@ -1,14 +1,14 @@
-"""Exact bounds of a share and of a count, from how often a thing was seen.
+"""Computes exact bounds of a proportion and of a Poisson count.
 
-Two one-sided bounds each, at ``confidence``: a decision taken at one end is wrong with probability at most
-``1 - confidence``. The two ends together hold the truth with ``2 * confidence - 1``.
+Each has two one-sided bounds at ``confidence``: a decision at one end is wrong with probability at most ``1 -
+confidence``. Both ends together contain the true value with ``2 * confidence - 1``.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-# scipy is imported where it is needed: every command reads plans and links, few compute a bound, and it takes its time.
+# scipy is imported where it is needed, because it is slow and few commands compute a bound.
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +20,7 @@ class Bounds:
 
 
 def proportion_bounds(hits: int, n: int, confidence: float = 0.95) -> Bounds:
-    """Bounds of a share after ``hits`` of ``n``, exact at every n.
+    """Returns the bounds of a proportion after ``hits`` of ``n``, exact at every n.
 
     Source: C. Clopper and E. Pearson, "The use of confidence or fiducial limits illustrated in the case of the
     binomial", Biometrika 26 (1934), in its beta-quantile form. Raises ValueError unless ``0 <= hits <= n``.
@@ -38,7 +38,7 @@ def proportion_bounds(hits: int, n: int, confidence: float = 0.95) -> Bounds:
 
 
 def count_bounds(count: int, confidence: float = 0.95) -> Bounds:
-    """Bounds of the mean of a Poisson count of which ``count`` came.
+    """Returns the bounds of the mean of a Poisson variable of which ``count`` was observed.
 
     Source: F. Garwood, "Fiducial limits for the Poisson distribution", Biometrika 28 (1936), by chi-squared quantiles.
     """

@@ -1,4 +1,4 @@
-"""Says what pydantic found wrong in the words of the file: its keys, what they may be, and never a class of ours."""
+"""Turns pydantic's errors into problems in the user's terms: keys of the file and allowed values, no class names."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _KINDS = {
     "too_short": "must have at least {min_length} entries",
     "too_long": "must have at most {max_length} entries",
 }
-"""Sentences by pydantic's names of errors, with the facts that come with one."""
+"""Sentences by pydantic's error types, with placeholders for the facts of the error."""
 
 
 def problems_of(
@@ -49,15 +49,15 @@ def problems_of(
         earlier = found.get(key)
         if earlier is None:
             found[key] = problem
-        elif problem.message not in earlier.message:  # the next of several things that it may be
+        elif problem.message not in earlier.message:  # another member of a union
             both = f"{earlier.message.partition(' (got ')[0]}, or {problem.message.removeprefix('must be ')}"
             found[key] = Problem(file, key, both, earlier.hint or problem.hint)
-    # Of "all" or an array, an array was meant where what is wrong stands inside one.
+    # For "all" or an array: a problem inside the array shows that an array was meant.
     return [one for key, one in found.items() if key not in literals or not _has_inner(key, found)]
 
 
 def dotted(path: Iterable[str | int]) -> str:
-    """Returns the path of a key as one writes it: ``matrix.networks[1]``."""
+    """Returns the path of a key as the user would write it: ``matrix.networks[1]``."""
     text = ""
     for part in path:
         text += f"[{part}]" if isinstance(part, int) else (f".{part}" if text else str(part))
@@ -69,7 +69,7 @@ def _has_inner(key: str, found: Iterable[str]) -> bool:
 
 
 def _keys(detail: ErrorDetails, tables: Mapping[str, Any]) -> list[str | int]:
-    """The parts of pydantic's path that stand in the file: it names members of unions and checks, too."""
+    """Returns the parts of pydantic's path that are in the file. pydantic also names union members and validators."""
     current: Any = tables
     path: list[str | int] = []
     last = len(detail["loc"]) - 1
@@ -100,7 +100,7 @@ def _problem(detail: ErrorDetails, model: type[BaseModel], path: Sequence[str | 
         expected = str(detail.get("ctx", {}).get("expected", ""))
         names = [word for word in expected.split("'")[1::2] if word]
         hint = nearest(value, names) if isinstance(value, str) and nearest(value, names).startswith("did") else ""
-    # A whole table would drown the sentence that says what is wrong in it.
+    # A whole table in the message would hide the sentence.
     got = "" if isinstance(value, dict | list | tuple) else f" (got {_shown(value)})"
     return Problem(file, key, _sentence(detail, *_described(model, path)) + got, hint)
 
@@ -139,7 +139,7 @@ def _plain(bound: Any) -> str:
 def _shown(value: Any) -> str:
     try:
         text = repr(value)
-    except ValueError:  # a number of thousands of digits
+    except ValueError:  # a number with thousands of digits
         return "a number too long to show"
     return text if len(text) <= LONGEST_SHOWN else f"{text[: LONGEST_SHOWN - 1]}…"
 
@@ -149,7 +149,7 @@ def _is_whole(annotation: Any) -> bool:
 
 
 def _described(model: type[BaseModel], path: Sequence[str | int]) -> tuple[Any, Sequence[Any]]:
-    """What the model says of the key at ``path``: its type and its bounds."""
+    """Returns the model's type and constraints for the key at ``path``."""
     annotation: Any = model
     metadata: Sequence[Any] = ()
     for part in path:
@@ -172,7 +172,7 @@ def _step(annotation: Any, part: str | int) -> tuple[Any, Sequence[Any]]:
 
 
 def _members(annotation: Any) -> list[Any]:
-    """The types that a value may have, one by one."""
+    """Returns the types that a value may have."""
     bare, _ = _unwrapped(annotation)
     if typing.get_origin(bare) in (Union, types.UnionType):
         return [member for part in typing.get_args(bare) for member in _members(part)]

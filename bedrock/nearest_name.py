@@ -1,4 +1,4 @@
-"""What somebody may have meant who wrote a name that does not exist."""
+"""Suggests the name that the user may have meant."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Iterable
 
 _LONGEST = 100
-"""Beyond, a name is no slip of the finger, and comparing it would take its time."""
+"""A longer name is no typing error, and comparing it would take long."""
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

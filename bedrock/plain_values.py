@@ -1,4 +1,4 @@
-"""Bounds on what TOML, an override or the environment may hold, before any model looks at it."""
+"""Limits what TOML, an override or the environment may contain, before a model checks it."""
 
 from __future__ import annotations
 
@@ -8,25 +8,25 @@ from collections.abc import Iterator
 from typing import Any
 
 DEEPEST = 32
-"""Tables within tables."""
+"""Levels of nested tables."""
 LONGEST_TEXT = 10_000
 LONGEST_KEY = 255
 LARGEST_SEED = 2**53
-"""What every part of a run, JSON included, keeps exactly."""
+"""Every part of a run, JSON included, represents it exactly."""
 LARGEST_WHOLE = 2**63 - 1
-"""TOML promises 64 bits, and no more."""
+"""TOML guarantees 64 bits and no more."""
 _MANY_PARTS = re.compile(rf"""(?<![\w-])(?:(?:[\w-]+|"[^"\n]*"|'[^'\n]*')[ \t]*\.[ \t]*){{{DEEPEST + 1},}}""")
-"""A dotted key of so many parts would keep the parser busy for the square of their number."""
+"""A dotted key with very many parts would take the parser quadratic time."""
 
 _NOT_PLAIN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 class NotToml(ValueError):
-    """A text is not TOML, or more than we take; the message says why."""
+    """The text is not TOML, or exceeds a limit; the message says why."""
 
 
 def parse(text: str) -> dict[str, Any]:
-    """Returns the tables of a TOML text. Raises NotToml. Their values are not looked at: see ``wrong_values``."""
+    """Returns the tables of a TOML text. Raises NotToml. Does not check values: see ``wrong_values``."""
     if _MANY_PARTS.search(text):
         raise NotToml(f"must not nest tables deeper than {DEEPEST}")
     try:
@@ -35,14 +35,14 @@ def parse(text: str) -> dict[str, Any]:
         raise NotToml(f"is not valid TOML: {error}") from None
     except RecursionError:
         raise NotToml(f"must not nest tables deeper than {DEEPEST}") from None
-    except ValueError:  # of int(): a number of thousands of digits
+    except ValueError:  # from int(): a number with thousands of digits
         raise NotToml(f"must not hold a number beyond {LARGEST_WHOLE}") from None
 
 
 def wrong_values(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[str | int, ...], str]]:
-    """Yields the place and the sentence of every value that no plan needs and no program should have to expect.
+    """Yields the place and the sentence of every value that exceeds a limit.
 
-    Infinity and NaN are left to the models: they know the range that is allowed.
+    Infinity and NaN are left to the models, which know the allowed range.
     """
     if len(path) > DEEPEST:
         yield path[:3], f"must not nest tables deeper than {DEEPEST}"
@@ -70,5 +70,5 @@ def _wrong(value: Any) -> str:
 
 
 def is_plain(text: str) -> bool:
-    """Whether ``text`` holds no control character but tabs and line ends, and no half of a surrogate pair."""
+    """Returns whether ``text`` has no control character except tabs and line ends, and no lone surrogate."""
     return _NOT_PLAIN.search(text) is None

@@ -1,7 +1,7 @@
-"""Folders that live no longer than the process that made them, and the sweeper of what a killed one left.
+"""Makes temporary folders that do not outlive their process, and removes those that a killed process left.
 
-Each holds a locked file. The kernel frees the lock however its owner dies, so the sweeper takes what nobody holds and
-never what a living process uses, in whatever process namespace that runs.
+Each folder holds a locked file. The kernel releases the lock however its owner dies. So the sweep removes only unlocked
+folders, whatever process namespace their owner ran in.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from bedrock.user_folder import user_folder
 PREFIX = "s-"
 _LOCK, _KEPT = ".owner", ".keep"
 _UNLOCKED_S = 60.0
-"""A folder without its lock file is one that is being made just now; after so long, its maker died in between."""
+"""A folder without its lock file is just being made. After this time its maker died in between."""
 
 
 class ScratchFolder:
-    """One folder, ours until ``remove`` or our end."""
+    """One folder, kept until ``remove`` or the end of this process."""
 
     def __init__(self) -> None:
         """Raises EnvironmentLacks when no folder can be made."""
@@ -35,7 +35,7 @@ class ScratchFolder:
             raise EnvironmentLacks(f"no temporary folder can be made: {error}", hint="is the disk full?") from None
 
     def remove(self) -> None:
-        """Removes the folder with all that is in it. Safe to call twice."""
+        """Removes the folder with its content. Safe to call twice."""
         if self._lock >= 0:
             lock, self._lock = self._lock, -1
             shutil.rmtree(self.path, ignore_errors=True)
@@ -44,7 +44,7 @@ class ScratchFolder:
 
 @contextlib.contextmanager
 def scratch_folder() -> Iterator[Path]:
-    """A folder for what is inside the block, gone afterwards."""
+    """Yields a folder that is removed after the block."""
     folder = ScratchFolder()
     try:
         yield folder.path
@@ -53,13 +53,13 @@ def scratch_folder() -> Iterator[Path]:
 
 
 def keep(folder: Path) -> None:
-    """Has a scratch folder outlive us, for a person who was told where it is. Does nothing to any other folder."""
+    """Keeps a scratch folder beyond our end, because a user was told where it is. Ignores any other folder."""
     if (folder / _LOCK).exists():
         (folder / _KEPT).touch()
 
 
 def sweep_scratch() -> list[str]:
-    """Removes the folders of owners that are gone. Returns their names."""
+    """Removes the folders whose owners are gone. Returns their names."""
     return sorted(folder.name for folder in user_folder().glob(f"{PREFIX}*") if _remove_if_abandoned(folder))
 
 
@@ -69,7 +69,7 @@ def _locked_folder() -> tuple[Path, int]:
         path = Path(tempfile.mkdtemp(prefix=PREFIX, dir=root))
         try:
             lock = os.open(path / _LOCK, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        except FileNotFoundError:  # swept in this very moment
+        except FileNotFoundError:  # swept meanwhile
             continue
         with contextlib.suppress(OSError):
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,4 +1,4 @@
-"""Runs a program that only answers a question, in a clean environment, and reads what it said as text."""
+"""Runs a short command in a clean environment and returns its output as text."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ def run_and_read(
     cwd: Path | None = None,
     environment: Mapping[str, str] | None = None,
 ) -> subprocess.CompletedProcess[str]:
-    """Runs ``argv`` to its end and returns its exit code, stdout and stderr. Bytes that are no UTF-8 are replaced.
+    """Runs ``argv`` to its end and returns exit code, stdout and stderr. Bytes that are not UTF-8 are replaced.
 
-    ``environment`` is added to a child's clean one. Raises OSError when it cannot start, and TimeoutExpired.
+    ``environment`` is added to the clean environment. Raises OSError when the program cannot start, and TimeoutExpired.
     """
     return subprocess.run(
         argv, capture_output=True, encoding="utf-8", errors="replace", check=False, timeout=timeout_s, cwd=cwd,

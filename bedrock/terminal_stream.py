@@ -1,8 +1,7 @@
-"""Standard output and error that cannot change how a command ends.
+"""Makes stdout and stderr tolerant, so that an output error cannot change a command's exit code.
 
-A reader that has gone (``ringfence gate | head``), a terminal that has hung up, a terminal that knows only ASCII: none
-of them is a reason to lose the exit code of a verdict. What nobody can read any more is dropped; what the terminal
-cannot show is replaced.
+The reader may have gone (``ringfence gate | head``), the terminal may have hung up, or it may know only ASCII. Output
+that nobody can read is dropped. Characters that the terminal cannot show are replaced.
 """
 
 from __future__ import annotations
@@ -14,11 +13,11 @@ import sys
 from typing import TextIO
 
 _READER_GONE = frozenset({errno.EPIPE, errno.EIO, errno.ENXIO, errno.ECONNRESET})
-"""write(2): the pipe's other end is closed; the terminal has hung up."""
+"""write(2): the pipe's other end is closed, or the terminal has hung up."""
 
 
-class _Patient(io.FileIO):
-    """A descriptor whose reader may leave. From then on it leads to nowhere, for our children too."""
+class _TolerantFile(io.FileIO):
+    """A descriptor whose reader may leave. From then on it leads to /dev/null, for our children, too."""
 
     def write(self, data: object) -> int:
         try:
@@ -32,19 +31,19 @@ class _Patient(io.FileIO):
         return len(memoryview(data))  # type: ignore[arg-type]
 
 
-def outlive_readers() -> None:
-    """Replaces ``sys.stdout`` and ``sys.stderr``. For the very start of a program."""
-    sys.stdout, sys.stderr = _patient(sys.stdout, 1), _patient(sys.stderr, 2)
+def tolerate_closed_output() -> None:
+    """Replaces ``sys.stdout`` and ``sys.stderr``. Call it at the very start of a program."""
+    sys.stdout, sys.stderr = _tolerant(sys.stdout, 1), _tolerant(sys.stderr, 2)
 
 
-def _patient(stream: TextIO | None, descriptor: int) -> TextIO:
+def _tolerant(stream: TextIO | None, descriptor: int) -> TextIO:
     try:
         os.fstat(descriptor)
-    except OSError:  # closed by whoever started us
+    except OSError:  # closed by our parent
         return open(os.devnull, "w", encoding="utf-8")
     if not isinstance(stream, io.TextIOWrapper):
         return stream if stream is not None else open(os.devnull, "w", encoding="utf-8")
     stream.flush()
-    raw = io.BufferedWriter(_Patient(descriptor, "wb", closefd=False))
+    raw = io.BufferedWriter(_TolerantFile(descriptor, "wb", closefd=False))
     is_prompt = descriptor == 2 or stream.isatty()
     return io.TextIOWrapper(raw, encoding=stream.encoding, errors="replace", line_buffering=is_prompt)

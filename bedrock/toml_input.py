@@ -1,4 +1,4 @@
-"""Reads TOML that a person wrote and checks it against a pydantic model, reporting every problem at once."""
+"""Reads TOML that the user wrote, checks it against a pydantic model, and reports every problem at once."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ ModelT = TypeVar("ModelT", bound=BaseModel)
 
 LARGEST_FILE_BYTES = 1_000_000
 MOST_PROBLEMS = 50
-"""Nobody reads more of them."""
+"""Problems shown at most."""
 
 
 class Written(BaseModel):
-    """Base of every model of what a person writes: unknown keys are errors, numbers are finite, values never change."""
+    """Base of every model of user input: unknown keys are errors, numbers are finite, values are immutable."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 def read_toml(path: Path) -> dict[str, Any]:
-    """Returns the file's tables. Raises InputError for what is no readable file, not TOML, or out of all proportion."""
+    """Returns the file's tables. Raises InputError for a file that is unreadable, not TOML, or beyond a limit."""
     try:
         tables = parse(read_text(path, LARGEST_FILE_BYTES))
     except (FileUnreadable, NotToml) as error:
@@ -41,7 +41,7 @@ def read_toml(path: Path) -> dict[str, Any]:
 
 
 def value_problems(value: Any, file: str, key: str = "") -> list[Problem]:
-    """Returns what is wrong with a value of TOML, whatever it stands for: too long, too deep, unprintable."""
+    """Returns what is wrong with any TOML value: too long, too deeply nested, unprintable."""
     before: tuple[str | int, ...] = (key,) if key else ()
     return [Problem(file, dotted(place), sentence) for place, sentence in wrong_values(value, before)][:MOST_PROBLEMS]
 
@@ -49,7 +49,7 @@ def value_problems(value: Any, file: str, key: str = "") -> list[Problem]:
 def check(model: type[ModelT], tables: dict[str, Any], file: str, *, under: str = "") -> ModelT:
     """Returns ``tables`` as ``model``. Raises InputError with one Problem for each wrong or unknown key.
 
-    ``under`` is the dotted prefix shown before every key, for a model that is a part of a larger file.
+    ``under`` is a dotted prefix for every key, for a model that is a part of a larger file.
     """
     try:
         return model.model_validate(tables)
@@ -58,9 +58,9 @@ def check(model: type[ModelT], tables: dict[str, Any], file: str, *, under: str 
 
 
 def find_file(name_or_path: str, built_in: Mapping[str, Path], what: str, *, option: str) -> Path:
-    """Returns a file that was named by its path, or by the name of one that comes with ringfence.
+    """Returns the file that the user named by its path, or by the name of one that comes with ringfence.
 
-    Raises InputError, which names ``option``, ``what`` was looked for, and the nearest known name.
+    Raises InputError. It names ``option``, ``what`` was looked for, and the nearest known name.
     """
     if problem := name_problem(name_or_path):
         raise InputError([Problem(option, "", f"no {what} file: {problem}")])
@@ -74,6 +74,6 @@ def find_file(name_or_path: str, built_in: Mapping[str, Path], what: str, *, opt
 
 
 def unknown_name(file: str, key: str, what: str, name: str, known: Iterable[str]) -> Problem:
-    """The problem of naming a device, a network, a metric … that does not exist."""
+    """Returns the problem of an unknown name of a device, a network, a metric, and so on."""
     shown = name if len(name) <= LONGEST_SHOWN else f"{name[: LONGEST_SHOWN - 1]}…"
     return Problem(file, key, f"unknown {what} '{shown}'", nearest(name, known))

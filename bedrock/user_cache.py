@@ -1,4 +1,4 @@
-"""Where this user keeps what can be made again (XDG base directories)."""
+"""Finds the user's cache folder (XDG base directories), for files that can be made again."""
 
 from __future__ import annotations
 

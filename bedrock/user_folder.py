@@ -1,7 +1,7 @@
-"""The folder on this machine that is one user's alone, and what keeps a place from holding it.
+"""Finds or makes a temporary folder that only this user may enter.
 
-``ringfence-UID`` in TMPDIR or /tmp: mode 0700, ours, no symbolic link. Whoever takes that name before us locks nobody
-out: the next free name is used, and found again by every later process of the same user.
+It is ``ringfence-UID`` in TMPDIR or /tmp: mode 0700, owned by us, not a symbolic link. If somebody else has that name,
+the next free name is used, and every later process of the same user finds it again.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from pathlib import Path
 from bedrock.errors import EnvironmentLacks
 
 LONGEST_SOCKET_PATH_BYTES = 107
-"""Of an AF_UNIX socket (sun_path, without its closing NUL)."""
+"""Of an AF_UNIX socket (sun_path, without its final NUL)."""
 _LONGEST_INSIDE_BYTES = len("/s-abcdefgh/.org.chromium.Chromium.abcdef/SingletonSocket")
-"""The longest path of a socket that is made inside: a browser's own."""
+"""The longest socket path inside the folder: the one of a browser."""
 _UID_MAP = Path("/proc/self/uid_map")
 
 
 def user_folder() -> Path:
-    """Returns our folder, made when it is missing. Raises EnvironmentLacks when no place can hold one."""
+    """Returns our folder; makes it when it is missing. Raises EnvironmentLacks when no place is usable."""
     reasons = []
     for place in _places():
-        reason = why_not(place)
+        reason = place_problem(place)
         if not reason:
             try:
                 return _ours_in(place)
@@ -38,20 +38,20 @@ def user_folder() -> Path:
     )
 
 
-def passed_over() -> str:
-    """Returns why the caller's TMPDIR does not hold our folder; empty when it does, or when none is set."""
+def tmpdir_problem() -> str:
+    """Returns why the caller's TMPDIR is not usable for our folder; empty when it is, or when it is not set."""
     asked = os.environ.get("TMPDIR", "")
-    return why_not(Path(asked)) if asked else ""
+    return place_problem(Path(asked)) if asked else ""
 
 
-def why_not(place: Path) -> str:
-    """Returns what is wrong with ``place``, empty for nothing."""
+def place_problem(place: Path) -> str:
+    """Returns what is wrong with ``place``; empty for nothing."""
     if not place.is_absolute() or not place.is_dir():
         return "it is not a folder with an absolute path"
     if not os.access(place, os.W_OK | os.X_OK):
         return "it may not be written"
     if place.stat().st_mode & (stat.S_IWOTH | stat.S_ISVTX) == stat.S_IWOTH:
-        return "everybody may write it and it is not sticky, so anybody could put a folder of theirs in place of ours"
+        return "everybody may write it and it is not sticky, so anybody could replace our folder"
     if os.statvfs(place).f_flag & os.ST_NOEXEC:
         return "its file system is mounted noexec, and browsers are started by a script in there"
     longest = longest_place_bytes()
@@ -61,12 +61,12 @@ def why_not(place: Path) -> str:
 
 
 def longest_place_bytes() -> int:
-    """Returns how long a path may be whose sockets can still be named."""
+    """Returns the longest usable path of a place, given the limit on socket paths."""
     return LONGEST_SOCKET_PATH_BYTES - _LONGEST_INSIDE_BYTES - len(f"/{_name()}-abcdefgh")
 
 
 def is_ours(folder: Path) -> bool:
-    """Whether ``folder`` is a real folder that only we may enter."""
+    """Returns whether ``folder`` is a real folder that only we may enter."""
     try:
         found = folder.lstat()
     except OSError:
@@ -75,14 +75,14 @@ def is_ours(folder: Path) -> bool:
 
 
 def make_ours(folder: Path) -> bool:
-    """Makes ``folder`` for us alone, unless it is there; returns whether it is ours. Never follows a symbolic link."""
+    """Makes ``folder`` with mode 0700 unless it exists; returns whether it is ours. Never follows a symbolic link."""
     with contextlib.suppress(OSError):
         folder.mkdir(mode=0o700)
     return is_ours(folder)
 
 
 def user_id() -> int:
-    """Returns our user id as the machine knows it, also from inside a user namespace whose root we are."""
+    """Returns our user id as the machine knows it, also from inside a user namespace in which we are root."""
     inside = os.geteuid()
     with contextlib.suppress(OSError, ValueError):
         for line in _UID_MAP.read_text(encoding="utf-8").splitlines():

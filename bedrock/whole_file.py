@@ -1,4 +1,4 @@
-"""Writes a file whole: a reader finds the old text or the new one, and never half of either."""
+"""Writes a file atomically: a reader sees the old content or the new one, never a part."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from pathlib import Path
 
 
 def write_whole(path: Path, data: bytes) -> None:
-    """Puts ``data`` in the place of what ``path`` holds. Raises OSError; then the old file stays, and nothing else."""
+    """Replaces the content of ``path`` by ``data``. Raises OSError; then the old file stays and no partial file is
+    left.
+    """
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         partial.write_bytes(data)

@@ -1,20 +1,20 @@
-"""What this package raises.
+"""Errors that this package raises.
 
 CallsError                  the root
-|-- UnknownTarget           the plan names a kind of target that does not exist            (exit 2)
-|-- TargetRefused           the service answers a request of the harness with an error status (exit 5)
-|-- SignInRefused           the service does not let a person in                           (exit 5)
-|   `-- RateLimited         it takes no more sign-ins now, and says when it will again
-|-- TlsFailed               the service's certificate is not good, or it speaks no TLS     (exit 5)
-|-- NotTheService           whatever answers does not speak the service's language         (exit 5)
+|-- UnknownTarget           the plan names a kind of target that does not exist              (exit 2)
+|-- TargetRefused           the service answers a request of ringfence with an error status  (exit 5)
+|-- SignInRefused           the service refuses a person's sign-in                           (exit 5)
+|   `-- RateLimited         it accepts no more sign-ins now, and says when to retry
+|-- TlsFailed               the service's certificate is not trusted, or it speaks no TLS    (exit 5)
+|-- NotTheService           something answers, but not the expected service                  (exit 5)
 |-- SignalingLost           a person's connection to the service is gone
 |-- NotDelivered            the service did not acknowledge a message
-|-- ListNotReceived                the service did not show a page of threads or calls
-|-- SegmentNotWritten       the disk refused a segment; the rows are kept for a retry      (exit 5)
+|-- ListNotReceived         the service did not return a page of threads or calls
+|-- SegmentNotWritten       the disk refused a segment; the rows are kept for a retry        (exit 5)
 `-- BridgeError             the engine process and its client
-    |-- EngineGone          the engine process has ended or fell silent                    (exit 4)
-    |-- EngineSilent        the engine lives but did not answer a request in time          (exit 4)
-    `-- EngineRefused       the engine answered with an error; ``code`` says which         (exit 4)
+    |-- EngineGone          the engine process has ended or fell silent                      (exit 4)
+    |-- EngineSilent        the engine runs but did not answer a request in time             (exit 4)
+    `-- EngineRefused       the engine answered with an error; ``code`` says which           (exit 4)
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from bedrock.exit_codes import ExitCode
 
 
 class CallsError(RingfenceError):
-    """Something asked of the calls package did not work."""
+    """A request to the calls package failed."""
 
 
 class UnknownTarget(CallsError):
@@ -34,13 +34,13 @@ class UnknownTarget(CallsError):
 
 
 class TargetRefused(CallsError, TargetUnreachable):
-    """The service is there and refuses what the harness asks of it, e.g. for a wrong admin token."""
+    """The service answers and rejects a request of ringfence, e.g. for a wrong admin token."""
 
     exit_code = ExitCode.ENVIRONMENT
 
 
 class SignInRefused(CallsError):
-    """The service answered, and did not let the person in. ``code`` is the service's own."""
+    """The service answered and refused the person. ``code`` is the service's own."""
 
     exit_code = ExitCode.ENVIRONMENT
 
@@ -50,7 +50,7 @@ class SignInRefused(CallsError):
 
 
 class RateLimited(SignInRefused):
-    """The service asks to come again after ``retry_after_s``."""
+    """The service asks to retry after ``retry_after_s``."""
 
     def __init__(self, message: str, *, retry_after_s: float) -> None:
         super().__init__(message, code="rate_limited", hint="sign people in more slowly, or raise the service's limit")
@@ -58,13 +58,13 @@ class RateLimited(SignInRefused):
 
 
 class TlsFailed(CallsError, TargetUnreachable):
-    """No safe connection to the service."""
+    """No secure connection to the service."""
 
     exit_code = ExitCode.ENVIRONMENT
 
 
 class NotTheService(CallsError, TargetUnreachable):
-    """Something answers, in another language."""
+    """Something answers, but not the expected service."""
 
     exit_code = ExitCode.ENVIRONMENT
 
@@ -82,7 +82,7 @@ class NotDelivered(CallsError):
 
 
 class ListNotReceived(CallsError):
-    """A page of threads or calls did not come. ``code`` has few distinct values."""
+    """A page of threads or calls did not arrive. ``code`` has few distinct values."""
 
     def __init__(self, message: str, *, code: str) -> None:
         super().__init__(message)
@@ -90,24 +90,24 @@ class ListNotReceived(CallsError):
 
 
 class SegmentNotWritten(CallsError):
-    """A segment could not be written: no space, no right, a broken disk."""
+    """A segment could not be written: disk full, no permission, or an I/O error."""
 
     exit_code = ExitCode.ENVIRONMENT
 
     def __init__(self, message: str, *, hint: str, is_final: bool) -> None:
         super().__init__(message, hint=hint)
         self.is_final = is_final
-        """No later try will work by itself: the disk is full or read-only, or the process has no descriptor left."""
+        """A retry cannot succeed: the disk is full or read-only, or the process is out of file descriptors."""
 
 
 class BridgeError(CallsError):
-    """The engine process could not do what was asked."""
+    """The engine process could not carry out a request."""
 
     exit_code = ExitCode.INVALID
 
 
 class EngineGone(BridgeError):
-    """The engine process has ended, or is there and tells nothing any more."""
+    """The engine process has ended, or runs and sends nothing any more."""
 
 
 class EngineSilent(BridgeError):

@@ -1,10 +1,10 @@
-"""Histograms of durations in milliseconds that merge exactly across legs, processes and machines.
+"""Counts durations in milliseconds in histograms that merge exactly across legs, processes and machines.
 
-The layout is that of a high dynamic range histogram: buckets 1 % wide from 0.05 ms to 120 s, so that every figure is
-within 0.5 % of the true one however long the tail is. Counts are integers, so merging is exact, in any order.
+The layout is that of a high dynamic range histogram: buckets 1 % wide from 0.05 ms to 120 s. So every figure is within
+0.5 % of the true value, however long the tail is. Counts are integers, so merging is exact in any order.
 
-Why not the hdrhistogram package: it refuses negative durations, which are the alarm of a skewed clock and must be
-kept, and it takes four times as long for one duration (0.67 against 0.16 microseconds), which every packet pays twice.
+The hdrhistogram package is not used. It rejects negative durations, which show a skewed clock and must be kept, and it
+takes four times as long per duration (0.67 against 0.16 microseconds). Each packet is recorded twice.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import zlib
 from array import array
 
 FLOOR_MS = 0.05
-"""Everything at or below shares one bucket: well under the resolution of the ticker."""
+"""All durations up to this share one bucket: it is well below the resolution of the ticker."""
 _GROWTH = 1.01
 _SCALE = 1.0 / math.log(_GROWTH)
 _OFFSET = 1.0 - math.log(FLOOR_MS) * _SCALE
@@ -38,7 +38,7 @@ class MsHistogram:
         self._counts = _EMPTY[:]
         self._lowest_ms = math.inf
         self.negative = 0
-        """Durations below zero: only a skewed clock makes them."""
+        """Durations below zero, which only a skewed clock produces."""
 
     def record(self, ms: float) -> None:
         """Counts one duration. Negative ones stay visible in ``negative`` and ``min_ms``."""
@@ -54,19 +54,19 @@ class MsHistogram:
 
     @property
     def count(self) -> int:
-        """How many durations were counted."""
+        """Number of durations."""
         return sum(self._counts)
 
     @property
     def min_ms(self) -> float:
-        """The shortest, exact below FLOOR_MS; infinite when empty."""
+        """The shortest duration, exact below FLOOR_MS; infinite when empty."""
         if self._counts[0]:
             return self._lowest_ms
         return next((_middle_ms(bucket) for bucket, count in enumerate(self._counts) if count), math.inf)
 
     @property
     def max_ms(self) -> float:
-        """The longest; negative infinite when empty."""
+        """The longest duration; negative infinity when empty."""
         last = next((bucket for bucket in range(_BUCKETS - 1, -1, -1) if self._counts[bucket]), None)
         return -math.inf if last is None else _middle_ms(last)
 
@@ -86,7 +86,7 @@ class MsHistogram:
         return self.quantile_ms(percent / 100)
 
     def buckets(self) -> list[tuple[float, int]]:
-        """Returns (middle in ms, count) of every bucket that holds anything, shortest first: for a picture."""
+        """Returns (middle in ms, count) of every bucket that is not empty, shortest first, for a chart."""
         return [(_middle_ms(bucket), count) for bucket, count in enumerate(self._counts) if count]
 
     def merge(self, other: MsHistogram | bytes) -> None:
@@ -98,7 +98,7 @@ class MsHistogram:
         self.negative += other.negative
 
     def to_bytes(self) -> bytes:
-        """Returns everything in a few hundred bytes, readable on any machine."""
+        """Returns the histogram in a few hundred bytes that any machine can read."""
         counts = self._counts
         if sys.byteorder == "big":
             counts = counts[:]
@@ -107,7 +107,7 @@ class MsHistogram:
 
     @classmethod
     def from_bytes(cls, data: bytes) -> MsHistogram:
-        """Returns the histogram that ``to_bytes`` made ``data`` of. Raises ValueError when it is none."""
+        """Returns the histogram in ``data``, made by ``to_bytes``. Raises ValueError when ``data`` is not one."""
         try:
             version, negative, buckets, lowest_ms = _HEAD.unpack_from(data)
             counts = zlib.decompress(data[_HEAD.size :]) if (version, buckets) == (_FORMAT, _BUCKETS) else b""
@@ -123,7 +123,7 @@ class MsHistogram:
         return made
 
     def clear(self) -> None:
-        """Forgets everything."""
+        """Removes all durations."""
         self._counts = _EMPTY[:]
         self._lowest_ms = math.inf
         self.negative = 0

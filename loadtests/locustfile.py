@@ -16,7 +16,7 @@ sys.path[:] = [str(_HERE), str(_HERE.parent), *_OTHERS]
 
 from bedrock import crash  # noqa: E402
 
-with crash.told("locust"):
+with crash.reporting("locust"):
     from loadtests.locust_hooks import install
     from loadtests.user_shape import WholeSwarm
     from loadtests.users import Person, Probe

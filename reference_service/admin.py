@@ -1,4 +1,4 @@
-"""The operator's API behind a token: seed people, listen on links, switch faults, read call log and counters."""
+"""Serves the operator's API behind a token: seed users, listen on links, set faults, read call log and counters."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from reference_service.connection_limiter import ConnectionLimiter
 from reference_service.faults import FaultOrder
 from reference_service.listeners import Listeners, ListenRefused
 from reference_service.messages.history_seeder import SeededHistory
-from reference_service.people.directory import SeededUser, UnknownPerson
+from reference_service.people.directory import NewAccount, UnknownPerson
 from reference_service.service import Service, now_ms
 from reference_service.sessions import CLOSE_BAD_TOKEN, Sessions
 
@@ -30,7 +30,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 class Seed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """``POST /admin/seed``; a pair is (who follows, whom)."""
 
-    users: list[SeededUser] = []
+    users: list[NewAccount] = []
     follows: list[tuple[str, str]] = []
     close_friends: list[tuple[str, str]] = []
     pasts: list[SeededHistory] = []
@@ -48,12 +48,12 @@ def json_response(body: object, status: int = 200) -> web.Response:
 
 
 def problem(status: int, code: str, message: str) -> web.Response:
-    """Returns an error as the whole HTTP API words it."""
+    """Returns an error in the form of the whole HTTP API."""
     return json_response({"error": code, "message": message}, status)
 
 
 async def read_body(request: web.Request, kind: type[T], at_most_bytes: int | None = None) -> T:
-    """Returns the request's body. Raises an HTTP error with the first thing wrong, or when it comes too slowly."""
+    """Returns the request's body. Raises an HTTP error for a wrong body, and for one that comes too slowly."""
     if at_most_bytes is not None:
         request = request.clone(client_max_size=at_most_bytes)
     silence_s = request.config_dict[SILENCE_S]
@@ -74,8 +74,8 @@ def _wording(code: str, message: str) -> bytes:
 
 
 def _same_secret(given: str, wanted: str) -> bool:
-    """Compares in a time that tells neither where two texts differ nor how long the wanted one is."""
-    # aiohttp hands on bytes that are no UTF-8 as lone surrogates.
+    """Compares in constant time: it shows neither where the texts differ nor how long the wanted one is."""
+    # aiohttp decodes bytes that are not UTF-8 to lone surrogates.
     digests = (hashlib.sha256(text.encode(errors="surrogateescape")).digest() for text in (given, wanted))
     return hmac.compare_digest(*digests)
 
@@ -138,7 +138,7 @@ class Admin:
         return json_response({"url": url})
 
     async def _unlisten(self, request: web.Request) -> web.Response:
-        """Also drops who came in by the address: its link goes, and no close frame would get through."""
+        """Also cuts the clients that came in by the address: its link is gone, and no close frame would arrive."""
         address = (await read_body(request, Listen)).address
         was_listening = await self._listeners.remove(address)
         gone = [device for device in self._service.presence.everyone() if device.local_address == address]
@@ -169,7 +169,7 @@ class Admin:
         return json_response({"calls": calls, "next": calls[-1]["row"] if len(calls) == limit else None})
 
     async def _end_call(self, request: web.Request) -> web.Response:
-        """The operator stops a call; both people are told, ``by`` nobody."""
+        """Ends a call for the operator. Both people get ``call.ended`` with ``by`` null."""
         if not self._service.switchboard.end_by_operator(request.match_info["call_id"]):
             return problem(404, "unknown_call", "no such call is on")
         return json_response({"ended": True})

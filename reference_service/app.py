@@ -1,4 +1,4 @@
-"""The HTTP face: health, sign-in, the WebSocket, the web client, the admin API."""
+"""Builds the HTTP application: health, sign-in, the WebSocket, the web client, the admin API."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from reference_service.static import StaticFiles
 SHUTDOWN_S = 2.0
 """Longer than the close of a WebSocket may take (1 s): aiohttp fails on a handler that ends in that very moment."""
 LINGERING_S = 2.0
-"""How long a body that nobody wanted is read before the connection is closed."""
+"""How long the rest of an unwanted body is read before the connection is closed."""
 MAX_BODY_BYTES = 16 * 1024 * 1024
 """Largest request body: a seed of tens of thousands of people."""
 
@@ -49,7 +49,7 @@ def build(service: Service) -> tuple[web.AppRunner, Listeners]:
     )  # fmt: skip
 
     def make_handler() -> object:
-        assert runner.server is not None, "nobody comes in before the runner is set up"
+        assert runner.server is not None, "no connection comes before the runner is set up"
         return runner.server()
 
     listeners = Listeners(limiter.factory(make_handler), service.settings.link_range)
@@ -71,7 +71,7 @@ def build(service: Service) -> tuple[web.AppRunner, Listeners]:
 
 
 def _bounded(limiter: ConnectionLimiter) -> Middleware:
-    """Returns the middleware that tells the door of each request, and words what went wrong."""
+    """Returns the middleware that reports each request to the limiter, and turns errors of the disk into an answer."""
 
     @web.middleware
     async def handle(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -79,7 +79,9 @@ def _bounded(limiter: ConnectionLimiter) -> Middleware:
         try:
             return await handler(request)
         except sqlite3.Error:
-            return problem(507, "storage", "the service cannot store or read this now: its disk is full or broken")
+            return problem(
+                507, "storage", "the service cannot store or read this now: its disk is full or has an error"
+            )
         finally:
             limiter.answered(request)
 
@@ -87,7 +89,7 @@ def _bounded(limiter: ConnectionLimiter) -> Middleware:
 
 
 def _quiet_logger() -> logging.Logger:
-    """Returns aiohttp's log without what clients do wrong: a flood of it would fill a disk, or block on a full pipe."""
+    """Returns aiohttp's log without mistakes of clients: a flood of them would fill a disk, or block on a full pipe."""
     logger = logging.getLogger("reference_service.http")
     logger.addFilter(_is_ours)
     return logger
@@ -119,7 +121,7 @@ class _Api:
             await asyncio.sleep(faults.slow_ms / 1000)
         retry_after_s = faults.over_rate("sign-in", asyncio.get_running_loop().time())
         if retry_after_s is not None:
-            refusal = problem(429, "rate_limited", "too many sign-ins: come again later")
+            refusal = problem(429, "rate_limited", "too many sign-ins: try again later")
             refusal.headers["Retry-After"] = str(math.ceil(retry_after_s))
             return refusal
         sign_in = await read_body(request, SignInRequest, MAX_SIGN_IN_BYTES)

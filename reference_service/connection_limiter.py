@@ -1,7 +1,7 @@
-"""Bounds who may keep a socket open without having signed in: how many, how long, and how much they may send.
+"""Limits connections without a signed-in user: how many there are, how long they stay, how much they send.
 
-A silent socket costs a descriptor and memory; a thousand of them would keep everybody else out. The door stands between
-the listening socket and aiohttp until a person has signed in, and then steps aside.
+A silent connection costs a descriptor and memory, and a thousand of them would keep everybody else out. The limiter
+sits between the listening socket and aiohttp until a user has signed in.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from typing import Protocol, cast
 from aiohttp import web
 
 IDLE_FACTOR = 3.0
-"""Between two requests a client may be silent for longer; it must have taken the answer by then, too."""
+"""Between two requests a client may be silent this many times longer. It must also have read the answer by then."""
 MAX_HEAD_BYTES = 64 * 1024
 LAST_RESORT_S = 2.0
-"""A socket without ``hello`` is closed politely; after this much longer it is cut: it takes no close frame."""
+"""A socket without ``hello`` gets a close frame. After this much longer it is cut."""
 
 
 class Handler(Protocol):
@@ -31,7 +31,7 @@ class Handler(Protocol):
 
 
 class UnauthenticatedConnection(asyncio.Protocol):
-    """One connection on its way to aiohttp."""
+    """One connection on which nobody has signed in yet."""
 
     def __init__(self, limiter: ConnectionLimiter, handler: Handler) -> None:
         self.handler = handler
@@ -72,13 +72,13 @@ class UnauthenticatedConnection(asyncio.Protocol):
         self.handler.connection_lost(exc)
 
     def drop(self) -> None:
-        """Cuts the connection: it has said nothing that deserves an answer."""
+        """Cuts the connection without an answer."""
         if self.transport is not None:
             self.transport.abort()
 
 
 class ConnectionLimiter:
-    """Knows every connection that nobody has signed in on. All of it runs on the event loop."""
+    """Holds every connection without a signed-in user. All of it runs on the event loop."""
 
     def __init__(self, max_waiting: int, silence_s: float) -> None:
         """``silence_s`` is how long a fresh connection may take to the end of its first request's headers."""
@@ -88,36 +88,36 @@ class ConnectionLimiter:
         self._silence_s = silence_s
         self._visitors: dict[object, UnauthenticatedConnection] = {}
         self._silent: dict[UnauthenticatedConnection, None] = {}
-        """Have sent no whole request yet, or a WebSocket without ``hello``; longest first."""
+        """Connections without a complete request, or a WebSocket without ``hello``; longest silent first."""
         self._idle: dict[UnauthenticatedConnection, None] = {}
-        """Between two requests."""
+        """Connections between two requests."""
 
     def factory(self, make_handler: Callable[[], object]) -> Callable[[], asyncio.Protocol]:
-        """Returns what makes the protocol of each new connection, given what makes aiohttp's."""
+        """Returns the protocol factory of the listening sockets. ``make_handler`` makes aiohttp's protocol."""
         return lambda: UnauthenticatedConnection(self, cast("Handler", make_handler()))
 
     def entered(self, visitor: UnauthenticatedConnection) -> None:
-        """A new connection; the one that has waited longest gives way when there are too many."""
+        """Adds a new connection. When there are too many, the longest silent one is cut."""
         self._visitors[visitor.handler] = visitor
         self._wait(visitor, self._silent, self._silence_s)
 
     def heard(self, request: web.BaseRequest) -> None:
-        """A whole request came: its handler bounds what happens now."""
+        """A complete request arrived. Its handler has time limits of its own."""
         if visitor := self._visitors.get(request.protocol):
             self._stop_waiting(visitor)
 
     def answered(self, request: web.BaseRequest) -> None:
-        """The request was handled; the connection may bring another."""
+        """The request was answered. The connection may send another one."""
         if visitor := self._visitors.get(request.protocol):
             self._wait(visitor, self._idle, self._silence_s * IDLE_FACTOR)
 
     def awaits_hello(self, request: web.BaseRequest) -> None:
-        """The request opened a WebSocket, and nobody has signed in on it."""
+        """The request opened a WebSocket, on which nobody has signed in yet."""
         if visitor := self._visitors.get(request.protocol):
             self._wait(visitor, self._silent, self._silence_s + LAST_RESORT_S)
 
     def signed_in(self, request: web.BaseRequest) -> None:
-        """Steps aside: from now on the transport speaks to aiohttp directly."""
+        """Removes itself: from now on the transport calls aiohttp directly."""
         visitor = self._visitors.pop(request.protocol, None)
         if visitor is not None:
             self._stop_waiting(visitor)
@@ -153,5 +153,5 @@ class ConnectionLimiter:
 
     @property
     def waiting(self) -> int:
-        """Connections that wait for their first words, or for their next."""
+        """Connections that have not sent their first, or their next, request yet."""
         return len(self._silent) + len(self._idle)

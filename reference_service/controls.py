@@ -1,4 +1,4 @@
-"""What a person decides about others: who may call, whom to block, what to report."""
+"""Handles a user's controls: who may call, whom to block, whom to report."""
 
 from __future__ import annotations
 

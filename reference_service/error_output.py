@@ -1,4 +1,4 @@
-"""What the service says on stderr. A full disk under its log must not take it down."""
+"""Prints to stderr. A log on a full disk must not stop the service."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import traceback
 
 
 def print_error(sentence: str) -> None:
-    """Says ``sentence``, or nothing where nobody can hear it."""
+    """Prints ``sentence``, or nothing when stderr cannot be written."""
     with contextlib.suppress(OSError, ValueError):
         print(sentence, file=sys.stderr, flush=True)
 
 
 def print_exception() -> None:
-    """Prints the exception that is being handled: a fault of ours."""
+    """Prints the traceback of the exception that is being handled."""
     print_error(traceback.format_exc().rstrip())

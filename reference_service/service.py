@@ -1,4 +1,4 @@
-"""The service put together: one object that holds every part, and starts and stops them in order."""
+"""Builds the service from its parts, and starts and stops them in order."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Service:
         self.controls = Controls(self.store, self.directory, self.switchboard, self.in_call, now_ms)
 
     async def load(self) -> None:
-        """Takes up what is on disk."""
+        """Loads the state on disk."""
         await self.directory.load()
         await self.messaging.load()
         await self.log.load()
@@ -62,8 +62,8 @@ class Service:
             connection.close(WSCloseCode.GOING_AWAY, "the service is stopping")
         await asyncio.gather(*(connection.wait_closed(CLOSE_CONNECTIONS_S) for connection in connections))
         for connection in connections:
-            connection.drop()  # who has not taken the last words by now would hold up the end
+            connection.drop()  # a client that has not read its last messages would delay the end
 
     async def close(self) -> None:
-        """Commits what is left."""
+        """Commits queued changes and closes the database."""
         await self.store.close()

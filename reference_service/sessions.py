@@ -1,4 +1,4 @@
-"""One WebSocket from hello to close: who it is, then one message after the other."""
+"""Serves one WebSocket from hello to close: signs the user in, then handles message after message."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class Sessions:
     def __init__(self, service: Service, limiter: ConnectionLimiter) -> None:
         self._limiter = limiter
         self.errors: Counter[str] = Counter()
-        """Errors told to clients, by code."""
+        """Errors sent to clients, by code."""
         self._service = service
         switchboard, in_call = service.switchboard, service.in_call
         messaging, controls = service.messaging, service.controls
@@ -95,7 +95,7 @@ class Sessions:
         }
 
     async def serve(self, request: web.Request) -> web.StreamResponse:
-        """Holds one socket for its whole life."""
+        """Serves one socket until it closes."""
         socket: Socket = web.WebSocketResponse(
             heartbeat=HEARTBEAT_S, timeout=1.0, max_msg_size=MAX_FRAME_BYTES, autoping=True
         )
@@ -169,7 +169,7 @@ class Sessions:
                     await waiting
             except Rejected as refusal:
                 self._send_error(device, refusal)
-            except sqlite3.Error:  # the store has told the operator
+            except sqlite3.Error:  # the store has printed it
                 self._send_error(
                     device,
                     Rejected(
@@ -179,7 +179,7 @@ class Sessions:
                         call_id=getattr(message, "call_id", None),
                     ),
                 )
-            except Exception:  # a fault of ours in one message must not cost the person the session
+            except Exception:  # a bug in the handling of one message must not end the session
                 print_exception()
                 self._send_error(device, Rejected("internal", "the service failed on this message"))
 
@@ -188,7 +188,7 @@ class Sessions:
         device.send(encode_error(refusal))
 
     def _check_rate(self, message: AnyMessage) -> None:
-        """Holds what starts something against the service's rate. Raises Rejected."""
+        """Applies the rate limit to calls and text messages. Raises Rejected."""
         if not isinstance(message, (CallInvite, CallShadow, MessageSend)):
             return
         kind = "message" if isinstance(message, MessageSend) else "call"
@@ -196,7 +196,7 @@ class Sessions:
         if retry_after_s is not None:
             raise Rejected(
                 "rate_limited",
-                "the service takes no more of these now: come again later",
+                "too many of these for the service now: try again later",
                 ref=getattr(message, "ref", None),
                 call_id=getattr(message, "call_id", None),
                 retry_after_s=retry_after_s,
@@ -217,7 +217,7 @@ class Sessions:
         )
 
     def _contacts(self, name: str) -> list[dict[str, object]]:
-        """Callable people first, then the ones online, by name; a creator's million followers do not all fit."""
+        """Returns contacts: those who may be called first, then those online, by name; at most MAX_WELCOME_CONTACTS."""
         directory, presence = self._service.directory, self._service.presence
         contacts = [
             {

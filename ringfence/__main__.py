@@ -1,24 +1,24 @@
-"""``ringfence``: the command line. Turns every known error into one sentence, a hint and an exit code."""
+"""Runs the command line. Turns every known error into one sentence, a hint and an exit code."""
 
 from __future__ import annotations
 
 import sys
 
 from bedrock import crash
-from bedrock.terminal_stream import outlive_readers
+from bedrock.terminal_stream import tolerate_closed_output
 
 
 def main() -> None:
     """Entry point of the ``ringfence`` script."""
-    outlive_readers()
-    with crash.told("ringfence"):
+    tolerate_closed_output()
+    with crash.reporting("ringfence"):
         code = run_command(sys.argv[1:])
         sys.stdout.flush()
     sys.exit(code)
 
 
 def run_command(arguments: list[str]) -> int:
-    """Runs one command and returns its exit code. Never raises what a user should not see."""
+    """Runs one command and returns its exit code. Raises no exception that a user would have to read."""
     from cyclopts import CycloptsError
     from rich.console import Console
 
@@ -28,7 +28,7 @@ def run_command(arguments: list[str]) -> int:
     from ringfence.cli.app import app
 
     errors = Console(stderr=True, highlight=False, soft_wrap=True)
-    crash.keep_in(None)
+    crash.set_run_folder(None)
     try:
         check_environment()
         returned = app(arguments, exit_on_error=False, print_error=True, result_action="return_value")
@@ -53,7 +53,7 @@ def run_command(arguments: list[str]) -> int:
         crash.report("ringfence", error)
         return ExitCode.CRASHED
     finally:
-        crash.keep_in(None)
+        crash.set_run_folder(None)
 
 
 if __name__ == "__main__":

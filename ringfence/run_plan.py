@@ -1,4 +1,4 @@
-"""A plan: the TOML that describes a run, checked as a whole before anything starts."""
+"""Reads a plan, the TOML file that describes a run, and checks all of it before anything starts."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ PLANS_FOLDER = Path(__file__).parent / "plans"
 
 
 class TargetSection(Written):
-    """Which calling service is called."""
+    """The calling service under test."""
 
     kind: Literal["reference"] = "reference"
     url: str = Field(default="", max_length=2000)
     """Empty: ringfence starts the reference service itself."""
     ca_file: str = ""
-    """PEM file with the target's own certificate, or that of its authority; relative to the plan file. Swarm, admin
-    client and browsers trust it besides what the system trusts."""
+    """PEM file with the target's certificate, or that of its authority; relative to the plan file. Swarm, admin client
+    and browsers trust it in addition to the certificates of the system."""
 
     @field_validator("url")
     @classmethod
@@ -46,7 +46,7 @@ class TargetSection(Written):
 
 
 START_S = 12.0
-"""What the service and the swarm's processes take to come up."""
+"""Start of the service and of the swarm's processes, in seconds."""
 
 
 class PlanFile(Written):
@@ -60,7 +60,7 @@ class PlanFile(Written):
     max_duration_s: float = Field(default=480, gt=0, le=MAX_DURATION_S)
     """The run is ended, and is INVALID, when it takes longer."""
     expected_duration_s: float = Field(default=300, gt=0, le=MAX_DURATION_S)
-    """What the screen's "time left" counts down from, unless ``estimated_duration_s`` knows better."""
+    """The screen counts the remaining time down from this, unless ``estimated_duration_s`` is known from the stages."""
     target: TargetSection = TargetSection()
     service: ServiceTable = ServiceTable()
     swarm: SwarmPlan | None = None
@@ -68,7 +68,7 @@ class PlanFile(Written):
 
     @property
     def estimated_duration_s(self) -> float:
-        """How long a run takes without trouble: as written, or from the stages of a swarm that is alone."""
+        """How long a run takes without problems: as written, or computed from the stages of a plan without devices."""
         written = "expected_duration_s" in self.model_fields_set
         length_s = self.swarm.length_s() if self.swarm is not None and self.matrix is None else None
         if self.swarm is None or length_s is None or written:
@@ -79,13 +79,13 @@ class PlanFile(Written):
 
 @dataclass(frozen=True, slots=True)
 class RunPlan:
-    """A plan that was read, checked, and found whole."""
+    """A plan that was read and checked."""
 
     file: Path
     written: PlanFile
     slo: SloFile
     tables: dict[str, Any]
-    """The plan as a person wrote it, overrides applied: what goes into the manifest."""
+    """The tables of the file, overrides applied. They go into the manifest and into ``plan.toml`` of the run."""
 
 
 def built_in_plans() -> dict[str, Path]:
@@ -117,7 +117,7 @@ def load_plan(name_or_path: str, overrides: list[str] | None = None) -> RunPlan:
     except InputError as error:
         problems += [Problem(file, "slo", str(problem)) if not problem.key else problem for problem in error.problems]
     if written is not None and written.target.ca_file:
-        # Absolute from here on: every process of the run reads a copy of the plan that lies elsewhere.
+        # Absolute from here on: the processes of the run read a copy of the plan in the run folder.
         authority = (path.parent / written.target.ca_file).resolve()
         tables["target"]["ca_file"] = str(authority)
         written = written.model_copy(update={"target": written.target.model_copy(update={"ca_file": str(authority)})})
@@ -136,16 +136,16 @@ def load_plan(name_or_path: str, overrides: list[str] | None = None) -> RunPlan:
 
 
 def drop_section(plan: RunPlan, section: str) -> RunPlan:
-    """Returns the plan without its ``swarm`` or ``matrix`` section: half a run is recorded as what it was."""
+    """Returns the plan without its ``swarm`` or ``matrix`` section, so that the manifest shows only what was run."""
     tables = {key: value for key, value in plan.tables.items() if key != section}
     return replace(plan, written=plan.written.model_copy(update={section: None}), tables=tables)
 
 
 def scale_times(plan: RunPlan, time_scale: float) -> RunPlan:
-    """Returns the plan with every time of its load multiplied by ``time_scale``: a soak of hours in minutes.
+    """Returns the plan with every time of its load multiplied by ``time_scale``, e.g. a soak of hours in minutes.
 
-    Calls are as long as ever, and so are the cells of the matrix; its start keeps its place in the load. Raises
-    BadOverride for a plan without a load, or a scale that leaves none.
+    The length of calls and of cells is unchanged. The start of the matrix is scaled with the load. Raises BadOverride
+    for a plan without a load, and for a scale that is out of bounds.
     """
     swarm, matrix = plan.written.swarm, plan.written.matrix
     if swarm is None:
@@ -174,7 +174,7 @@ def _slo_name_or_path(reference: str, plan_file: Path) -> str:
 
 
 def _apply_override(tables: dict[str, Any], override: str) -> list[Problem]:
-    """Puts one ``--set`` into ``tables``; returns what is wrong with its value."""
+    """Writes one ``--set`` into ``tables``. Returns the problems of its value."""
     key, separator, text = override.partition("=")
     parts = [part.strip() for part in key.split(".")]
     if not separator or not all(parts):
@@ -197,7 +197,7 @@ def _apply_override(tables: dict[str, Any], override: str) -> list[Problem]:
 
 
 def _override_value(text: str) -> Any:
-    """What ``text`` is in TOML; itself where it is no TOML: nobody quotes a word on the command line."""
+    """Returns ``text`` read as a TOML value, or ``text`` itself: words on the command line need no quotes."""
     try:
         written = parse(f"value = {text}")
     except NotToml as error:

@@ -1,7 +1,7 @@
-"""The stock arm: aiortc as its own examples use it. Opus is encoded and decoded for each call, pacing is the track's.
+"""Measures stock aiortc as its own examples use it: Opus is encoded and decoded per call, and the track sets the pace.
 
-Two things differ from plain use: candidates are gathered on loopback alone, so that nothing leaves the machine, and
-the moment each RTP packet is handed to the transport is noted, which is how its lateness is read.
+Two things differ from plain use. Candidates are gathered on loopback only, so that nothing leaves the machine. The time
+at which each RTP packet goes to the transport is noted, from which its lateness follows.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ _FRAME_SAMPLES = 960
 _AT_ONCE = 4
 _ADDRESSES = ["127.0.0.1"]
 _RTP_PAYLOAD_TYPES_END = 64
-"""RFC 5761: behind these, up to 95, stands RTCP."""
+"""RFC 5761: payload types from here to 95 are RTCP."""
 
 
 class SpeechTrack(MediaStreamTrack):
-    """20 ms of speech at a time, due as aiortc's own AudioStreamTrack has them due."""
+    """20 ms of speech per frame, due at the same times as in aiortc's own AudioStreamTrack."""
 
     kind = "audio"
 
@@ -72,7 +72,7 @@ class _Call:
             end.on("track", functools.partial(self._listen, heard))
 
     async def open(self) -> None:
-        """Returns when both ends have heard the other. Raises TimeoutError when they do not within 30 s."""
+        """Returns when both ends have received audio. Raises TimeoutError after 30 s."""
         caller, callee = self.ends
         async with asyncio.timeout(SET_UP_LIMIT_S):
             await caller.setLocalDescription(await caller.createOffer())
@@ -121,14 +121,14 @@ class AiortcArm:
     name = "aiortc"
 
     def __init__(self, _loop: asyncio.AbstractEventLoop) -> None:
-        # aioice leaves loopback out by itself.
+        # aioice skips loopback by itself.
         aioice.ice.get_host_addresses = lambda **_families: _ADDRESSES
         self.lateness = MsHistogram()
         self._calls: list[_Call] = []
         self._seeds = itertools.count()
 
     async def hold(self, calls: int, media: Media) -> None:
-        """Sets up or ends calls until just so many stand. Raises TimeoutError."""
+        """Sets up or ends calls until ``calls`` calls are up. Raises TimeoutError."""
         if media != "audio":
             raise NotImplementedError("stock aiortc is measured with audio")
         for call in self._calls[calls:]:
@@ -144,7 +144,7 @@ class AiortcArm:
         await asyncio.gather(*(add() for _ in range(calls - len(self._calls))))
 
     async def counts(self) -> PacketCounts:
-        """Returns the totals of the calls that stand."""
+        """Returns the totals of the current calls."""
         sent = received = lost = 0
         for call in self._calls:
             for end in call.ends:
@@ -155,7 +155,9 @@ class AiortcArm:
         return PacketCounts(sent, received, lost)
 
     async def set_up_and_end(self, seconds: float) -> SetUps:
-        """Sets up and ends calls one after the other for ``seconds``: stock aiortc gains nothing by several at once."""
+        """Sets up and ends one call after the other for ``seconds``: stock aiortc gains nothing from several at
+        once.
+        """
         took_ms: list[float] = []
         cpu_s, wall_s = process_cpu_s(), time.monotonic()
         failed = 0

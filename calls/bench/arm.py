@@ -1,6 +1,6 @@
-"""``python -m calls.bench.arm --arm engine --core 1``: one process on one core that holds calls when told to.
+"""``python -m calls.bench.arm --arm engine --core 1``: one process on one core that holds calls on request.
 
-Orders come as JSON lines on stdin, each is answered by one JSON line on stdout; it ends when stdin closes.
+Orders come as JSON lines on stdin. Each is answered by one JSON line on stdout. The process ends when stdin closes.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ async def _run(name: str, core: int, is_compiled: bool) -> None:
 
         arm = AiortcArm(asyncio.get_running_loop())
     if name == "engine":
-        # Only now, with everything imported, is it known what lives for ever.
+        # Only now is everything imported that lives for the whole process.
         from calls.engine.process_tuning import tune_garbage_collection
 
         tune_garbage_collection()
@@ -59,18 +59,18 @@ async def _run(name: str, core: int, is_compiled: bool) -> None:
 
 
 def main() -> None:
-    """The program."""
+    """Entry point."""
     parser = argparse.ArgumentParser(prog="python -m calls.bench.arm", description=__doc__)
     parser.add_argument("--arm", choices=ARMS, required=True)
     parser.add_argument("--core", type=int, required=True, help="the one core that this process may use")
     given = parser.parse_args()
-    # Before anything starts a thread: threads inherit it.
+    # Before any thread starts: threads inherit the affinity.
     os.sched_setaffinity(0, {given.core})
     logging.basicConfig(level=logging.ERROR, stream=sys.stderr)
-    if given.arm == "aiortc":  # as it comes: asyncio's own loop, an ordinary process
+    if given.arm == "aiortc":  # stock: asyncio's own loop, ordinary priority
         asyncio.run(_run(given.arm, given.core, is_compiled=False))
         return
-    # Before anything imports the packet path.
+    # Before the first import of the packet path.
     is_compiled = compiled.use()
     import uvloop
 
@@ -81,5 +81,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    with crash.told("calls.bench.arm"):
+    with crash.reporting("calls.bench.arm"):
         main()

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class ArmOrder(msgspec.Struct, frozen=True, kw_only=True):
-    """What the driver wants: hold ``calls``, or (0) set calls up and end them, for ``seconds``."""
+    """The driver's order: hold ``calls`` calls for ``seconds``, or with 0 set calls up and end them."""
 
     calls: int
     media: Media = "audio"
@@ -21,7 +21,7 @@ class ArmOrder(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ArmReply(msgspec.Struct, frozen=True, kw_only=True):
-    """What came of it; ``error`` is a sentence."""
+    """The result of an order; ``error`` is a sentence."""
 
     step: BenchStep | None = None
     set_ups: SetUps | None = None
@@ -29,7 +29,7 @@ class ArmReply(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PacketCounts(msgspec.Struct, frozen=True):
-    """Totals of an arm."""
+    """Totals of an arm's current calls."""
 
     sent: int
     received: int
@@ -37,17 +37,19 @@ class PacketCounts(msgspec.Struct, frozen=True):
 
 
 class Arm(Protocol):
-    """A way to hold two-way calls, both legs in this process."""
+    """A way to hold two-way calls with both legs in this process."""
 
     name: str
     lateness: MsHistogram
-    """Of the packets since it was cleared last."""
+    """Lateness of the packets since it was cleared last."""
 
     async def hold(self, calls: int, media: Media) -> None:
-        """Sets up or ends calls until just so many stand, each heard at both ends. Raises TimeoutError."""
+        """Sets up or ends calls until ``calls`` calls are up and both ends of each receive audio. Raises
+        TimeoutError.
+        """
 
     async def counts(self) -> PacketCounts:
-        """Returns the totals of the calls that stand."""
+        """Returns the totals of the current calls."""
 
     async def set_up_and_end(self, seconds: float) -> SetUps:
         """Sets up and ends calls, several at once, for ``seconds``."""

@@ -1,4 +1,4 @@
-"""What this machine was last measured to carry: written by the media bench, read by whoever plans a load."""
+"""Keeps the last measured capacity of this machine: the media bench writes it, whoever plans a load reads it."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from calls.bench.machine import this_machine
 
 
 class Capacity(msgspec.Struct, frozen=True, kw_only=True):
-    """The last bench of this machine. Figures are of one core doing nothing else."""
+    """The last bench of this machine. Figures are of one core that does nothing else."""
 
     machine: str
-    """Fingerprint of processor, cores, memory, kernel and interpreter, as they were then."""
+    """Fingerprint of processor, cores, memory, kernel and interpreter at that time."""
     calls_per_core: int
     video_calls_per_core: int | None
     """None when video was not measured."""
     setups_per_s_core: float
-    """Calls with media, set up and ended."""
+    """Calls with media that are set up and ended per second."""
     at_s: float
     """Unix time of the measurement."""
     quick: bool = False
-    """Whether its steps were short, so that the figures are rough."""
+    """Whether its steps were short, so that the figures are less exact."""
 
 
 def last_bench() -> Capacity | None:
-    """Returns the last bench of this machine; None when there is none: unread, unreadable, or another machine's."""
+    """Returns the last bench of this machine; None when there is none, or it is unreadable or another machine's."""
     try:
         found = msgspec.json.decode(capacity_file().read_bytes(), type=Capacity)
     except (OSError, msgspec.MsgspecError):
@@ -36,8 +36,8 @@ def last_bench() -> Capacity | None:
     return found if found.machine == this_machine().fingerprint else None
 
 
-def remember(capacity: Capacity) -> Path:
-    """Makes ``capacity`` the last bench; returns the file. Raises OSError."""
+def save_capacity(capacity: Capacity) -> Path:
+    """Stores ``capacity`` as the last bench; returns the file. Raises OSError."""
     path = capacity_file()
     path.parent.mkdir(parents=True, exist_ok=True)
     write_whole(path, msgspec.json.encode(capacity) + b"\n")
@@ -45,5 +45,5 @@ def remember(capacity: Capacity) -> Path:
 
 
 def capacity_file() -> Path:
-    """Returns where the last bench is kept (XDG base directories)."""
+    """Returns the file of the last bench (XDG base directories)."""
     return cache_folder() / "bench-media.json"

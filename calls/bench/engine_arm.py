@@ -1,4 +1,4 @@
-"""Our arm: calls as the engine holds them. Each packet is encrypted, sent over a UDP socket, decrypted, counted."""
+"""Measures our engine's media: each packet is encrypted, sent over a UDP socket, decrypted and counted."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from calls.records.record import Tier
 
 SET_UP_LIMIT_S = 30.0
 _AT_ONCE = 8
-"""Set-ups in progress at the same time while calls are held: few enough that none waits long for its turn."""
+"""Set-ups at the same time while calls are held: few, so that none waits long for its turn."""
 _AT_ONCE_FOR_RATE = 32
-"""When set-ups are all there is: enough to fill the core, since each waits for timers of ICE."""
+"""Set-ups at the same time when only set-ups are measured: enough to fill the core, since each waits for ICE timers."""
 _AUDIO_KBIT, _PTIME_MS = 24, 20
 _ADDRESS = "127.0.0.1"
 
@@ -110,7 +110,7 @@ class EngineArm:
         took_ms: list[float] = []
         failed = 0
 
-        async def again_and_again() -> None:
+        async def repeat_until_end() -> None:
             nonlocal failed
             while self._clock.monotonic_s() < end_s:
                 began_s = self._clock.monotonic_s()
@@ -124,7 +124,7 @@ class EngineArm:
 
         cpu_s, wall_s = process_cpu_s(), self._clock.monotonic_s()
         end_s = wall_s + seconds
-        await asyncio.gather(*(again_and_again() for _ in range(_AT_ONCE_FOR_RATE)))
+        await asyncio.gather(*(repeat_until_end() for _ in range(_AT_ONCE_FOR_RATE)))
         cpu_s, wall_s = process_cpu_s() - cpu_s, self._clock.monotonic_s() - wall_s
         return SetUps.of(self.name, took_ms, seconds=wall_s, cpu_s=cpu_s, failed=failed)
 

@@ -1,4 +1,4 @@
-"""Finds the most calls that a core carries: upwards in strides while it holds, then by bisection."""
+"""Finds the highest number of calls that a core carries: first in growing strides, then by bisection."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from dataclasses import dataclass
 from calls.bench.step import STOLEN_LIMIT_RATIO, BenchStep
 
 _HEADROOM = 0.92
-"""A stride aims this far towards the level at which the core would be full."""
+"""A stride goes this share of the way to the level at which the core would be full."""
 _FURTHEST = 2.5
-"""A stride never multiplies the level by more: what few calls cost says little about many."""
+"""A stride multiplies the level by at most this: the cost of few calls says little about many."""
 _STOLEN_TRIES = 2
 
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """How to look for the knee."""
+    """How to search for the knee."""
 
     first: int
     """The level to start with."""
@@ -28,18 +28,18 @@ class Search:
 
 @dataclass(frozen=True, slots=True)
 class Knee:
-    """Where it broke."""
+    """The result of the search."""
 
     held: BenchStep | None
     """The highest level that held; None when not even the first did."""
     broke: BenchStep | None
-    """The lowest level above it that did not; None when the search ended at its highest level."""
+    """The lowest broken level above it; None when the search ended at its highest level."""
 
 
 def find_knee(measure: Callable[[int], BenchStep], search: Search) -> Knee:
-    """Returns the knee; ``measure`` holds a level of calls and tells what it cost.
+    """Returns the knee. ``measure`` holds a number of calls and returns their cost.
 
-    A level counts as broken only when it broke twice: one hiccup of the machine must not decide.
+    A level counts as broken only when it broke twice, so that a single disturbance of the machine does not decide.
     """
     held: BenchStep | None = None
     broke: BenchStep | None = None

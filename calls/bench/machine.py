@@ -1,4 +1,4 @@
-"""Which machine a figure belongs to, and which core of it a bench may take."""
+"""Identifies the machine that a bench ran on, and chooses the core to measure."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bedrock.errors import InputError, Problem
 
 
 class Machine(msgspec.Struct, frozen=True, kw_only=True):
-    """What makes figures of two benches comparable."""
+    """What must be equal for two benches to be comparable."""
 
     processor: str
     cores: int
@@ -23,12 +23,12 @@ class Machine(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def fingerprint(self) -> str:
-        """A short name of all of it."""
+        """A short hash of all fields."""
         return hashlib.sha256(msgspec.json.encode(self)).hexdigest()[:16]
 
 
 def this_machine() -> Machine:
-    """Returns the machine that we run on."""
+    """Returns the current machine."""
     pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     return Machine(
         processor=_processor(),
@@ -40,7 +40,7 @@ def this_machine() -> Machine:
 
 
 def choose_core(wanted: int | None) -> int:
-    """Returns the core to measure on: the last, since the first gets most interrupts. Raises InputError."""
+    """Returns the core to measure on: by default the last, since the first gets most interrupts. Raises InputError."""
     allowed = sorted(os.sched_getaffinity(0))
     if wanted is None:
         return allowed[-1]

@@ -17,7 +17,7 @@ CPU than the level itself."""
 
 
 async def measure(arm: Arm, order: ArmOrder, core: int, clock: Clock) -> BenchStep:
-    """Holds the level and returns what it cost."""
+    """Holds the level and returns its cost."""
     await arm.hold(order.calls, order.media)
     await asyncio.sleep(SETTLE_S)
     arm.lateness.clear()

@@ -1,4 +1,4 @@
-"""The media bench: our engine and stock aiortc on the same core in the same run, to where each breaks."""
+"""Runs the media bench: our engine and stock aiortc on the same core in one run, up to the knee of each."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from calls.bench.driver import ArmProcess, running_arm, staying_off
+from calls.bench.driver import ArmProcess, avoiding_core, running_arm
 from calls.bench.knee import Knee, Search, find_knee
 from calls.bench.machine import Machine, this_machine
 from calls.bench.step import CRITERIA, BenchStep, Media, SetUps
@@ -25,23 +25,23 @@ OnStep = Callable[[BenchStep | SetUps], None]
 
 
 class ArmFigures(msgspec.Struct, frozen=True, kw_only=True):
-    """What one arm carries with one kind of media. Those of a call are of both its legs."""
+    """What one arm carries with one kind of media. Figures per call include both legs."""
 
     calls_per_core: int
     """The highest level that held; 0 when none did."""
     broken_by: str
-    """Why the next level did not; empty when the search ended at its highest level."""
+    """Why the next level broke; empty when the search ended at its highest level."""
     broken_at_calls: int | None
     cpu_ms_per_call_second: float | None
     """At the highest level that held, like everything below."""
     cpu_ratio: float | None
     packets_per_s: float | None
-    """Sent and received again."""
+    """Sent and received."""
     send_late_p50_ms: float | None
     send_late_p99_ms: float | None
     send_late_max_ms: float | None
     lost: int
-    """By the generator, over all levels up to the highest that held."""
+    """Packets lost by the generator, over all levels up to the highest that held."""
     rss_mb_per_call: float | None
     """Slope of the resident memory over the levels."""
     setup_cpu_ms: float | None = None
@@ -61,7 +61,7 @@ class SetUpRate(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class MediaBench(msgspec.Struct, frozen=True, kw_only=True):
-    """One run of ``ringfence bench media``; what ``--json`` prints."""
+    """One run of ``ringfence bench media``: the output of ``--json``."""
 
     format: int = 1
     at_s: float
@@ -70,7 +70,7 @@ class MediaBench(msgspec.Struct, frozen=True, kw_only=True):
     step_s: float
     core: int
     driver_elsewhere: bool
-    """Whether the driver ran on another core than what it measured."""
+    """Whether the driver ran on another core than the measured process."""
     compiled: bool
     """Whether our packet path ran compiled (``python -m calls.compiled``) or interpreted."""
     machine: Machine
@@ -78,13 +78,13 @@ class MediaBench(msgspec.Struct, frozen=True, kw_only=True):
     engine: ArmFigures
     aiortc: ArmFigures
     ratio: float | None
-    """Calls a core of ours over those of stock aiortc."""
+    """Calls per core of our engine over those of stock aiortc."""
     ratio_by_cpu: float | None
-    """CPU time a call of stock aiortc over ours, each at its highest level that held."""
+    """CPU time per call of stock aiortc over ours, each at its highest level that held."""
     video: ArmFigures | None
     setup: SetUpRate
     curve: list[BenchStep]
-    """Every level that was measured, in order."""
+    """Every measured level, in order."""
 
 
 @dataclass(slots=True)
@@ -125,7 +125,7 @@ def bench_media(
     """Measures both arms on ``core``. Raises EnvironmentLacks when an arm cannot run."""
     step_s = step_s or (QUICK_STEP_S if quick else FULL_STEP_S)
     levels = _Levels(core, step_s, most, QUICK_RESOLUTION if quick else FULL_RESOLUTION, on_step)
-    with staying_off(core) as elsewhere:
+    with avoiding_core(core) as elsewhere:
         with running_arm("engine", core) as arm:
             is_compiled = arm.is_compiled
             engine = levels.knee(arm, "audio", _FIRST_ENGINE_AUDIO_CALLS)
@@ -188,7 +188,7 @@ def _figures(knee: Knee, steps: Sequence[BenchStep], setup_cpu_ms: float | None 
 
 
 def memory_slope_mb(steps: Sequence[BenchStep]) -> float | None:
-    """Returns megabytes a call, least squares over the levels while they rose: memory given back is not told."""
+    """Returns megabytes per call by least squares over the rising levels. Freed memory is not measured."""
     rising: list[BenchStep] = []
     for step in steps:
         if not rising or step.calls > rising[-1].calls:

@@ -1,4 +1,4 @@
-"""How a bench's child is told what to do: one JSON line on stdin for each order, one on stdout for each answer."""
+"""Answers orders in a bench's child process: one JSON line on stdin per order, one on stdout per answer."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 
 
 async def serve_orders(ready: dict[str, object], answer: Callable[[bytes], Awaitable[bytes]]) -> None:
-    """Says that we are ready, then answers orders until stdin closes."""
+    """Reports that the process is ready, then answers orders until stdin closes."""
     stdin = asyncio.StreamReader()
     transport, _ = await asyncio.get_running_loop().connect_read_pipe(
         lambda: asyncio.StreamReaderProtocol(stdin), sys.stdin.buffer

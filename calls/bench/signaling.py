@@ -1,4 +1,4 @@
-"""The signaling bench: calls without media against the reference service, and SIPp beside it in the same run."""
+"""Runs the signaling bench: calls without media against the reference service, and SIPp for comparison."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from bedrock.child_process import spawn
 from bedrock.quantile import quantile
 from bedrock.scratch import scratch_folder
 from calls.bench import sipp
-from calls.bench.driver import ask, staying_off
+from calls.bench.driver import ask, avoiding_core
 from calls.bench.machine import Machine, this_machine
 from calls.bench.signaling_arm import PASSWORD, SignalingCost, SignalingOrder, callee_name, caller_name
 from calls.targets.admin_api import AdminApi
 from calls.targets.own_service import OwnService, start_own_service
 
 LEVELS = (1, 4, 16, 64)
-"""Calls in progress at the same time."""
+"""Calls at the same time."""
 PAIRS = 256
-"""Pairs that take turns, so that nobody says more than a person may before the service calls it too much."""
+"""Pairs that take turns, so that nobody exceeds the service's rate limit for a person."""
 SIPP_AT_ONCE = 64
-"""Few enough that its sockets drop nothing: SIPp has no way to ask for larger buffers than the kernel's default."""
+"""Few, so that its sockets drop nothing: SIPp cannot ask for larger buffers than the kernel's default."""
 _READY_S = 120.0
 _PATIENCE_S = 30.0
 
 
 class SignalingLevel(msgspec.Struct, frozen=True, kw_only=True):
-    """So many calls in progress, without a pause between one and the next."""
+    """A number of calls at the same time, without a pause between one call and the next."""
 
     at_once: int
     calls: int
@@ -41,35 +41,35 @@ class SignalingLevel(msgspec.Struct, frozen=True, kw_only=True):
     calls_per_s: float
     set_up_p50_ms: float
     set_up_p95_ms: float
-    """From the invitation to the answer, as the caller heard it."""
+    """From the invitation to the answer, as the caller received it."""
     engine_cpu_ratio: float
     service_cpu_ratio: float
     engine_cpu_ms: float
-    """CPU time of one call on our side: both its people."""
+    """CPU time per call on our side, for both people."""
     service_cpu_ms: float
 
 
 class SignalingBench(msgspec.Struct, frozen=True, kw_only=True):
-    """One run of ``ringfence bench signaling``; what ``--json`` prints."""
+    """One run of ``ringfence bench signaling``: the output of ``--json``."""
 
     format: int = 1
     at_s: float
     core: int
     service_core: int
-    """Equal to ``core`` on a machine with one core, where the figures of CPU a call still hold and the rates do not."""
+    """Equal to ``core`` on a machine with one core. Then CPU per call is valid and the rates are not."""
     machine: Machine
     levels: list[SignalingLevel]
     calls_per_s: float
-    """The best level without a failed call; 0 when there was none."""
+    """The best level without a failed call; 0 without one."""
     engine_calls_per_s_core: float | None
-    """Calls over CPU seconds of our side at that level: what one core of engine would carry."""
+    """Calls per CPU second of our side at that level: what one core of engine would carry."""
     service_calls_per_s_core: float | None
     saturates_first: str
-    """``engine`` or ``service``: who needs more CPU for a call."""
+    """``engine`` or ``service``: which needs more CPU per call."""
     sipp: sipp.SippRun | None
     sipp_version: str
     sipp_lacks: str
-    """How to get SIPp when it is missing, else empty."""
+    """How to install SIPp when it is missing, else empty."""
 
 
 OnLevel = Callable[[SignalingLevel], None]
@@ -83,7 +83,7 @@ def bench_signaling(
     service_core = others[0] if others else core
     measured: list[SignalingLevel] = []
     with (
-        staying_off(core),
+        avoiding_core(core),
         scratch_folder() as folder,
         contextlib.ExitStack() as stack,
     ):
@@ -103,8 +103,8 @@ def bench_signaling(
             measured.append(_level(at_once, cost, _cpu_s(service.process.pid) - before_s))
             on_level(measured[-1])
     anchor = None
-    if sipp.is_there():
-        with staying_off(core):
+    if sipp.is_installed():
+        with avoiding_core(core):
             anchor = sipp.run_sipp(sipp_calls, SIPP_AT_ONCE, caller_core=core, callee_core=service_core)
     return _result(core, service_core, measured, anchor)
 
@@ -161,7 +161,7 @@ def _seed(service: OwnService, pairs: int) -> None:
 
 
 def _pin(pid: int, core: int) -> None:
-    """Keeps every thread of a process, and those that they will start, on one core."""
+    """Pins all threads of a process, and those that they start later, to one core."""
     for thread in psutil.Process(pid).threads():
         os.sched_setaffinity(thread.id, {core})
 

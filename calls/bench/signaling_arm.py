@@ -1,7 +1,7 @@
 """``python -m calls.bench.signaling_arm --url URL --core 1``: calls without media, by the engine's own target adapter.
 
-A caller invites, its callee rings and answers, the caller hangs up; when both know that the call has ended, the next
-pair takes its turn.
+A caller invites, its callee rings and answers, the caller hangs up. When both have seen the end, the next pair takes
+its turn.
 """
 
 from __future__ import annotations
@@ -35,14 +35,14 @@ _SDP = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n" + "".join(
 
 
 class SignalingOrder(msgspec.Struct, frozen=True, kw_only=True):
-    """Keep ``at_once`` calls in progress for ``seconds``."""
+    """Keep ``at_once`` calls up for ``seconds``."""
 
     at_once: int
     seconds: float
 
 
 class SignalingCost(msgspec.Struct, frozen=True, kw_only=True):
-    """What it came to on our side. Times are from the invitation to the answer as the caller heard it."""
+    """Cost on our side. Times are from the invitation to the answer as the caller received it."""
 
     calls: int
     failed: int
@@ -52,17 +52,17 @@ class SignalingCost(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def caller_name(pair: int) -> str:
-    """Returns who calls in a pair."""
+    """Returns the caller's name in a pair."""
     return f"bench-caller-{pair}"
 
 
 def callee_name(pair: int) -> str:
-    """Returns who is called."""
+    """Returns the callee's name in a pair."""
     return f"bench-callee-{pair}"
 
 
-class _Ear:
-    """Hears what is not about its call, and lets the call's own time limit judge it."""
+class _IgnoringListener:
+    """Ignores events that do not concern its call; the call's own time limit covers them."""
 
     session: TargetSession
 
@@ -70,13 +70,13 @@ class _Ear:
         """The call goes on."""
 
     def on_garbage(self, what: str) -> None:
-        """Nothing to act on."""
+        """Ignored."""
 
     def on_lost(self) -> None:
-        """The call does not end: it counts as failed."""
+        """The call does not end, so it counts as failed."""
 
 
-class _Callee(_Ear):
+class _Callee(_IgnoringListener):
     """Rings and answers at once."""
 
     def on_signal(self, signal: Signal) -> None:
@@ -85,7 +85,7 @@ class _Callee(_Ear):
             self.session.answer(signal.call_id, "audio", _SDP)
 
 
-class _Pair(_Ear):
+class _Pair(_IgnoringListener):
     """A caller and its callee."""
 
     def __init__(self, number: int) -> None:
@@ -106,7 +106,7 @@ class _Pair(_Ear):
         await asyncio.gather(self.session.close(), self.callee.session.close())
 
     async def call(self) -> float | None:
-        """Places one call; returns how long its set-up took in ms, None when it failed."""
+        """Places one call; returns the set-up time in ms, None when it failed."""
         self._call_id = f"bench-{os.getpid()}-{self.number}-{next(self._calls)}"
         self._ended = asyncio.get_running_loop().create_future()
         self._answered_s = None
@@ -137,7 +137,7 @@ async def _keep_calling(free: asyncio.Queue[_Pair], at_once: int, seconds: float
     took_ms: list[float] = []
     failed = 0
 
-    async def again_and_again() -> None:
+    async def repeat_until_end() -> None:
         nonlocal failed
         while time.monotonic() < end_s:
             pair = await free.get()
@@ -150,7 +150,7 @@ async def _keep_calling(free: asyncio.Queue[_Pair], at_once: int, seconds: float
 
     cpu_s, wall_s = time.process_time(), time.monotonic()
     end_s = wall_s + seconds
-    await asyncio.gather(*(again_and_again() for _ in range(at_once)))
+    await asyncio.gather(*(repeat_until_end() for _ in range(at_once)))
     return SignalingCost(
         calls=len(took_ms),
         failed=failed,
@@ -190,7 +190,7 @@ async def _run(url: str, count: int) -> None:
 
 
 def main() -> None:
-    """The program."""
+    """Entry point."""
     parser = argparse.ArgumentParser(prog="python -m calls.bench.signaling_arm", description=__doc__)
     parser.add_argument("--url", required=True, help="the reference service, with the bench's people in it")
     parser.add_argument("--pairs", type=int, required=True, help="how many pairs sign in")
@@ -204,5 +204,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    with crash.told("calls.bench.signaling_arm"):
+    with crash.reporting("calls.bench.signaling_arm"):
         main()

@@ -1,6 +1,6 @@
-"""SIPp as the outer anchor of the signaling bench: the same call without media, in native code without TLS or JSON.
+"""Runs SIPp as a reference for the signaling bench: the same call without media, in native code, without TLS or JSON.
 
-INVITE, 180, 200, ACK, BYE, 200 over UDP on loopback, the caller's process and the callee's each on a core of its own.
+INVITE, 180, 200, ACK, BYE, 200 over UDP on loopback. The caller's and the callee's process each have a core.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ HINT = "apt-get install sip-tester"
 _ADDRESS = "127.0.0.1"
 _BOUND_WITHIN_S = 5.0
 START_LIMIT_S = 15.0
-"""An ordinary process on a core that real-time ones share may have to wait for its turn."""
+"""An ordinary process may have to wait for a core that it shares with real-time processes."""
 _TALK_MS = 1
-"""Not 0: SIPp 3.6 never wakes a call whose pause of no length begins as its clock stands still, and waits for ever."""
+"""Not 0: SIPp 3.6 hangs when a pause of 0 ms begins while its clock stands still."""
 _PER_CALL_LIMIT_S = 0.002
-"""Slower than 500 calls/s, and a run of SIPp is given up."""
+"""Below 500 calls/s, a run of SIPp is given up."""
 
 
 class SippRun(msgspec.Struct, frozen=True, kw_only=True):
-    """SIPp calling SIPp."""
+    """SIPp calls SIPp."""
 
     calls: int
     failed: int
@@ -43,23 +43,23 @@ class SippRun(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float
     calls_per_s: float
     caller_cpu_ms: float
-    """CPU time of one call in the calling process."""
+    """CPU time per call in the calling process."""
     callee_cpu_ms: float
     calls_per_s_core: float
-    """Calls over CPU seconds of the caller: what stands against our engine's figure."""
+    """Calls per CPU second of the caller: to compare with our engine's figure."""
 
 
-def is_there() -> bool:
+def is_installed() -> bool:
     """Returns whether SIPp is installed."""
     return shutil.which("sipp") is not None
 
 
 def run_sipp(calls: int, at_once: int, *, caller_core: int, callee_core: int) -> SippRun:
-    """Places ``calls`` calls, ``at_once`` at a time; one whose datagram was dropped is given up, and counts as failed.
+    """Places ``calls`` calls, ``at_once`` at a time. A call whose datagram was dropped counts as failed.
 
     Raises EnvironmentLacks when SIPp is missing or does not finish.
     """
-    if not is_there():
+    if not is_installed():
         raise EnvironmentLacks("SIPp is not on this machine", hint=HINT)
     with scratch_folder() as folder:
         port = free_port(_ADDRESS, socket.SOCK_DGRAM)
@@ -105,23 +105,23 @@ def _sipp(folder: Path, name: str, core: int, arguments: list[str]) -> ChildProc
 
 
 def _wait_bound(port: int, callee: ChildProcess) -> None:
-    """Waits until ``port`` is taken: SIPp says nothing when it is ready."""
+    """Waits until ``port`` is bound: SIPp does not report when it is ready."""
     deadline_s = time.monotonic() + _BOUND_WITHIN_S
     with contextlib.suppress(psutil.Error):
         while time.monotonic() < deadline_s:
             if any(bound.laddr and bound.laddr.port == port for bound in psutil.Process(callee.pid).net_connections()):
                 return
             time.sleep(0.02)
-    raise EnvironmentLacks("SIPp did not open its port", hint=callee.last_words())
+    raise EnvironmentLacks("SIPp did not open its port", hint=callee.log_tail())
 
 
 def _cpu_s_at_end(caller: ChildProcess, timeout_s: float) -> float:
-    """Waits for the end of a child; returns its CPU seconds, which the kernel keeps until it is reaped."""
+    """Waits for a child's end; returns its CPU seconds, which the kernel keeps until the child is reaped."""
     pidfd = os.pidfd_open(caller.pid)
     try:
         ended = psutil.Process(caller.pid)
         if not _readable(pidfd, timeout_s):
-            raise EnvironmentLacks(f"SIPp did not finish within {timeout_s:.0f} s", hint=caller.last_words())
+            raise EnvironmentLacks(f"SIPp did not finish within {timeout_s:.0f} s", hint=caller.log_tail())
         return float(sum(ended.cpu_times()[:2]))
     finally:
         os.close(pidfd)
@@ -154,8 +154,8 @@ def _read(statistics: Path, seconds: float, cpu_s: float, callee_cpu_s: float) -
 
 
 def version() -> str:
-    """Returns SIPp's own name for itself, e.g. ``SIPp v3.6.1``; empty when it is missing."""
-    if not is_there():
+    """Returns SIPp's version line, e.g. ``SIPp v3.6.1``; empty when it is missing."""
+    if not is_installed():
         return ""
     said = run_and_read(["sipp", "-v"]).stdout
     return next((line.strip().rstrip(".") for line in said.splitlines() if "SIPp v" in line), "")

@@ -1,4 +1,4 @@
-"""One level of the bench, measured; and when a level counts as broken."""
+"""Describes one measured level of the bench, and decides whether it broke."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from bedrock.quantile import quantile
 Media = Literal["audio", "video"]
 
 LATE_LIMIT_MS = 5.0
-"""A quarter of an audio frame: a generator that sends later than this puts its own jitter into what it measures."""
+"""A quarter of an audio frame. A generator that sends later adds its own jitter to what it measures."""
 FULL_CPU_RATIO = 0.97
-"""A core busier than this has no time left to be on time with."""
+"""A core busier than this has no time left to send on time."""
 STOLEN_LIMIT_RATIO = 0.02
-"""A step during which the machine's host took more of the core than this says nothing about us: it is taken again."""
+"""A step during which the hypervisor took more of the core than this is repeated: it says nothing about us."""
 
 CRITERIA = {
     "late": f"send lateness p99 over {LATE_LIMIT_MS:g} ms; a packet's lateness is the time it is handed to the socket "
@@ -38,24 +38,24 @@ class BenchStep(msgspec.Struct, frozen=True, kw_only=True):
     calls: int
     seconds: float
     cpu_ratio: float
-    """CPU time of the process over wall time: 1.0 is the whole core."""
+    """CPU time of the process over wall time: 1.0 is a whole core."""
     cpu_ms_per_call_second: float
     send_late_p50_ms: float
     send_late_p99_ms: float
     send_late_max_ms: float
     packets_due: int
-    """Audio packets that the calls should have sent; for video, what they did send (its frames differ in packets)."""
+    """Audio packets that the calls should have sent. For video, those that they sent: its frames differ in packets."""
     packets_sent: int
     packets_received: int
     lost: int
-    """By the generator, of whatever kind; see CRITERIA."""
+    """Packets lost by the generator, of any kind; see CRITERIA."""
     rss_mb: float
     """Resident memory of the process at the end of the step."""
     stolen_ratio: float
     """Share of the core's time that the hypervisor gave to others."""
 
     def broken_by(self) -> str:
-        """Returns which criterion this level fails, empty when it holds."""
+        """Returns which criterion this level fails; empty when it holds."""
         if self.lost:
             return f"lost {self.lost} of {self.packets_sent} packets"
         if self.send_late_p99_ms > LATE_LIMIT_MS:
@@ -68,24 +68,24 @@ class BenchStep(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SetUps(msgspec.Struct, frozen=True, kw_only=True):
-    """Calls set up and ended one after the other, as many as the core can: ICE, DTLS, first audio both ways, end."""
+    """Calls set up and ended, as many as the core can: ICE, DTLS, first audio both ways, end."""
 
     arm: str
     calls: int
     seconds: float
     cpu_ratio: float
     cpu_ms: float
-    """CPU time of one call's two legs, from the first description to both legs closed."""
+    """CPU time of one call's two legs, from the first description until both legs are closed."""
     calls_per_s_core: float
-    """Calls over CPU seconds: what one core carries when it does nothing else."""
+    """Calls per CPU second: what one core carries when it does nothing else."""
     set_up_p50_ms: float
     set_up_p95_ms: float
-    """From the offer to first audio at both ends."""
+    """From the offer to the first audio at both ends."""
     failed: int
 
     @classmethod
     def of(cls, arm: str, took_ms: Sequence[float], *, seconds: float, cpu_s: float, failed: int) -> SetUps:
-        """Returns the figures of set-ups that took so long each, and ``cpu_s`` of CPU time together."""
+        """Returns the figures of set-ups that took ``took_ms`` each and ``cpu_s`` of CPU time together."""
         done = len(took_ms)
         return cls(
             arm=arm,

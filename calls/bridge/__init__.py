@@ -1,1 +1,1 @@
-"""The way between an engine process and whoever drives it: messages on an ipc socket, and the driver's client."""
+"""Connects an engine process with its driver: messages on an ipc socket, and the driver's client."""

@@ -1,8 +1,7 @@
-"""The driver's end of the bridge. Works the same in plain threads and in greenlets under gevent's patches.
+"""Starts an engine process and talks to it. Works in plain threads and in greenlets under gevent's patches.
 
-One thread (a greenlet, when patched) owns the socket and sleeps until there is something: a message of the engine, a
-command to send, or the engine's death, which its pidfd tells at once. Nothing polls; every waiter gets an answer, a
-typed error, or its own timeout.
+One thread (a greenlet, when patched) owns the socket. It sleeps until the engine sends a message, a command waits, or
+the engine's pidfd reports its death. Nothing polls. Every waiter gets an answer, a typed error, or its own timeout.
 """
 
 from __future__ import annotations
@@ -54,19 +53,20 @@ from calls.errors import BridgeError, EngineGone, EngineRefused, EngineSilent
 logger = logging.getLogger(__name__)
 
 READY_S = 120.0
-"""A machine under load takes a while to start Python and import all; an engine that cannot start ends, and says so."""
+"""A busy machine needs a while to start Python and import everything. An engine that cannot start exits and says
+why."""
 SILENT_S = ENGINE_MARGIN_S
-"""A configured engine writes a health row every second; one that says nothing for so long is stuck."""
+"""A configured engine writes a health row every second. One that sends nothing for this long is stuck."""
 EVENTS_KEPT = 20_000
 EXIT_S = 15.0
-"""For the process to be gone once it has said that everything is written."""
+"""For the process to exit after it has said that everything is written."""
 LOOK_S = 0.2
 
 OnEvent = Callable[[AnyEvent], None]
 
 
 class EngineClient:
-    """One engine process. Every public method may be called from any thread or greenlet."""
+    """One engine process. Any thread or greenlet may call the public methods."""
 
     def __init__(
         self,
@@ -79,9 +79,9 @@ class EngineClient:
     ) -> None:
         self.child = child
         self.events: queue.Queue[AnyEvent] = queue.Queue()
-        """What the engine told unasked, when no ``on_event`` was given: the newest 20,000."""
+        """Events of the engine when no ``on_event`` was given: the newest 20,000."""
         self.failure: BridgeError | None = None
-        """Why the engine is gone; None while it is there."""
+        """Why the engine is gone; None while it runs."""
         self._folder = folder
         self._ipc = _ipc(folder)
         self._zmq = zmq_module
@@ -113,11 +113,11 @@ class EngineClient:
         on_event: OnEvent | None = None,
         silent_s: float = SILENT_S,
     ) -> EngineClient:
-        """Starts an engine and returns its client once it is ready.
+        """Starts an engine and returns its client when it is ready.
 
-        ``role`` is ``engine`` or ``matrix_engine``. ``silent_s``: how long an engine that is configured may say nothing
-        before it is given up. ``on_event`` runs on the client's own thread: it must not wait.
-        The engine dies with the thread that calls this. Raises EnvironmentLacks when it does not get ready.
+        ``role`` is ``engine`` or ``matrix_engine``. A configured engine that sends nothing for ``silent_s`` is given
+        up. ``on_event`` runs on the client's own thread and must not block. The engine dies with the thread that calls
+        this method. Raises EnvironmentLacks when the engine does not become ready.
         """
         folder = ScratchFolder()
         argv = [sys.executable, "-m", "calls.engine", "--ipc", _ipc(folder), "--run-folder", str(run_folder)]
@@ -136,13 +136,14 @@ class EngineClient:
 
     @property
     def pid(self) -> int:
-        """Of the engine process."""
+        """Process id of the engine."""
         return self.child.pid
 
     def submit(self, command: AnyCommand) -> Future[AnyReply]:
         """Sends ``command``; the future gets its reply.
 
-        The future raises EngineRefused for an error reply and EngineGone when the engine ends. It never raises here.
+        The future raises EngineRefused for an error reply and EngineGone when the engine ends. This method never
+        raises.
         """
         future: Future[AnyReply] = Future()
         request_id = next(self._ids)
@@ -159,7 +160,7 @@ class EngineClient:
     def request(self, command: AnyCommand, timeout_s: float) -> Any:
         """Returns the reply to ``command``.
 
-        Raises EngineRefused, EngineGone, or EngineSilent when the engine lives but did not reply in time.
+        Raises EngineRefused, EngineGone, or EngineSilent when the engine runs but did not reply in time.
         """
         future = self.submit(command)
         try:
@@ -171,21 +172,21 @@ class EngineClient:
             ) from None
 
     def is_alive(self) -> bool:
-        """The engine runs, as far as is known here."""
+        """Returns whether the engine runs, as far as this client knows."""
         return self.failure is None
 
     def drain(self, grace_s: float) -> Drained:
-        """Has no new calls taken, lets those that are on end for ``grace_s``, and hangs up the rest; rows are on disk.
+        """Stops new calls, lets running calls end for ``grace_s``, hangs up the rest, and writes all rows.
 
-        Waits for as long as the engine makes progress. Raises EngineGone, or EngineSilent when it makes none.
+        Waits as long as the engine makes progress. Raises EngineGone, or EngineSilent when it makes none.
         """
         drained: Drained = self._end_with(Drain(timeout_s=grace_s))
         return drained
 
     def close(self, timeout_s: float | None = None) -> None:
-        """Ends the engine, its files flushed, and the client. Safe to call twice.
+        """Ends the engine with its files flushed, and the client. Safe to call twice.
 
-        Waits for as long as the engine makes progress, or for ``timeout_s`` when nothing of it is worth the wait.
+        Waits as long as the engine makes progress; with ``timeout_s`` no longer than that.
         """
         if self.failure is None:
             with contextlib.suppress(BridgeError):
@@ -235,7 +236,7 @@ class EngineClient:
         self._fail(reason)
 
     def _exchange(self, socket: Any, pidfd: int) -> str:
-        """Passes messages both ways. Returns why it ended."""
+        """Passes messages in both directions. Returns why it ended."""
         poller = self._zmq.Poller()
         for source in (socket, pidfd, self._wake):
             poller.register(source, self._zmq.POLLIN)
@@ -251,11 +252,11 @@ class EngineClient:
                 heard_at_s = time.monotonic()
             if pidfd in ready:
                 self._drain_socket(socket)
-                return f"it {crash.ending(self.child.popen.wait(), self.child.pid)}"
+                return f"it {crash.describe_exit(self.child.popen.wait(), self.child.pid)}"
             if self._closing:
                 return "it was closed"
             if not ready and self._beats and time.monotonic() >= heard_at_s + self._silent_s:
-                return f"it said nothing for {self._silent_s:.0f} s"
+                return f"it sent nothing for {self._silent_s:.0f} s"
 
     def _drain_socket(self, socket: Any) -> bool:
         heard = False
@@ -290,7 +291,7 @@ class EngineClient:
         future = self._waiting.pop(request_id, None)
         if future is None:
             return
-        # Who asked may have given up in this very moment.
+        # The waiter may have given up meanwhile.
         with contextlib.suppress(InvalidStateError):
             if isinstance(reply, Refused):
                 future.set_exception(EngineRefused(reply.message, code=reply.code, hint=reply.hint))
@@ -299,7 +300,7 @@ class EngineClient:
 
     def _fail(self, reason: str) -> None:
         with self._guard:
-            self.failure = EngineGone(f"{self.child.name} is gone: {reason}", hint=self.child.last_words())
+            self.failure = EngineGone(f"{self.child.name} is gone: {reason}", hint=self.child.log_tail())
             waiting, self._waiting = self._waiting, {}
         for future in waiting.values():
             with contextlib.suppress(InvalidStateError):

@@ -1,4 +1,4 @@
-"""What goes over the bridge: commands to the engine, one reply to each, and events that nobody asked for.
+"""Defines the bridge's messages: commands to the engine, one reply to each, and events.
 
 MessagePack of tagged structs on a ZeroMQ ipc socket. ``*_at_s`` are Unix seconds.
 """
@@ -8,14 +8,14 @@ from __future__ import annotations
 import msgspec
 
 from calls.records.record import Blame, HealthRow, LegRecord, MessageRow, Tier
-from calls.targets.lists import LookAt
+from calls.targets.lists import ListKind
 
 PROTOCOL = 2
-"""Both ends are of one version; an engine tells its own when it is ready."""
+"""Both ends must have the same version; an engine sends its own when it is ready."""
 
 
 class TargetSpec(msgspec.Struct, frozen=True, kw_only=True):
-    """The service that calls are placed on."""
+    """The service that receives the calls."""
 
     kind: str
     """``reference``, or ``module:Class``."""
@@ -23,12 +23,12 @@ class TargetSpec(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AnswerHabit(msgspec.Struct, frozen=True, kw_only=True):
-    """What a person does when called."""
+    """What a person usually does when called."""
 
     answer_after_s: float = 2.0
     """How long it rings before the person decides."""
     ring_jitter: float = 0.0
-    """That time is stretched or shortened evenly by up to this ratio."""
+    """``answer_after_s`` varies evenly by up to this ratio."""
     decline_ratio: float = 0.0
     ignore_ratio: float = 0.0
     """The rest is answered."""
@@ -44,7 +44,7 @@ class PersonSpec(msgspec.Struct, frozen=True, kw_only=True):
     network: str = ""
     """Network profile id of the person's access link, simulated in the engine; empty for none."""
     link: str = ""
-    """Network profile id of a real link that the far browser is behind: only written down, nothing is shaped."""
+    """Network profile id of a real link in front of the far browser: for the records only, nothing is shaped."""
     media_address: str = "127.0.0.1"
     tier: Tier = Tier.PACKETS
     answers: AnswerHabit = AnswerHabit()
@@ -52,52 +52,52 @@ class PersonSpec(msgspec.Struct, frozen=True, kw_only=True):
     """For the records of the matrix."""
     attempt: int = 1
     scenario: str = ""
-    """For the records of the calls that this person gets."""
+    """For the records of the calls that this person receives."""
 
 
 # Commands.
 
 
 class Command(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """Something the engine shall do."""
+    """A request to the engine."""
 
 
 class Configure(Command, frozen=True, kw_only=True):
-    """First of all, once. Replied with Done."""
+    """The first command, sent once. Reply: Done."""
 
     target: TargetSpec
     setup_limit_s: float = 30.0
-    """A call that is not heard within this time, ringing taken out, is given up."""
+    """A call without audio after this time, ringing excluded, is given up."""
     gap_limit_ms: float = 3000.0
-    """A longer silence makes a call failed."""
+    """A longer silence fails the call."""
     ring_limit_s: float = 45.0
-    """Must be longer than the service's own no-answer limit: passing it is the service's failure."""
+    """Must be longer than the service's own no-answer limit: a call that rings longer is the service's failure."""
     silence_limit_s: float = 15.0
-    """A person who hears nothing for so long hangs up."""
+    """A person who receives no audio for this long hangs up."""
     confirm_limit_s: float = 10.0
-    """How long the service may take to confirm a goodbye."""
+    """How long the service may take to confirm a hang-up."""
     sign_in_limit_s: float = 20.0
     sample_every: int = 10
-    """Per-second samples of every so many-th packets leg of the swarm; probe and matrix legs always; 0 for none."""
+    """Per-second samples of one in this many packets legs of the swarm; 0 for none. Probe and matrix legs: always."""
     seed: int = 0
     talk_spurts: bool = False
-    """People of tier ``packets`` talk and fall silent after ITU-T P.59, with DTX; else they talk all the time."""
+    """Tier ``packets``: people talk and pause after ITU-T P.59, with DTX. Otherwise they talk all the time."""
 
 
 class SignIn(Command, frozen=True, kw_only=True):
-    """Replied with SignedIn."""
+    """Reply: SignedIn."""
 
     person: PersonSpec
 
 
 class SignOut(Command, frozen=True, kw_only=True):
-    """Ends the person's call first. Replied with Done, also when nobody of that name is signed in."""
+    """Ends the person's call first. Reply: Done, also when nobody of that name is signed in."""
 
     name: str
 
 
 class PlaceCall(Command, frozen=True, kw_only=True):
-    """Replied with CallFinished at the call's end; give the request that much time."""
+    """Reply: CallFinished at the call's end; allow the request that much time."""
 
     caller: str
     """Signed in at this engine."""
@@ -105,18 +105,18 @@ class PlaceCall(Command, frozen=True, kw_only=True):
     """Signed in anywhere."""
     media: str = "audio"
     intended_at_s: float
-    """The engine waits for this moment when it lies ahead; latency counts from it."""
+    """If it lies ahead, the engine waits for it. Latency counts from it."""
     talk_s: float
-    """From the first audio heard to the hang-up."""
+    """From the first audio received to the hang-up."""
     patience_s: float | None = None
-    """An impatient caller cancels when it has rung for so long."""
+    """An impatient caller cancels after this much ringing."""
     scenario: str = ""
     call_id: str = ""
-    """Empty for one that the engine makes."""
+    """Empty: the engine makes one."""
 
 
 class SendMessage(Command, frozen=True, kw_only=True):
-    """Replied with MessageDone, whether it was acknowledged or not."""
+    """Reply: MessageDone, whether the message was acknowledged or not."""
 
     sender: str
     to: str
@@ -126,48 +126,48 @@ class SendMessage(Command, frozen=True, kw_only=True):
 
 
 class OpenList(Command, frozen=True, kw_only=True):
-    """The person opens a list of their app, or scrolls on in it. Replied with ListOpened, whether it came or not.
+    """The person opens a list of their app, or scrolls on in it. Reply: ListOpened, whether the page arrived or not.
 
-    Refused with ``no_lists`` where the service has none, with ``offline`` for a person who is, or who breaks off.
+    Refused with ``no_lists`` where the service has none; with ``offline`` for a person who is offline or goes offline.
     """
 
     name: str
-    look_at: LookAt
+    look_at: ListKind
     person: str = ""
     before: int | None = None
     """These as in ``calls.targets.lists.PageRequest``."""
     intended_at_s: float | None = None
     """None for now."""
     heavy_past: bool = False
-    """For the record: this person finds more than others do."""
+    """For the record: this person's lists are longer than those of others."""
     timeout_s: float = 20.0
 
 
 class Snapshot(Command, frozen=True, kw_only=True):
-    """How the person's call is now. Replied with PersonSnapshot."""
+    """The current state of the person's call. Reply: PersonSnapshot."""
 
     name: str
 
 
 class HangUp(Command, frozen=True, kw_only=True):
-    """The person leaves its call now, as it would by a button. Replied with Done."""
+    """The person hangs up now. Reply: Done."""
 
     name: str
 
 
 class Drain(Command, frozen=True, kw_only=True):
-    """No new calls; those that are on may end by themselves for ``timeout_s``, then they are hung up.
+    """Stops new calls. Running calls may end by themselves for ``timeout_s``, then they are hung up.
 
-    Replied with Drained when none is left and every row is on disk; StillClosing tells how far it is.
+    Reply: Drained when no call is left and every row is on disk. StillClosing reports the progress.
     """
 
     timeout_s: float
 
 
 class Shutdown(Command, frozen=True, kw_only=True):
-    """Ends the engine. Calls that are on are written as failed, blame generator. Replied with Done, then it exits.
+    """Ends the engine. Running calls are recorded as failed with blame generator. Reply: Done, then it exits.
 
-    StillClosing tells how far it is.
+    StillClosing reports the progress.
     """
 
 
@@ -179,11 +179,11 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
 
 class Done(Reply, frozen=True, kw_only=True):
-    """As asked."""
+    """The command was carried out."""
 
 
 class Refused(Reply, frozen=True, kw_only=True):
-    """Not as asked. ``code`` has few distinct values."""
+    """The command was not carried out. ``code`` has few distinct values."""
 
     code: str
     message: str
@@ -198,7 +198,7 @@ class SignedIn(Reply, frozen=True, kw_only=True):
     degradation: bool = False
     """The service's policy."""
     low_audio: bool = False
-    """The person's link is poor, and the product degrades: 12 kbit/s in 60 ms frames."""
+    """The person's link is poor and the product degrades: 12 kbit/s in 60 ms frames."""
 
 
 class CallFinished(Reply, frozen=True, kw_only=True):
@@ -214,20 +214,20 @@ class MessageDone(Reply, frozen=True, kw_only=True):
 
 
 class ListOpened(Reply, frozen=True, kw_only=True):
-    """A page of a list, or why there is none."""
+    """A page of a list, or the reason why there is none."""
 
     took_ms: float
-    """From the intended moment, through the person's access link, until the page was there or given up."""
+    """From the intended moment, through the person's access link, until the page arrived or was given up."""
     people: tuple[str, ...] = ()
     older: int | None = None
     size_bytes: int = 0
     reason: str = ""
-    """Empty when it came."""
+    """Empty when the page arrived."""
     blame: Blame = Blame.NOBODY
 
 
 class PersonSnapshot(Reply, frozen=True, kw_only=True):
-    """A person's call at this moment; only the first fields when there is none."""
+    """A person's current call; only the first two fields without a call."""
 
     name: str
     online: bool
@@ -240,9 +240,9 @@ class PersonSnapshot(Reply, frozen=True, kw_only=True):
     media: str = ""
     """``audio`` or ``video``: what this person sends now."""
     peer_media: str = ""
-    """What the far end last said it sends and wants: ``audio``, ``video`` or ``low_audio``; empty for nothing said."""
+    """What the far end last said that it sends and wants: ``audio``, ``video`` or ``low_audio``; empty before that."""
     media_state: str = ""
-    """Of the media leg: ``new``, ``connecting``, ``connected``, ``failed``, ``closed``; empty for no leg yet."""
+    """Of the media leg: ``new``, ``connecting``, ``connected``, ``failed``, ``closed``; empty without a leg."""
     packets_sent: int = 0
     packets_received: int = 0
     packets_lost: int = 0
@@ -255,7 +255,7 @@ class PersonSnapshot(Reply, frozen=True, kw_only=True):
     rtt_ms: float | None = None
     jitter_ms: float | None = None
     asked_ptime_ms: int | None = None
-    """Frame length that the far end asked for."""
+    """Frame length that the far end requested."""
     asked_audio_kbit: float | None = None
     sending_ptime_ms: int | None = None
     sending_audio_kbit: float | None = None
@@ -267,49 +267,49 @@ class Drained(Reply, frozen=True, kw_only=True):
     """No call is left."""
 
     ended: int
-    """Calls that ended while draining."""
+    """Calls that ended during the drain."""
     forced: int
-    """Of these, hung up by the drain."""
+    """Of these, the calls that the drain hung up."""
 
 
 # Events.
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """Something that nobody asked for."""
+    """A message that is not a reply."""
 
 
 class LegFinished(Event, frozen=True, kw_only=True):
-    """A call that one of our people got has ended."""
+    """A call that one of our people received has ended."""
 
     leg: LegRecord
 
 
 class EngineHealth(Event, frozen=True, kw_only=True):
-    """Once a second: also the sign of life that the client watches."""
+    """Sent once a second. The client also uses it as a sign of life."""
 
     row: HealthRow
 
 
 class EngineTrouble(Event, frozen=True, kw_only=True):
-    """The engine goes on, and the run should know: a segment that cannot be written, a fault of our own."""
+    """A problem that the run must know of, such as a segment that cannot be written. The engine goes on."""
 
     code: str
     message: str
     loses_data: bool = False
-    """What was measured is missing, so that the run cannot be judged by what is there."""
+    """Measurements are missing, so the run cannot be judged."""
     ends_load: bool = False
-    """Nothing more can be measured: to go on would be load for nothing."""
+    """Nothing more can be measured, so the load should stop."""
 
 
 class StillClosing(Event, frozen=True, kw_only=True):
-    """Once a second while the engine drains or ends: what it waits for, and how long it lets that take."""
+    """Sent once a second while the engine drains or ends: the step it is in, and its limit."""
 
     step: str
     left: int
-    """How much of the step is still to do."""
+    """Number of items that are left in the step."""
     limit_s: float
-    """The engine gives the step up by itself when there was no progress for so long."""
+    """The engine gives up the step after this long without progress."""
 
 
 AnyCommand = Configure | SignIn | SignOut | PlaceCall | SendMessage | OpenList | Snapshot | HangUp | Drain | Shutdown

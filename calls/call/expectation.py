@@ -18,7 +18,7 @@ SEEDS = (1, 2, 3)
 """Number of random schedules of a link that are checked: six minutes."""
 _SIDES: tuple[Side, ...] = ("down", "up")
 _MAY_BREAK = frozenset({Outcome.FAILED})
-_LINKS_DOING = frozenset({Blame.NETWORK, Blame.UNKNOWN})
+_NETWORK_BLAMES = frozenset({Blame.NETWORK, Blame.UNKNOWN})
 """``UNKNOWN`` is a side whose own link is fine while the far end's link is not."""
 
 
@@ -60,4 +60,4 @@ def is_as_expected(
         return False
     if ending.outcome in expected:
         return script_completed or unreliable
-    return unreliable and ending.outcome in _MAY_BREAK and ending.blame in _LINKS_DOING
+    return unreliable and ending.outcome in _MAY_BREAK and ending.blame in _NETWORK_BLAMES

@@ -72,7 +72,7 @@ REPLY_TIMEOUTS = {SignalType.REANSWER: "reoffer_timeout", SignalType.RESUMED: "r
 
 _ANSWERED_STATES = frozenset({CallState.CONNECTING, CallState.TALKING})
 _FINAL_SIGNALS = frozenset({SignalType.ENDED, SignalType.ERROR, SignalType.REFUSED})
-_RECORDED_REASONS = frozenset({ANSWERED_ELSEWHERE})
+_REASONS_KEPT = frozenset({ANSWERED_ELSEWHERE})
 """Reasons that the record keeps although the call did not fail."""
 _HUMAN_ENDS = {
     "declined": Outcome.DECLINED,
@@ -354,7 +354,7 @@ class CallMachine:
                 self._talk_completed = self.side is Side.CALLEE
                 return self._end(Outcome.COMPLETED, "peer_hung_up" if self.side is Side.CALLER else "")
             return self._end(Outcome.FAILED, "peer_gave_up")
-        return self._end(_HUMAN_ENDS.get(code, Outcome.FAILED), code if code in LOST | _RECORDED_REASONS else "")
+        return self._end(_HUMAN_ENDS.get(code, Outcome.FAILED), code if code in LOST | _REASONS_KEPT else "")
 
     def _on_error(self, now_s: float, reason: str) -> Action:
         gone = reason == "error_unknown_call" or self.state in {CallState.INVITING, CallState.LEAVING}
@@ -364,7 +364,7 @@ class CallMachine:
         self._clean = code not in LOST
         if self._outcome is not Outcome.FAILED and code in LOST:
             return self._end(Outcome.FAILED, code)
-        if self._outcome is Outcome.CANCELED and code in _RECORDED_REASONS:
+        if self._outcome is Outcome.CANCELED and code in _REASONS_KEPT:
             return self._end(Outcome.CANCELED, code)
         if self._outcome is Outcome.CANCELED and code in {"declined", "no_answer"}:
             # Their message crossed our cancel, and the service took theirs first.

@@ -6,7 +6,7 @@ from bedrock import crash
 from calls import compiled
 
 if __name__ == "__main__":
-    with crash.told("calls.engine"):
+    with crash.reporting("calls.engine"):
         # Before anything imports the packet path.
         compiled.use()
         from calls.engine.program import main

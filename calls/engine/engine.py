@@ -79,7 +79,7 @@ class Engine:
             identity.run_folder,
             identity.run_id,
             identity.writer,
-            lambda code, message: self._say_from_elsewhere(loop, code, message),
+            lambda code, message: self._report_from_thread(loop, code, message),
         )
         self._configured: Context | None = None
         self._people: dict[str, SignedInPerson] = {}
@@ -279,7 +279,7 @@ class Engine:
     async def _snapshot(self, command: Snapshot) -> PersonSnapshot:
         return snapshot_of(self._person(command.name))
 
-    def _say_from_elsewhere(self, loop: asyncio.AbstractEventLoop, code: str, message: str) -> None:
+    def _report_from_thread(self, loop: asyncio.AbstractEventLoop, code: str, message: str) -> None:
         trouble = EngineTrouble(code=code, message=message, loses_data=True)
         loop.call_soon_threadsafe(self._tell, trouble)
 

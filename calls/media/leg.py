@@ -183,7 +183,7 @@ class Leg:
         answered, offered = negotiation.video_plan(remote), self._offered[1]
         video = negotiation.confirmed(offered, answered) if offered is not None and answered is not None else None
         if self._moving:
-            self.transport.point_to(transport)
+            self.transport.set_remote(transport)
             await self._take_candidates(remote)
         self._offered = None
         self._agree(remote, audio, video, we_answer=False)
@@ -322,8 +322,8 @@ class Leg:
     def _local(self, plan: StreamPlan) -> sdp_write.LocalStream:
         if plan.kind == "video":
             return sdp_write.LocalStream(plan, self.streams.video_ssrc)
-        wishes = ReceivePreferences(self.spec.ptime_ms, self.spec.audio_kbit)
-        return sdp_write.LocalStream(plan, self.streams.audio_ssrc, wishes)
+        preferences = ReceivePreferences(self.spec.ptime_ms, self.spec.audio_kbit)
+        return sdp_write.LocalStream(plan, self.streams.audio_ssrc, preferences)
 
     def _write(self, sections: list[sdp_write.LocalStream | sdp.Section], setup: str) -> str:
         self._version += 1

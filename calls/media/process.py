@@ -16,7 +16,7 @@ from calls.media.dtls.srtp import PacketBuffer
 from calls.media.ice.socket_hub import DATAGRAM_MAX, SocketHub
 from calls.media.ice.transport import ConnectLimits
 from calls.media.interface import MediaHealth, MediaStats
-from calls.media.probe.audio_probe import loudness_of_voice
+from calls.media.probe.audio_probe import voice_envelope
 from calls.media.timing.alarm import MakeAlarm
 from calls.media.timing.ticker import Ticker
 from calls.media.video.video_clip import video_clip
@@ -79,7 +79,7 @@ class MediaProcess:
         for ptime_ms, kbit in _PREENCODED_CLIPS:
             audio_clip(ptime_ms, kbit)
         video_clip()
-        loudness_of_voice(live=True)
+        voice_envelope(live=True)
         self._legs_opened = 0
         self._closed_sent = self._closed_received = self._closed_dropped = 0
 

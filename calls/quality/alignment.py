@@ -1,7 +1,8 @@
-"""How long after it was said something was heard: generalised cross-correlation with phase transform (GCC-PHAT).
+"""Measures how much later audio arrived than it was said: generalised cross-correlation with phase transform
+(GCC-PHAT).
 
-C. Knapp, G. Carter, "The generalized correlation method for estimation of time delay", IEEE Trans. ASSP 24(4), 1976.
-Taken in windows of a second, because a playout buffer stretches time: over a whole call the peak would smear.
+C. Knapp, G. Carter, "The generalized correlation method for estimation of time delay", IEEE Trans. ASSP 24(4), 1976. It
+uses windows of one second. A playout buffer stretches time, so the peak would smear over a whole call.
 """
 
 from __future__ import annotations
@@ -11,21 +12,21 @@ import numpy.typing as npt
 
 WINDOW_S = 1.0
 _LONGEST_OFF_S = 0.25
-"""How far a window may lie from the coarse delay: more than a playout buffer moves within one segment."""
+"""How far a window may be from the coarse delay: more than a playout buffer moves within one segment."""
 _BAND_HZ = (200.0, 3800.0)
-"""Where every mode of a speech codec keeps the phase of what it was given."""
+"""In this band every mode of a speech codec keeps the phase."""
 _LOUD = 0.05
-"""A window that is quieter than this share of the loudest one holds no speech to time."""
+"""A window quieter than this share of the loudest one has no speech to measure."""
 _CLEAR = 6.0
-"""A peak counts when it stands so many standard deviations above the rest of the correlation."""
+"""A peak counts when it is this many standard deviations above the rest of the correlation."""
 
 Sound = npt.NDArray[np.float64]
 
 
 def gcc_phat(said: Sound, heard: Sound, rate: int, longest_s: float) -> tuple[float, float]:
-    """Returns (lag in seconds of ``heard`` after ``said``, clearness of the peak), |lag| <= ``longest_s``.
+    """Returns (lag in seconds of ``heard`` after ``said``, clearness of the peak), with |lag| <= ``longest_s``.
 
-    Both have one length. Clearness is the peak over the standard deviation of the correlation, 0 for silence.
+    Both have the same length. Clearness is the peak over the standard deviation of the correlation; 0 for silence.
     """
     count = 2 * len(said)
     cross = np.fft.rfft(heard, count) * np.conj(np.fft.rfft(said, count))
@@ -44,9 +45,9 @@ def gcc_phat(said: Sound, heard: Sound, rate: int, longest_s: float) -> tuple[fl
 
 
 def window_delays_ms(said: Sound, heard: Sound, rate: int) -> list[float]:
-    """Returns the lag in ms of each loud second of ``heard`` after ``said``; windows without a clear peak are left out.
+    """Returns the lag in ms of each loud second of ``heard`` after ``said``, without windows that have no clear peak.
 
-    ``said`` must already be within 0.25 s of its place.
+    ``said`` must already be aligned within 0.25 s.
     """
     step = int(WINDOW_S * rate)
     starts = range(0, min(len(said), len(heard)) - step + 1, step)

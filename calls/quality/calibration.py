@@ -1,11 +1,11 @@
-"""How the E-model and ViSQOL judge the same damage: ``python -m calls.quality.calibration`` prints the table.
+"""Compares E-model and ViSQOL on the same damage: ``python -m calls.quality.calibration`` prints the table.
 
-Real speech is encoded, packets are lost by a seeded coin, and the rest is decoded with concealment as a phone would.
-ViSQOL compares what comes out with what went in; the E-model gets the counters alone. Their scales differ, so what must
-agree is the order: whoever ranks two calls by the one must rank them so by the other.
+Real speech is encoded, packets are dropped by a seeded random source, and the rest is decoded with concealment, as in a
+phone. ViSQOL compares output with input; the E-model gets only the counters. Their scales differ, so the order must
+agree: both must rank two calls in the same way.
 
-The same sweep calibrates what no table publishes: frames of 40 and 60 ms, and wideband at 12 kbit/s. Over the
-published cases a line takes ViSQOL's MOS to the E-model's R; what it makes of the other cases gives their Ie and Bpl.
+The same sweep calibrates what no table publishes: frames of 40 and 60 ms, and wideband at 12 kbit/s. A line fitted over
+the published cases converts ViSQOL's MOS to the E-model's R. Applied to the other cases, it gives their Ie and Bpl.
 """
 
 from __future__ import annotations
@@ -27,20 +27,20 @@ from calls.quality.visqol import from_48_khz, visqol_mos
 LOSSES = (0.0, 0.01, 0.03, 0.05, 0.10)
 RATES_KBIT = (12, 24, 32)
 UNPUBLISHED = ((40, 24), (40, 16), (60, 24), (60, 16), (60, 12))
-"""(ptime_ms, kbit) that people are really sent and that no table covers."""
+"""(ptime_ms, kbit) that the product really sends and that no table covers."""
 
 
 @dataclass(frozen=True, slots=True)
 class CalibrationPoint:
-    """One cell of the sweep, the mean over its seeds."""
+    """One case of the sweep, the mean over its seeds."""
 
     ptime_ms: int
     kbit: int
-    """What the encoder was set to."""
+    """The encoder's target."""
     loss_ratio: float
-    """What the coin was set to."""
+    """The requested loss."""
     lost_ratio: float
-    """What it did."""
+    """The actual loss."""
     heard_kbit: float
     emodel_mos: float
     visqol_mos: float
@@ -48,7 +48,7 @@ class CalibrationPoint:
 
 
 def lossy(voice: LiveVoice, ptime_ms: int, kbit: int, lost: Sequence[bool]) -> tuple[bytes, float]:
-    """Returns (samples heard at 48 kHz, payload rate in kbit/s) when the frames marked in ``lost`` never arrive."""
+    """Returns (samples heard at 48 kHz, payload rate in kbit/s) when the frames marked in ``lost`` are dropped."""
     encoder, decoder = OpusEncoder(kbit, ptime_ms), OpusDecoder()
     step = 2 * encoder.frame_samples
     try:
@@ -64,12 +64,12 @@ def lossy(voice: LiveVoice, ptime_ms: int, kbit: int, lost: Sequence[bool]) -> t
 
 
 def lossless_frames(voice: LiveVoice, ptime_ms: int) -> int:
-    """Returns how many whole frames the voice holds."""
+    """Returns the number of whole frames in the voice."""
     return len(voice.pcm) // 2 // (SAMPLE_RATE // 1000 * ptime_ms)
 
 
 def measure(voice: LiveVoice, ptime_ms: int, kbit: int, loss_ratio: float, seeds: Iterable[int]) -> CalibrationPoint:
-    """Returns one point: the same lost frames judged by both."""
+    """Returns one point: the same lost frames scored by both."""
     said = from_48_khz(voice.pcm)
     count = lossless_frames(voice, ptime_ms)
     by_emodel, by_visqol, ratios, rates, grounded = [], [], [], [], True
@@ -119,7 +119,7 @@ def table(points: Sequence[CalibrationPoint]) -> str:
 
 
 def _lost(count: int, loss_ratio: float, rng: random.Random) -> list[bool]:
-    """Exactly the ratio asked for, at places that the coin picks: short speech leaves no room for luck."""
+    """Marks exactly the requested share, at random places: short speech is too short for random totals."""
     places = set(rng.sample(range(count), round(count * loss_ratio)))
     return [place in places for place in range(count)]
 
@@ -129,7 +129,7 @@ def _mean(values: Sequence[float]) -> float:
 
 
 def main() -> None:
-    """The program."""
+    """Entry point."""
     parser = argparse.ArgumentParser(prog="python -m calls.quality.calibration", description=__doc__.split("\n")[0])
     parser.add_argument("--seeds", type=int, default=3, help="how often each point is measured (default 3)")
     parser.add_argument("--json", action="store_true", help="one JSON object instead of the table")

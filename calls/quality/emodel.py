@@ -1,7 +1,7 @@
 """The full-band E-model, ITU-T G.107.2 (03/2023): from impairments to R, from R to MOS.
 
-One scale only. R runs up to 148 here; figures of G.107 (up to 93.2) and G.107.1 (up to 129) are other scales and must
-never be averaged, plotted or compared with these.
+R reaches 148 on this scale. Figures of G.107 (up to 93.2) and G.107.1 (up to 129) are on other scales. Never average,
+plot or compare them with these.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ RO_FULL_BAND = 148.0
 _IE_CEILING = 132.0
 _FULL_BAND_OVER_NARROW_BAND = 1.48
 _DELAY_KNEE_MS = 100.0
-"""mT of G.107: delay below it is not heard."""
+"""mT of G.107: a shorter delay is not noticed."""
 _DELAY_SENSITIVITY = 1.0
 """sT of G.107: the default class of talkers."""
 

@@ -1,4 +1,4 @@
-"""Opus's place in the E-model: impairment and robustness by bitrate, from the published table in ``opus.toml``."""
+"""Gives Opus's impairment and loss robustness by bitrate for the E-model, from the published table in ``opus.toml``."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from importlib.resources import files
 from calls.quality.emodel import RO_FULL_BAND
 
 _WIDEBAND_FROM_KBIT = 10.0
-"""Between libopus's own switch points for speech (9 kbit/s to wideband) and the table's rows (9 and 11)."""
+"""Between libopus's switch point for speech (9 kbit/s to wideband) and the table's rows (9 and 11)."""
 _SUPER_WIDEBAND_FROM_KBIT = 13.5
-"""libopus goes from wideband to super-wideband here for mono speech."""
+"""libopus switches from wideband to super-wideband here for mono speech."""
 _BURSTY_FROM = 1.5
-"""Loss counts as bursty when its runs are this many times longer than random loss would make them: at 1-5 % loss
-five seconds of 20 ms packets scatter up to some 1.3 by chance."""
+"""Loss counts as bursty when its runs are this many times longer than for random loss. At 1-5 % loss, five seconds of
+20 ms packets vary up to about 1.3 by chance."""
 _PTIME_TOLERANCE_MS = 1.0
 _VBR_BELOW, _VBR_ABOVE = 0.75, 1.1
-"""How far the rate heard may lie from the rate that the encoder was set to, in variable-rate speech."""
+"""How far the received rate may be from the encoder's target, in variable-rate speech."""
 
 
 class Basis(StrEnum):
-    """What a score rests on, from the firmest to the weakest."""
+    """What a score is based on, from the strongest to the weakest."""
 
     PUBLISHED = "published"
-    """The table covers the case as it stands: no clamping, no shift of scale, its own frame length."""
+    """The table covers the case exactly: no clamping, no shift of scale, its own frame length."""
     CALIBRATED = "calibrated"
     """Not published, but our own sweep against ViSQOL agrees: see ``calibrated.toml``."""
     EXTRAPOLATED = "extrapolated"
@@ -38,7 +38,7 @@ BASES: tuple[Basis, ...] = tuple(Basis)
 
 @dataclass(frozen=True, slots=True)
 class Impairment:
-    """What the table says of one bitrate, on the full-band scale."""
+    """The table's values for one bitrate, on the full-band scale."""
 
     ie: float
     bpl: float
@@ -74,14 +74,14 @@ def bandwidth_of(kbit: float) -> str:
 
 
 def is_bursty(burst_ratio: float) -> bool:
-    """Says whether loss with this BurstR (G.107) takes the table's bursty robustness."""
+    """Returns whether loss with this BurstR (G.107) uses the table's bursty robustness."""
     return burst_ratio >= _BURSTY_FROM
 
 
 def impairment(kbit: float, *, ptime_ms: float, bursty: bool, bandwidth: str = "", mode: str = "vbr") -> Impairment:
-    """Returns Ie and Bpl of Opus at ``kbit``, interpolated inside one (bandwidth, mode) row, clamped at its ends.
+    """Returns Ie and Bpl of Opus at ``kbit``, interpolated within one (bandwidth, mode) row and clamped at its ends.
 
-    Without a ``bandwidth`` it is that of ``kbit``. Raises KeyError for a bandwidth and mode that have no row.
+    Without ``bandwidth``, that of ``kbit`` is used. Raises KeyError for a bandwidth and mode without a row.
     """
     table = _table()
     band = bandwidth or bandwidth_of(kbit)

@@ -1,11 +1,11 @@
-"""``python -m calls.quality.probe_scorer``: judges what probes heard, apart from the engine and after everything else.
+"""``python -m calls.quality.probe_scorer``: scores the audio of probe calls, in a process apart from the engine.
 
-A score costs seconds of CPU, so it has a process of its own at the lowest rank, which lets three quarters of the time
-to others: packets come first. To wait for a processor is rest enough, so on a busy machine it takes what is left over.
-Its stdin brings the engine's voice and then jobs, each a length (4 bytes, network order) and MessagePack; a length of 0
-says that the load is over. Rows go to ``probes/*.parquet``. From then on, or when stdin ends, it works off what waits
-without resting; on SIGTERM or SIGHUP what still waits gets a row that says so, and it ends. Nothing is dropped without
-a row.
+A score costs seconds of CPU. So this process has the lowest priority and leaves three quarters of the time to others:
+packets come first. Waiting for a processor counts as rest, so a busy machine gives it only what is left over.
+
+Its stdin carries the engine's voice and then jobs: a length (4 bytes, network order) and MessagePack. A length of 0
+says that the load is over. Rows go to ``probes/*.parquet``. After the load, or when stdin ends, it works without rest.
+On SIGTERM or SIGHUP the waiting jobs get a row that says so, and it ends. No job is dropped without a row.
 """
 
 from __future__ import annotations
@@ -35,21 +35,21 @@ from calls.quality.visqol import RATE, Sound, from_48_khz, measure_name, visqol_
 from calls.records.record import ProbeRow, Side
 from calls.records.segments import SegmentWriter
 
-REST = 3.0
-"""Seconds of rest for each second of work, while the engine is at work too."""
+REST_RATIO = 3.0
+"""Seconds of rest per second of work, while the engine works too."""
 WAITING_MAX = 32
-"""Some 25 MB. What waits is scored when the load is over; beyond this the oldest is given up with a row."""
+"""About 25 MB. Waiting jobs are scored when the load is over; beyond this the oldest is given up with a row."""
 LOAD_IS_OVER = (0).to_bytes(4)
 _COARSE = 16
-"""The first look for the delay takes the loudness of every millisecond."""
+"""The first search for the delay uses the loudness of every millisecond."""
 
 
-class GaveUp(Exception):
-    """The scorer was told to end while it was at work."""
+class ScoringAborted(Exception):
+    """The scorer was told to end while it worked."""
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
-    """One stretch that one side of a probe call heard."""
+    """The recording of one side of a probe call."""
 
     call_id: str
     side: Side
@@ -69,7 +69,7 @@ def score(job: Job, voice: LiveVoice, run_id: str, writer: str) -> ProbeRow:
         return msgspec.structs.replace(row, reason="unknown_voice")
     heard = from_48_khz(job.pcm)
     loop = from_48_khz(voice.pcm)
-    said_at = said_place(loop, heard)
+    said_at = locate_in_loop(loop, heard)
     if said_at is None:
         return msgspec.structs.replace(row, reason="silence")
     said = np.take(loop, np.arange(said_at, said_at + len(heard)), mode="wrap")
@@ -88,8 +88,8 @@ def score(job: Job, voice: LiveVoice, run_id: str, writer: str) -> ProbeRow:
     )
 
 
-def said_place(loop: Sound, heard: Sound) -> int | None:
-    """Returns the sample of ``loop`` at which ``heard`` begins, within a few ms; None when it holds no sound."""
+def locate_in_loop(loop: Sound, heard: Sound) -> int | None:
+    """Returns the sample of ``loop`` at which ``heard`` begins, within a few ms; None without sound."""
     loop_loud, heard_loud = _loudness(loop), _loudness(heard)
     heard_loud = heard_loud[: len(loop_loud)] - heard_loud[: len(loop_loud)].mean()
     if not np.any(np.abs(heard_loud) > 1e-9):
@@ -117,66 +117,68 @@ def _row(job: Job, voice: LiveVoice, run_id: str, writer: str) -> ProbeRow:
 
 
 def unscored(job: Job, voice: LiveVoice, run_id: str, writer: str, why: str) -> ProbeRow:
-    """Returns the row of a job that has no score."""
+    """Returns the row of a job without a score."""
     return msgspec.structs.replace(_row(job, voice, run_id, writer), reason=why)
 
 
-def on_the_wire(said: LiveVoice | Job) -> bytes:
-    """Returns what an engine writes: its voice first, then jobs."""
+def framed(said: LiveVoice | Job) -> bytes:
+    """Returns the bytes that an engine writes: for its voice first, then for each job."""
     body = msgspec.msgpack.encode(said)
     return len(body).to_bytes(4) + body
 
 
 class Scorer:
-    """Works off the jobs of one stream."""
+    """Scores the jobs of one stream."""
 
-    def __init__(self, segments: SegmentWriter[ProbeRow], run_id: str, voice: LiveVoice, *, rest: float = REST) -> None:
+    def __init__(
+        self, segments: SegmentWriter[ProbeRow], run_id: str, voice: LiveVoice, *, rest: float = REST_RATIO
+    ) -> None:
         self._segments = segments
         self._run_id = run_id
         self._rest = rest
         self._voice = voice
-        # A SimpleQueue, because a signal's handler may put while ``get`` waits.
+        # A SimpleQueue, because a signal handler may ``put`` while ``get`` waits.
         self._waiting: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
-        self._last = threading.Event()
-        """The load is over: there is nobody left to be in the way of."""
+        self._load_over = threading.Event()
+        """The load is over: no need to rest."""
         self.stream_ended = False
         self._gave_up = self._at_work = False
         self._failure: Exception | None = None
 
     def give_up(self) -> None:
-        """Ends ``work``: what is not scored yet never will be. Raises GaveUp out of the score under way.
+        """Ends ``work`` without scoring the rest. Raises ScoringAborted in the score that is running.
 
-        For a signal's handler. Who starts us closes the stream first; without that, it sees us die, and says so.
+        For a signal handler. The engine normally closes the stream first; otherwise it sees us exit and reports it.
         """
         self._gave_up = True
-        self._last.set()
+        self._load_over.set()
         self._waiting.put(None)
         if self._at_work:
-            raise GaveUp
+            raise ScoringAborted
 
     def read(self, stream: BinaryIO) -> None:
-        """Takes jobs until the stream ends. What goes wrong in this thread is raised by ``work``."""
+        """Reads jobs until the stream ends. ``work`` raises the errors of this thread."""
         try:
             while len(head := stream.read(4)) == 4:
                 if head == LOAD_IS_OVER:
-                    self._last.set()
+                    self._load_over.set()
                     continue
                 body = stream.read(int.from_bytes(head))
-                with contextlib.suppress(msgspec.DecodeError):  # a torn last job of an engine that was killed
+                with contextlib.suppress(msgspec.DecodeError):  # the incomplete last job of an engine that was killed
                     self._waiting.put(msgspec.msgpack.decode(body, type=Job))
         except Exception as error:
             self._failure = error
         self.stream_ended = True
-        self._last.set()
+        self._load_over.set()
         self._waiting.put(None)
 
     def work(self) -> None:
-        """Scores until the stream has ended, or a signal came, and nothing waits."""
+        """Scores until the stream has ended, or a signal came, and no job waits."""
         while (job := self._waiting.get()) is not None:
             began_s, worked_s = time.monotonic(), time.process_time()
             if self._gave_up:
                 self._unscored(job, "no_time")
-            elif self._waiting.qsize() >= WAITING_MAX and not self._last.is_set():
+            elif self._waiting.qsize() >= WAITING_MAX and not self._load_over.is_set():
                 self._unscored(job, "budget")
             else:
                 self._score(job)
@@ -184,7 +186,7 @@ class Scorer:
                 self._flush()
                 worked_s = time.process_time() - worked_s
                 waited_s = time.monotonic() - began_s - worked_s
-                self._last.wait(max(0.0, worked_s * self._rest - waited_s))
+                self._load_over.wait(max(0.0, worked_s * self._rest - waited_s))
         self._flush()
         if self._failure is not None:
             raise self._failure
@@ -193,7 +195,7 @@ class Scorer:
         self._at_work = True
         try:
             row = score(job, self._voice, self._run_id, self._segments.writer)
-        except GaveUp:
+        except ScoringAborted:
             self._unscored(job, "no_time")
         else:
             self._segments.append(row)
@@ -205,7 +207,7 @@ class Scorer:
 
     @property
     def rows_left(self) -> int:
-        """How many rows the disk refused."""
+        """Number of rows that the disk refused."""
         return self._segments.waiting() + self._segments.rows_given_up
 
     def _flush(self) -> None:
@@ -216,14 +218,14 @@ class Scorer:
 
 
 def main() -> None:
-    """The program."""
+    """Entry point."""
     parser = argparse.ArgumentParser(prog="calls.quality.probe_scorer", description="Judges what probe calls heard.")
     parser.add_argument("--run-folder", type=Path, required=True)
     parser.add_argument("--run-id", required=True)
     parser.add_argument("--writer", required=True)
     given = parser.parse_args()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C is the engine's to hear; we end when it closes our stdin
-    # The engine's own voice, and none made here: two that were made apart may differ.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the engine handles Ctrl-C; we end when it closes our stdin
+    # The engine's own voice: one that we generate here might differ.
     stdin = sys.stdin.buffer
     body = stdin.read(int.from_bytes(stdin.read(4)))
     if not body:
@@ -235,13 +237,13 @@ def main() -> None:
     threading.Thread(target=scorer.read, args=(stdin,), daemon=True).start()
     scorer.work()
     if not scorer.stream_ended:
-        # Told to end in the middle: the engine tells that scores are missing. Python's own end would stumble over the
-        # thread that still reads.
+        # Told to end before the end of the stream: the engine reports the missing scores. A normal exit would wait for
+        # the thread that still reads.
         os._exit(1)
     if scorer.rows_left:
-        sys.exit(1)  # the engine tells that scores are missing
+        sys.exit(1)  # the engine reports the missing scores
 
 
 if __name__ == "__main__":
-    with crash.told("calls.quality.probe_scorer"):
+    with crash.reporting("calls.quality.probe_scorer"):
         main()

@@ -1,6 +1,6 @@
-"""The quality of a call: every window scored by itself, then the median and the worst of them.
+"""Scores a call: every window by itself, then the median and the worst window.
 
-A call's mean would let ten bad seconds vanish in a good minute; the distribution over windows keeps them.
+The mean of a call would hide ten bad seconds in a good minute. The distribution over windows shows them.
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ MODEL = f"{emodel.SCALE}/{opus.model_name()}"
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """What one listener heard in one window."""
+    """What one listener received in one window."""
 
     loss_ratio: float
-    """Effective: lost, or late for the playout buffer."""
+    """Effective loss: lost, or too late for the playout buffer."""
     burst_ratio: float
     """BurstR of G.107; 1 for random loss."""
     kbit: float
-    """Opus payload rate while talking. Under DTX hold the last one."""
+    """Opus payload rate while talking. Under DTX keep the last one."""
     ptime_ms: float
     mouth_to_ear_ms: float | None
-    """None when the one-way delay is unknown: then there is no conversational score."""
+    """None when the one-way delay is unknown; then there is no conversational score."""
     bandwidth: str = ""
-    """Audio bandwidth of the encoder, ``nb``, ``wb`` or ``swb``: it follows the target rate, which variable-rate
-    speech stays below. Empty to go by ``kbit``."""
+    """Audio bandwidth of the encoder, ``nb``, ``wb`` or ``swb``. It follows the target rate; variable-rate speech stays
+    below that rate. Empty: derived from ``kbit``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,16 +37,16 @@ class Score:
     """MOS of one window on the full-band scale of G.107.2."""
 
     mos_lq: float
-    """Listening: no delay."""
+    """Listening quality: without delay."""
     mos_cq: float | None
-    """Conversational: with the delay."""
+    """Conversational quality: with delay."""
     r_lq: float
-    """The rating behind ``mos_lq``, 0..148."""
+    """The R that ``mos_lq`` comes from, 0..148."""
     basis: opus.Basis
 
     @property
     def grounded(self) -> bool:
-        """The parameters cover what was heard: published, or confirmed by our own calibration."""
+        """Whether the parameters cover this window: published, or confirmed by our own calibration."""
         return self.basis is not opus.Basis.EXTRAPOLATED
 
 
@@ -59,12 +59,12 @@ class CallScore:
     mos_cq: float | None
     mos_cq_worst: float | None
     basis: opus.Basis
-    """The weakest of its windows'."""
+    """The weakest basis of its windows."""
     model: str
 
     @property
     def grounded(self) -> bool:
-        """Every window was."""
+        """Whether every window is grounded."""
         return self.basis is not opus.Basis.EXTRAPOLATED
 
 
@@ -87,7 +87,7 @@ def score_window(heard: Heard, mode: str = "vbr") -> Score:
 
 
 def score_call(windows: Sequence[Heard], mode: str = "vbr") -> CallScore | None:
-    """Returns the scores of a whole call, None when nothing was heard."""
+    """Returns the scores of a whole call; None without a window."""
     if not windows:
         return None
     scores = [score_window(window, mode) for window in windows]

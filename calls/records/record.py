@@ -1,7 +1,7 @@
-"""The one record that the swarm and the device matrix both write: a leg, one side of one call.
+"""Defines the rows that the swarm and the device matrix write, above all the leg: one side of one call.
 
-A call is its caller leg joined with its callee leg on ``call_id``; each side writes what it saw itself, in its own
-process, so that the death of one loses nothing of the other. ``*_at_s`` are Unix seconds; ``None`` means not reached.
+A call is its caller leg joined with its callee leg on ``call_id``. Each side writes what it saw in its own process, so
+the death of one does not lose the other. ``*_at_s`` are Unix seconds; ``None`` means not reached.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ RECORD_FORMAT = 1
 
 
 class Stage(StrEnum):
-    """The funnel that every call walks, in this order."""
+    """The stages of a call, in this order."""
 
     ATTEMPTED = "attempted"
     RINGING = "ringing"
@@ -30,7 +30,9 @@ FUNNEL: tuple[Stage, ...] = tuple(Stage)
 
 
 class Outcome(StrEnum):
-    """How a call ended. The first is success, the last is failure, the rest are what people do."""
+    """How a call ended. The first is success, the last is failure, the others are decisions of people or of a
+    scenario.
+    """
 
     COMPLETED = "completed"
     BUSY = "busy"
@@ -41,12 +43,12 @@ class Outcome(StrEnum):
     SHADOWED = "shadowed"
     """The service checked and routed a shadow call, which rings nobody."""
     DIED = "died"
-    """One side vanished because its scenario had it so, and the other was told in time."""
+    """One side vanished as its scenario says, and the other was told in time."""
     FAILED = "failed"
 
 
 HUMAN_OUTCOMES = frozenset(set(Outcome) - {Outcome.COMPLETED, Outcome.FAILED})
-"""These leave the denominator of the completion rate."""
+"""Not counted in the completion rate."""
 
 
 class Blame(StrEnum):
@@ -61,7 +63,7 @@ class Blame(StrEnum):
 
 
 class Tier(StrEnum):
-    """Fidelity of a leg, from cheapest to a phone in the hand."""
+    """Fidelity of a leg, from the cheapest to a real phone."""
 
     PACKETS = "packets"
     MEDIA = "media"
@@ -83,18 +85,18 @@ class Side(StrEnum):
 
 
 class LegRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """One side of one call, as that side saw it. Field order is the column order of ``calls/*.parquet``."""
+    """One side of one call, as that side saw it. The field order is the column order of ``calls/*.parquet``."""
 
     format: int = RECORD_FORMAT
     run_id: str
     call_id: str
-    """Chosen by the caller, unique over all runs."""
+    """Chosen by the caller; unique over all runs."""
     side: Side
     tier: Tier
     source: str
     """``swarm`` or ``matrix``."""
     writer: str
-    """The process that wrote the row, e.g. ``swarm-0``; an engine's health rows carry the same name."""
+    """The process that wrote the row, e.g. ``swarm-0``. An engine's health rows have the same name."""
     cell: str = ""
     """``device--network--scenario`` for the matrix, empty for the swarm."""
     attempt: int = 1
@@ -108,45 +110,45 @@ class LegRecord(msgspec.Struct, frozen=True, kw_only=True):
     """The profile's generation: 2g, 3g, 4g, 5g, wifi, satellite; empty for no access link."""
     scenario: str = ""
     media: str = "audio"
-    """What the call asked for: ``audio`` or ``video``."""
+    """The requested media: ``audio`` or ``video``."""
 
     outcome: Outcome
     blame: Blame = Blame.NOBODY
     reason: str = ""
-    """Short code with few distinct values, e.g. ``ice_timeout``, ``no_audio``, ``gap``, ``signaling_lost``."""
+    """Code with few distinct values, e.g. ``ice_timeout``, ``no_audio``, ``gap``, ``signaling_lost``."""
     stage: Stage = Stage.ATTEMPTED
     """The furthest stage that this leg saw."""
 
     intended_at_s: float
     """Caller: when the plan wanted the call. Callee: when the invitation arrived."""
     started_at_s: float
-    """Caller: when the invitation was really sent. Callee: as ``intended_at_s``."""
+    """Caller: when the invitation was sent. Callee: as ``intended_at_s``."""
     ringing_at_s: float | None = None
     answered_at_s: float | None = None
     """Caller: the answer arrived. Callee: the answer was sent."""
     ice_at_s: float | None = None
     dtls_at_s: float | None = None
     first_audio_at_s: float | None = None
-    """This leg heard (received and decrypted) the other's first audio packet."""
+    """When this leg received and decrypted the first audio packet."""
     ended_at_s: float
     answer_wait_ms: float = 0.0
-    """Callee: how long the person let it ring. Human time, taken out of ``setup_ms``."""
+    """Callee: how long the person let it ring. ``setup_ms`` excludes it."""
     planned_talk_s: float = 0.0
     talked_s: float = 0.0
-    """From the first audio heard to the end."""
+    """From the first audio received to the end."""
     hung_up_cleanly: bool = False
-    """This leg ended by a hang-up, its own or the other's, that the service confirmed."""
+    """This leg ended by a hang-up of either side that the service confirmed."""
 
     packets_sent: int = 0
     packets_received: int = 0
     packets_lost: int = 0
-    """Gaps in the other's sequence numbers at the end: audio only, as all counts of packets here."""
+    """Packets missing in the other side's sequence numbers at the end. All packet counts here are of audio only."""
     packets_late: int = 0
-    """Arrived after their playout time (the modelled playout buffer)."""
+    """Arrived after their playout time in the playout buffer model."""
     send_errors: int = 0
     """Datagrams that our own socket refused or dropped: the generator's fault."""
     link_lost: int = 0
-    """Dropped by the random loss of this leg's access link, both directions."""
+    """Packets that the random loss of this leg's access link dropped, both directions."""
     link_queue_dropped: int = 0
     link_outage_dropped: int = 0
 
@@ -155,41 +157,41 @@ class LegRecord(msgspec.Struct, frozen=True, kw_only=True):
     jitter_ms: float | None = None
     """RFC 3550 interarrival jitter at the end."""
     owd_p50_ms: float | None = None
-    """One-way delay of what this leg heard."""
+    """One-way delay of the received packets."""
     owd_p95_ms: float | None = None
     owd_clock: str = ""
-    """How sure the one-way delay is: ``same_clock``, ``estimated``, or empty for none."""
+    """How the one-way delay is known: ``same_clock``, ``estimated``, or empty without one."""
     owd_uncertainty_ms: float | None = None
-    """Bound on the error that the two clocks bring into every one-way delay of this leg; None for no delay."""
+    """Bound on the error of every one-way delay of this leg because of the two clocks; None without a delay."""
     owd_negative: int = 0
-    """Packets heard before they were sent: never dropped, because they are the alarm of a skewed clock."""
+    """Packets received before they were sent. They are kept, because they show a skewed clock."""
     rtt_ms: float | None = None
     max_gap_ms: float | None = None
-    """The longest silence between two audio packets heard, from the first to the intended end."""
+    """The longest silence between two received audio packets, from the first to the intended end."""
     move_gap_ms: float | None = None
-    """The longest silence while a side moved to another network because its scenario says so; not in ``max_gap_ms``."""
+    """The longest silence while a side moved to another network as its scenario says; not in ``max_gap_ms``."""
     mouth_to_ear_ms: float | None = None
     """Tier ``media``: measured by correlation. Else the sum of the four parts below."""
     m2e_frame_ms: float | None = None
     """The frame must be full before it can be encoded."""
     m2e_lookahead_ms: float | None = None
-    """The codec looks ahead for so long."""
+    """Look-ahead of the codec."""
     m2e_network_ms: float | None = None
     """One-way delay of the fastest packet."""
     m2e_playout_ms: float | None = None
-    """What the playout buffer adds to the fastest packet's way."""
+    """Delay that the playout buffer adds to that of the fastest packet."""
     mos_lq: float | None = None
-    """Median over the call's windows, listening only."""
+    """Median over the call's windows, listening quality."""
     mos_lq_worst: float | None = None
     mos_cq: float | None = None
-    """As ``mos_lq``, with the delay counted."""
+    """As ``mos_lq``, with the delay included."""
     mos_model: str = ""
     mos_grounded: bool = False
-    """The model's parameters cover what was heard: published, or calibrated against ViSQOL (``mos_basis``)."""
+    """The model's parameters cover the received audio: published, or calibrated against ViSQOL (``mos_basis``)."""
     mos_basis: str = ""
     """``published``, ``calibrated`` or ``extrapolated``: the weakest of the call's windows."""
     audio_kbit: float | None = None
-    """Payload rate heard."""
+    """Received payload rate."""
     ptime_ms: float | None = None
     send_late_p99_ms: float | None = None
 
@@ -201,27 +203,27 @@ class LegRecord(msgspec.Struct, frozen=True, kw_only=True):
     audio_score: float | None = None
     """Media tier: likeness of decoded to sent audio, 0..1. See calls/media/probe/audio_probe.py."""
     visqol_mos_lq: float | None = None
-    """Media tier: MOS of the audio heard, by ViSQOL in speech mode. It comes later, as a row of ``probes/``; whoever
-    reads the run folder joins it in."""
+    """Media tier: MOS of the received audio by ViSQOL in speech mode. It is written later as a row of ``probes/``;
+    readers of the run folder join it."""
     talk_spurts: int = 0
-    """Spurts of speech heard, where the other side falls silent between them; 0 for one that never does."""
+    """Talk spurts received, where the other side pauses between them; 0 where it never pauses."""
 
     expected_outcome: str = ""
-    """What the leg's scenario may end with, joined by ``|``; empty for a call without one."""
+    """Outcomes that the leg's scenario allows, joined by ``|``; empty without a scenario."""
     as_expected: bool | None = None
-    """The leg ended so, and all that its scenario does in the call was done; None without a scenario."""
+    """The leg ended so and carried out all of the scenario's actions; None without a scenario."""
     findings: str = ""
-    """What the service did against the rules of a call, e.g. ``illegal_ringing``, joined by ``,``."""
+    """Violations of the call rules by the service, e.g. ``illegal_ringing``, joined by ``,``."""
     routed_at_s: float | None = None
-    """Shadow call: the service had checked and routed it."""
+    """Shadow call: when the service had checked and routed it."""
     ice_restarts: int = 0
-    """Times that this leg moved to another network and was heard from there."""
+    """How often a new path was validated after a side moved to another network."""
     reconnects: int = 0
-    """Times that this leg's signaling was lost and the call resumed."""
+    """How often this leg's signaling was lost and the call resumed."""
     held_s: float = 0.0
-    """How long the call was on hold by either side: silence in it is no gap."""
+    """How long either side held the call. Silence in that time is no gap."""
     muted_s: float = 0.0
-    """How long this leg's own person was muted."""
+    """How long this leg's person was muted."""
 
 
 class HealthRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -237,7 +239,7 @@ class HealthRow(msgspec.Struct, frozen=True, kw_only=True):
     rss_mb: float = 0.0
     loop_lag_p99_ms: float = 0.0
     send_late_p99_ms: float = 0.0
-    """Lateness of datagrams against their own schedule in this second, 99th percentile."""
+    """Lateness of datagrams against their schedule in this second, 99th percentile."""
     send_late_max_ms: float = 0.0
     packets_sent: int = 0
     packets_received: int = 0
@@ -248,14 +250,14 @@ class HealthRow(msgspec.Struct, frozen=True, kw_only=True):
     signed_in: int = 0
     starts_planned: int = 0
     starts_dropped: int = 0
-    """Starts that could not happen (nobody free): counted, never hidden."""
+    """Starts that could not happen because nobody was free."""
     steal_ratio: float = 0.0
     host: str = ""
-    """The machine's name."""
+    """Name of the machine."""
     fds_used_ratio: float = 0.0
     """Open file descriptors over this process's limit."""
     ports_used_ratio: float = 0.0
-    """Local ports in use in this network namespace over those that the kernel hands out."""
+    """Local ports in use in this network namespace over the kernel's local port range."""
 
 
 class MessageRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -281,26 +283,26 @@ class ListRow(msgspec.Struct, frozen=True, kw_only=True):
     run_id: str
     writer: str
     at_s: float
-    """When the person wanted it."""
+    """When the person opened it."""
     person: str
     look_at: str
     """``threads``, ``thread`` or ``calls``."""
     heavy_past: bool = False
     """The person has far more threads or missed calls than others: see loadtests/people/visits.py."""
     is_newest: bool = True
-    """The first page; others come as the person scrolls on."""
+    """The first page. Others come as the person scrolls on."""
     network: str = ""
     generation: str = ""
     ok: bool
     reason: str = ""
     blame: Blame = Blame.NOBODY
     took_ms: float | None = None
-    """From the intended moment, through the person's access link, until the page was there."""
+    """From the intended moment, through the person's access link, until the page arrived."""
     size_bytes: int = 0
 
 
 class WindowRow(msgspec.Struct, frozen=True, kw_only=True):
-    """Some 5 s of what one leg heard, the unit of the quality model, in ``windows/*.parquet``."""
+    """About 5 s of what one leg received, the unit of the quality model, in ``windows/*.parquet``."""
 
     run_id: str
     writer: str
@@ -314,7 +316,7 @@ class WindowRow(msgspec.Struct, frozen=True, kw_only=True):
     at_s: float
     duration_s: float
     expected: int
-    """Packets that should have been heard: none in a window of silence that was meant to be silent."""
+    """Packets that were due: none in a window of intended silence."""
     received: int = 0
     lost: int = 0
     late: int = 0
@@ -329,15 +331,15 @@ class WindowRow(msgspec.Struct, frozen=True, kw_only=True):
     talk_ratio: float = 1.0
     """Share of the window in which the other side talked."""
     mos_lq: float | None = None
-    """None when nothing was expected."""
+    """None when no packet was due."""
     mos_cq: float | None = None
     r_lq: float | None = None
-    """The rating that ``mos_lq`` was made of, on the full-band scale (0..148)."""
+    """The R that ``mos_lq`` comes from, on the full-band scale (0..148)."""
     mos_basis: str = ""
 
 
 class ProbeRow(msgspec.Struct, frozen=True, kw_only=True):
-    """What one side of a probe call really sounded like, in ``probes/*.parquet``: scored apart from the engine."""
+    """How one side of a probe call really sounded, in ``probes/*.parquet``. Scored apart from the engine."""
 
     run_id: str
     writer: str
@@ -349,14 +351,14 @@ class ProbeRow(msgspec.Struct, frozen=True, kw_only=True):
     voice: str
     """``espeak-ng`` or ``generated``."""
     measure: str
-    """Who scored, e.g. ``visqol-speech-3.8.0``."""
+    """The measure, e.g. ``visqol-speech-3.8.0``."""
     visqol_mos_lq: float | None = None
     mouth_to_ear_ms: float | None = None
     """Median over windows of one second, by GCC-PHAT."""
     mouth_to_ear_spread_ms: float | None = None
-    """Longest less shortest of these windows: what the playout buffer stretched."""
+    """Longest minus shortest of these windows: how much the playout buffer stretched."""
     reason: str = ""
-    """Why there is no score; empty for one."""
+    """Why there is no score; empty with a score."""
 
 
 class SampleRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -379,4 +381,4 @@ class SampleRow(msgspec.Struct, frozen=True, kw_only=True):
     mos_lq: float | None = None
     media: str = "audio"
     quality: str = ""
-    """The level that the app itself shows, where it has one."""
+    """The level that the app itself shows, if it shows one."""

@@ -1,7 +1,7 @@
-"""Immutable Parquet segments: written whole under a temporary name, then renamed into place.
+"""Writes Parquet segments whole: under a temporary name first, then renamed into place.
 
 Any number of writers share a folder without a lock, because each has its own name. A reader that lists ``*.parquet``
-sees whole files only; a crash loses what was not flushed yet and nothing else.
+sees only whole files. A crash loses only the rows that were not flushed yet.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ from bedrock.foreign_text import clean
 from calls.errors import SegmentNotWritten
 
 MAX_KEPT_ROWS = 200_000
-"""Rows kept for a retry while the disk refuses them; beyond that the oldest are given up and counted."""
+"""Rows kept for a retry while the disk refuses them. Beyond that the oldest are dropped and counted."""
 
 FINAL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE, errno.ENFILE, errno.EACCES, errno.EPERM})
-"""What does not pass by itself."""
+"""Errors that do not pass by themselves."""
 
 RowT = TypeVar("RowT", bound=msgspec.Struct)
 
 
 class SegmentWriter(Generic[RowT]):
-    """Rows of one type into one folder. ``append`` never blocks; ``flush`` does, so call it off the loop."""
+    """Writes rows of one type into one folder. ``append`` never blocks; ``flush`` does, so call it off the loop."""
 
     def __init__(self, folder: Path, row_type: type[RowT], writer: str) -> None:
         self.folder = folder
@@ -46,7 +46,7 @@ class SegmentWriter(Generic[RowT]):
         self._next = _first_free(folder, writer)
 
     def append(self, row: RowT) -> None:
-        """Keeps ``row`` for the next flush."""
+        """Queues ``row`` for the next flush."""
         self._rows.append(row)
 
     def waiting(self) -> int:
@@ -54,12 +54,12 @@ class SegmentWriter(Generic[RowT]):
         return len(self._rows)
 
     def flush(self) -> Path | None:
-        """Writes the waiting rows as one segment and returns it; None, and no file, when there are none.
+        """Writes the queued rows as one segment and returns its path; None, and no file, without rows.
 
         Raises SegmentNotWritten when the disk refuses; the rows stay for the next flush. Safe from any thread.
         """
         with self._flushing:
-            # A deque's own operations are atomic, so that the loop may append while a thread flushes.
+            # A deque's operations are atomic, so the loop may append while a thread flushes.
             rows = [self._rows.popleft() for _ in range(len(self._rows))]
             if not rows:
                 return None
@@ -100,7 +100,7 @@ class SegmentWriter(Generic[RowT]):
 
 
 def arrow_schema(row_type: type[msgspec.Struct]) -> Any:
-    """Returns the pyarrow schema of a struct: one column a field, in order; only ``X | None`` may be null.
+    """Returns the pyarrow schema of a struct: one column per field, in order. Only ``X | None`` may be null.
 
     Raises TypeError for a field that is not text, int, float, bool, an enum of text, or one of these or None.
     """
@@ -128,9 +128,9 @@ def _arrow_field(name: str, hint: Any) -> Any:
 
 
 def _plain(value: object, nullable: bool) -> object:
-    """A value as it goes into a column: what a target or a page said is made harmless here, for every record.
+    """Returns a value as it goes into a column. Text from a target or a page is cleaned here, for every record.
 
-    A figure that came out as no number at all was not measured, where the column knows that.
+    A float that is not finite becomes null, where the column allows it: it was not measured.
     """
     if isinstance(value, Enum):
         return value.value

@@ -1,4 +1,4 @@
-"""The services that calls can be placed on, each behind ``calls.targets.protocol``."""
+"""Adapters for the services that calls can be placed on, each behind ``calls.targets.protocol``."""
 
 from __future__ import annotations
 

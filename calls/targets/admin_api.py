@@ -1,7 +1,7 @@
-"""What the harness asks of the reference service over HTTP: is it there, and its admin API behind a token.
+"""Calls the reference service over HTTP: its health check, and its admin API with a token.
 
 Blocking, and safe from any thread or greenlet. Whatever answers instead of the service (nothing, garbage, a trickle of
-bytes, silence) becomes one sentence within a bounded time.
+bytes, silence) becomes one error sentence within a bounded time.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from calls.targets.trust import client_context, why_untrusted
 TOKEN_VARIABLE = ADMIN_TOKEN
 """Environment variable that holds the service's admin token."""
 ADMIN = "/admin/"
-"""Paths that need the token. No other request carries it: whoever listens at a wrong address must not learn it."""
+"""Paths that need the token. No other request carries it, so a server at a wrong address never sees it."""
 HEALTH_S = 5.0
 ANSWER_S = 30.0
 LARGEST_ANSWER_BYTES = 16_000_000
@@ -36,17 +36,17 @@ class AdminApi:
         self._token = token
 
     def health(self) -> dict[str, Any]:
-        """Returns what ``GET /health`` says, within seconds."""
+        """Returns the reply to ``GET /health``, within seconds."""
         return self.ask("GET", "/health", timeout_s=HEALTH_S)
 
     def seed(self, accounts: dict[str, list[Any]]) -> dict[str, Any]:
-        """Makes accounts and ties between them. ``accounts`` is the body of ``POST /admin/seed``."""
+        """Creates accounts and follows. ``accounts`` is the body of ``POST /admin/seed``."""
         return self.ask("POST", "/admin/seed", accounts)
 
     def ask(self, method: str, path: str, body: object = None, *, timeout_s: float = ANSWER_S) -> dict[str, Any]:
         """Sends one request and returns its JSON object. ``timeout_s`` bounds the whole exchange.
 
-        The token goes along where the service asks for it, and never further: a redirect is refused.
+        The token goes only to admin paths of this service: redirects are refused.
         """
         try:
             status, text = self._exchange(method, path, body, timeout_s)
@@ -64,7 +64,7 @@ class AdminApi:
         if 300 <= status < 400:
             raise TargetRefused(
                 f"{self.url} answers {method} {path} with a redirect (HTTP {status})",
-                hint="name the address that it leads to: redirects are not followed, the admin token would go along",
+                hint="use the address that it leads to; redirects are not followed, so that the admin token stays here",
             )
         if status >= 400:
             hint = f"does {TOKEN_VARIABLE} hold the service's admin token?" if status in (401, 403) else ""
@@ -75,11 +75,11 @@ class AdminApi:
         except ValueError:
             answer = None
         if not isinstance(answer, dict):
-            raise TargetUnreachable(f"{self.url} answers {path} with something that is not the reference service")
+            raise TargetUnreachable(f"{self.url} answers {path}, but is not the reference service")
         return answer
 
     def _exchange(self, method: str, path: str, body: object, timeout_s: float) -> tuple[int, bytes]:
-        # http.client and not urllib: a proxy named in the environment has no business between us and the service.
+        # http.client instead of urllib: a proxy in the environment must not stand between us and the service.
         connection = self._connection(timeout_s)
         late = threading.Event()
 
@@ -88,7 +88,7 @@ class AdminApi:
             if connection.sock is not None:
                 connection.sock.shutdown(socket.SHUT_RDWR)
 
-        # A socket's own timeout starts anew with every byte: a trickle would hold us for ever.
+        # A socket's own timeout restarts with every byte, so a trickle could block us forever.
         timer = threading.Timer(timeout_s, give_up)
         timer.daemon = True
         timer.start()
@@ -108,7 +108,7 @@ class AdminApi:
             timer.cancel()
             connection.close()
         if late.is_set():
-            # Cut off by us, in a place where the protocol takes the end of the stream for the end of the answer.
+            # Cut off by us, where the protocol takes the end of the stream for the end of the reply.
             raise _Late
         return status, text
 
@@ -126,4 +126,4 @@ class AdminApi:
 
 
 class _Late(Exception):
-    """The exchange took longer than its bound, though bytes kept coming."""
+    """The exchange took longer than its limit, although bytes kept arriving."""

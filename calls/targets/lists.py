@@ -1,4 +1,4 @@
-"""The lists of a person's app, as one asks for them and as they come: words that the swarm and every target share."""
+"""Defines the lists of a person's app, as the swarm and every target use them."""
 
 from __future__ import annotations
 
@@ -6,33 +6,33 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 
-class LookAt(StrEnum):
+class ListKind(StrEnum):
     """A list that a person opens in their app."""
 
     THREADS = "threads"
     THREAD = "thread"
     """The messages and calls of one thread."""
     CALLS = "calls"
-    """Who called, missed calls among them."""
+    """The call history, with missed calls."""
 
 
 @dataclass(frozen=True, slots=True)
 class PageRequest:
     """One page to fetch."""
 
-    at: LookAt
+    at: ListKind
     person: str = ""
-    """``THREAD``: with whom."""
+    """``THREAD``: the other person."""
     before: int | None = None
     """``Page.older`` of the page before; None for the newest."""
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """What came."""
+    """One page of a list."""
 
     people: tuple[str, ...]
-    """Whom each item is about, in the order of the service."""
+    """The person of each item, in the service's order."""
     older: int | None
-    """Where the next page begins, as the service counts; None when there is none."""
+    """Start of the next page, as the service counts; None without one."""
     size_bytes: int

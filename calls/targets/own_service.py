@@ -1,6 +1,6 @@
-"""Starts the reference service as a process of our own: for the swarm, the matrix, a whole run, and by hand.
+"""Starts the reference service as a child process: for the swarm, the matrix, a whole run, and by hand.
 
-It needs neither asyncio nor threads, so that it serves Locust's patched processes too.
+Uses neither asyncio nor threads, so it works in Locust's patched processes, too.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ READY_S = 120.0
 
 @dataclass(frozen=True, slots=True)
 class ServiceSettings:
-    """How the service behaves: the ``[service]`` table of a plan."""
+    """The service's behaviour: the ``[service]`` table of a plan."""
 
     degradation: bool = True
     """Whether its clients give up video, then bitrate, on a poor network."""
@@ -32,7 +32,7 @@ class ServiceSettings:
 
 @dataclass(frozen=True, slots=True)
 class OwnService:
-    """A running reference service that we have to end."""
+    """A running reference service that the caller must stop."""
 
     url: str
     admin_token: str
@@ -42,10 +42,10 @@ class OwnService:
 def start_own_service(
     database: Path, log_path: Path, settings: ServiceSettings | None = None, *, host: str = "127.0.0.1", port: int = 0
 ) -> OwnService:
-    """Starts the service, on a free port unless one is given, and returns it once it answers its health check.
+    """Starts the service, on a free port unless one is given, and returns it when its health check succeeds.
 
-    The admin token is taken from the environment, or made up. The service ends with us. Raises EnvironmentLacks when
-    it does not come up.
+    The admin token comes from the environment, or is generated. The service ends with us. Raises EnvironmentLacks when
+    it does not start.
     """
     settings = settings or ServiceSettings()
     token = secret(TOKEN_VARIABLE) or secrets.token_urlsafe(24)

@@ -1,14 +1,15 @@
-"""What a calling service must let us do: the seam between the engine and any target.
+"""Declares what a target adapter must do: the interface between the engine and any calling service.
 
-To add your own service, write one file with a class that has ``Target``'s two methods and returns a session with
-``TargetSession``'s, and name it in the plan as ``kind = "your_module:YourTarget"``. The class is made with the
-service's URL and a ``Clock``. ``calls/targets/reference.py`` is an example of some 250 lines. What matters:
+To add your own service, write a class with ``Target``'s two methods that returns sessions with ``TargetSession``'s
+methods. Name it in the plan as ``kind = "your_module:YourTarget"``. It is created with the service's URL and a
+``Clock``. ``calls/targets/reference*.py`` is a complete example of about 800 lines. The rules:
 
-- Say what every message means with a ``Signal``; ``calls.call.call_rules`` knows which may follow which.
-- Methods that return None never wait and never raise for what the network does: they queue. A connection that is gone
-  for good is told once with ``listener.on_lost``. Only ``sign_in``, ``send_text`` and ``close`` wait, each bounded.
-- Pass every byte of signaling through ``link`` when there is one, both ways, so that a slow network slows it.
-- Contact nothing but the service's own URL; over TLS with ``calls.targets.trust.client_context()``.
+- Translate every message of the service into a ``Signal``; ``calls.call.call_rules`` knows which may follow which.
+- Methods that return None queue their message: they never block and never raise for errors of the network. A lost
+  connection is reported once, with ``listener.on_lost``. Only ``sign_in``, ``send_text`` and ``close`` wait, each for
+  a bounded time.
+- Pass every byte of signaling through ``link``, if there is one, in both directions, so that a slow network slows it.
+- Contact only the service's own URL; over TLS with ``calls.targets.trust.client_context()``.
 """
 
 from __future__ import annotations
@@ -42,28 +43,28 @@ class Signal:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What the service tells its clients to do."""
+    """Settings that the service gives to its clients."""
 
     degradation: bool
-    """Clients on a poor network ask for and send a low bitrate in long frames."""
+    """Clients on a poor network request and send a low bitrate in long frames."""
     no_answer_s: float | None
-    """How long it lets a call ring."""
+    """How long the service lets a call ring."""
 
 
 class Listener(Protocol):
-    """The person behind a session."""
+    """The person who owns a session."""
 
     def on_signal(self, signal: Signal) -> None:
-        """A message about a call, in the order of the service."""
+        """Takes a message about a call, in the service's order."""
 
     def on_resuming(self, call_id: str) -> None:
         """The connection broke and is up again; the call was resumed and the service owes ``SignalType.RESUMED``."""
 
     def on_garbage(self, what: str) -> None:
-        """The service sent something that is no message; ``what`` describes it for a log."""
+        """The service sent something that is not a valid message; ``what`` describes it for a log."""
 
     def on_lost(self) -> None:
-        """The connection is gone and could not be taken up again."""
+        """The connection is gone and could not be restored."""
 
 
 class TargetSession(Protocol):
@@ -71,7 +72,7 @@ class TargetSession(Protocol):
 
     @property
     def policy(self) -> Policy:
-        """What the service said at sign-in."""
+        """The settings from the sign-in."""
 
     @property
     def rtt_ms(self) -> float | None:
@@ -79,31 +80,31 @@ class TargetSession(Protocol):
 
     @property
     def is_up(self) -> bool:
-        """The connection stands now."""
+        """Whether the connection is up now."""
 
     def invite(self, call_id: str, to: str, media: str, sdp: str) -> None:
         """Calls ``to``."""
 
     def shadow(self, call_id: str, to: str, media: str, sdp: str) -> None:
-        """Has a call to ``to`` checked and routed without ringing anybody; ends with ``shadowed``."""
+        """Has a call to ``to`` checked and routed without ringing anybody; it ends with ``shadowed``."""
 
     def ring(self, call_id: str) -> None:
-        """Tells the caller that it rings."""
+        """Tells the caller that the callee's device rings."""
 
     def answer(self, call_id: str, media: str, sdp: str) -> None:
-        """Picks up."""
+        """Answers the call."""
 
     def decline(self, call_id: str) -> None:
-        """Does not pick up."""
+        """Declines the call."""
 
     def cancel(self, call_id: str) -> None:
-        """Gives up before the answer."""
+        """Cancels the call before the answer."""
 
     def hang_up(self, call_id: str) -> None:
         """Ends an answered call."""
 
     def reoffer(self, call_id: str, media: str, sdp: str, reason: str) -> None:
-        """Makes a new offer inside the call."""
+        """Sends a new offer inside the call."""
 
     def reanswer(self, call_id: str, media: str, sdp: str) -> None:
         """Answers an offer made inside the call."""
@@ -112,13 +113,14 @@ class TargetSession(Protocol):
         """Tells the far end what this side sends and wants from now on."""
 
     def break_off(self, *, offline_s: float = 0.0) -> None:
-        """The connection dies without a word, as with a network that is gone.
+        """Cuts the connection without a message, as when a network disappears.
 
-        It is taken up at once and the calls resumed; or, with ``offline_s``, only after that time, the calls forgotten.
+        It reconnects at once and resumes the calls. With ``offline_s`` it reconnects only after that time, without its
+        calls.
         """
 
     async def send_text(self, to: str, text: str, timeout_s: float) -> None:
-        """Returns once the service has acknowledged. Raises NotDelivered."""
+        """Sends a text; returns when the service has acknowledged it. Raises NotDelivered."""
 
     async def close(self) -> None:
         """Signs out within a bounded time. Safe to call twice; ``on_lost`` does not follow."""
@@ -126,9 +128,9 @@ class TargetSession(Protocol):
 
 @runtime_checkable
 class SupportsLists(Protocol):
-    """What a session may offer besides: the lists of threads and calls. A service without them is not asked."""
+    """Optional for a session: the lists of threads and calls. Other services are not asked for lists."""
 
-    async def look(self, look: PageRequest, timeout_s: float) -> Page:
+    async def fetch_page(self, look: PageRequest, timeout_s: float) -> Page:
         """Returns the page. Raises ListNotReceived, with the code ``offline`` for a person without a connection."""
 
 
@@ -141,4 +143,4 @@ class Target(Protocol):
         """Returns the person's session. Raises TargetUnreachable or SignInRefused."""
 
     async def close(self) -> None:
-        """Gives up what all sessions share. Safe to call twice."""
+        """Releases what all sessions share. Safe to call twice."""

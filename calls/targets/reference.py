@@ -1,4 +1,4 @@
-"""The adapter for the reference calling service: HTTP sign-in, then one WebSocket a person with JSON messages."""
+"""Adapts the reference calling service: HTTP sign-in, then one WebSocket per person with JSON messages."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class ReferenceTarget:
-    """One for each engine; people share its HTTP connections, each has a WebSocket."""
+    """One per engine. People share its HTTP connections; each has a WebSocket."""
 
     def __init__(self, url: str, clock: Clock) -> None:
         self.url = url.rstrip("/")
@@ -28,7 +28,7 @@ class ReferenceTarget:
 
     @property
     def http(self) -> aiohttp.ClientSession:
-        """The shared client, made on first use inside the loop."""
+        """The shared client, created on first use inside the loop."""
         if self._http is None:
             secured = client_context() if self.url.startswith("https:") else True
             connector = aiohttp.TCPConnector(limit=0, ssl=secured)

@@ -1,4 +1,4 @@
-"""The reference service's JSON as the adapter reads it, and what each call message means."""
+"""Reads the reference service's JSON messages and translates call messages into signals."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class PolicyMessage(msgspec.Struct, frozen=True):
 
 
 class Message(msgspec.Struct, frozen=True):
-    """Every field that any message of the service carries and that we use; the rest is skipped."""
+    """All fields of the service's messages that we use; others are skipped."""
 
     type: str
     call_id: str = ""
@@ -56,7 +56,7 @@ _MEANING = {
 
 
 def decode(data: str | bytes) -> Message:
-    """Returns the message. Raises msgspec.DecodeError for what is not one."""
+    """Returns the message. Raises msgspec.DecodeError when it is not valid."""
     return _decoder.decode(data)
 
 
@@ -66,7 +66,7 @@ def encode(kind: str, /, **fields: object) -> str:
 
 
 def signal_of(message: Message, me: str) -> Signal | None:
-    """Returns what ``message`` says about a call to the person ``me``; None when it is about something else."""
+    """Returns the signal in ``message`` for the person ``me``; None when it is not about a call."""
     what = _MEANING.get(message.type)
     if what is None or not message.call_id:
         return None
@@ -82,7 +82,7 @@ def signal_of(message: Message, me: str) -> Signal | None:
 
 
 def _end_code(message: Message, me: str) -> str:
-    """``peer_lost`` is three things: the peer was lost, we were, or the service names nobody and drops the call."""
+    """``peer_lost`` has three meanings: the peer was lost, we were, or the service names nobody and drops the call."""
     if message.reason == "peer_lost" and message.by in (None, ""):
         return "dropped_by_service"
     if message.reason == "peer_lost" and message.by == me:

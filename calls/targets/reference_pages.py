@@ -1,15 +1,15 @@
-"""Pages of the lists that people look at in the reference service: asked for as its web client does, and read."""
+"""Requests pages of the app's lists from the reference service, as its web client does, and reads them."""
 
 from __future__ import annotations
 
 import msgspec
 
-from calls.targets.lists import LookAt, Page, PageRequest
+from calls.targets.lists import ListKind, Page, PageRequest
 
 THREADS_PAGE = 100
 THREAD_PAGE = 50
 CALLS_PAGE = 50
-"""Items of one page, as the web client asks for them; the service's own default where it does not ask."""
+"""Items per page: what the web client requests, or the service's default where it does not say."""
 
 
 class _Last(msgspec.Struct, frozen=True):
@@ -47,27 +47,27 @@ _threads = msgspec.json.Decoder(_Threads)
 _texts = msgspec.json.Decoder(_Texts)
 _calls = msgspec.json.Decoder(_Calls)
 REPLIES = frozenset({"thread.list", "thread.messages", "call.history"})
-"""Types of the messages that bring a page."""
+"""Types of the messages that carry a page."""
 
 
 def request_of(look: PageRequest) -> tuple[str, dict[str, object]]:
-    """Returns the type and the fields of the message that asks for a page."""
+    """Returns the type and the fields of the message that requests a page."""
     older: dict[str, object] = {} if look.before is None else {"before": look.before}
-    if look.at is LookAt.THREADS:
+    if look.at is ListKind.THREADS:
         return "thread.list", {"limit": THREADS_PAGE, **older}
-    if look.at is LookAt.THREAD:
+    if look.at is ListKind.THREAD:
         return "thread.read", {"with": look.person, "limit": THREAD_PAGE, **older}
     return "call.history", {"limit": CALLS_PAGE, **older}
 
 
 def page_of(look: PageRequest, data: str | bytes) -> Page:
-    """Returns the page in a reply. Raises msgspec.DecodeError for what is none."""
+    """Returns the page in a reply. Raises msgspec.DecodeError when it is not one."""
     size_bytes = len(data)
-    if look.at is LookAt.THREADS:
+    if look.at is ListKind.THREADS:
         threads = _threads.decode(data).threads
         people = tuple(thread.with_ for thread in threads)
         return Page(people, threads[-1].last.seq if len(threads) == THREADS_PAGE else None, size_bytes)
-    if look.at is LookAt.THREAD:
+    if look.at is ListKind.THREAD:
         texts = _texts.decode(data).messages
         return Page(
             tuple(text.from_ for text in texts), texts[0].seq if len(texts) == THREAD_PAGE else None, size_bytes

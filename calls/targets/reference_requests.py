@@ -1,4 +1,4 @@
-"""Requests of one person that wait for their reply, told apart by their ``ref``."""
+"""Matches requests of one person with their replies by ``ref``."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from calls.targets.reference_messages import Message
 
 
 class Requests:
-    """Those of one session."""
+    """The open requests of one session."""
 
     def __init__(self) -> None:
         self._last_ref = 0
         self._waiting: dict[int, asyncio.Future[str | bytes]] = {}
         self._tied: set[int] = set()
-        """Those that are not asked again on the next socket."""
+        """Requests that are not repeated on the next socket."""
 
     def new_ref(self) -> int:
-        """Returns a number that no other message of this session carries."""
+        """Returns a number that no other message of this session uses."""
         self._last_ref += 1
         return self._last_ref
 
     @contextlib.contextmanager
     def open(self, *, tied: bool = False) -> Iterator[tuple[int, asyncio.Future[str | bytes]]]:
-        """Gives a request its ref and the future of its reply, which is forgotten afterwards.
+        """Yields a request's ref and the future of its reply; removes both afterwards.
 
-        The future raises NotDelivered when the service refuses, or the connection is lost; one that is ``tied`` to the
-        socket, when that breaks.
+        The future raises NotDelivered when the service refuses or the connection is lost for good. A ``tied`` request
+        fails as soon as its socket breaks.
         """
         ref = self.new_ref()
         reply = self._waiting[ref] = asyncio.get_running_loop().create_future()
@@ -42,7 +42,7 @@ class Requests:
             self._tied.discard(ref)
 
     def settle(self, message: Message, data: str | bytes) -> None:
-        """Hands a reply, as it came, to whoever waits for it."""
+        """Hands the raw reply to its waiter."""
         reply = self._waiting.get(message.ref) if isinstance(message.ref, int) else None
         if reply is None or reply.done():
             return
@@ -52,11 +52,11 @@ class Requests:
             reply.set_result(data)
 
     def fail(self, code: str = "signaling_lost") -> None:
-        """Tells everybody who waits that the connection is gone."""
+        """Fails all requests, because the connection is gone."""
         self._fail(self._waiting, code)
 
     def fail_tied(self, code: str = "signaling_lost") -> None:
-        """Tells those who are tied to it that the socket is gone."""
+        """Fails the tied requests, because the socket is gone."""
         self._fail(self._tied, code)
 
     def _fail(self, refs: Iterable[int], code: str) -> None:

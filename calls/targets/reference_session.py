@@ -1,4 +1,4 @@
-"""One person's session with the reference service: what it says and hears, and how it comes back when it is cut."""
+"""Keeps one person's session with the reference service: messages in both directions, and reconnecting."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ logger = logging.getLogger(__name__)
 
 PING_S = 15.0
 RECONNECT_S = 4.0
-"""How long a lost connection is tried to be taken up with its calls; the service keeps a call for 5 s."""
+"""How long to try to restore a lost connection with its calls. The service keeps a call for 5 s."""
 RETRY_S = 0.25
-"""Between two tries of these."""
+"""Pause between two of these tries."""
 BACKOFF_S = (1.0, 2.0, 4.0, 8.0)
-"""Pauses between later tries, the last for all that follow, each stretched by chance up to half."""
+"""Pauses between later tries; the last repeats. Each is extended randomly by up to a half."""
 FRAME_BYTES = 8
-"""WebSocket header and mask of a message on the way."""
+"""WebSocket header and mask of a message."""
 _REPLIES = REPLIES | {"message.ack"}
 
 
 class ReferenceSession:
-    """One person's connection, taken up again when it breaks."""
+    """One person's connection, restored when it breaks."""
 
     def __init__(
         self, endpoint: ReferenceEndpoint, name: str, password: str, listener: Listener, link: AccessLink | None
@@ -49,9 +49,9 @@ class ReferenceSession:
         self.rtt_ms: float | None = None
         self.is_up = False
         self.refused: SignInRefused | None = None
-        """Why the service has not let us in yet, while we wait to come again."""
+        """Why the service has not accepted the sign-in yet, while we wait to retry."""
         self._not_before_s = 0.0
-        """The service asked to start nothing before this moment."""
+        """The service asked to start nothing before this time."""
         self._offline_s = 0.0
         self._endpoint = endpoint
         self._name, self._password = name, password
@@ -67,14 +67,14 @@ class ReferenceSession:
         self._closed = False
 
     async def open(self) -> None:
-        """Signs in, and returns when the service has greeted us and answered one ping."""
+        """Signs in; returns when the service has sent its greeting and answered one ping."""
         self._token = await self._fetch_token()
         await self._connect()
-        self._task = asyncio.create_task(self._live(), name=f"session {self._name}")
+        self._task = asyncio.create_task(self._serve_sockets(), name=f"session {self._name}")
         self._ping()
         await self._ponged.wait()
 
-    # What the person says.
+    # Messages of the person.
 
     def invite(self, call_id: str, to: str, media: str, sdp: str) -> None:
         """Calls ``to``."""
@@ -86,19 +86,19 @@ class ReferenceSession:
         self._start("call.shadow", call_id=call_id, to=to, media=media, sdp=sdp)
 
     def ring(self, call_id: str) -> None:
-        """Tells the caller that it rings."""
+        """Tells the caller that the callee's device rings."""
         self._say("call.ringing", call_id=call_id)
 
     def answer(self, call_id: str, media: str, sdp: str) -> None:
-        """Picks up."""
+        """Answers the call."""
         self._say("call.answer", call_id=call_id, media=media, sdp=sdp)
 
     def decline(self, call_id: str) -> None:
-        """Does not pick up."""
+        """Declines the call."""
         self._say("call.decline", call_id=call_id)
 
     def cancel(self, call_id: str) -> None:
-        """Gives up before the answer."""
+        """Cancels before the answer."""
         self._say("call.cancel", call_id=call_id)
 
     def hang_up(self, call_id: str) -> None:
@@ -106,11 +106,11 @@ class ReferenceSession:
         self._say("call.hangup", call_id=call_id)
 
     def reoffer(self, call_id: str, media: str, sdp: str, reason: str) -> None:
-        """Makes a new offer inside the call."""
+        """Sends a new offer inside the call."""
         self._say("call.reoffer", call_id=call_id, media=media, sdp=sdp, reason=reason)
 
     def break_off(self, *, offline_s: float = 0.0) -> None:
-        """The connection dies without a word; it comes back at once, or after ``offline_s`` without its calls."""
+        """Cuts the connection without a message. It reconnects at once, or after ``offline_s`` without its calls."""
         self._offline_s = offline_s
         self.is_up = False
         self._requests.fail_tied("offline")
@@ -128,7 +128,7 @@ class ReferenceSession:
         self._say("call.media", call_id=call_id, media=media, reason=reason)
 
     async def send_text(self, to: str, text: str, timeout_s: float) -> None:
-        """Returns once the service has acknowledged. Raises NotDelivered."""
+        """Sends a text; returns when the service has acknowledged it. Raises NotDelivered."""
         with self._requests.open() as (ref, acked):
             self._start("message.send", ref=ref, to=to, text=text)
             try:
@@ -137,10 +137,10 @@ class ReferenceSession:
             except TimeoutError:
                 raise NotDelivered(f"no acknowledgement within {timeout_s:.0f} s", code="ack_timeout") from None
 
-    async def look(self, look: PageRequest, timeout_s: float) -> Page:
-        """Returns the page that was asked for. Raises ListNotReceived.
+    async def fetch_page(self, look: PageRequest, timeout_s: float) -> Page:
+        """Returns the requested page. Raises ListNotReceived.
 
-        Like the web client, it asks neither without a connection nor a second time on the next one.
+        Like the web client, it does not ask without a connection, and does not repeat the request on the next one.
         """
         if not self.is_up:
             raise ListNotReceived(f"{self._name} is offline", code="offline")
@@ -161,7 +161,7 @@ class ReferenceSession:
         """Signs out within a bounded time. Safe to call twice."""
         self._closed = True
         if self.is_up:
-            await self._socket.say_goodbye()
+            await self._socket.flush_unsent()
         self.is_up = False
         if self._task is not None:
             self._task.cancel()
@@ -180,7 +180,7 @@ class ReferenceSession:
         self.policy = Policy(greeting.policy.degradation, greeting.policy.no_answer_s)
         self.is_up = True
 
-    async def _live(self) -> None:
+    async def _serve_sockets(self) -> None:
         """Serves one socket after the other until the session is closed."""
         while not self._closed:
             try:
@@ -192,16 +192,16 @@ class ReferenceSession:
             await self._socket.drop()
             offline_s, self._offline_s = self._offline_s, 0.0
             await asyncio.sleep(offline_s)
-            if not await self._come_back(RECONNECT_S):
-                await self._lost()
+            if not await self._reconnect(RECONNECT_S):
+                await self._give_up_calls()
 
     async def _keep_pinging(self) -> None:
         while True:
             await asyncio.sleep(PING_S)
             self._ping()
 
-    async def _come_back(self, timeout_s: float) -> bool:
-        """Takes the connection up again, with the calls that are on; gives up after ``timeout_s``."""
+    async def _reconnect(self, timeout_s: float) -> bool:
+        """Reconnects and resumes the calls; gives up after ``timeout_s``."""
         renewed = False
         try:
             async with asyncio.timeout(timeout_s):
@@ -211,7 +211,7 @@ class ReferenceSession:
                             self._token = await self._fetch_token()
                         await self._connect()
                     except SignInRefused:
-                        # Tokens expire; one who knows the password has a new one before the calls are given up.
+                        # Tokens expire. A client that knows the password gets a new one before it gives up the calls.
                         if renewed:
                             raise
                         renewed, self._token = True, ""
@@ -228,35 +228,35 @@ class ReferenceSession:
         return True
 
     async def _fetch_token(self) -> str:
-        """Returns a token; comes again when the service asks for it. Raises what ``fetch_token`` does."""
+        """Returns a token; retries when the service asks for it. Raises as ``fetch_token`` does."""
         while True:
             try:
                 return await self._endpoint.fetch_token(self._name, self._password)
             except RateLimited as limited:
                 self.refused = limited
-                # Spread in time, or everybody comes again in the same instant and is refused again.
+                # Spread in time: a simultaneous retry of everybody would be refused again.
                 await asyncio.sleep(limited.retry_after_s * random.uniform(1.0, 2.0))
 
-    async def _lost(self) -> None:
-        """Gives up the calls that were on, then keeps trying to come back online."""
+    async def _give_up_calls(self) -> None:
+        """Gives up the current calls, then keeps trying to get back online."""
         self._calls.clear()
         self._requests.fail()
         self._socket.forget_unsent()
         self._listener.on_lost()
         for attempt in range(1_000_000_000):
             pause_s = BACKOFF_S[min(attempt, len(BACKOFF_S) - 1)]
-            # Spread in time, or everybody comes back in the same instant and brings the service down again.
+            # Spread in time: a simultaneous return of everybody could bring the service down again.
             await asyncio.sleep(pause_s * random.uniform(1.0, 1.5))
             with contextlib.suppress(TargetUnreachable, SignInRefused):
                 if not self._token:
                     self._token = await self._fetch_token()
-                if await self._come_back(RECONNECT_S):
+                if await self._reconnect(RECONNECT_S):
                     return
 
     # Messages.
 
     def _start(self, kind: str, **fields: object) -> None:
-        """Says what starts something, not before the service wants to hear it."""
+        """Sends a message that starts something, but not before the service allows it."""
         ahead_s = self._not_before_s - self._endpoint.clock.monotonic_s()
         if ahead_s > 0:
             asyncio.get_running_loop().call_later(ahead_s, lambda: self._say(kind, **fields))

@@ -1,4 +1,4 @@
-"""One person's WebSocket to the reference service: one after the other, with what is said kept until it is sent."""
+"""Keeps one person's WebSocket to the reference service. Unsent messages go out on the next socket."""
 
 from __future__ import annotations
 
@@ -17,41 +17,41 @@ from calls.targets.reference_http import unreachable
 from calls.targets.reference_messages import Message, decode, encode
 
 SILENT_S = 50.0
-"""A socket that brings nothing for so long, pings unanswered, is taken for dead: the 2G queue holds far less."""
+"""A socket that receives nothing for this long, although we ping, counts as dead. A 2G queue holds far less."""
 GOODBYE_S = 0.5
 _CLOSE_S = 2.0
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024
 
 
 class ReferenceSocket:
-    """Has a socket from ``connect`` to ``drop``; what was said and not sent goes out by the next one."""
+    """Has a socket from ``connect`` to ``drop``. Messages that were not sent go out on the next one."""
 
     def __init__(self, url: str, name: str) -> None:
         self._url = url
         self._name = name
         self._socket: aiohttp.ClientWebSocketResponse | None = None
         self._unsent: asyncio.Queue[str] = asyncio.Queue()
-        self._in_hand: str | None = None
-        """Taken from the queue and not known to be sent: the next socket tries again."""
+        self._being_sent: str | None = None
+        """Taken from the queue and not known to be sent: the next socket sends it again."""
 
     def say(self, text: str) -> None:
-        """Sends ``text`` after all that was said before."""
+        """Sends ``text`` after all earlier messages."""
         self._unsent.put_nowait(text)
 
     def forget_unsent(self) -> None:
-        """What was not sent is not sent any more."""
-        self._put_down()
+        """Drops the messages that were not sent."""
+        self._mark_sent()
         while not self._unsent.empty():
             self._unsent.get_nowait()
             self._unsent.task_done()
 
-    async def say_goodbye(self) -> None:
-        """A last word is worth a moment."""
+    async def flush_unsent(self) -> None:
+        """Waits a moment for the last messages to leave."""
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._unsent.join(), GOODBYE_S)
 
     async def connect(self, http: aiohttp.ClientSession, token: str) -> Message:
-        """Opens a socket, and returns the service's greeting. Raises TargetUnreachable or SignInRefused."""
+        """Opens a socket and returns the service's greeting. Raises TargetUnreachable or SignInRefused."""
         try:
             self._socket = await http.ws_connect(
                 self._url.replace("http", "ws", 1) + "/ws", max_msg_size=MAX_MESSAGE_BYTES
@@ -65,7 +65,7 @@ class ReferenceSocket:
         if greeting.type == "error":
             raise SignInRefused(f"the service does not greet {self._name}", code=str(greeting.code))
         if greeting.type != "welcome" or greeting.policy is None:
-            raise NotTheService(f"{self._url} does not speak the reference service's language")
+            raise NotTheService(f"{self._url} answers, but not as the reference service")
         return greeting
 
     async def serve(
@@ -76,16 +76,16 @@ class ReferenceSocket:
     ) -> None:
         """Sends and receives until the socket ends; ``beside`` runs as long. Raises SignalingLost, or as aiohttp does.
 
-        ``gave_up`` is told of a frame that makes us give up the connection.
+        ``gave_up`` is called with a frame error that makes us close the connection.
         """
         socket = self._socket
         if socket is None:
             beside.close()
-            raise SignalingLost("there is no socket")
+            raise SignalingLost("the connection is not open")
         writer, alongside = asyncio.create_task(self._write(socket)), asyncio.create_task(beside)
         try:
             while True:
-                # Not wait_for: Python 3.11's forgets a cancel that comes together with a frame.
+                # Not wait_for: in Python 3.11 it loses a cancellation that arrives together with a frame.
                 async with asyncio.timeout(SILENT_S):
                     frame = await socket.receive()
                 if frame.type is aiohttp.WSMsgType.ERROR:
@@ -118,14 +118,14 @@ class ReferenceSocket:
     async def _write(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         try:
             while True:
-                if self._in_hand is None:
-                    self._in_hand = await self._unsent.get()
-                await socket.send_str(self._in_hand)
-                self._put_down()
+                if self._being_sent is None:
+                    self._being_sent = await self._unsent.get()
+                await socket.send_str(self._being_sent)
+                self._mark_sent()
         except (aiohttp.ClientError, OSError):
             await socket.close()
 
-    def _put_down(self) -> None:
-        if self._in_hand is not None:
-            self._in_hand = None
+    def _mark_sent(self) -> None:
+        if self._being_sent is not None:
+            self._being_sent = None
             self._unsent.task_done()

@@ -1,7 +1,7 @@
-"""Which certificates of a target are trusted: those that the system trusts, and those that the user names.
+"""Decides which certificates of a target are trusted: the system's, and those that the user names.
 
-The file goes to every process of a run in an environment variable: the swarm, the matrix, their engines and the admin
-client each open connections of their own, some of them on other machines.
+An environment variable passes the file to every process of a run. The swarm, the matrix, their engines and the admin
+client open connections of their own, some of them on other machines.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ _DATES = {9: "is not valid yet", 10: "has expired"}
 
 
 def ca_file() -> Path | None:
-    """The file that the user named, None when the system's own authorities are all that is trusted."""
+    """Returns the file that the user named; None when only the system's authorities are trusted."""
     named = os.environ.get(CA_FILE_VARIABLE, "")
     return Path(named) if named else None
 
 
 def trust(path: Path) -> None:
-    """Has this process and its children trust the certificates in ``path``."""
+    """Makes this process and its children trust the certificates in ``path``."""
     os.environ[CA_FILE_VARIABLE] = str(path.absolute())
 
 
 def client_context() -> ssl.SSLContext:
-    """Returns how to open a TLS connection to the target. Raises InputError when the named file cannot be used."""
+    """Returns the TLS settings for the target. Raises InputError when the named file cannot be used."""
     context = ssl.create_default_context()
     path = ca_file()
     if path is not None:
@@ -45,14 +45,14 @@ def client_context() -> ssl.SSLContext:
         if problem:
             raise InputError([Problem(CA_FILE_VARIABLE, "", f"{path} {problem}", CA_FILE_HINT)])
         context.load_verify_locations(cafile=path)
-        # Whoever names a server's own certificate means it, whatever authority signed it.
+        # A server's own certificate is trusted when the user names it, whoever signed it.
         context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
     return context
 
 
 def key_digests() -> list[str]:
-    """Returns what browsers call a certificate's SPKI digest (base64 of SHA-256), of each certificate that is named."""
-    # Only who starts a browser needs it, and the admin client is in many processes.
+    """Returns the SPKI digest (base64 of SHA-256) of each named certificate, as browsers use it."""
+    # Imported here: only who starts a browser needs it, and the admin client is in many processes.
     from cryptography import x509
     from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
@@ -67,7 +67,7 @@ def key_digests() -> list[str]:
 
 
 def why_untrusted(url: str, error: ssl.SSLCertVerificationError) -> tuple[str, str]:
-    """Returns the sentence about a certificate that was refused, and what to do about it."""
+    """Returns the sentence about a rejected certificate, and what to do about it."""
     if error.verify_code in _HOST_MISMATCH:
         return f"the certificate of {url} is for another name: {error.verify_message}", "use the name it was made for"
     if error.verify_code in _DATES:
@@ -81,7 +81,7 @@ def why_untrusted(url: str, error: ssl.SSLCertVerificationError) -> tuple[str, s
 
 
 def problem_of(path: Path) -> str:
-    """Returns what is wrong with a file of certificates, empty when nothing is."""
+    """Returns what is wrong with a file of certificates; empty for a good one."""
     try:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):

@@ -30,9 +30,9 @@ from device_matrix.drivers.network_emulation import emulated_conditions
 from device_matrix.drivers.protocol import Browser, LaunchSpec
 from device_matrix.errors import LinkUnusable
 from device_matrix.hook import init_script
-from device_matrix.network.emulated_link import BACKEND, EmulatedLink, measure_in_browser
+from device_matrix.network.emulated_link import CDP_BACKEND, EmulatedLink, measure_in_browser
 from device_matrix.peer.far_end import SignedInPeer
-from device_matrix.peer.target_admin import SeededUser
+from device_matrix.peer.target_admin import MatrixUser
 from network_profiles import NetworkProfile
 from network_profiles.links.open_link import LinkCounters, ShapedLink, open_link
 from network_profiles.verification.proof import Evidence, measure
@@ -57,7 +57,7 @@ class CellEnvironment:
     browser: Browser
     capture: LinkCapture | None
     """None where the browser shapes its own packets: there is no link to capture at."""
-    user: SeededUser
+    user: MatrixUser
     """The user whom the device signs in."""
     peer: SignedInPeer
     url: str
@@ -69,7 +69,7 @@ def open_cell_environment(
 ) -> CellEnvironment:
     """Opens everything; ``stack`` closes it in reverse order. Raises CellEnvironmentError for what cannot be opened."""
     opening = _Opening(stack, worker, cell, attempt, artifacts, steps)
-    return opening.over_loopback() if worker.settings.backend == BACKEND else opening.over_link()
+    return opening.over_loopback() if worker.settings.backend == CDP_BACKEND else opening.over_link()
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,22 +165,22 @@ class _Opening:
             sentence = f"the link could not be opened: {error.message}"
             raise LinkUnusable(sentence, reason="no_link", hint=error.hint) from error
 
-    def _users(self) -> tuple[SeededUser, SeededUser]:
+    def _users(self) -> tuple[MatrixUser, MatrixUser]:
         """Creates the device's user and the far end's, for this attempt only: earlier attempts cannot interfere."""
         unique = uuid.uuid4().hex[:10]
-        user = SeededUser(f"{self.worker.name}-{unique}-device", self.device.title, uuid.uuid4().hex)
-        other = SeededUser(f"{self.worker.name}-{unique}-far", "Amina", uuid.uuid4().hex)
+        user = MatrixUser(f"{self.worker.name}-{unique}-device", self.device.title, uuid.uuid4().hex)
+        other = MatrixUser(f"{self.worker.name}-{unique}-far", "Amina", uuid.uuid4().hex)
         self.worker.admin.seed_friends(user, other)
         return user, other
 
-    def _peer(self, user: SeededUser, media_address: str) -> SignedInPeer:
+    def _peer(self, user: MatrixUser, media_address: str) -> SignedInPeer:
         return self.stack.enter_context(
             self.worker.far_end.signed_in(user, media_address=media_address, cell=self.cell, attempt=self.attempt)
         )
 
     def _cpu_group(self, pids: Callable[[], list[int]]) -> CpuGroup | NoCpuGroup:
         """Returns the browser's control group; where there can be none, ``pids`` finds the browser's processes."""
-        group = NoCpuGroup(pids) if cpu_limit.lacks() else CpuGroup()
+        group = NoCpuGroup(pids) if cpu_limit.missing_prerequisites() else CpuGroup()
         self.stack.callback(group.release)
         self.stack.enter_context(self.worker.stop_request.kills_on_stop(group))
         return group

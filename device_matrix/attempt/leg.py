@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from calls.records.record import HUMAN_OUTCOMES, Blame, LegRecord, Outcome, Side, Stage, Tier
@@ -53,22 +53,8 @@ class BrowserLegFacts:
         return self.connection.samples if self.connection is not None else ()
 
 
-_COPIED = (
-    "run_id",
-    "call_id",
-    "writer",
-    "attempt",
-    "person",
-    "peer",
-    "generation",
-    "media",
-    "planned_talk_s",
-    "hung_up_cleanly",
-    "link_lost",
-    "link_queue_dropped",
-    "link_outage_dropped",
-)
-"""The record's fields that are facts as they stand."""
+_SAME_NAME = frozenset(field.name for field in fields(BrowserLegFacts)).intersection(LegRecord.__struct_fields__)
+"""The fields that facts and record have under the same name. ``build_leg`` replaces two of them."""
 
 
 def first_audio_at_s(connection: PeerConnectionStats | None, heard: StreamFigures | None) -> float | None:
@@ -89,8 +75,8 @@ def first_audio_at_s(connection: PeerConnectionStats | None, heard: StreamFigure
 def build_leg(facts: BrowserLegFacts) -> LegRecord:
     """Returns the record of the device's side."""
     first_audio_s = first_audio_at_s(facts.connection, facts.heard)
-    fields: dict[str, Any] = {name: getattr(facts, name) for name in _COPIED}
-    fields |= {
+    record: dict[str, Any] = {name: getattr(facts, name) for name in _SAME_NAME}
+    record |= {
         "side": Side.CALLER,
         "tier": Tier.BROWSER,
         "source": SOURCE,
@@ -99,8 +85,8 @@ def build_leg(facts: BrowserLegFacts) -> LegRecord:
         "network": facts.cell.network,
         "scenario": facts.cell.scenario,
     }
-    fields |= _progress(facts, first_audio_s) | _packets(facts) | _audio_figures(facts) | _mos(facts) | _video(facts)
-    return LegRecord(**fields)
+    record |= _progress(facts, first_audio_s) | _packets(facts) | _audio_figures(facts) | _mos(facts) | _video(facts)
+    return LegRecord(**record)
 
 
 def _progress(facts: BrowserLegFacts, first_audio_s: float | None) -> dict[str, Any]:
@@ -146,13 +132,13 @@ def _audio_figures(facts: BrowserLegFacts) -> dict[str, Any]:
     }
     heard = facts.heard
     if heard is not None:
-        figures |= {name: getattr(heard, name) for name in _OF_STREAM}
+        figures |= {name: getattr(heard, name) for name in _STREAM_FIELDS}
         figures["owd_clock"] = "same_clock" if heard.owd_p50_ms is not None else ""
         figures["mouth_to_ear_ms"] = mouth_to_ear_ms(heard, jitter_buffer_ms(first_in, last_in))
     return figures
 
 
-_OF_STREAM = ("jitter_ms", "owd_p50_ms", "owd_p95_ms", "max_gap_ms", "ptime_ms")
+_STREAM_FIELDS = ("jitter_ms", "owd_p50_ms", "owd_p95_ms", "max_gap_ms", "ptime_ms")
 """The record's fields that come from the stream that was heard."""
 
 

@@ -10,6 +10,7 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from bedrock.quantile import quantile
 from calls.media.rtp_fields import next_jitter, read_rtp_fields, sequence_step, timestamp_step
 from device_matrix.capture.rtp_capture import CapturedPacket
 
@@ -43,7 +44,7 @@ class StreamFigures:
     """RFC 3550 interarrival jitter at the end."""
     ptime_ms: float
     burst_ratio: float
-    """BurstR of ITU-T G.107: 1 for random loss, more when losses come in runs."""
+    """BurstR of ITU-T G.107: 1 for random loss, more for losses in runs."""
     owd_p50_ms: float | None
     owd_p95_ms: float | None
 
@@ -65,10 +66,10 @@ def audio_streams(headers: Sequence[CapturedRtp], payload_type: int, *, outgoing
 def measure_stream(
     heard: Sequence[CapturedRtp], sent: Sequence[CapturedRtp], *, until_s: float, clock_hz: int = OPUS_CLOCK_HZ
 ) -> StreamFigures | None:
-    """Returns the figures of a stream, from its first packet heard to ``until_s``; None when nothing was heard.
+    """Returns a stream's figures, from its first received packet to ``until_s``; None when nothing was received.
 
-    ``sent`` are the same packets at the other end of the link, for the one-way delay. The silence between the last
-    packet and ``until_s``, the intended end, counts as a gap.
+    ``sent`` holds the same packets at the other end of the link, for the one-way delay. The silence from the last
+    packet to ``until_s``, the intended end, counts as a gap.
     """
     inside = [header for header in heard if header.at_s <= until_s]
     if not inside:
@@ -86,7 +87,7 @@ def measure_stream(
         ptime_ms=_ptime_ms(inside, clock_hz),
         burst_ratio=_burst_ratio(inside),
         owd_p50_ms=statistics.median(delays_ms) if delays_ms else None,
-        owd_p95_ms=_percentile(delays_ms, 0.95) if delays_ms else None,
+        owd_p95_ms=quantile(delays_ms, 0.95),
     )
 
 
@@ -142,12 +143,8 @@ def _ptime_ms(headers: Sequence[CapturedRtp], clock_hz: int) -> float:
 
 def _one_way_delays_ms(heard: Sequence[CapturedRtp], sent: Sequence[CapturedRtp]) -> list[float]:
     left_at_s = {(header.ssrc, header.sequence, header.timestamp): header.at_s for header in sent}
-    return sorted(
+    return [
         (header.at_s - left_at_s[key]) * 1000
         for header in heard
         if (key := (header.ssrc, header.sequence, header.timestamp)) in left_at_s
-    )
-
-
-def _percentile(ordered: Sequence[float], share: float) -> float:
-    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+    ]

@@ -15,6 +15,7 @@ import urllib3.exceptions
 from appium.webdriver.appium_connection import AppiumConnection
 from appium.webdriver.client_config import AppiumClientConfig
 
+from bedrock.free_port import LOOPBACK
 from network_profiles.links import private_network
 
 STATUS_TIMEOUT_S = 2.0
@@ -36,11 +37,11 @@ class AppiumAddress:
     @property
     def url(self) -> str:
         """The address in requests and messages."""
-        return f"http://{private_network.LOOPBACK}:{self.port}"
+        return f"http://{LOOPBACK}:{self.port}"
 
     def is_ready(self) -> bool:
         """Says whether an Appium server answers there and takes sessions."""
-        asking = http.client.HTTPConnection(private_network.LOOPBACK, self.port, timeout=STATUS_TIMEOUT_S)
+        asking = http.client.HTTPConnection(LOOPBACK, self.port, timeout=STATUS_TIMEOUT_S)
         try:
             asking.sock = private_network.connect(self.network, self.port, STATUS_TIMEOUT_S)
             asking.request("GET", "/status")

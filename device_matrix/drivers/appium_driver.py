@@ -50,7 +50,7 @@ Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
 
 
-def _translated(method: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
+def _translate_errors(method: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
     @functools.wraps(method)
     def call(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
         try:
@@ -77,7 +77,7 @@ class AppiumBrowser:
     def version(self) -> str:
         return self._version
 
-    @_translated
+    @_translate_errors
     def open(self, url: str, timeout_s: float) -> None:
         self._session.set_page_load_timeout(timeout_s)
         try:
@@ -87,23 +87,23 @@ class AppiumBrowser:
                 raise PageNotLoaded(f"the page could not be loaded: {_first_line(error)}") from error
             raise
 
-    @_translated
+    @_translate_errors
     def evaluate(self, function: str, *arguments: Any) -> Any:
         return self._session.execute_script(f"return ({function})(...arguments)", *arguments)
 
-    @_translated
+    @_translate_errors
     def click(self, selector: str, timeout_s: float) -> None:
         self._await_element(selector, timeout_s)
         self._session.find_element(By.CSS_SELECTOR, selector).click()
 
-    @_translated
+    @_translate_errors
     def fill(self, selector: str, text: str, timeout_s: float) -> None:
         self._await_element(selector, timeout_s)
         element = self._session.find_element(By.CSS_SELECTOR, selector)
         element.clear()
         element.send_keys(text)
 
-    @_translated
+    @_translate_errors
     def screenshot(self) -> bytes:
         return bytes(self._session.get_screenshot_as_png())
 
@@ -200,7 +200,7 @@ class AppiumDriver:
 
     def _free_port(self) -> int:
         try:
-            return private_network.free_port(self._server.network)
+            return private_network.free_port_in_network(self._server.network)
         except OSError as error:
             raise DeviceUnavailable(
                 f"the network of the Appium server is gone: {error}", reason="appium_died"

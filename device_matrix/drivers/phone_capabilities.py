@@ -1,7 +1,7 @@
 """Builds the W3C capabilities of Appium sessions on phones. The matrix does not use them yet.
 
-They follow the documentation of the Appium drivers (UiAutomator2 8.x, XCUITest). No phone, emulator or Mac has run them
-here: only a contract test checks what they contain.
+They follow the documentation of the Appium drivers (UiAutomator2 8.x, XCUITest) and stand ready for a driver of phones.
+No phone, emulator or Mac has run them here: only a contract test checks what they contain.
 """
 
 from __future__ import annotations

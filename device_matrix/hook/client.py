@@ -1,4 +1,4 @@
-"""Asks the hook in the page, through whichever driver runs the browser."""
+"""Calls the hook in the page, through either driver."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _HEARD = "() => Boolean(window.ringfenceHook && window.ringfenceHook.heard())"
 
 
 class HookClient:
-    """One page's hook. Methods raise DeviceUnavailable when the browser is gone."""
+    """The hook in one page. Methods raise DeviceUnavailable when the browser is gone."""
 
     def __init__(self, browser: Browser, artifacts: Artifacts) -> None:
         self._browser = browser
@@ -21,19 +21,19 @@ class HookClient:
         self.has_screenshot = False
 
     def heard(self) -> bool:
-        """True once the page has played audio of the far end."""
+        """Returns True once the page has played audio of the far end."""
         return bool(self._browser.evaluate(_HEARD))
 
     def take_snapshot(self) -> None:
-        """Takes a picture of the call, and one more sample of the statistics before it ends."""
+        """Takes a screenshot and one more sample of the statistics."""
         self.take_screenshot()
         self._browser.evaluate(_SAMPLE_NOW)
 
     def take_screenshot(self) -> None:
-        """Keeps what the screen shows; a later picture replaces an earlier one."""
+        """Saves a screenshot; it replaces an earlier one."""
         self._artifacts.bytes(SCREENSHOT, self._browser.screenshot())
         self.has_screenshot = True
 
     def collect(self) -> Any:
-        """Returns everything the hook has collected, as plain data."""
+        """Returns all data of the hook."""
         return self._browser.evaluate(_TAKE)

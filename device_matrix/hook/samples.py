@@ -1,4 +1,4 @@
-"""What the hook hands over, typed: raw cumulative counters of the W3C statistics (webrtc-stats), a sample a second."""
+"""Types the hook's data: cumulative counters of the W3C statistics (webrtc-stats), one sample per second."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import msgspec
 
 
 class _Read(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """Base: the names of W3C in Python's spelling; counters that a browser does not have stay None."""
+    """Base class: W3C's names in Python's spelling. A counter that the browser lacks keeps its default."""
 
 
 class CodecStats(_Read, frozen=True):
@@ -21,7 +21,7 @@ class CodecStats(_Read, frozen=True):
 
 
 class InboundStats(_Read, frozen=True):
-    """``inbound-rtp``: what this browser received."""
+    """``inbound-rtp``: a stream that this browser received."""
 
     packets_received: int = 0
     packets_lost: int = 0
@@ -43,7 +43,7 @@ class InboundStats(_Read, frozen=True):
 
 
 class OutboundStats(_Read, frozen=True):
-    """``outbound-rtp``: what this browser sent."""
+    """``outbound-rtp``: a stream that this browser sent."""
 
     active: bool = True
     packets_sent: int = 0
@@ -56,7 +56,7 @@ class OutboundStats(_Read, frozen=True):
 
 
 class RemoteInboundStats(_Read, frozen=True):
-    """``remote-inbound-rtp``: what the far end's reports say of our stream."""
+    """``remote-inbound-rtp``: our stream in the far end's receiver reports."""
 
     round_trip_time: float | None = None
     fraction_lost: float | None = None
@@ -82,7 +82,7 @@ class CandidatePairStats(_Read, frozen=True):
 
 
 class StatsSample(_Read, frozen=True):
-    """One look at one connection."""
+    """One sample of one connection."""
 
     at_ms: float
     audio_in: InboundStats | None = None
@@ -94,7 +94,7 @@ class StatsSample(_Read, frozen=True):
 
     @property
     def rtt_ms(self) -> float | None:
-        """Of the media's own reports where there are any, of the last connectivity check otherwise."""
+        """The round trip from RTCP reports; where there are none, from the last connectivity check."""
         media = self.audio_remote_in.round_trip_time if self.audio_remote_in is not None else None
         check = self.pair.current_round_trip_time if self.pair is not None else None
         found = media if media is not None else check
@@ -102,7 +102,7 @@ class StatsSample(_Read, frozen=True):
 
 
 class PeerConnectionStats(_Read, frozen=True):
-    """One RTCPeerConnection of the page, from its creation to its end."""
+    """One RTCPeerConnection of the page, from creation to close."""
 
     created_at_ms: float
     ice_at_ms: float | None = None
@@ -114,11 +114,11 @@ class PeerConnectionStats(_Read, frozen=True):
 
 
 def read_connections(taken: Any) -> list[PeerConnectionStats]:
-    """Returns what the page handed over. Raises msgspec.ValidationError when it is not the hook's own data."""
+    """Returns the hook's connections. Raises msgspec.ValidationError for any other data."""
     return msgspec.convert(taken, list[PeerConnectionStats])
 
 
 def call_connection(connections: list[PeerConnectionStats]) -> PeerConnectionStats | None:
-    """Returns the connection that carried the call: the last that was heard, else the last that was made."""
+    """Returns the connection that carried the call: the last one with audio, else the last one created."""
     heard = [connection for connection in connections if connection.first_audio_at_ms is not None]
     return next(reversed(heard or connections), None)

@@ -1,7 +1,7 @@
-"""How packets travel where no link can be built: over loopback, shaped by the browser itself, and labelled so.
+"""Replaces a link that cannot be built: packets travel over loopback, and the browser itself shapes them.
 
-Nothing of it is a link's proof: only the round trip is measured, between two connections inside the browser, and
-everything that a browser does not shape is named in the evidence.
+This is no proof of a link. Only the round trip is measured, between two connections inside the browser. The evidence
+names everything that a browser does not shape.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from network_profiles.links.counters import DirectionCounters, LinkCounters
 from network_profiles.verification.evidence import Evidence, Figure
 from network_profiles.verification.remeasurement import measure_until_decided
 
-BACKEND = "cdp"
+CDP_BACKEND = "cdp"
 LOOPBACK = "127.0.0.1"
 ROUND_TRIPS = 3
 _MAX_MEASUREMENTS = 3
@@ -58,7 +58,7 @@ async (count) => {
 
 
 class EmulatedLink:
-    """Stands where a shaped link stands: addresses, and counters of a link that drops nothing itself."""
+    """Has the interface of a shaped link: loopback addresses, and counters that count nothing."""
 
     host_address = LOOPBACK
     device_address = LOOPBACK
@@ -72,9 +72,9 @@ class EmulatedLink:
 
 
 def measure_in_browser(browser: Browser, profile: NetworkProfile) -> Evidence:
-    """Returns what two connections inside the browser see of its emulation. Raises DeviceUnavailable.
+    """Measures the emulation between two connections inside the browser. Raises DeviceUnavailable.
 
-    A miss while the browser had to wait for a CPU is looked at again, three times at most.
+    A miss while the browser waited for a CPU is measured again, three times at most.
     """
     return measure_until_decided(
         lambda _number: _measured(browser, profile), on_time_misses=1, max_measurements=_MAX_MEASUREMENTS
@@ -84,8 +84,8 @@ def measure_in_browser(browser: Browser, profile: NetworkProfile) -> Evidence:
 def _measured(browser: Browser, profile: NetworkProfile) -> Evidence:
     at_s, began_s = time.time(), time.monotonic()
     times_ms: list[float] = browser.evaluate(_MEASURE, ROUND_TRIPS)
-    # Both ends are emulated: a message and its echo pass the emulation four times, a call's twice.
-    # Its delay never varies, so what is longer than the shortest of them waited for a CPU.
+    # Both ends are emulated: a message and its echo pass the emulation four times, those of a call twice.
+    # The emulated delay is constant, so a longer round trip means that the browser waited for a CPU.
     got_ms = min(times_ms, default=math.nan) / 2.0
     waited_ms = max(times_ms, default=math.nan) / 2.0 - got_ms
     on_wire_ms = sum(_MESSAGE_BITS / one.rate_kbit for one in (profile.down, profile.up) if one.rate_kbit)
@@ -94,16 +94,16 @@ def _measured(browser: Browser, profile: NetworkProfile) -> Evidence:
     figure = Figure("down", "rtt_ms", profile.rtt_ms, got_ms, wanted_ms - give_ms, wanted_ms + give_ms, len(times_ms))
     took_s = time.monotonic() - began_s
     return Evidence(
-        profile.id, BACKEND, at_s, took_s, (figure,), not_shaped=tuple(not_shaped(profile)), probe_late_ms=waited_ms
+        profile.id, CDP_BACKEND, at_s, took_s, (figure,), not_shaped=tuple(not_shaped(profile)), probe_late_ms=waited_ms
     )
 
 
 def audio_by_statistics(
     connection: PeerConnectionStats | None, far_leg: LegRecord | None, *, until_s: float
 ) -> AudioBothWays:
-    """Returns the audio figures from the browser's and the far end's own counters, where no packet could be captured.
+    """Returns the audio figures from the counters of browser and far end, where no packet could be captured.
 
-    A gap is then known to a second only: the browser is asked once a second.
+    Gaps are then known to one second only: the browser is sampled once a second.
     """
     return AudioBothWays(_heard(connection, until_s), _sent(far_leg), None)
 

@@ -13,7 +13,7 @@ from device_matrix.network import link_choice
 
 def require_prerequisites(cells: Sequence[Cell], backend: str | None = None) -> None:
     """Raises EnvironmentLacks, with a phrase for each missing piece, when the machine cannot run ``cells``."""
-    missing = link_choice.lacks(backend)
+    missing = link_choice.missing_prerequisites(backend)
     drivers = {cell.driver for cell in cells}
     try:
         find_browser()
@@ -22,6 +22,6 @@ def require_prerequisites(cells: Sequence[Cell], backend: str | None = None) -> 
     except EnvironmentLacks as error:
         missing.append(f"{error.message} ({error.hint})")
     if DriverName.APPIUM in drivers:
-        missing += appium_server.lacks()
+        missing += appium_server.missing_prerequisites()
     if missing:
         raise EnvironmentLacks("the device matrix cannot run here: " + "; ".join(missing))

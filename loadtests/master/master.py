@@ -117,7 +117,7 @@ class SwarmMaster:
         if ready.target.is_ours:
             self._target = ready.target
         self.problem = ""
-        crash.keep_in(ready.folder.path)
+        crash.set_run_folder(ready.folder.path)
         self._folder, self._spec, plan = ready.folder, ready.spec, ready.spec.plan
         self._workers = WorkerPool(
             self._runner, ready.spec.slots, ready.folder.path, self._clock, self._fault, self._closing

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from calls.bridge.messages import ListOpened
-from calls.targets.lists import LookAt
+from calls.targets.lists import ListKind
 from loadtests.people.population import AccountHistory, Population
 
 SCROLLS_ON = 0.5
@@ -28,7 +28,7 @@ class OpenPage(Protocol):
     """Opens one page of a person's list. Returns None when the visit is over: it did not come, or the run ends."""
 
     def __call__(
-        self, look_at: LookAt, *, person: str = "", before: int | None = None, intended_at_s: float | None = None
+        self, look_at: ListKind, *, person: str = "", before: int | None = None, intended_at_s: float | None = None
     ) -> ListOpened | None: ...
 
 
@@ -42,16 +42,16 @@ class Visit:
 
     def run(self, intended_at_s: float) -> None:
         """Looks at this and that; the first page is timed from ``intended_at_s``, in Unix seconds."""
-        threads = self._scroll(LookAt.THREADS, intended_at_s)
+        threads = self._scroll(ListKind.THREADS, intended_at_s)
         if threads is None:
             return
         opens_thread = bool(threads.people) and (self.at_sign_in or self.rng.random() < OPENS_THREAD)
-        if opens_thread and self.open_page(LookAt.THREAD, person=self.rng.choice(threads.people)) is None:
+        if opens_thread and self.open_page(ListKind.THREAD, person=self.rng.choice(threads.people)) is None:
             return
         if self.at_sign_in or self.rng.random() < OPENS_CALLS:
-            self._scroll(LookAt.CALLS)
+            self._scroll(ListKind.CALLS)
 
-    def _scroll(self, look_at: LookAt, intended_at_s: float | None = None) -> ListOpened | None:
+    def _scroll(self, look_at: ListKind, intended_at_s: float | None = None) -> ListOpened | None:
         """Returns the last page that was looked at, None when the visit is over."""
         page = self.open_page(look_at, intended_at_s=intended_at_s)
         for _ in range(MOST_PAGES - 1):

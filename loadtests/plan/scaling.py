@@ -89,7 +89,7 @@ def _steady(peak: float, length_s: float | None) -> Tables:
 
 
 def _ramp(peak: float, length_s: float | None) -> Tables:
-    return {"to_calls": peak, "duration_s": length_s or LENGTH_S}
+    return {"to_calls": peak, "ramp_s": length_s or LENGTH_S}
 
 
 def _launch_day(peak: float, length_s: float | None) -> Tables:
@@ -107,7 +107,7 @@ def _launch_day(peak: float, length_s: float | None) -> Tables:
 def _soak(peak: float, length_s: float | None) -> Tables:
     whole_s = length_s or LENGTH_S
     rise_s = _rise_s(whole_s)
-    return {"calls": peak, "rise_s": rise_s, "duration_s": whole_s - rise_s}
+    return {"calls": peak, "rise_s": rise_s, "hold_s": whole_s - rise_s}
 
 
 def _knee(peak: float, _length_s: float | None) -> Tables:

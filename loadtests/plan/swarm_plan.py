@@ -28,7 +28,7 @@ from loadtests.shapes.steady import SteadyTable
 from loadtests.shapes.stepwise import Stepwise
 
 if TYPE_CHECKING:
-    from reports.slo.slo_file import CallLimits
+    from reports.slo.slo_file import CompletedCallLimits
 
 DEFAULT_PLAN = "default"
 _PACKAGE = Path(__file__).parent.parent
@@ -314,7 +314,7 @@ def slo_reference(plan: LoadPlan, plan_file: Path) -> str:
     return str(Path(beside).absolute()) if plan.slo.endswith(".toml") and is_file(beside) else plan.slo
 
 
-def limits_of(plan: LoadPlan, plan_file: Path) -> CallLimits:
+def limits_of(plan: LoadPlan, plan_file: Path) -> CompletedCallLimits:
     """Returns what a completed call must keep to, from the SLO that the plan names.
 
     Raises InputError when that SLO is wrong or does not exist.

@@ -109,9 +109,9 @@ class StepDriver:
         except subprocess.TimeoutExpired:
             raise StepNotJudged(f"stage '{self.stage}' was not judged within {JUDGING_S:.0f} s") from None
         except msgspec.DecodeError:
-            why = f"{child.name} {crash.ending(child.popen.wait(JUDGING_S), child.pid)}"
+            why = f"{child.name} {crash.describe_exit(child.popen.wait(JUDGING_S), child.pid)}"
             sentence = f"stage '{self.stage}' could not be judged: {why}"
-            raise StepNotJudged(sentence, hint=child.last_words(1)) from None
+            raise StepNotJudged(sentence, hint=child.log_tail(1)) from None
         finally:
             child.stop()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from pydantic import Field, field_validator
 
@@ -32,6 +33,20 @@ class StageTable(Written):
         if 0 < duration_s < MIN_DURATION_S:
             raise ValueError(f"must be 0 (no end), or from {MIN_DURATION_S} to {MAX_DURATION_S}")
         return duration_s
+
+
+def rename_key(table: Any, old: str, new: str) -> Any:
+    """Returns ``table`` with the key ``old`` renamed to ``new``. Raises ValueError if both or none are there.
+
+    For a ``model_validator`` that runs before the others, so that older plans still read.
+    """
+    if not isinstance(table, dict):
+        return table
+    if old in table and new in table:
+        raise ValueError(f"has both {new} and {old}, which is its old name: keep {new}")
+    if old not in table and new not in table:
+        raise ValueError(f"{new} (in older plans {old}) is required and missing")
+    return {(new if key == old else key): value for key, value in table.items()}
 
 
 def check_stages(stages: Sequence[StageTable]) -> None:

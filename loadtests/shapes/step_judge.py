@@ -164,5 +164,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    with crash.told("loadtests.shapes.step_judge"):
+    with crash.reporting("loadtests.shapes.step_judge"):
         sys.exit(main())

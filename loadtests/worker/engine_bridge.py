@@ -35,7 +35,7 @@ from calls.bridge.messages import (
 )
 from calls.errors import BridgeError, EngineGone
 from calls.records.record import Blame, Outcome, Tier
-from calls.targets.lists import LookAt
+from calls.targets.lists import ListKind
 from loadtests.arrivals.arrivals import Arrival
 from loadtests.errors import CallFailed, EngineLost, ListNotShown, MessageFailed, SignInFailed
 from loadtests.people.population import Account
@@ -51,7 +51,7 @@ RING_MARGIN_S = 15.0
 """The engine gives up this much later than the service should have: no answer is then the service's failure."""
 LIST_S = 20.0
 """Like the web client, people give up on a list after so long."""
-LIST_NAMES = {LookAt.THREADS: "threads", LookAt.THREAD: "open thread", LookAt.CALLS: "missed calls"}
+LIST_NAMES = {ListKind.THREADS: "threads", ListKind.THREAD: "open thread", ListKind.CALLS: "missed calls"}
 """Rows of Locust's statistics."""
 IN_CALL = "in_call"
 """The engine's code for a caller who is in a call."""

@@ -17,7 +17,7 @@ from bedrock.errors import RingfenceError
 from calls.bridge.messages import ListOpened, OpenList
 from calls.errors import SegmentNotWritten
 from calls.records.record import Tier
-from calls.targets.lists import LookAt
+from calls.targets.lists import ListKind
 from loadtests.arrivals.arrivals import Arrival
 from loadtests.crash_guard import CrashGuard
 from loadtests.errors import EngineLost, NoAccountLeft
@@ -183,7 +183,7 @@ class WorkerRun:
         is_heavy = self._visits.has_heavy_history(account.index)
 
         def open_page(
-            look_at: LookAt, *, person: str = "", before: int | None = None, intended_at_s: float | None = None
+            look_at: ListKind, *, person: str = "", before: int | None = None, intended_at_s: float | None = None
         ) -> ListOpened | None:
             if self._ending.is_set() or self._bridge is None or self._bridge.is_lost:
                 return None

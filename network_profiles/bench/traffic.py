@@ -9,34 +9,27 @@ link and direction, ``down`` before ``up``, that line has ``{"sent": [[at_s, byt
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import heapq
 import json
 import os
 import socket
-import struct
 import sys
 import time
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from bedrock import crash
+from network_profiles.links.interfaces import enter_network_namespace
+from network_profiles.links.timestamped_udp import numbered_payload, open_udp, receive, wall_to_monotonic_s
 
 FRAMES_PER_S, FRAME_PACKETS, VIDEO_BYTES = 30.0, 2, 1092
-"""VP8 at 500 kbit/s and 640x360, what WebRTC's simulcast table aims at there: the better video call that
-``feasibility`` weighs. A frame's packets leave at once, as Chromium's pacer lets them (its burst is
-40 ms)."""
+"""VP8 at 500 kbit/s and 640x360, the target of WebRTC's simulcast table: ``GOOD_VIDEO`` of ``feasibility``. A frame's
+packets leave together, as with Chromium's pacer (its burst is 40 ms)."""
 AUDIO_PACKETS_PER_S, AUDIO_BYTES = 50.0, 110
-"""Opus at 24 kbit/s, a frame of 20 ms a packet, with 50 bytes of IP, UDP and SRTP."""
+"""Opus at 24 kbit/s, one frame of 20 ms per packet, with 50 bytes of IP, UDP, RTP and SRTP headers."""
 
-_HEADERS_BYTES = 28
-_SO_TIMESTAMPNS, _SO_RCVBUFFORCE = 35, 33
-_RECEIVE_BUFFER_BYTES = 4 * 1024 * 1024
-_CLONE_NEWNET = 0x40000000
-_TIMESPEC, _NUMBER = struct.Struct("qq"), struct.Struct("!I")
 _READ_EVERY_S = 0.2
-_LOOK_EVERY_S = 0.02
-_LIBC = ctypes.CDLL(None, use_errno=True)
+_POLL_S = 0.02
 
 
 class TrafficDirection(NamedTuple):
@@ -49,18 +42,18 @@ class TrafficDirection(NamedTuple):
 
 
 def main() -> int:
-    """Sends, receives, reports."""
+    """Sends, receives and prints the report."""
     command = json.loads(sys.stdin.readline())
     directions = [
         direction for pid, host, device in command["links"] for direction in _both_directions(pid, host, device)
     ]
     _send(directions, command["lasts_s"])
     ends_at_s = time.monotonic() + command["settle_s"]
-    # The links lose none: when all have come, there is nothing left to wait for.
+    # The links lose no packet, so stop waiting when all have arrived.
     while time.monotonic() < ends_at_s and any(
         len(direction.received) < len(direction.sent) for direction in directions
     ):
-        time.sleep(_LOOK_EVERY_S)
+        time.sleep(_POLL_S)
         _read_all(directions)
     print(
         json.dumps([{"sent": direction.sent, "received": direction.received} for direction in directions]), flush=True
@@ -70,7 +63,7 @@ def main() -> int:
 
 def _send(directions: list[TrafficDirection], lasts_s: float) -> None:
     starts_at_s = time.monotonic() + 0.1
-    # Streams start spread over their interval: calls do not tick together.
+    # Streams start spread over their interval, because calls are not synchronised.
     turns = [
         (starts_at_s + (number + offset) / len(directions) / times_per_s, 1.0 / times_per_s, count, size, direction)
         for number, direction in enumerate(directions)
@@ -90,7 +83,7 @@ def _send(directions: list[TrafficDirection], lasts_s: float) -> None:
         _, interval_s, count, size, direction = turns[place]
         heapq.heapreplace(due, (at_s + interval_s, place))
         for _ in range(count):
-            payload = _NUMBER.pack(len(direction.sent)).ljust(size - _HEADERS_BYTES, b"\0")
+            payload = numbered_payload(len(direction.sent), size)
             sent_at_s = time.monotonic()
             direction.sender.send(payload)
             direction.sent.append((sent_at_s, size))
@@ -100,58 +93,42 @@ def _send(directions: list[TrafficDirection], lasts_s: float) -> None:
 
 
 def _read_all(directions: list[TrafficDirection]) -> None:
-    offset_s = time.monotonic() - time.time()
+    offset_s = wall_to_monotonic_s()
     for direction in directions:
         with contextlib.suppress(BlockingIOError):
             while True:
-                payload, ancillary, _, _ = direction.receiver.recvmsg(2048, 64, socket.MSG_DONTWAIT)
-                seconds, nanoseconds = _TIMESPEC.unpack(ancillary[0][2])
-                direction.received.append((_NUMBER.unpack_from(payload)[0], seconds + nanoseconds / 1e9 + offset_s))
+                number, at_s, _ = receive(direction.receiver, offset_s)
+                direction.received.append((number, at_s))
 
 
 def _both_directions(pid: int, host_address: str, device_address: str) -> tuple[TrafficDirection, TrafficDirection]:
-    host = _socket(host_address)
+    host = open_udp(host_address)
     with _inside(pid):
-        device = _socket(device_address)
+        device = open_udp(device_address)
     host.connect(device.getsockname())
     device.connect(host.getsockname())
     return TrafficDirection(host, device, [], []), TrafficDirection(device, host, [], [])
 
 
-def _socket(address: str) -> socket.socket:
-    udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    udp.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
-    with contextlib.suppress(OSError):
-        udp.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _RECEIVE_BUFFER_BYTES)
-    udp.bind((address, 0))
-    return udp
-
-
 @contextlib.contextmanager
 def _inside(pid: int) -> Iterator[None]:
-    """A socket belongs to the network namespace that it was made in, for good."""
+    """Enters the network namespace of ``pid`` for the block. A socket stays in the namespace where it was made."""
     ours = os.open("/proc/self/ns/net", os.O_RDONLY)
     theirs = os.open(f"/proc/{pid}/ns/net", os.O_RDONLY)
     try:
-        _enter(theirs)
+        enter_network_namespace(theirs)
         yield
     finally:
-        _enter(ours)
+        enter_network_namespace(ours)
         os.close(theirs)
         os.close(ours)
 
 
-def _enter(namespace: int) -> None:
-    if _LIBC.setns(namespace, _CLONE_NEWNET) != 0:
-        number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number), "setns")
-
-
 def read_report(text: bytes) -> list[dict[str, Any]]:
-    """Returns what the process printed."""
+    """Returns the report that the process printed."""
     return list(json.loads(text))
 
 
 if __name__ == "__main__":
-    with crash.told("network_profiles.bench.traffic"):
+    with crash.reporting("network_profiles.bench.traffic"):
         sys.exit(main())

@@ -122,9 +122,9 @@ class Feasibility:
     def sentence(self) -> str:
         """One sentence: the best format that fits, outages left out."""
         best = next((fit.format for fit in reversed(self.fits) if self._between_outages(fit)), None)
-        nothing = f", but for {self.outage_ratio:.0%} of the time shown nothing passes" if self.outage_ratio > 0 else ""
+        nothing = f"; nothing passes for {self.outage_ratio:.0%} of the time shown" if self.outage_ratio > 0 else ""
         if best is None:
-            return "not even low audio fits: a call must be refused gracefully"
+            return "not even low audio fits: the service must refuse a call with a clear message"
         fits = {
             LOW_VOICE: "only low audio fits",
             DEFAULT_VOICE: "voice fits, video does not",

@@ -21,4 +21,4 @@ LINKS = CompiledSet(
 """The modules that a packet passes in the link's own process."""
 
 if __name__ == "__main__":
-    LINKS.build_and_tell()
+    LINKS.build_and_report()

@@ -27,11 +27,10 @@ from typing import Any, Protocol
 from bedrock.exit_codes import ExitCode
 from network_profiles.links import interfaces
 from network_profiles.model import plain_profile
-from network_profiles.model.plain_profile import PlainProfile, Side
+from network_profiles.model.plain_profile import PlainProfile
 
 INNER_DEVICE = "link0"
 """The link's device in the namespace behind it."""
-SIDES: tuple[Side, Side] = ("down", "up")
 
 
 class Daemon(Protocol):

@@ -158,7 +158,7 @@ class DaemonLink:
             except (OSError, ValueError):
                 pass  # reported below as no answer
         code = self._child.popen.poll()
-        died = "does not answer" if code is None else crash.ending(code, self.pid)
+        died = "does not answer" if code is None else crash.describe_exit(code, self.pid)
         raise LinkLost(
             f"the daemon of link {self.device} {died}",
             hint="results measured over this link do not count; run it again",

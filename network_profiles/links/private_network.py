@@ -6,19 +6,16 @@ threads enter it one by one. The namespace has no name: it ends with its maker a
 
 from __future__ import annotations
 
-import ctypes
 import os
 import socket
 import threading
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TypeVar
 
+from bedrock.free_port import LOOPBACK, free_port
 from network_profiles.errors import LinkCannotBeBuilt
 from network_profiles.links import interfaces
 
-_CLONE_NEWNET = 0x40000000
-_LIBC = ctypes.CDLL(None, use_errno=True)
-LOOPBACK = "127.0.0.1"
 Result = TypeVar("Result")
 
 
@@ -74,9 +71,9 @@ def connect(path: str, port: int, timeout_s: float | None) -> socket.socket:
     return run_in_network(path, lambda: socket.create_connection((LOOPBACK, port), timeout_s))
 
 
-def free_port(path: str) -> int:
-    """Returns a TCP port that was free a moment ago on loopback in the network at ``path``. Raises OSError."""
-    return run_in_network(path, _free_port)
+def free_port_in_network(path: str) -> int:
+    """Returns a free TCP port of loopback in the network at ``path``. Raises OSError."""
+    return run_in_network(path, free_port)
 
 
 def run_in_network(path: str, act: Callable[[], Result]) -> Result:
@@ -85,9 +82,7 @@ def run_in_network(path: str, act: Callable[[], Result]) -> Result:
     def enter_and_act() -> Result:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         try:
-            if _LIBC.setns(descriptor, _CLONE_NEWNET) != 0:
-                number = ctypes.get_errno()
-                raise OSError(number, os.strerror(number), path)
+            interfaces.enter_network_namespace(descriptor)
         finally:
             os.close(descriptor)
         return act()
@@ -118,10 +113,3 @@ def _make() -> int:
     interfaces.enter_new_network_namespace()
     interfaces.bring_loopback_up()
     return os.open(f"/proc/self/task/{threading.get_native_id()}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((LOOPBACK, 0))
-        address: Any = probe.getsockname()
-        return int(address[1])

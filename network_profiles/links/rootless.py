@@ -19,13 +19,13 @@ from typing import NoReturn
 from bedrock import crash
 from bedrock.child_environment import user_name
 from bedrock.exit_codes import ExitCode
+from bedrock.project import PROJECT_ROOT
 from bedrock.short_command import run_and_read
 from network_profiles.errors import LinkCannotBeBuilt
 from network_profiles.links.addresses import claims_folder
 from network_profiles.links.interfaces import bring_loopback_up
 
 _UNSHARE = ("unshare", "--user", "--map-root-user", "--net", "--mount", "--")
-_PACKAGE_ROOT = Path(__file__).resolve().parent.parent.parent
 _TUN = Path("/dev/net/tun")
 _UID_MAP = Path("/proc/self/uid_map")
 _LIBC = ctypes.CDLL(None, use_errno=True)
@@ -42,7 +42,7 @@ def enter_if_needed(command: Sequence[str]) -> None:
     if missing:
         sentence = "without root, links cannot be built here: " + "; ".join(missing)
         raise LinkCannotBeBuilt(sentence, hint="run it with sudo", missing=missing)
-    path = os.pathsep.join([str(_PACKAGE_ROOT), os.environ.get("PYTHONPATH", "")])
+    path = os.pathsep.join([str(PROJECT_ROOT), os.environ.get("PYTHONPATH", "")])
     inner = [*_UNSHARE, sys.executable, "-P", "-m", "network_profiles.links.rootless", *command]
     # Programs name files after their user. Inside we are 'root', whose files belong to somebody else.
     os.execvpe(inner[0], inner, {**os.environ, "PYTHONPATH": path, "LOGNAME": user_name()})
@@ -112,5 +112,5 @@ def _leave(sentence: str) -> NoReturn:
 
 
 if __name__ == "__main__":
-    with crash.told("network_profiles.links.rootless"):
+    with crash.reporting("network_profiles.links.rootless"):
         main()

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from network_profiles.model.profile import NetworkProfile, Trace
 
 Side = Literal["down", "up"]
+SIDES: tuple[Side, Side] = ("down", "up")
 
 
 class PlainPhase(NamedTuple):

@@ -1,4 +1,4 @@
-"""Measures an open link with real UDP through its namespace, both ways at once, and says whether it is its profile."""
+"""Measures an open link with real UDP in both directions and compares it with its profile."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from network_profiles.errors import LinkLost
 from network_profiles.links.counters import DirectionCounters, LinkCounters
 from network_profiles.links.rootless import network_scope
 from network_profiles.links.shaped_link import ShapedLink
-from network_profiles.model.plain_profile import PlainProfile, Side, from_json, plain_profile
+from network_profiles.model.plain_profile import SIDES, PlainProfile, Side, from_json, plain_profile
 from network_profiles.model.profile import Direction, NetworkProfile
 from network_profiles.verification.evidence import Evidence, Figure
 from network_profiles.verification.probe.exchange import DirectionResult, exchange, open_probe
@@ -24,17 +24,16 @@ from network_profiles.verification.remeasurement import measure_until_decided
 
 __all__ = ["Evidence", "Figure", "measure", "proof_duration_s", "prove"]
 
-_SIDES: tuple[Side, Side] = ("down", "up")
 _MAX_MEASUREMENTS = 3
 
 
 def measure(link: ShapedLink, profile: NetworkProfile, *, budget_s: float = 3.0) -> Evidence:
-    """Probes ``link`` shortly and holds it against ``profile``: what a matrix cell does before it uses a link.
+    """Compares ``link`` with ``profile`` by a short probe, as a matrix cell does before it uses a link.
 
-    Takes about ``budget_s``, longer where the profile's queue takes longer to drain; the queue is empty afterwards. A
-    profile that changes with time is measured as it is between its changes, and begins anew when this returns. A miss
-    while the machine was late is looked at again, three times at most. Nothing else should use the link meanwhile.
-    Raises LinkLost when the link or an end of the probe dies.
+    It takes about ``budget_s``, or longer when the profile's queue drains slowly; afterwards the queue is empty. A
+    profile that changes with time is measured between its changes, and its timeline restarts at the end. After a miss
+    while the machine was late, it measures again, at most three times in all. Nothing else may use the link meanwhile.
+    Raises LinkLost when the link or an endpoint of the probe dies.
     """
     return measure_until_decided(
         lambda _number: _measured(link, profile, budget_s), on_time_misses=1, max_measurements=_MAX_MEASUREMENTS
@@ -42,14 +41,14 @@ def measure(link: ShapedLink, profile: NetworkProfile, *, budget_s: float = 3.0)
 
 
 def _measured(link: ShapedLink, profile: NetworkProfile, budget_s: float) -> Evidence:
-    """Looks once."""
+    """Measures once."""
     began_s, at_s = time.monotonic(), time.time()
-    plans: dict[Side, ProbePlan] = {side: short_plan(_direction(profile, side), budget_s) for side in _SIDES}
+    plans: dict[Side, ProbePlan] = {side: short_plan(_direction(profile, side), budget_s) for side in SIDES}
     results, during = _probe_steady(link, profile, plans)
     if profile.changes_with_time:
         link.restart_timeline()
     figures: list[Figure] = []
-    for side in _SIDES:
+    for side in SIDES:
         trace = _trace(side, plans[side], results[side])
         figures += judge(side, _direction(profile, side), trace, results[side].reordered, during[side])
     link_late_ms, probe_late_ms = _lateness((results, during))
@@ -60,10 +59,10 @@ def _measured(link: ShapedLink, profile: NetworkProfile, budget_s: float) -> Evi
 
 
 def prove(link: ShapedLink, profile: NetworkProfile, *, seed: int, budget_s: float) -> Evidence:
-    """Probes ``link`` thoroughly: enough packets for every figure, and every change of a profile that changes.
+    """Compares ``link`` with ``profile`` thoroughly: enough packets for every figure, and every change with time.
 
-    The link must be fresh and of that ``seed``. Steady figures and changes take at most about ``budget_s`` each, less
-    where less is enough: see ``proof_duration_s``. Raises LinkLost.
+    The link must be new and have that ``seed``. Steady figures and changes take at most about ``budget_s`` each, less
+    where that is enough: see ``proof_duration_s``. Raises LinkLost.
     """
     began_s, at_s = time.monotonic(), time.time()
     figures: list[Figure] = []
@@ -73,10 +72,10 @@ def prove(link: ShapedLink, profile: NetworkProfile, *, seed: int, budget_s: flo
         figures_of_changes, observation = _probe_timeline(link, plain, seed, budget_s)
         figures += figures_of_changes
         observations.append(observation)
-    plans: dict[Side, ProbePlan] = {side: thorough_plan(_direction(profile, side), budget_s) for side in _SIDES}
+    plans: dict[Side, ProbePlan] = {side: thorough_plan(_direction(profile, side), budget_s) for side in SIDES}
     results, during = _probe_steady(link, profile, plans)
     observations.append((results, during))
-    for side in _SIDES:
+    for side in SIDES:
         trace = _trace(side, plans[side], results[side])
         figures += judge_thoroughly(side, _direction(profile, side), trace, results[side].reordered, during[side])
     link_late_ms, probe_late_ms = _lateness(*observations)
@@ -88,16 +87,16 @@ def prove(link: ShapedLink, profile: NetworkProfile, *, seed: int, budget_s: flo
 
 def proof_duration_s(profile: NetworkProfile, *, seed: int, budget_s: float) -> float:
     """Returns about how long ``prove`` takes."""
-    steady_s = max(thorough_plan(_direction(profile, side), budget_s).ends_at_s for side in _SIDES)
+    steady_s = max(thorough_plan(_direction(profile, side), budget_s).ends_at_s for side in SIDES)
     return steady_s + (timeline_probe_s(plain_profile(profile), seed, budget_s) if profile.changes_with_time else 0.0)
 
 
 _Observation = tuple[dict[Side, DirectionResult], dict[Side, DirectionCounters]]
-"""What both ends saw of each direction, and what the link counted meanwhile."""
+"""What both endpoints saw of each direction, and what the link counted meanwhile."""
 
 
 def _lateness(*observations: _Observation) -> tuple[float | None, float]:
-    """Returns how late the link's own process and the probe's ends were at most, in all of these, in ms."""
+    """Returns the highest lateness of the link's process and of the probe's endpoints, in ms."""
     link_late_ms = [
         side.late_max_ms for _, during in observations for side in during.values() if side.late_max_ms is not None
     ]
@@ -106,14 +105,14 @@ def _lateness(*observations: _Observation) -> tuple[float | None, float]:
 
 
 def _probe_steady(link: ShapedLink, profile: NetworkProfile, plans: Mapping[Side, ProbePlan]) -> _Observation:
-    """Sends the plans over the link as it is between its changes."""
+    """Sends the plans over the link while it is held between its changes."""
     if profile.changes_with_time:
         link.hold_timeline()
     before = link.counters()
     try:
         results = exchange(link, plans)
     except LinkLost:
-        link.counters()  # says so when it is the daemon that died
+        link.counters()  # raises LinkLost itself when the daemon has died
         raise
     return results, _difference(before, link.counters())
 
@@ -121,16 +120,16 @@ def _probe_steady(link: ShapedLink, profile: NetworkProfile, plans: Mapping[Side
 def _probe_timeline(
     link: ShapedLink, profile: PlainProfile, seed: int, budget_s: float
 ) -> tuple[list[Figure], _Observation]:
-    """Sends through the link's changes, which begin anew together with the probe."""
+    """Probes the link's changes with time. The timeline restarts together with the probe."""
     lasts_s = timeline_probe_s(profile, seed, budget_s)
-    timeline_plans = {side: timeline_plan(profile, side, seed, lasts_s) for side in _SIDES}
+    timeline_plans = {side: timeline_plan(profile, side, seed, lasts_s) for side in SIDES}
     before = link.counters()
     with open_probe(link, {side: one.plan for side, one in timeline_plans.items()}) as probe:
         started_at_s = link.restart_timeline()
         results = probe.run(started_at_s)
     during = _difference(before, link.counters())
     figures: list[Figure] = []
-    for side in _SIDES:
+    for side in SIDES:
         packets = results[side].packets
         figures += judge_timeline(side, profile, seed, timeline_plans[side], packets, started_at_s)
         figures += (

@@ -1,6 +1,6 @@
-"""Looks again at a link that missed a bound while the machine was late: only a look on time tells of the link.
+"""Measures a link again when it missed a bound while the machine was late: only a measurement on time counts.
 
-No bound gives way: whatever the machine does, some look has to find every figure within its bounds.
+The bounds never widen: to pass, one measurement must have every figure within its bounds.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from network_profiles.verification.evidence import Evidence
 def measure_until_decided(
     measure_once: Callable[[int], Evidence], *, on_time_misses: int, max_measurements: int
 ) -> Evidence:
-    """Looks, with the look's number from 0 on, until one misses nothing, and returns the last.
+    """Calls ``measure_once`` with 0, 1, 2 … until a measurement misses no bound; returns the last one.
 
-    So many misses on a machine that was in time decide against the link: one, or more where chance may make one. A miss
-    while the machine was late decides nothing, until ``max_measurements`` looks are over.
+    The link fails after ``on_time_misses`` misses on a machine that was on time. A miss while the machine was late does
+    not count. The last of ``max_measurements`` decides in any case.
     """
     missed: list[str] = []
     on_time = 0
@@ -27,4 +27,4 @@ def measure_until_decided(
         if evidence.ok or on_time >= on_time_misses or number == max_measurements - 1:
             return replace(evidence, first_misses=tuple(missed))
         missed += evidence.misses
-    raise ValueError("at least one look is needed")
+    raise ValueError("max_measurements must be at least 1")

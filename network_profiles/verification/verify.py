@@ -1,4 +1,4 @@
-"""Proves profiles one by one, each over a fresh link of its own."""
+"""Proves a list of profiles, each over a new link of its own, several at a time."""
 
 from __future__ import annotations
 
@@ -26,22 +26,23 @@ DEFAULT_BUDGET_S = 60.0
 MAX_PARALLEL_PROOFS = 10
 _SEED = 1
 _SEEDS_APART = 1000
-"""Between the looks at one profile."""
+"""Distance between the seeds of two measurements of one profile."""
 _MAX_MEASUREMENTS = 5
 _MISSES_TO_FAIL = 2
-"""Of a thousand figures with 99 % intervals some miss by chance, none twice."""
+"""A link fails on its second miss: of 1000 figures with 99 % intervals some miss by chance, none twice."""
 _MAX_SEEDS = 200
-_SERVICE_FIRST_S, _SEEN_SHARE = 2.0, 0.8
+_MIN_SERVICE_FIRST_S, _MAX_END_SHARE = 2.0, 0.8
+"""The outage that a proof must see starts after this time and ends within this share of the budget."""
 _MAX_PACKETS_PER_S = 9000.0
-"""Of the peaks of all links probed at the same time: what two cores carry without being late."""
+"""Limit on the sum of the peak packet rates of all concurrent probes: two cores carry it without lateness."""
 
 
 @dataclass(frozen=True, slots=True)
 class VerifyListener:
-    """Told of each proof as it begins and ends, from other threads."""
+    """Callbacks at the start and end of each proof; other threads call them."""
 
     on_start: Callable[[NetworkProfile, float], None] = lambda _profile, _lasts_s: None
-    """The profile, and about how many seconds it will take."""
+    """Gets the profile and the estimated duration in seconds."""
     on_evidence: Callable[[Evidence], None] = lambda _evidence: None
 
 
@@ -52,15 +53,15 @@ def verify(
     backend: str | None = None,
     listener: VerifyListener | None = None,
 ) -> list[Evidence]:
-    """Returns the evidence for each profile in the order named; for the whole catalogue when none is.
+    """Returns the evidence for each profile in the order named, or for the whole catalogue when none is named.
 
-    A link that misses a bound is looked at once more, with another seed, before it is called off, and again when the
-    machine was late meanwhile. Raises InputError for unknown ids, LinkCannotBeBuilt, LinkLost.
+    A link that misses a bound is measured once more, with another seed, before it fails. A miss while the machine was
+    late is measured again, too. Raises InputError for unknown ids, LinkCannotBeBuilt, LinkLost.
     """
     profiles = resolve(profile_ids) if profile_ids else list(load_catalogue().values())
-    choose_backend(backend)  # raises before anything begins; which one it is may depend on the profile
+    choose_backend(backend)  # fails early; each profile may still get another backend
     listener = listener or VerifyListener()
-    gate = _PacketRateBudget(_MAX_PACKETS_PER_S)
+    packet_rate = _PacketRateBudget(_MAX_PACKETS_PER_S)
     open_links = _OpenLinks()
 
     def measure_once(profile: NetworkProfile, seed: int) -> Evidence:
@@ -71,7 +72,7 @@ def verify(
             return prove(link, profile, seed=seed, budget_s=budget_s)
 
     def prove_one(profile: NetworkProfile) -> Evidence:
-        with gate.reserve(_peak_packets_s(profile)):
+        with packet_rate.reserve(_peak_packets_s(profile)):
             first_seed = seed_with_outage(profile, _SEED, budget_s)
             listener.on_start(profile, proof_duration_s(profile, seed=first_seed, budget_s=budget_s))
             evidence = measure_until_decided(
@@ -97,14 +98,14 @@ def verify(
 
 
 def seed_with_outage(profile: NetworkProfile, first: int, budget_s: float) -> int:
-    """Returns the first seed from ``first`` on with which the profile's random outages come within the budget."""
+    """Returns the first seed from ``first`` on that has a whole random outage within the budget."""
     if profile.outages is None:
         return first
     for seed in range(first, first + _MAX_SEEDS):
         outage = next(
             (one for one in merged_segments(plain_profile(profile), "down", seed, budget_s) if one.shape is None), None
         )
-        if outage is not None and outage.starts_s > 2.0 and outage.ends_s < 0.8 * budget_s:
+        if outage is not None and outage.starts_s > _MIN_SERVICE_FIRST_S and outage.ends_s < _MAX_END_SHARE * budget_s:
             return seed
     return first
 
@@ -114,18 +115,18 @@ def _peak_packets_s(profile: NetworkProfile) -> float:
 
 
 def _peak(plan: ProbePlan) -> float:
-    """Most packets in a tenth of a second, as a rate."""
+    """Returns the highest packet rate over 100 ms of the plan, in packets/s."""
     sends = plan.sends
-    most = ahead = 0
-    for behind, send in enumerate(sends):
-        while ahead < len(sends) and sends[ahead].at_s < send.at_s + 0.1:
-            ahead += 1
-        most = max(most, ahead - behind)
+    most = end = 0
+    for start, send in enumerate(sends):
+        while end < len(sends) and sends[end].at_s < send.at_s + 0.1:
+            end += 1
+        most = max(most, end - start)
     return most * 10.0
 
 
 class _OpenLinks:
-    """Every link under proof, so that whoever wants the end need not wait for that of the longest."""
+    """Holds every link under proof, so that an interrupt can end all proofs at once."""
 
     def __init__(self) -> None:
         self._links: list[ShapedLink] = []
@@ -136,7 +137,7 @@ class _OpenLinks:
     def holding(self, link: ShapedLink) -> Iterator[None]:
         with self._lock:
             if self._closed:
-                raise LinkLost(f"the proof of link {link.device} was called off")
+                raise LinkLost(f"the proof of link {link.device} was cancelled")
             self._links.append(link)
         try:
             yield
@@ -145,7 +146,7 @@ class _OpenLinks:
                 self._links.remove(link)
 
     def close(self) -> None:
-        """Closes all, and those that come: their proofs end at once."""
+        """Closes all links, and refuses new ones: their proofs end at once."""
         with self._lock:
             self._closed = True
             for link in self._links:
@@ -153,21 +154,21 @@ class _OpenLinks:
 
 
 class _PacketRateBudget:
-    """Lets in as many as fit, whoever comes first; one alone always fits."""
+    """Limits the packet rate of concurrent proofs, first come, first served. A single proof always fits."""
 
-    def __init__(self, room: float) -> None:
-        self._room = room
+    def __init__(self, limit: float) -> None:
+        self._limit = limit
         self._taken = 0.0
         self._changed = threading.Condition()
 
     @contextmanager
-    def reserve(self, share: float) -> Iterator[None]:
+    def reserve(self, packets_per_s: float) -> Iterator[None]:
         with self._changed:
-            self._changed.wait_for(lambda: self._taken == 0.0 or self._taken + share <= self._room)
-            self._taken += share
+            self._changed.wait_for(lambda: self._taken == 0.0 or self._taken + packets_per_s <= self._limit)
+            self._taken += packets_per_s
         try:
             yield
         finally:
             with self._changed:
-                self._taken -= share
+                self._taken -= packets_per_s
                 self._changed.notify_all()

@@ -1,7 +1,7 @@
 """The call state machine: invite, ring, answer, end. One call a person at a time; the first answer wins.
 
-All of it runs on the event loop without waiting, so each message finds and leaves a whole state: the races (cancel
-against answer, two devices answering, two people calling each other) are settled by which message was read first.
+All of it runs on the event loop and never waits, so each message sees a complete state. Races are decided by the
+message that was read first: cancel against answer, two devices that answer, two people who call each other.
 An ended call keeps both people engaged until its log is on disk; only then do they hear ``call.ended``.
 """
 
@@ -11,7 +11,7 @@ import asyncio
 from collections import Counter, OrderedDict
 from typing import NamedTuple
 
-from reference_service.calls.call import Call, CallSide, CallState, EndReason
+from reference_service.calls.call import Call, CallPhase, CallSide, EndReason
 from reference_service.calls.call_log import CallLog
 from reference_service.connection import Connection
 from reference_service.faults import Faults
@@ -123,8 +123,8 @@ class Switchboard:
             return
         if side is not call.callee or not call.is_before_answer:
             raise illegal(message, "only a callee who has not answered rings")
-        if call.state is CallState.TRYING:
-            call.state = CallState.RINGING
+        if call.state is CallPhase.TRYING:
+            call.state = CallPhase.RINGING
             self.log.event(call, "ringing", device.user)
             call.send_to_caller(encode("call.ringing", call_id=call.call_id))
 
@@ -145,7 +145,7 @@ class Switchboard:
                 other.calls.discard(call.call_id)
                 other.send(self._end_message(call, "answered_elsewhere", device.user))
         call.ringing_on.clear()
-        call.state = CallState.ANSWERED
+        call.state = CallPhase.ANSWERED
         device.calls.add(call.call_id)
         call.callee.bind(device)
         for held in call.on_answer:
@@ -158,9 +158,9 @@ class Switchboard:
 
     def end(self, call: Call, reason: EndReason, by: str | None) -> None:
         """Ends ``call``, once; everybody hears of it when the log is on disk."""
-        if call.state is CallState.ENDED:
+        if call.state is CallPhase.ENDED:
             return
-        call.state = CallState.ENDED
+        call.state = CallPhase.ENDED
         call.end_reason, call.ended_by = reason, by
         call.stop_timers()
         call.caller.stop_grace()
@@ -172,7 +172,7 @@ class Switchboard:
     def end_by_operator(self, call_id: str) -> bool:
         """Hangs a call up for both sides; says whether there was one."""
         call = self._live.get(call_id)
-        if call is None or call.state is CallState.ENDED:
+        if call is None or call.state is CallPhase.ENDED:
             return False
         self.end(call, "hangup", None)
         return True
@@ -192,7 +192,7 @@ class Switchboard:
             if ended is not None and device.user in ended.people:
                 return None, CallSide(device.user)
         elif (side := call.side_of(device.user)) is not None:
-            return (None if call.state is CallState.ENDED else call), side
+            return (None if call.state is CallPhase.ENDED else call), side
         raise Rejected("unknown_call", "you have no such call", call_id=message.call_id)
 
     def tell_end(self, device: Connection, message: CallMessage) -> None:
@@ -212,7 +212,7 @@ class Switchboard:
         device.is_gone = True
         for call_id in device.calls:
             call = self._live.get(call_id)
-            if call is None or call.state is CallState.ENDED:
+            if call is None or call.state is CallPhase.ENDED:
                 continue
             call.early.pop(device, None)
             if device in call.ringing_on:
@@ -307,7 +307,7 @@ class Switchboard:
         device.send(encode("call.trying", call_id=call.call_id))
         if not device.is_gone:
             call.caller.bind(device)
-        elif call.state is not CallState.ENDED:
+        elif call.state is not CallPhase.ENDED:
             self._start_grace(call, call.caller)
 
     def _not_stored(self, caller: Connection, call_id: str) -> None:

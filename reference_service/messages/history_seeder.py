@@ -1,8 +1,7 @@
 """Writes the history of sought-after people in bulk: threads they never opened, calls they missed.
 
-Whoever wrote and called belongs to a crowd of accounts that nobody can sign in as (no password fits), so that ten
-thousand threads cost no ten thousand password hashes. Everything follows from the person's name: seeding twice changes
-nothing.
+The senders and callers are accounts that nobody can sign in to (no password fits), so ten thousand threads need no ten
+thousand password hashes. Everything is derived from the user's name: seeding twice changes nothing.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from reference_service.people.directory import Directory, User
 from reference_service.storage.store import Store
 
 SPREAD_MS = 30 * 86_400_000
-"""The history lies in the last thirty days, evenly."""
+"""Messages and calls are spread evenly over the last 30 days."""
 RANG_MS = 30_000
 TEXTS = (
     "hi! call me?",
@@ -33,7 +32,7 @@ TEXTS = (
 
 
 class SeededHistory(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What one person finds."""
+    """The history that one user finds after the first sign-in."""
 
     name: str
     missed_calls: Annotated[int, msgspec.Meta(ge=0, le=20_000)] = 0

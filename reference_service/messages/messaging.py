@@ -1,4 +1,4 @@
-"""Text messages: acknowledged and delivered once they are on disk, counted as unread until the thread is read."""
+"""Handles text messages: acknowledged and delivered once on disk, counted as unread until the thread is read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who is online, and on which sockets: a person with three devices is online three times and rings on each."""
+"""Knows who is online, and on which sockets. A user with three devices rings on each of them."""
 
 from __future__ import annotations
 

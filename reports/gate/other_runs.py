@@ -20,7 +20,7 @@ def other_runs_sentence(manifest: Manifest | None) -> str:
     if not runs:
         return ""
     more = f" and {len(runs) - MOST} more" if len(runs) > MOST else ""
-    return f"likely cause: another ringfence run {', '.join(_one(run) for run in runs[:MOST])}{more}"
+    return f"another ringfence run {', '.join(_one(run) for run in runs[:MOST])}{more}"
 
 
 def _one(run: dict[str, Any]) -> str:

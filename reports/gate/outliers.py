@@ -1,4 +1,4 @@
-"""Which devices, networks or personas fail more often than the rest, with few false alarms among many groups."""
+"""Finds devices, networks, drivers and personas that fail more often than the others, with few false alarms."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from reports.run.store import RunStore
 
 
 def call_outliers(store: RunStore) -> list[Outlier]:
-    """Networks and personas whose swarm calls fail more often than the others'."""
+    """Returns the networks and personas whose swarm calls fail more often than those of the others."""
     found = []
     for by in ("network", "persona"):
         rows = store.rows(
@@ -22,7 +22,7 @@ def call_outliers(store: RunStore) -> list[Outlier]:
 
 
 def cell_outliers(store: RunStore) -> list[Outlier]:
-    """Devices, networks and drivers whose cells fail more often than the others'."""
+    """Returns the devices, networks and drivers whose cells fail more often than those of the others."""
     found = []
     for by in ("device", "network", "driver"):
         rows = store.rows(

@@ -14,7 +14,7 @@ from reports.run.store import RunStore
 from reports.slo.metrics import METRICS, Kind, Metric
 from reports.slo.slo_file import Rule, where_values
 from reports.text import bounds as in_words
-from reports.text import counted, figure
+from reports.text import counted, figure, percent
 
 EXAMPLES = 3
 
@@ -132,7 +132,7 @@ def _sentence(metric: Metric, rule: Rule, measured: Measured, unit: str, why: st
     if metric.kind is not Kind.COUNT:
         low, high = _finite(measured.bounds.low), _finite(measured.bounds.high)
         noun = metric.table.removesuffix("s")
-        text += f"; {rule.confidence:.0%} bounds {in_words(low, high, unit)} from {counted(measured.n, noun)}"
+        text += f"; {percent(rule.confidence)} % bounds {in_words(low, high, unit)} from {counted(measured.n, noun)}"
     return f"{text}; {why}" if why else text
 
 

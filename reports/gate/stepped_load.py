@@ -1,8 +1,7 @@
-"""Loads that were judged step by step: reads their result, and gives it its place in the gate.
+"""Reads the result of a knee search or a rollout, and adds its rule to the gate.
 
-A rollout adds one rule: every stage passed. A knee search drives the target past its limit on purpose, so there the
-rules of the SLO, and the harness's checks that each step was already held to, are shown and decide nothing; what
-decides is whether a capacity was found.
+A rollout adds one rule: every stage passed. A knee search overloads the target on purpose. So its SLO rules become
+advisory, and so do the checks that each step had to pass already. The verdict depends on whether a capacity was found.
 """
 
 from __future__ import annotations
@@ -37,26 +36,26 @@ CHECKED_PER_STEP = frozenset(
         "starts_dropped",
     }
 )
-"""Checks of validity.py that hold for a window of a run: each step is held to them, and a miss ends a knee search."""
+"""Checks of validity.py that each step of the load must pass by itself. A broken one ends a knee search."""
 
 
 def read_knee(run: Path) -> KneeResult | None:
-    """Returns what ``knee.json`` says, None when there is none or it is damaged. Raises NewerFormat."""
+    """Returns the content of ``knee.json``. None when there is none or it is damaged. Raises NewerFormat."""
     return _whole(run / KNEE_FILE, KneeResult)
 
 
 def read_rollout(run: Path) -> RolloutResult | None:
-    """Returns what ``rollout.json`` says, None when there is none or it is damaged. Raises NewerFormat."""
+    """Returns the content of ``rollout.json``. None when there is none or it is damaged. Raises NewerFormat."""
     return _whole(run / ROLLOUT_FILE, RolloutResult)
 
 
 def unreadable_results(run: Path) -> list[str]:
-    """Returns the results of steps that are there and cannot be read, each with its reason. Raises NewerFormat."""
+    """Returns the names of these files that exist and cannot be read, each with the reason. Raises NewerFormat."""
     return [*_damage(run / KNEE_FILE, KneeResult), *_damage(run / ROLLOUT_FILE, RolloutResult)]
 
 
 def add_stepped_load_rules(folder: RunFolder, rules: list[RuleResult]) -> list[RuleResult]:
-    """Returns the gate's rules as they count for this run. Raises NewerFormat."""
+    """Returns the rules with the one of the stepped load first. Raises NewerFormat."""
     if (rollout := read_rollout(folder.path)) is not None:
         return [_rollout_rule(rollout), *rules]
     if (knee := read_knee(folder.path)) is not None:
@@ -89,7 +88,7 @@ def _knee_rule(knee: KneeResult) -> RuleResult:
 
 
 def _kind(verdict: Verdict) -> RuleKind:
-    """INVALID is the word of the harness's own checks: a rule of the SLO never says it."""
+    """Returns TRUST for INVALID, because an SLO rule is never INVALID."""
     return RuleKind.TRUST if verdict is Verdict.INVALID else RuleKind.SLO
 
 

@@ -46,7 +46,11 @@ def check_validity(store: RunStore, bounds: ValidityBounds) -> list[RuleResult]:
     affected = _AFFECTED_BY_OTHER_RUNS - {"engine_health_gap"} if generator_died else _AFFECTED_BY_OTHER_RUNS
     for name, kind, find in _CHECKS:
         check = find(store, bounds)
-        reason = f"{check.reason}; {other_runs}" if check.reason and other_runs and name in affected else check.reason
+        reason = (
+            f"{check.reason}; likely cause: {other_runs}"
+            if check.reason and other_runs and name in affected
+            else check.reason
+        )
         results.append(
             RuleResult(
                 name=name, verdict=Verdict.INVALID if check.reason else Verdict.PASS, kind=kind, value=check.value,

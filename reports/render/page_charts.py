@@ -1,4 +1,4 @@
-"""What the HTML page shows beyond the summary: the series and distributions of its charts, aggregated in SQL."""
+"""Makes the charts and the funnel of the page: time series and distributions, aggregated in SQL."""
 
 from __future__ import annotations
 
@@ -15,15 +15,16 @@ from reports.slo.metrics import GENERATIONS, NO_ACCESS_LINK
 from reports.text import counted, figure, grouped
 
 POINTS = 240
-"""About so many columns a timeline has, however long the run was."""
+"""The number of columns of a timeline, for a run of any length."""
 CURVE_STEPS = 100
 MOS_LOW, MOS_WIDTH, MOS_COLUMNS = 1.0, 0.1, 40
-WRITER_COLOURS = 6
+PROCESS_COLOURS = 6
+"""Processes beyond these reuse the colours, dashed and then dotted."""
 
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """A drawing with its words."""
+    """A drawing with its title, note and legend."""
 
     title: str
     note: str
@@ -34,52 +35,55 @@ class Chart:
 
 @dataclass(frozen=True, slots=True)
 class FunnelStep:
-    """A stage and how many calls reached it; how many that did not were people's choice."""
+    """A stage, and how many calls reached it."""
 
     stage: str
     calls: int
     ratio: float
     lost: str
-    """What became of those that reached the stage before and not this one."""
+    """The outcomes of the calls that reached the stage before, but not this one."""
 
 
 def swarm_charts(store: RunStore, summary: Summary) -> list[Chart]:
-    """Arrivals, concurrency, set-up, one-way delay, quality."""
+    """Returns the charts of the swarm: concurrency, arrivals, quality, set-up time, one-way delay."""
     setup_limit_ms = summary.swarm.limits.get("setup_limit_s", 0.0) * 1000
     charts = [
-        *_traffic(store),
+        *_traffic(store), _mos(store),
         _by_generation(
-            store, "setup_ms", "Set-up time", "from the intended start to audio on both sides, ringing taken out; "
-            "by the worse access network of the two sides", "setup, ms", Bound(setup_limit_ms, "setup limit"),
+            store, "setup_ms", "Set-up time", "from the intended start to audio on both sides, without ringing time; "
+            "grouped by the worse access network of the two sides", "setup, ms", Bound(setup_limit_ms, "setup limit"),
         ),
         _by_generation(
             store, "connect_ms", "Answer to audio", "from the callee's answer to audio on both sides",
-            "connect, ms", _target(summary, "connect_ms_p95"),
+            "connect, ms", _p95_limit(summary, "connect_ms_p95"),
         ),
         _by_generation(
             store, "owd_ms", "One-way delay", "a call's typical delay of audio packets, in its worse direction",
-            "one-way delay, ms", _target(summary, "owd_ms_p95"),
+            "one-way delay, ms", _p95_limit(summary, "owd_ms_p95"),
         ),
-        _mos(store),
     ]  # fmt: skip
     return [chart for chart in charts if chart.svg]
 
 
 def health_charts(store: RunStore, summary: Summary) -> list[Chart]:
-    """Send lateness and CPU of every generator process."""
+    """Returns send lateness and CPU time of every process of the load generator."""
     seconds, step_s, started_at_s = _bins(store, "SELECT min(at_s), max(at_s) FROM health")
     faults = _faults(store, started_at_s)
     writers = [writer.writer for writer in summary.swarm.health.writers]
     bound_ms = summary.swarm.health.send_late_bound_ms
     shown = []
     for column, title, note, unit, bound in (
-        ("send_late_p99_ms", "Send lateness", "99th percentile of a second's packets against their own schedule", "ms",
-         Bound(bound_ms, "bound") if bound_ms else None),
+        ("send_late_p99_ms", "Send lateness", "delay of packets against their schedule, p99 of each second", "ms",
+         Bound(bound_ms, "allowed") if bound_ms else None),
         ("cpu_ratio * 100", "CPU of the generator", "100 % is one core", "%", None),
     ):  # fmt: skip
         values = _per_bin(store, f"SELECT writer, at_s, max({column}) FROM health GROUP BY ALL", step_s, started_at_s)
         series = [
-            Series(writer, f"w{index % WRITER_COLOURS}", [values.get((writer, place)) for place in range(len(seconds))])
+            Series(
+                writer,
+                f"w{index % PROCESS_COLOURS} dash-{index // PROCESS_COLOURS % 3}",
+                [values.get((writer, place)) for place in range(len(seconds))],
+            )
             for index, writer in enumerate(writers)
         ]
         svg = timeline_chart(title, seconds, step_s, series, unit=unit, bound=bound, faults=faults)
@@ -88,7 +92,7 @@ def health_charts(store: RunStore, summary: Summary) -> list[Chart]:
 
 
 def funnel(store: RunStore, summary: Summary) -> list[FunnelStep]:
-    """The stages of the swarm's calls, and what happened between one and the next."""
+    """Returns the stages of the calls of the swarm, and what happened between one stage and the next."""
     left = store.rows(
         """SELECT reached, outcome, reason, count(*) AS n FROM calls
         WHERE source = 'swarm' AND outcome <> 'completed' GROUP BY ALL ORDER BY n DESC, reason, outcome"""
@@ -120,7 +124,7 @@ def _traffic(store: RunStore) -> list[Chart]:
     ]
     concurrency = [
         Series("with media both ways", "c1", series[2], filled=True),
-        Series("under way, ringing included", "c2", series[3]),
+        Series("in progress, ringing included", "c2", series[3]),
         Series("probe calls", "c3", series[4]),
     ]
     arrivals = [Series("started", "c1", series[0], filled=True), Series("failed", "bad", series[1])]
@@ -137,10 +141,10 @@ def _traffic(store: RunStore) -> list[Chart]:
     ]  # fmt: skip
 
 
-def _target(summary: Summary, metric: str) -> Bound | None:
-    """The limit of the first rule about ``metric``."""
+def _p95_limit(summary: Summary, metric: str) -> Bound | None:
+    """Returns the limit of the first rule about ``metric``."""
     limits = [rule.limit for rule in summary.rules if rule.metric == metric and rule.limit is not None]
-    return Bound(limits[0], f"p95 wanted: {figure(limits[0], 'ms')}") if limits else None
+    return Bound(limits[0], f"p95 target: {figure(limits[0], 'ms')}") if limits else None
 
 
 def _by_generation(store: RunStore, column: str, title: str, note: str, label: str, bound: Bound | None) -> Chart:
@@ -186,7 +190,7 @@ def _mos(store: RunStore) -> Chart:
     ))  # fmt: skip
     note = f"MOS-LQ of a call's worse side, model {model}"
     if ungrounded:
-        note += f"; {counted(ungrounded, 'call')} left out: the model's tables do not cover them"
+        note += f"; {counted(ungrounded, 'call')} left out: the model does not cover their codec or loss"
     legend = [(stack.colour, stack.name, counted(sum(stack.counts), "call")) for stack in stacks]
     return Chart(
         "Listening quality", note, column_chart("Listening quality", MOS_LOW, MOS_WIDTH, stacks, "MOS-LQ"), legend
@@ -203,7 +207,7 @@ def _network_name(generation: str) -> str:
 
 
 def _bins(store: RunStore, sql: str) -> tuple[list[float], float, float]:
-    """The timeline's columns as seconds of the run, their width, and the run's start."""
+    """Returns the columns of a timeline as seconds of the run, their width, and the start of the run."""
     low, high = store.rows(sql)[0]
     manifest = store.folder.manifest
     if low is None:

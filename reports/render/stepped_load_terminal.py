@@ -1,31 +1,30 @@
-"""The terminal's section on a load that was judged step by step."""
+"""Prints the section on a knee search or a rollout."""
 
 from __future__ import annotations
 
 from rich import box
 from rich.console import Console
 from rich.padding import Padding
-from rich.rule import Rule as Line
 from rich.table import Table
 from rich.text import Text
 
 from reports.render.stepped_load_view import stepped_load_view
-from reports.result.summary import Summary
-
-STYLES = {"PASS": "green", "FAIL": "bold red", "INCONCLUSIVE": "yellow", "INVALID": "magenta"}
+from reports.render.terminal_layout import heading
+from reports.render.verdict_words import STYLES
+from reports.result.summary import Summary, Verdict
 
 
 def print_stepped_load(summary: Summary, console: Console) -> None:
-    """Prints the steps and what they came to; nothing for a run without steps."""
+    """Prints the steps and the result; nothing for a run without steps."""
     view = stepped_load_view(summary)
     if view is None:
         return
-    console.print(Line(f"[bold]{view.title.lower()}[/]", align="left", style="dim", characters="─"))
+    console.print(heading(view.title.lower()))
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="dim", padding=(0, 1))
-    for name in ("step", "calls at once", "verdict", "judged", "completed", "set-ups/s", "held"):
-        table.add_column(name, justify="left" if name in ("step", "verdict", "held") else "right", no_wrap=True)
+    for name in ("step", "calls at once", "verdict", "calls", "completed", "set-ups/s", "duration"):
+        table.add_column(name, justify="left" if name in ("step", "verdict", "duration") else "right", no_wrap=True)
     for row in view.rows:
-        mark = Text(row.verdict, STYLES[row.verdict])
+        mark = Text(row.verdict, STYLES[Verdict(row.verdict)])
         table.add_row(Text(row.name), row.level, mark, row.calls, row.completed, row.setups, row.held)
     for name in view.ahead:
         table.add_row(Text(name, "dim"), "", Text("not reached", "dim"))

@@ -1,4 +1,4 @@
-"""What the terminal and the page show of a load that was judged step by step."""
+"""Prepares a knee search or a rollout for the terminal and the page: one row a step, and the result."""
 
 from __future__ import annotations
 
@@ -89,12 +89,12 @@ def _row(step: StepResult) -> StepRow:
 
 def _completed(judged: Judgement) -> str:
     spoke = judged.completed + judged.failed
-    return figure(judged.completed / spoke, "ratio") if spoke else "nobody talked"
+    return figure(judged.completed / spoke, "ratio") if spoke else "no calls judged"
 
 
 def _interval(low: float | None, high: float | None) -> str:
     if low is None and high is None:
-        return "nothing was shown"
+        return "unknown"
     if high is None:
         return f"at least {grouped(low or 0)}"
     return f"below {grouped(high)}" if low is None else f"{grouped(low)} to {grouped(high)}"

@@ -1,7 +1,7 @@
-"""``knee.json`` and ``rollout.json``: what a load that was judged step by step came to.
+"""Defines ``knee.json`` and ``rollout.json``: the results of a load that was judged step by step.
 
-The swarm writes them (after every step, whole), the gate and the reports read them. ``*_s`` that are moments are Unix
-seconds. A rate is a share of the calls whose intended start lay in a step's window, over that window's length.
+The swarm writes the whole file after each step. The gate and the reports read it. Times in ``*_s`` are Unix seconds. A
+rate counts the calls whose intended start is in the window of a step, divided by the length of the window.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ ROLLOUT_FILE = "rollout.json"
 
 StepVerdict = Literal["PASS", "FAIL", "INCONCLUSIVE", "INVALID"]
 KneeEnd = Literal["broke", "generator", "limit", "stopped", "running"]
-"""``broke``: the SLO broke. ``generator``: we could not load it further. ``limit``: the plan's highest level held.
-``stopped``: ended from outside."""
+"""``broke``: the service missed the SLO. ``generator``: the load generator could not add load. ``limit``: the highest
+level of the plan passed. ``stopped``: somebody stopped the run."""
 RolloutEnd = Literal["done", "failed", "undecided", "generator", "stopped", "running"]
 
 
 class JudgedRule(msgspec.Struct, frozen=True, kw_only=True):
-    """One rule of the SLO, over the calls of one step."""
+    """The result of one SLO rule over the calls of one step."""
 
     name: str
     verdict: StepVerdict
@@ -37,11 +37,11 @@ class JudgedRule(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Judgement(msgspec.Struct, frozen=True, kw_only=True):
-    """What the calls of one window came to. ``INVALID``: the generator could not keep up, the target is not judged."""
+    """The judgement of the calls of one window. ``INVALID``: the generator fell behind, so the target is not judged."""
 
     verdict: StepVerdict
     reason: str
-    """One sentence: the weightiest thing that keeps the verdict from being PASS; empty for PASS."""
+    """One sentence: the most important reason why the verdict is not PASS. Empty for PASS."""
     from_s: float
     until_s: float
     calls: int = 0
@@ -63,11 +63,11 @@ class StepResult(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     concurrent_calls: float
-    """The level that the plan asked for."""
+    """The planned level."""
     scenario: str = ""
-    """What every call of the step was; empty for the plan's own mixture."""
+    """The scenario of every call of the step. Empty for the mix of the plan."""
     looks: int = 1
-    """How often it was looked at; each look was judged so that all of them together keep the rules' confidence."""
+    """How often it was judged. Each judgement is stricter, so that all together keep the confidence of the rules."""
     judgement: Judgement
 
 
@@ -82,32 +82,32 @@ class UslFit(msgspec.Struct, frozen=True, kw_only=True):
     gamma: float
     """Set-ups a second of one call at a time: 1 / the time that a call takes."""
     sigma: float
-    """Contention: the share of work that waits in one line."""
+    """Contention: the share of the work that waits in one queue."""
     sigma_low: float
     sigma_high: float
     kappa: float
-    """Coherency: the cost of everybody talking to everybody."""
+    """Coherency: the cost of keeping all parts in agreement with each other."""
     kappa_low: float
     kappa_high: float
     peak_concurrent: float | None = None
-    """Where the law's throughput is highest, ``sqrt((1 - sigma) / kappa)``; None when it grows for ever."""
+    """Where the law's throughput is highest, ``sqrt((1 - sigma) / kappa)``; None when it grows without limit."""
     peak_setups_per_s: float | None = None
     r_squared: float | None = None
 
     def setups_per_s(self, offered_calls: float) -> float:
-        """Returns what the law gives for so many calls offered."""
+        """Returns the throughput at this number of offered calls."""
         waiting = self.sigma * (offered_calls - 1) + self.kappa * offered_calls * (offered_calls - 1)
         return self.gamma * offered_calls / (1 + waiting) if offered_calls > 0 and waiting > -1 else 0.0
 
 
 class MachinesNeeded(msgspec.Struct, frozen=True, kw_only=True):
-    """How many machines like the target's a planned rate would need."""
+    """How many machines like the one of the target a planned rate needs."""
 
     setups_per_s: float
     at_least: int | None
-    """If each carries the upper end of the capacity; None when that end is open."""
+    """If each has the upper end of the capacity. None when that end is open."""
     at_most: int | None
-    """If each carries the lower end; None when nothing was shown to hold."""
+    """If each has the lower end. None when no level passed."""
     assumption: str
 
 
@@ -117,16 +117,16 @@ class KneeResult(msgspec.Struct, frozen=True, kw_only=True):
     format: int = STEPPED_LOAD_FORMAT
     verdict: StepVerdict
     sentence: str
-    """What was found, in words."""
+    """The result in one sentence."""
     ended: KneeEnd
     low_calls: float | None
-    """The highest level that kept every rule: shown, at the rules' confidence."""
+    """The highest level that met every rule, at the confidence of the rules."""
     high_calls: float | None
-    """The lowest level that broke one; None when none did."""
+    """The lowest level that missed a rule. None when none did."""
     low_setups_per_s: float | None
     high_setups_per_s: float | None
     how: str
-    """How the interval comes about."""
+    """How the interval was found."""
     steps: list[StepResult] = []
     fit: UslFit | None = None
     fit_problem: str = ""
@@ -142,6 +142,6 @@ class RolloutResult(msgspec.Struct, frozen=True, kw_only=True):
     sentence: str
     ended: RolloutEnd
     stages: list[str]
-    """All that were planned, in order."""
+    """All planned stages, in order."""
     peak_calls: float
     steps: list[StepResult] = []

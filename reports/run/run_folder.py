@@ -1,4 +1,4 @@
-"""Opens a run folder: finds it, checks its format, reads its manifest. Damage becomes a reason, never a traceback."""
+"""Opens a run folder: finds it, checks its format, reads its manifest. Damage becomes a reason of the verdict."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from reports.slo.slo_file import BUILT_IN, built_in_names
 PARTS = ("manifest.json", "plan.toml", "calls", "cells", "health", "live")
 """A folder with none of these is no run."""
 LATEST = "latest"
-"""A link to the newest run beside it. Where the file system has no links: a file with its name."""
+"""A link to the newest run beside it, or a file with its name where the file system has no links."""
 LONGEST_SHOWN = 80
-"""Characters of a name that no folder can have, as an error shows it."""
+"""Characters that an error shows of an impossible folder name."""
 END_OF_TIME_S = 4_102_444_800.0
 """The year 2100. No clock of a machine that makes calls shows less than 0 or more than this."""
 
@@ -44,10 +44,10 @@ class RunFolder:
 
     @property
     def slo_reference(self) -> str:
-        """What to hand to ``load_slo`` to judge this run as it was meant.
+        """The argument of ``load_slo`` for the SLO that this run was made for.
 
-        A file of the user's own stays the reference when it is gone: another of the same name may say something else.
-        A built-in one is found by its name on a machine that has ringfence in another place.
+        A file of the user stays the reference even when it is gone, because another file of that name may differ. A
+        built-in SLO is found by its name, so that it works on another machine.
         """
         slo = self.manifest.slo if self.manifest else {}
         file, name = slo.get("file"), str(slo.get("name") or "default")
@@ -166,7 +166,7 @@ def _read_manifest(path: Path) -> tuple[Manifest | None, list[str]]:
     try:
         written = read_file(file)
     except FileNotFoundError:
-        return None, ["manifest.json is missing"]
+        return None, ["manifest.json is missing: no ringfence run wrote this folder, or it was damaged"]
     except Unreadable as error:
         return None, [f"manifest.json {error}"]
     refuse_newer(written, MANIFEST_FORMAT, file)

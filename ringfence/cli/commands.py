@@ -85,22 +85,22 @@ COMMANDS = (
     ),
     CliCommand(
         "network list", "ringfence.cli.network.list_and_show:list_profiles",
-        "List the link profiles and the mixes of regions.",
+        "List the network profiles and the regional mixes of them.",
         "ringfence network list", is_quick=True,
     ),
     CliCommand(
         "network show", "ringfence.cli.network.list_and_show:show",
-        "Show what a link gives, and what a call needs.",
+        "Draw how a link changes with time, and say which calls fit on it.",
         "ringfence network show gprs_2g", is_quick=True,
     ),
     CliCommand(
         "network verify", "ringfence.cli.network.verify:verify",
-        "Measure links and prove that they do what their profiles say.",
+        "Measure links and compare every figure with the profile.",
         "ringfence network verify gprs_2g lte_good",
     ),
     CliCommand(
         "network exec", "ringfence.cli.network.exec:exec_behind",
-        "Run any command behind a link.",
+        "Run any command behind a link, as if on that network.",
         "ringfence network exec edge_275g -- ping -c 3 '$RINGFENCE_FAR_END'",
     ),
     CliCommand(

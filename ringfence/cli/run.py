@@ -1,4 +1,4 @@
-"""``ringfence run``, ``swarm`` and ``matrix``: the whole of a plan, or one half of it."""
+"""``ringfence run``, ``swarm`` and ``matrix``: runs a whole plan, or one half of it."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def run(
     force: bool = False,
     json: bool = False,
 ) -> int:
-    """Run a whole plan: start the service, load it, place calls from every device, report, and judge.
+    """Run a whole plan: start the service, put load on it, place calls from devices, write the report, and judge.
 
     Exit codes: 0 PASS, 1 FAIL, 2 usage or configuration, 3 INCONCLUSIVE, 4 INVALID, 5 a prerequisite is missing,
     70 ringfence itself crashed (no verdict), 130 interrupted.
@@ -57,19 +57,20 @@ def run(
     Parameters
     ----------
     plan
-        A built-in plan's name (smoke), or a TOML file.
+        A plan's name (see `ringfence plans list`), or a TOML file.
     set_
         Overrides one key of the plan, e.g. --set service.degradation=false. Repeatable.
     backend
-        What carries the links' packets (the plan's matrix.backend); the best that this machine can run when left out.
+        How links are shaped: netem, userspace, or cdp (the browser's own emulation). Default: the plan's
+        matrix.backend, else the best that this machine can run.
     time_scale
-        0.1 plays the load in a tenth of its time; calls are as long as ever.
+        0.1 plays the load in a tenth of its time; call length is unchanged.
     runs
         Where the run's folder is made; runs/latest points at the newest.
     force
-        Start a load that this machine cannot carry by its last bench.
+        Start even a load beyond what `ringfence bench media` measured on this machine.
     json
-        Print summary.json instead of the rich summary.
+        Print summary.json instead of tables.
     """
     loaded = _with_time_scale(load_plan(plan, [*set_, *_backend_override(backend)]), time_scale)
     return execute_plan(loaded, runs, json=json, force=force)
@@ -92,17 +93,17 @@ def swarm(
     Parameters
     ----------
     plan
-        A built-in plan's name (smoke), or a TOML file.
+        A plan's name (see `ringfence plans list`), or a TOML file.
     set_
         Overrides one key of the plan, e.g. --set swarm.people=100. Repeatable.
     time_scale
-        0.1 plays the load in a tenth of its time; calls are as long as ever.
+        0.1 plays the load in a tenth of its time; call length is unchanged.
     runs
         Where the run's folder is made.
     force
-        Start a load that this machine cannot carry by its last bench.
+        Start even a load beyond what `ringfence bench media` measured on this machine.
     json
-        Print summary.json instead of the rich summary.
+        Print summary.json instead of tables.
     """
     loaded = _with_time_scale(drop_section(load_plan(plan, set_), "matrix"), time_scale)
     return execute_plan(loaded, runs, json=json, force=force)
@@ -129,25 +130,26 @@ def matrix(
     Parameters
     ----------
     plan
-        A built-in plan's name (smoke), or a TOML file.
+        A plan's name (see `ringfence plans list`), or a TOML file.
     cell
-        Only this cell, e.g. moto-e13--gprs_2g--video_fallback: how a report's replay command reads.
+        Only this cell, e.g. moto-e13--gprs_2g--video_fallback: a report shows this command for each cell.
     devices
-        Only these devices (comma-separated ids).
+        Only these devices: ids with commas between (see `ringfence devices list`).
     networks
-        Only these network profiles.
+        Only these networks: ids with commas between (see `ringfence network list`).
     scenarios
-        Only these scenarios.
+        Only these scenarios: names with commas between (see `ringfence scenarios list`).
     drivers
         Only this driver: playwright or appium.
     set_
         Overrides one key of the plan. Repeatable.
     backend
-        What carries the links' packets (the plan's matrix.backend); the best that this machine can run when left out.
+        How links are shaped: netem, userspace, or cdp (the browser's own emulation). Default: the plan's
+        matrix.backend, else the best that this machine can run.
     runs
         Where the run's folder is made.
     json
-        Print summary.json instead of the rich summary.
+        Print summary.json instead of tables.
     """
     filters = {"cell": cell, "devices": devices, "networks": networks, "scenarios": scenarios, "drivers": drivers}
     loaded = drop_section(load_plan(plan, [*set_, *_backend_override(backend)]), "swarm")
@@ -173,7 +175,7 @@ def execute_plan(
 ) -> int:
     """Runs ``plan`` and returns the verdict's exit code. Ctrl-C ends the run, keeps the folder, and returns 130.
 
-    ``force`` starts a load that is beyond what this machine was last measured to carry.
+    ``force`` starts a load that is beyond what was last measured on this machine.
     """
     if problem := name_problem(str(runs)):
         raise InputError([Problem("--runs", "", problem)])
@@ -189,7 +191,7 @@ def execute_plan(
     for other in neighbours.look(now=True):
         console.print(f"[bold yellow]ringfence:[/] {escape(warning_of(other))}", highlight=False)
     folder = create_run_folder(runs, plan, clock, neighbours.to_json())
-    crash.keep_in(folder.path)
+    crash.set_run_folder(folder.path)
     with Screen(console, f"ringfence {plan.written.name}", plan.written.estimated_duration_s) as screen:
         screen.say(f"run folder {folder.path}")
         if folder.advice:

@@ -1,4 +1,4 @@
-"""``ringfence serve``: the reference service on its own, with a few people to try it with."""
+"""``ringfence serve``: starts the reference service alone, with three users to try it with."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ def serve(
     database: Path = Path("runs/service.sqlite"),
     degradation: bool = True,
 ) -> int:
-    """Start the reference calling service on loopback, with three people who follow each other, until Ctrl-C.
+    """Start the reference calling service on loopback, with three users who follow each other, until Ctrl-C.
 
-    Exits with 130 after Ctrl-C, 5 when it cannot be started here, 70 when it crashed.
+    Exit codes: 130 after Ctrl-C, 5 a prerequisite is missing, 70 the service crashed.
 
     Parameters
     ----------
     port
-        TCP port; 0 takes a free one.
+        TCP port; 0 for any free port.
     database
-        Where messages and call logs are kept, across restarts.
+        SQLite file with messages and call logs. It is kept for the next start.
     degradation
-        Whether its web client gives up video, then bitrate, on a poor network.
+        Whether its web client turns off video, then lowers the audio bitrate, on a poor network.
     """
     if problem := name_problem(str(database)):
         raise InputError([Problem("--database", "", problem)])
@@ -61,7 +61,7 @@ def serve(
             code = target.process.popen.wait()
             if code != ExitCode.PASS:
                 died = ChildCrashed if code == ExitCode.CRASHED else ChildDied
-                raise died(f"the calling service {crash.ending(code, target.process.pid)}", hint=f"see {log}")
+                raise died(f"the calling service {crash.describe_exit(code, target.process.pid)}", hint=f"see {log}")
     finally:
         with ignore_end_signals():
             target.stop()
@@ -69,7 +69,7 @@ def serve(
 
 
 def seed_demo_people(target: RunningTarget) -> None:
-    """Makes the demo people, each following the others."""
+    """Makes the demo users, who all follow each other."""
     names = list(DEMO_PEOPLE)
     body: dict[str, list[Any]] = {
         "users": [

@@ -1,4 +1,4 @@
-"""Refuses to start what this machine cannot run: one sentence a missing piece, and what to do."""
+"""Refuses to start a plan whose prerequisites are missing, and says how to get each of them."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from ringfence.run_plan import RunPlan
 
 
 def require_prerequisites(plan: RunPlan, *, drivers: str = "") -> None:
-    """Raises EnvironmentLacks when a tier that the plan needs, or the links it asks for, cannot be had here.
+    """Raises EnvironmentLacks when this machine cannot run a tier of the plan, or the links that it asks for.
 
-    ``drivers`` narrows the plan's own choice of drivers, as on the command line; empty for all.
+    ``drivers`` is the choice of drivers on the command line; empty means the plan's own choice.
     """
     missing = missing_for(tiers_of(plan), run_checks())
     if plan.written.matrix is not None and (drivers or plan.written.matrix.drivers) != "playwright":
@@ -26,13 +26,13 @@ def require_prerequisites(plan: RunPlan, *, drivers: str = "") -> None:
     names = ", ".join(finding.name for finding in missing)
     lines = [f"{finding.name}: {finding.detail}  ->  {finding.fix}" for finding in missing]
     raise EnvironmentLacks(
-        f"this machine lacks what the plan '{plan.written.name}' needs: {names}",
+        f"prerequisites of the plan '{plan.written.name}' are missing (run `ringfence doctor`): {names}",
         hint="\n  ".join(lines),
     )
 
 
 def tiers_of(plan: RunPlan) -> set[Tier]:
-    """Returns the tiers that the plan's calls are of: what this machine must be able to run."""
+    """Returns the tiers of the plan's calls. The machine must be able to run each of them."""
     tiers: set[Tier] = set()
     if plan.written.swarm is not None:
         tiers |= {Tier.PACKETS, Tier.MEDIA}
@@ -42,14 +42,14 @@ def tiers_of(plan: RunPlan) -> set[Tier]:
 
 
 def without_private_network() -> list[Finding]:
-    """Returns what keeps cells with Appium from running, at most one finding."""
+    """Returns the finding that keeps cells with Appium from running, or an empty list."""
     refused = private_network.missing_prerequisite()
     if not refused:
         return []
-    detail = f"other users of the machine could give orders to Appium: {refused}"
+    detail = f"other users of this machine could control Appium: {refused}"
     return [Finding("Appium's network", False, detail, "sudo, or --set 'matrix.drivers=\"playwright\"'")]
 
 
 def missing_for(tiers: set[Tier], findings: list[Finding]) -> list[Finding]:
-    """Returns the failed checks that any of ``tiers`` depends on."""
+    """Returns the failed checks that any of ``tiers`` needs."""
     return [finding for finding in findings if not finding.ok and finding.tiers & tiers]

@@ -1,4 +1,4 @@
-"""The device matrix as a process: pytest with its xdist workers."""
+"""Starts the device matrix: pytest with its xdist workers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether a matrix that was told to end still gets on with it. How long that may take is told by those who end."""
+"""Watches a matrix that was told to end: whether it still makes progress, by the limits that its processes report."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from calls.bridge.closing import ClosingWatch
 from device_matrix.attempt.lifetime import ORDERLY_END_S
 
 CELLS_MARGIN_S = ORDERLY_END_S + 15.0
-"""A worker gives itself up after the first; pytest then writes its results and ends its servers."""
+"""A worker gives up after the first term; pytest then writes its results and ends its servers."""
 
 
 class MatrixShutdown:
-    """Begins when the matrix is told to end: cells are released, then each worker's far end ends."""
+    """Make it when the matrix is told to end: cells are released, then each worker's far end ends."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -32,5 +32,5 @@ class MatrixShutdown:
 
     @property
     def is_overdue(self) -> bool:
-        """Whether nothing in the matrix makes progress any more."""
+        """Whether no process of the matrix makes progress any more."""
         return self._cells.is_overdue and all(watch.is_overdue for watch in self._workers.values())

@@ -1,4 +1,4 @@
-"""What the live files say at this moment: read by the screen and by the supervisor."""
+"""Reads the live files of a run, for the screen and the supervisor."""
 
 from __future__ import annotations
 

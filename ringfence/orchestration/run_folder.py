@@ -1,4 +1,4 @@
-"""Makes a run folder and keeps its manifest true from the first second to the last."""
+"""Makes a run folder, and keeps its manifest up to date until the run ends."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ SUBFOLDERS = ("calls", "messages", "lists", "samples", "health", "cells", "live"
 
 RESERVE_FOR_RECORDS, RESERVE_FOR_REPORTS = ".reserve-for-records", ".reserve-for-reports"
 RESERVES = {RESERVE_FOR_RECORDS: 1_000_000, RESERVE_FOR_REPORTS: 2_000_000}
-"""Bytes kept from the first second, so that a run that fills the disk can still write what it knows at its end."""
+"""Bytes reserved at the start, so that a run that fills the disk can still write its last records and reports."""
 
 
 @dataclass(slots=True)
 class RunFolderWriter:
-    """One run's folder. Every change of the manifest is written whole, then renamed into place."""
+    """Writes one run's folder. Each change of the manifest is written to disk at once."""
 
     path: Path
     clock: Clock
     manifest: dict[str, Any] = field(default_factory=dict)
     advice: str = ""
-    """What a person should know of the folder, one sentence; mostly empty."""
+    """A sentence about the folder for the user; mostly empty."""
     problem: str = ""
     """Why the manifest was not written the last time, empty when it was."""
 
@@ -76,7 +76,7 @@ class RunFolderWriter:
         self.problem = save_manifest(self.path, self.manifest)
 
     def is_full(self) -> bool:
-        """Whether the disk says that it has no room left; a quota shows only when something is written."""
+        """Whether the disk reports no free space. A full quota shows only when something is written."""
         try:
             room = os.statvfs(self.path)
         except OSError:
@@ -85,7 +85,7 @@ class RunFolderWriter:
         return free == 0 or (room.f_files > 0 and room.f_ffree == 0)
 
     def release_reserve(self, name: str) -> None:
-        """Gives back the room that was kept for one part of the end of the run."""
+        """Frees the disk space that was reserved for one part of the end of the run."""
         with contextlib.suppress(OSError):
             (self.path / name).unlink(missing_ok=True)
 
@@ -145,15 +145,15 @@ def _write_plan_and_reserves(folder: RunFolderWriter, plan: RunPlan) -> None:
         for name in RESERVES:
             folder.release_reserve(name)
         raise EnvironmentLacks(
-            f"the run folder {folder.path} has no room: {error.strerror or error}",
-            hint="free some, or name another with --runs",
+            f"the disk of the run folder {folder.path} is full: {error.strerror or error}",
+            hint="free some disk space, or name another folder with --runs",
         ) from None
 
 
 def point_latest_at(run: Path) -> str:
-    """Makes ``runs/latest`` lead to ``run``: a link, or a file with its name where the file system has no links.
+    """Makes ``runs/latest`` lead to ``run``: a link, or a file with the run's name where the file system has no links.
 
-    Returns one sentence when it cannot, empty otherwise: a run is no worse for a missing short name.
+    Returns one sentence when it cannot, else an empty text: a run works without its short name.
     """
     latest = run.parent / "latest"
     if latest.is_dir() and not latest.is_symlink():

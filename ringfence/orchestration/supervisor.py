@@ -1,8 +1,8 @@
-"""One run from start to verdict: what is started when, who is watched, what happens when one of them dies.
+"""Supervises one run: starts its processes, watches them, reacts when one ends, and ends all of them.
 
 Timeline: target, then swarm, then (``matrix.start_after_s`` later) the matrix; the swarm's last stage lasts until the
-matrix has ended. Children are watched by descriptor (pidfd), so a death is noticed at once; the screen is redrawn on a
-tick. Whatever happens, ``finish`` ends every process and leaves a readable folder.
+matrix has ended. Children are watched by descriptor (pidfd), so their exit is noticed at once. The screen is
+redrawn every 0.5 s. In every case ``run`` ends every process and leaves a readable folder.
 """
 
 from __future__ import annotations
@@ -39,14 +39,14 @@ from ringfence.run_plan import RunPlan
 
 TICK_S = 0.5
 ORPHAN_WORKER_LIMIT_S = 90.0
-"""A worker whose master is dead tells nobody how far it is. Its engine's steps add up to 50 s on the slowest link, and
+"""A worker whose master is dead cannot report its progress. Its engine's steps add up to 50 s on the slowest link, and
 its last report, which nobody acknowledges, takes 15 s."""
 MATRIX_OK_EXITS = frozenset({ExitCode.PASS, ExitCode.FAIL, ExitCode.INVALID})
-"""All passed, some failed, some came to no judgement. Cells judge themselves: these are no fault of the harness."""
+"""All cells passed, some failed, some were not judged. None of these is a fault of the harness."""
 MACHINE_FULL_ERRORS = frozenset(
     {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN}
 )
-"""What ends a run as INVALID and is no fault of our code."""
+"""Shortages of the machine: they make a run INVALID and are no fault of our code."""
 
 
 @dataclass(slots=True)
@@ -70,13 +70,13 @@ class Supervisor:
     _swarm_shutdown: SwarmShutdown | None = None
     _stop_reason: str = ""
     _load_has_ended: bool = False
-    """What is measured cannot be kept any more: the load ends by itself or is ended, and nothing new begins."""
+    """Records cannot be kept any more: the load is ending, and nothing new is started."""
 
     def __post_init__(self) -> None:
         self.progress = Progress(self.folder.path / "live")
 
     def run(self) -> None:
-        """Starts and watches everything to its end. Raises KeyboardInterrupt after cleaning up on Ctrl-C."""
+        """Runs the plan to its end. Raises KeyboardInterrupt after cleaning up on Ctrl-C."""
         interrupted = False
         try:
             self._start_target()
@@ -90,7 +90,7 @@ class Supervisor:
         except OSError as error:
             if error.errno not in MACHINE_FULL_ERRORS:
                 raise
-            self._stop("machine_full", f"this machine has no room left for the run: {error}", "invalid")
+            self._stop("machine_full", f"this machine has no resources left for the run: {error}", "invalid")
         finally:
             with ignore_end_signals():
                 self._end_everything()
@@ -98,14 +98,14 @@ class Supervisor:
                     self.folder.release_reserve(reserve)
                 self.neighbours.look(now=True)
                 self.folder.finish(interrupted=interrupted, other_runs=self.neighbours.to_json())
-                # A process of ours that was killed left its scratch folder: no later run may ever come to sweep it.
+                # A killed process left its scratch folder, and there may be no later run that removes it.
                 with contextlib.suppress(OSError, RingfenceError):
                     sweep()
             self.selector.close()
 
     def _start_target(self) -> None:
         url = self.plan.written.target.url
-        self.screen.say(f"asking for the calling service at {url}" if url else "starting the calling service")
+        self.screen.say(f"connecting to the calling service at {url}" if url else "starting the calling service")
         self.target = open_target(
             self.plan.written,
             database=self.folder.path / "service" / "service.sqlite",
@@ -161,7 +161,7 @@ class Supervisor:
         self._handle_last_exits()
 
     def _handle_last_exits(self) -> None:
-        """Takes in the ends that came between the last look at the descriptors and the look at the processes."""
+        """Handles exits between the last check of the descriptors and the check of the processes."""
         for descriptor, child in list(self._watched.items()):
             if not child.is_running():
                 self.selector.unregister(descriptor)
@@ -201,7 +201,7 @@ class Supervisor:
         matrix_over = self.plan.written.matrix is None or self._matrix_done
         section = self.plan.written.swarm
         if matrix_over and self._swarm_shutdown is None and section is not None and self._swarm_is_in_open_stage():
-            self.screen.say("nothing else is running: the swarm hangs up")
+            self.screen.say("nothing else is running: the swarm ends its calls")
             self.swarm.master.signal(signal.SIGUSR1)
             self._swarm_shutdown = SwarmShutdown(self.clock, section.effective_drain_s)
         elif self._swarm_shutdown is not None:
@@ -215,7 +215,7 @@ class Supervisor:
             end.hear(line)
 
     def _read_faults(self) -> None:
-        """Takes in what the master tells of the swarm's faults."""
+        """Reads the swarm's faults from the master's pipe."""
         assert self.swarm is not None
         faults = self.swarm.faults.read()
         if faults is None:
@@ -233,7 +233,7 @@ class Supervisor:
         self.swarm.faults.close()
 
     def _end_load(self, why: str) -> None:
-        """Has swarm and matrix end now, each with what it has; whoever does not is ended a little later."""
+        """Tells swarm and matrix to end now and to keep their records."""
         self._load_has_ended = True
         self.folder.release_reserve(RESERVE_FOR_RECORDS)
         self.screen.warn(f"the load ends: {why}")
@@ -254,14 +254,14 @@ class Supervisor:
             self._matrix_done = True
             if code not in MATRIX_OK_EXITS and not self._load_has_ended:
                 self.folder.record_fault(
-                    "matrix_died", f"pytest {crash.ending(code, child.pid)}: {child.last_words(3)}", "invalid"
+                    "matrix_died", f"pytest {crash.describe_exit(code, child.pid)}: {child.log_tail(3)}", "invalid"
                 )
             return
         if self.target is not None and child is self.target.process:
-            # Its death is the product's; an exception of our own reference service, which ends with 70, is ours.
+            # A service that dies is a product failure. Exit code 70 is an exception of our own reference service.
             crashed = code == ExitCode.CRASHED
-            detail = f"the calling service ended in the middle of the run: it {crash.ending(code, child.pid)}"
-            # A service that shares a disk that is full is no witness of its own quality.
+            detail = f"the calling service ended in the middle of the run: it {crash.describe_exit(code, child.pid)}"
+            # On a full disk the service may have died of the disk, so the product is not blamed.
             ours = crashed or self._load_has_ended or self.folder.is_full()
             self._stop("target_crashed" if crashed else "target_died", detail, "invalid" if ours else "fail")
             return
@@ -271,16 +271,18 @@ class Supervisor:
                 raise EnvironmentLacks(sentence, hint="start the run again: each takes a port that is free then")
             if code not in (0, self._exit_code_of_steps()) and not self._load_has_ended:
                 self.folder.record_fault(
-                    "swarm_master_died", f"the Locust master {crash.ending(code, child.pid)}", "invalid"
+                    "swarm_master_died", f"the Locust master {crash.describe_exit(code, child.pid)}", "invalid"
                 )
             return
         self.progress.read()
         ending = self.progress.swarm_ended or self.progress.swarm_stage == "drain"
         if (code != 0 or not ending) and not self._load_has_ended:
-            self.folder.record_fault("swarm_worker_died", f"{child.name} {crash.ending(code, child.pid)}", "invalid")
+            self.folder.record_fault(
+                "swarm_worker_died", f"{child.name} {crash.describe_exit(code, child.pid)}", "invalid"
+            )
 
     def _exit_code_of_steps(self) -> int:
-        """Returns how the master ends when the steps of its load came to what they did: no fault of its own."""
+        """Returns the master's exit code after the last step of a stepped load. It is no fault of the master."""
         result = read_knee(self.folder.path) or read_rollout(self.folder.path)
         return int(ExitCode[result.verdict]) if result is not None else 0
 
@@ -290,7 +292,7 @@ class Supervisor:
         self._stop_reason = what
 
     def _end_everything(self) -> None:
-        """Ends what still runs, the callers before the called, each with a bounded grace."""
+        """Ends all processes: matrix and swarm before the service, each within a limit."""
         if self.matrix is not None:
             self._end_matrix(self.matrix)
         if self.swarm is not None:
@@ -303,7 +305,7 @@ class Supervisor:
         self._watched.clear()
 
     def _end_matrix(self, matrix: ChildProcess) -> None:
-        """Has the matrix release its cells, for as long as it or one of its far ends makes progress."""
+        """Ends the matrix. Waits as long as its cells or far ends make progress."""
         if matrix.is_running():
             self.progress.read()
             self.progress.take_matrix_lines()
@@ -319,7 +321,7 @@ class Supervisor:
         matrix.stop()
 
     def _end_swarm(self, swarm: SwarmProcesses) -> None:
-        """Has the master end its workers, for as long as they make progress; then the workers that it left."""
+        """Ends the master, and waits as long as its workers make progress. Then ends the workers that are left."""
         if swarm.master.is_running():
             end = SwarmShutdown(self.clock, 0.0)
             swarm.master.signal(signal.SIGTERM)
@@ -340,6 +342,6 @@ class Supervisor:
 
 
 def _port_taken(master: ChildProcess) -> str:
-    """Returns why a master could not listen for its workers, empty when that is not why it ended."""
-    lines = [line for line in master.last_words().splitlines() if CANNOT_LISTEN in line]
+    """Returns the sentence of a master whose port was taken, or an empty text."""
+    lines = [line for line in master.log_tail().splitlines() if CANNOT_LISTEN in line]
     return lines[-1].removeprefix("ringfence: ").partition(" (")[0] if lines else ""

@@ -1,4 +1,4 @@
-"""The swarm's processes: one Locust master and its workers, all on loopback."""
+"""Starts the swarm: one Locust master and its workers, all on loopback."""
 
 from __future__ import annotations
 
@@ -73,5 +73,5 @@ def free_port() -> int:
 
 
 def locust_command() -> list[str]:
-    """Returns how a Locust process of ours is started: no configuration file of Locust has a say in it."""
+    """Returns how a Locust process of ours is started: without reading Locust's configuration files."""
     return [sys.executable, "-m", "loadtests.locust_process", "-f", str(locustfile())]

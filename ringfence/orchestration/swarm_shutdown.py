@@ -1,4 +1,4 @@
-"""Whether a swarm that was told to end still gets on with it. How long that may take is told by those who end."""
+"""Watches a swarm that was told to end: whether it still makes progress, by the limits that its processes report."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from loadtests.wire.shutdown_protocol import DRAIN_MARGIN_S
 
 
 class SwarmShutdown:
-    """Begins when the swarm is told to end; its calls then have ``drain_s`` to end by themselves."""
+    """Make it when the swarm is told to end. Its calls then have ``drain_s`` to end by themselves."""
 
     def __init__(self, clock: Clock, drain_s: float) -> None:
         self._clock = clock
@@ -26,10 +26,10 @@ class SwarmShutdown:
 
     @property
     def is_overdue(self) -> bool:
-        """Whether nobody in the swarm makes progress any more."""
+        """Whether no process of the swarm makes progress any more."""
         return self._calls.is_overdue and all(watch.is_overdue for watch in self._workers.values())
 
     def in_words(self) -> str:
-        """Returns how far it got."""
+        """Returns how far the shutdown is, for a message."""
         told = [f"worker {worker}: {watch.in_words()}" for worker, watch in sorted(self._workers.items())]
         return "; ".join(told) or "no worker began to end"

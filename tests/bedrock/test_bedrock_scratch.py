@@ -17,7 +17,7 @@ import pytest
 from bedrock import scratch, user_folder
 from bedrock.child_environment import child_environment
 from bedrock.scratch import ScratchFolder, keep, scratch_folder, sweep_scratch
-from bedrock.user_folder import passed_over, user_id, why_not
+from bedrock.user_folder import place_problem, tmpdir_problem, user_id
 
 OWNER = """
     from bedrock.scratch import ScratchFolder
@@ -82,7 +82,7 @@ def test_a_path_too_long_for_sockets_is_passed_over(tmp_path: Path, monkeypatch:
     long = tmp_path / ("x" * 80)
     long.mkdir()
     monkeypatch.setenv("TMPDIR", str(long))
-    assert f"has {len(str(long))} bytes (allowed" in passed_over()
+    assert f"has {len(str(long))} bytes (allowed" in tmpdir_problem()
     with scratch_folder() as folder:
         assert long not in folder.parents
         inside = folder / ".org.chromium.Chromium.abcdef" / "SingletonSocket"
@@ -91,17 +91,19 @@ def test_a_path_too_long_for_sockets_is_passed_over(tmp_path: Path, monkeypatch:
 
 def test_a_place_where_anybody_may_rename_our_folder_is_passed_over(place: Path) -> None:
     place.chmod(0o777)
-    assert "not sticky" in passed_over()
+    assert "not sticky" in tmpdir_problem()
     place.chmod(0o1777)
-    assert passed_over() == ""
+    assert tmpdir_problem() == ""
     place.chmod(0o700)
-    assert passed_over() == ""
+    assert tmpdir_problem() == ""
 
 
 @needs_root
 def test_a_place_where_no_program_may_run_is_passed_over(place: Path) -> None:
     script = 'mount -t tmpfs -o noexec none "$0" && exec "$1" -c "$2"'
-    asking = "from bedrock.user_folder import passed_over, user_folder; print(user_folder()); print(passed_over())"
+    asking = (
+        "from bedrock.user_folder import tmpdir_problem, user_folder; print(user_folder()); print(tmpdir_problem())"
+    )
     done = subprocess.run(
         ["unshare", "--mount", "--propagation", "private", "sh", "-c", script, str(place), sys.executable, asking],
         env=child_environment({"TMPDIR": str(place)}), capture_output=True, text=True, check=False,
@@ -119,7 +121,7 @@ def test_no_place_at_all_is_said_with_every_reason(monkeypatch: pytest.MonkeyPat
         user_folder.user_folder()
     assert "/proc/nowhere: it is not a folder with an absolute path" in refused.value.hint
     assert "relative: it is not a folder" in refused.value.hint
-    assert why_not(Path("/tmp")) == ""
+    assert place_problem(Path("/tmp")) == ""
 
 
 def test_what_a_killed_owner_left_is_swept_and_a_living_one_keeps_its_folder(place: Path) -> None:

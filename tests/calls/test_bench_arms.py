@@ -21,7 +21,7 @@ from waiting import HANG_LIMIT_S, eventually
 from calls import compiled
 from calls.bench import sipp
 from calls.bench.arm_protocol import ArmOrder
-from calls.bench.driver import running_arm, staying_off
+from calls.bench.driver import avoiding_core, running_arm
 from calls.bench.engine_arm import EngineArm
 from calls.bench.measure import SETTLE_S, measure
 from calls.bench.media import MediaBench, bench_media
@@ -58,7 +58,7 @@ def test_the_media_bench_measures_both_arms_and_tells_it_as_promised() -> None:
 @pytest.mark.integration
 def test_the_arm_keeps_to_its_core_the_driver_off_it_and_nothing_is_left() -> None:
     before = os.sched_getaffinity(0)
-    with staying_off(CORE) as elsewhere, running_arm("engine", CORE) as arm:
+    with avoiding_core(CORE) as elsewhere, running_arm("engine", CORE) as arm:
         assert elsewhere == (len(before) > 1)
         assert arm.level(2, 0.3).packets_received > 0
         threads = [thread.id for thread in psutil.Process(arm.pid).threads()]
@@ -157,7 +157,7 @@ def test_signaling_is_measured_with_sipp_beside_it() -> None:
         assert level.service_cpu_ms >= 0
     assert bench.calls_per_s > 0
     assert bench.saturates_first in {"engine", "service"}
-    if sipp.is_there():
+    if sipp.is_installed():
         assert bench.sipp is not None
         assert bench.sipp.calls + bench.sipp.failed == 100
         assert bench.sipp_lacks == ""

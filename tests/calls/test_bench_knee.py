@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from bedrock.errors import InputError
-from calls.bench.capacity import Capacity, capacity_file, last_bench, remember
+from calls.bench.capacity import Capacity, capacity_file, last_bench, save_capacity
 from calls.bench.knee import Search, find_knee
 from calls.bench.machine import choose_core, this_machine
 from calls.bench.media import memory_slope_mb
@@ -132,9 +132,9 @@ def capacity(machine: str) -> Capacity:
 def test_the_last_bench_is_remembered_for_this_machine_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert last_bench() is None
-    assert remember(capacity(this_machine().fingerprint)) == capacity_file()
+    assert save_capacity(capacity(this_machine().fingerprint)) == capacity_file()
     assert last_bench() == capacity(this_machine().fingerprint)
-    remember(capacity("another"))
+    save_capacity(capacity("another"))
     assert last_bench() is None
     capacity_file().write_text("{")
     assert last_bench() is None

@@ -52,10 +52,10 @@ def answering(
     ("pieces", "sentence"),
     [
         ([b"\x00\x01\x02garbage\r\n\r\n"], "answers /health with something that is not HTTP"),
-        ([b"HTTP/1.1 200 OK\r\n\r\n<html>hello</html>"], "something that is not the reference service"),
-        ([b"HTTP/1.1 200 OK\r\n\r\n[1, 2]"], "something that is not the reference service"),
+        ([b"HTTP/1.1 200 OK\r\n\r\n<html>hello</html>"], "but is not the reference service"),
+        ([b"HTTP/1.1 200 OK\r\n\r\n[1, 2]"], "but is not the reference service"),
         ([b"HTTP/1.1 429 Slow Down\r\n\r\ntoo many"], "answers GET /health with HTTP 429: too many"),
-        ([b"HTTP/1.1 200 OK\r\nContent-Length: 90\r\n\r\n{"], "something that is not the reference service"),
+        ([b"HTTP/1.1 200 OK\r\nContent-Length: 90\r\n\r\n{"], "but is not the reference service"),
         ([], "does not answer: Remote end closed connection without response"),
     ],
 )  # fmt: skip

@@ -170,7 +170,7 @@ def test_nobody_is_waited_for_who_says_nothing() -> None:
     clock = HandClock()
     watch = ClosingWatch(clock, 15.0)
     assert overdue_after(watch, clock, 16.0)
-    assert watch.in_words() == "it said nothing"
+    assert watch.in_words() == "it reported nothing"
     watch.begin()
     assert not overdue_after(watch, clock, 15.0)
 

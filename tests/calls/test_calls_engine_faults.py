@@ -231,7 +231,7 @@ def test_an_engine_that_falls_silent_is_given_up(tmp_path: Path) -> None:
         client.request(Configure(target=TargetSpec(kind="reference", url="http://127.0.0.1:9")), HANG_LIMIT_S)
         assert eventually(lambda: any(isinstance(event, EngineHealth) for event in events))
         os.kill(client.pid, signal.SIGSTOP)
-        with pytest.raises(EngineGone, match=f"said nothing for {LONG_SILENCE_S:.0f} s"):
+        with pytest.raises(EngineGone, match=f"sent nothing for {LONG_SILENCE_S:.0f} s"):
             client.submit(Snapshot(name="ann")).result(HANG_LIMIT_S)
     finally:
         client.close(timeout_s=1.0)

@@ -26,7 +26,7 @@ from calls.media.probe.recording import SEGMENT_S, RecordedAudio, Recording
 from calls.quality import probe_scorer
 from calls.quality.alignment import gcc_phat, window_delays_ms
 from calls.quality.calibration import lossy
-from calls.quality.probe_scorer import LOAD_IS_OVER, Job, Scorer, on_the_wire, score
+from calls.quality.probe_scorer import LOAD_IS_OVER, Job, Scorer, framed, score
 from calls.quality.visqol import RATE, from_48_khz, visqol_mos
 from calls.records.record import ProbeRow, Side
 from calls.records.segments import SegmentWriter
@@ -228,7 +228,7 @@ class Judge:
 
 
 def numbered_job(number: int) -> bytes:
-    return on_the_wire(job(bytes(96), delay_s=0.1, call_id=f"c{number:02d}"))
+    return framed(job(bytes(96), delay_s=0.1, call_id=f"c{number:02d}"))
 
 
 def test_what_waits_while_the_load_is_on_is_scored_when_it_is_over(

@@ -19,7 +19,7 @@ from calls.call.call_rules import SignalType
 from calls.errors import ListNotReceived, NotDelivered, SignInRefused, UnknownTarget
 from calls.records.record import Blame
 from calls.targets import open_target
-from calls.targets.lists import LookAt, PageRequest
+from calls.targets.lists import ListKind, PageRequest
 from calls.targets.protocol import Signal
 from calls.targets.reference import ReferenceTarget
 from calls.targets.reference_session import ReferenceSession
@@ -462,18 +462,18 @@ async def test_lists_are_asked_for_as_the_web_client_does(
     session = signed_in[1]
     threads = [{"with": f"p{number}", "last": {"seq": 900 - number}} for number in range(100)]
     service.replies["thread.list"] = page("thread.list", threads=threads)
-    shown = await session.look(PageRequest(LookAt.THREADS), 5.0)
+    shown = await session.fetch_page(PageRequest(ListKind.THREADS), 5.0)
     assert (shown.people[:2], len(shown.people), shown.older) == (("p0", "p1"), 100, 801)
     assert shown.size_bytes > 2000
     assert (await service.heard("thread.list"))["limit"] == 100
     service.replies["thread.list"] = page("thread.list", threads=threads[:3])
-    assert (await session.look(PageRequest(LookAt.THREADS, before=801), 5.0)).older is None
+    assert (await session.fetch_page(PageRequest(ListKind.THREADS, before=801), 5.0)).older is None
     assert (await service.heard("thread.list"))["before"] == 801
     service.replies["thread.read"] = page("thread.messages", messages=[{"seq": 5, "from": "bob"}], calls=[])
-    assert (await session.look(PageRequest(LookAt.THREAD, "bob"), 5.0)).people == ("bob",)
+    assert (await session.fetch_page(PageRequest(ListKind.THREAD, "bob"), 5.0)).people == ("bob",)
     assert (await service.heard("thread.read"))["with"] == "bob"
     service.replies["call.history"] = page("call.history", calls=[{"from": "eve", "at_ms": 7}] * 50)
-    assert (await session.look(PageRequest(LookAt.CALLS), 5.0)).older == 7
+    assert (await session.fetch_page(PageRequest(ListKind.CALLS), 5.0)).older == 7
 
 
 @pytest.mark.parametrize(
@@ -491,27 +491,27 @@ async def test_a_list_that_does_not_come_says_why(
     if reply is not None:
         service.replies["thread.list"] = reply
     with pytest.raises(ListNotReceived) as missing:
-        await signed_in[1].look(PageRequest(LookAt.THREADS), 5.0 if reply else 0.05)
+        await signed_in[1].fetch_page(PageRequest(ListKind.THREADS), 5.0 if reply else 0.05)
     assert missing.value.code == code
 
 
 async def test_a_list_that_was_left_is_nobodys_failure(
     service: Service, signed_in: tuple[Person, ReferenceSession]
 ) -> None:
-    waiting = asyncio.create_task(signed_in[1].look(PageRequest(LookAt.CALLS), 30.0))
+    waiting = asyncio.create_task(signed_in[1].fetch_page(PageRequest(ListKind.CALLS), 30.0))
     await service.heard("call.history")
     await signed_in[1].close()
     with pytest.raises(ListNotReceived) as left:
         await waiting
     assert left.value.code == "offline"
     with pytest.raises(ListNotReceived):
-        await signed_in[1].look(PageRequest(LookAt.CALLS), 30.0)
+        await signed_in[1].fetch_page(PageRequest(ListKind.CALLS), 30.0)
 
 
 async def test_a_list_is_lost_with_its_socket(service: Service, signed_in: tuple[Person, ReferenceSession]) -> None:
     session = signed_in[1]
     for cut, code in ((service.cut, "signaling_lost"), (session.break_off, "offline")):
-        waiting = asyncio.create_task(session.look(PageRequest(LookAt.CALLS), 30.0))
+        waiting = asyncio.create_task(session.fetch_page(PageRequest(ListKind.CALLS), 30.0))
         await service.heard("call.history")
         cut()
         with pytest.raises(ListNotReceived) as lost:

@@ -69,8 +69,8 @@ async def test_a_peer_with_an_rsa_certificate(our_role: str) -> None:
         assert us.tx is not None
         assert them.rx is not None
         await asyncio.gather(us.close(), them.close())
-    us.let_go()
-    them.let_go()
+    us.release()
+    them.release()
 
 
 async def test_another_certificate_than_the_described_one_is_refused() -> None:
@@ -84,8 +84,8 @@ async def test_another_certificate_than_the_described_one_is_refused() -> None:
         )
         assert accepted is False
         await asyncio.gather(us.close(), them.close())
-    us.let_go()
-    them.let_go()
+    us.release()
+    them.release()
 
 
 class Wire(asyncio.DatagramProtocol):
@@ -127,7 +127,7 @@ async def test_a_gateway_s_certificate_that_fills_several_datagrams(tmp_path: Pa
             assert us.tx is not None
             await us.close()
     finally:
-        us.let_go()
+        us.release()
         transport.close()
         gateway.kill()
         await gateway.communicate()

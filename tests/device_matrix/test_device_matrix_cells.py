@@ -35,7 +35,8 @@ from reports.run.cells import CellResult, CellStatus
 pytestmark = [
     pytest.mark.integration,
     pytest.mark.skipif(
-        bool(missing_prerequisites() or cpu_limit.lacks()), reason="no links or CPU groups on this machine"
+        bool(missing_prerequisites() or cpu_limit.missing_prerequisites()),
+        reason="no links or CPU groups on this machine",
     ),
 ]
 

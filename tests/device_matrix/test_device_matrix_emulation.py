@@ -56,16 +56,16 @@ def test_it_stands_in_only_where_no_link_can_be_built(monkeypatch: pytest.Monkey
     monkeypatch.setattr(link_choice, "choose_backend", refuse)
     monkeypatch.setattr(rootless, "missing_prerequisites", lambda: ["the kernel has no TUN"])
     monkeypatch.setattr(os, "geteuid", lambda: 0)
-    assert link_choice.lacks(None) == ["no links here"], "root can mend that"
+    assert link_choice.missing_prerequisites(None) == ["no links here"], "root can mend that"
     monkeypatch.setattr(os, "geteuid", lambda: 65534)
     assert link_choice.chosen_backend(None) == "cdp"
-    assert link_choice.lacks(None) == []
+    assert link_choice.missing_prerequisites(None) == []
     emulated = link_choice.warnings(None)[0]
     assert "not root; the kernel has no TUN" in emulated
     assert "backend=cdp" in emulated
     with pytest.raises(LinkCannotBeBuilt):
         link_choice.chosen_backend("userspace")
-    assert link_choice.lacks("userspace") == ["no links here"]
+    assert link_choice.missing_prerequisites("userspace") == ["no links here"]
 
 
 @pytest.fixture(scope="module")
@@ -107,7 +107,7 @@ def test_round_trips_of_media_sockets_grow_as_asked(driver: PlaywrightDriver) ->
 def test_a_cell_without_links_is_labelled_so(
     driver: PlaywrightDriver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cpu_limit, "lacks", lambda: ["no control groups"])
+    monkeypatch.setattr(cpu_limit, "missing_prerequisites", lambda: ["no control groups"])
     service = start_own_service(tmp_path / "service" / "service.sqlite", tmp_path / "service.log")
     settings = RunSettings(
         run_id="test-run",

@@ -1,4 +1,4 @@
-"""How attempts are bounded and ended: the watchdog, the wish to stop, and what is said of them."""
+"""How attempts are bounded and ended: the watchdog, the request to stop, and the log of both."""
 
 from __future__ import annotations
 
@@ -137,7 +137,7 @@ def test_a_far_end_that_ends_is_heard_by_who_waits_for_it(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_is_a_wish_that_the_next_step_obeys(number: signal.Signals) -> None:
+def test_a_signal_is_a_request_that_the_next_step_obeys(number: signal.Signals) -> None:
     clock = HeldClock()
     stop = StopRequest(clock, bool)
     steps = StepLog(SystemClock(), stop.check)

@@ -39,7 +39,7 @@ networks = ["gprs_2g"]
 
 pytestmark = pytest.mark.integration
 needs_machine = pytest.mark.skipif(
-    bool(missing_prerequisites() or cpu_limit.lacks()), reason="no links or CPU groups on this machine"
+    bool(missing_prerequisites() or cpu_limit.missing_prerequisites()), reason="no links or CPU groups on this machine"
 )
 
 
@@ -158,7 +158,7 @@ def test_what_pytest_calls_4_and_5_is_wrong_usage(tmp_path: Path, plan: Path, ar
 CRASHES = {
     "configure": "import device_matrix.pytest_plugin.plugin as one\none.read_options = boom",
     "start": "import device_matrix.pytest_plugin.controller as one\none.Controller.start = boom",
-    "cell": "import device_matrix.pytest_plugin.plugin as one\none.Attempt.run = boom",
+    "cell": "import device_matrix.attempt.execution as one\none.Attempt.run = boom",
     "worker": "import device_matrix.attempt.worker as one\none.Worker.warm_up = boom",
 }
 
@@ -181,7 +181,7 @@ sys.exit(pytest.main(sys.argv[1:]))
     )  # fmt: skip
     said = ended.stderr + ended.stdout
     assert ended.returncode == ExitCode.CRASHED, said
-    assert "pytest device_matrix crashed, which is a fault of ringfence" in said
+    assert "pytest device_matrix crashed. This is a bug in ringfence" in said
     (file,) = tmp_path.glob("**/crash-*.txt")
     assert "planted by a test" in file.read_text()
 

@@ -45,7 +45,7 @@ pytestmark = [
     pytest.mark.skipif(bool(appium_server.missing_prerequisites()), reason="no Appium server on this machine"),
 ]
 needs_links = pytest.mark.skipif(
-    bool(missing_prerequisites() or cpu_limit.lacks()), reason="no links or CPU groups on this machine"
+    bool(missing_prerequisites() or cpu_limit.missing_prerequisites()), reason="no links or CPU groups on this machine"
 )
 needs_user_namespaces = pytest.mark.skipif(
     bool(missing_prerequisites() or [one for one in rootless.missing_prerequisites() if "/dev/net/tun" not in one]),

@@ -99,7 +99,7 @@ def test_a_crash_of_our_hooks_is_70_and_never_a_verdict(tmp_path: Path, module: 
         command += ["--plan", str(plan), "--run-folder", str(swarm.run)]
         swarm.start_command(command, env={"PYTHONPATH": str(PROJECT), "XDG_CACHE_HOME": str(tmp_path / "cache")})
         assert swarm.wait() == ExitCode.CRASHED, swarm.log()
-        assert "crashed, which is a fault of ringfence" in swarm.log()
+        assert "crashed. This is a bug in ringfence" in swarm.log()
         (file,) = tmp_path.glob("**/crash-*.txt")
         assert "planted by a test" in file.read_text()
 

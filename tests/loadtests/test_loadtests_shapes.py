@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from bedrock.errors import InputError
+from loadtests.plan.scaling import tables_of
 from loadtests.plan.swarm_plan import SwarmPlan, load_plan
 from loadtests.shapes.knee import KneeSearch, KneeTable
 from loadtests.shapes.rollout import Rollout, RolloutTable
@@ -63,6 +64,21 @@ def test_soak_has_parts_to_hold_against_each_other(tmp_path: Path) -> None:
     plan = swarm(tmp_path, 'shape = "soak"\n[swarm.soak]\ncalls = 30\nduration_s = 3600\nparts = 3')
     assert [stage.name for stage in plan.timeline] == ["rise", "part 1", "part 2", "part 3"]
     assert plan.length_s() == 3660
+
+
+@pytest.mark.parametrize(("shape", "new", "old"), [("soak", "hold_s", "duration_s"), ("ramp", "ramp_s", "duration_s")])
+def test_an_old_name_of_a_time_still_reads_and_an_error_says_both(
+    tmp_path: Path, shape: str, new: str, old: str
+) -> None:
+    calls = {"soak": "calls = 9", "ramp": "to_calls = 9"}[shape]
+    head = f'shape = "{shape}"\n[swarm.{shape}]\n{calls}\n'
+    by_old_name = swarm(tmp_path, f"{head}{old} = 60")
+    assert by_old_name == swarm(tmp_path, f"{head}{new} = 60")
+    assert tables_of(by_old_name)[shape][new] == 60
+    with pytest.raises(InputError, match=rf"{new} \(in older plans {old}\) is required and missing"):
+        swarm(tmp_path, head)
+    with pytest.raises(InputError, match=f"has both {new} and {old}, which is its old name: keep {new}"):
+        swarm(tmp_path, f"{head}{old} = 60\n{new} = 60")
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import random
 from collections.abc import Callable
 
 from calls.bridge.messages import ListOpened
-from calls.targets.lists import LookAt
+from calls.targets.lists import ListKind
 from loadtests.people.population import AccountHistory, Population
 from loadtests.people.visits import MOST_PAGES, Visit, Visits, is_heavy
 
@@ -15,13 +15,13 @@ class App:
     """A service whose lists have so many pages; it remembers what it was asked."""
 
     def __init__(
-        self, pages: int = 1, fails_at: LookAt | None = None, people: tuple[str, ...] = ("ann", "bob")
+        self, pages: int = 1, fails_at: ListKind | None = None, people: tuple[str, ...] = ("ann", "bob")
     ) -> None:
-        self.asked: list[tuple[LookAt, str, int | None, float | None]] = []
+        self.asked: list[tuple[ListKind, str, int | None, float | None]] = []
         self._pages, self._fails_at, self._people = pages, fails_at, people
 
     def open_page(
-        self, look_at: LookAt, *, person: str = "", before: int | None = None, intended_at_s: float | None = None
+        self, look_at: ListKind, *, person: str = "", before: int | None = None, intended_at_s: float | None = None
     ) -> ListOpened | None:
         self.asked.append((look_at, person, before, intended_at_s))
         if look_at is self._fails_at:
@@ -41,7 +41,7 @@ def visit(app: App, *, at_sign_in: bool = False, seed: int = 1) -> list[str]:
 def test_at_sign_in_everybody_looks_at_everything() -> None:
     app = App()
     assert visit(app, at_sign_in=True) == ["threads", "thread", "calls"]
-    assert app.asked[0] == (LookAt.THREADS, "", None, 7.0)
+    assert app.asked[0] == (ListKind.THREADS, "", None, 7.0)
     assert app.asked[1][1] in ("ann", "bob")
     assert visit(App(people=()), at_sign_in=True) == ["threads", "calls"], "no thread to open"
 
@@ -61,12 +61,12 @@ def test_long_lists_are_scrolled_and_short_ones_end() -> None:
     assert {visit(App(pages=1), seed=seed).count("threads") for seed in range(50)} == {1}
     scrolled = App(pages=1000)
     visit(scrolled, seed=depths.index(3))
-    assert [before for look_at, _, before, _ in scrolled.asked if look_at is LookAt.THREADS] == [None, 1, 2]
+    assert [before for look_at, _, before, _ in scrolled.asked if look_at is ListKind.THREADS] == [None, 1, 2]
 
 
 def test_what_does_not_come_ends_the_visit() -> None:
-    assert visit(App(fails_at=LookAt.THREADS), at_sign_in=True) == ["threads"]
-    assert visit(App(fails_at=LookAt.THREAD), at_sign_in=True) == ["threads", "thread"]
+    assert visit(App(fails_at=ListKind.THREADS), at_sign_in=True) == ["threads"]
+    assert visit(App(fails_at=ListKind.THREAD), at_sign_in=True) == ["threads", "thread"]
 
 
 def test_nobody_opens_the_app_twice_at_once() -> None:

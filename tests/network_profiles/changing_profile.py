@@ -1,4 +1,4 @@
-"""A link that is everything within seconds, for tests that hold each backend against the link model."""
+"""A profile with every kind of change within seconds, for tests that compare each backend with the link model."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def prove_changing(backend: BackendName) -> Evidence:
 
 
 def figure_names(evidence: Evidence) -> set[str]:
-    """The figures, whatever stretch of time they are of."""
+    """The names of the figures, without the segment that they are of."""
     return {figure.name.partition("@")[0] for figure in evidence.figures}
 
 

@@ -1,7 +1,7 @@
-"""Breaks links in every way and says what is left: ``python leak_check.py``, in namespaces of its own.
+"""Breaks links in every way and prints what is left: ``python leak_check.py``, in namespaces of its own.
 
-It is started with network, mount and process namespaces that nobody else is in, so that "nothing is left" can be told
-exactly: no process but itself, no device but loopback, no claim, no network namespace but its own, no rule.
+It needs network, mount and process namespaces without any other process. Then "nothing is left" is exact: no process
+but itself, no device but loopback, no address claim, no network namespace but its own, no rule.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the tests over real namespaces share: the state of the machine, and round trips."""
+"""Support for tests over real namespaces: the machine's state, and round trips."""
 
 from __future__ import annotations
 

@@ -229,8 +229,8 @@ async def test_an_audio_call_that_becomes_a_video_call(people: People) -> None:
     await bob.sees_frames()
     [offer] = await bob.said("call.reoffer")
     assert offer["reason"] == "upgrade"
-    # Chromium offers a candidate of some 65 bytes for every address of the machine, and the links of tests that run
-    # at the same time come and go: 2, then 3 of them in two runs. The rest is ours, and was 1,393 bytes in both.
+    # Chromium offers a candidate of about 65 bytes for each address of the machine. Their number changes with the links
+    # of tests that run at the same time: 2, then 3 in two runs. The rest is ours: 1,393 bytes in both runs.
     lines = [line for line in offer["sdp"].splitlines() if not line.startswith("a=candidate:")]
     assert len("\r\n".join(lines)) < 1500, "a description that a 2G link carries in half a second"
 

@@ -15,9 +15,9 @@ from reports.gate.exact_counts import concurrent_held_60s, peak_concurrent, prob
 from reports.run.cells import CellResult, CellStatus, write_cell
 from reports.run.run_folder import find_run
 from reports.run.store import RunStore
-from reports.slo.slo_file import CallLimits
+from reports.slo.slo_file import CompletedCallLimits
 
-LIMITS = CallLimits(setup_limit_s=10.0, gap_limit_ms=2000.0)
+LIMITS = CompletedCallLimits(setup_limit_s=10.0, gap_limit_ms=2000.0)
 
 
 def _leg(side: Side, call_id: str = "c1", **changes: Any) -> LegRecord:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bedrock.errors import EnvironmentLacks
-from calls.bench.capacity import Capacity, remember
+from calls.bench.capacity import Capacity, save_capacity
 from calls.bench.machine import this_machine
 from ringfence.__main__ import run_command
 from ringfence.doctor.capacity_check import refuse_overload, require_capacity
@@ -39,7 +39,7 @@ def test_what_is_carried_is_not_refused() -> None:
 def test_more_calls_than_the_cores_carry_are_refused_with_the_numbers() -> None:
     error = refusal(bench(calls=50), 2)
     assert error.message == (
-        "the plan 'smoke' wants 125 calls at once from 2 workers, and this machine was last measured to carry "
+        "the plan 'smoke' asks for 125 calls at once from 2 workers, and this machine was last measured to carry "
         "50 calls a core: 100 on 2 of 2 cores"
     )
     assert "it needs 3 cores" in error.hint
@@ -50,25 +50,25 @@ def test_more_calls_than_the_cores_carry_are_refused_with_the_numbers() -> None:
 def test_cores_without_a_worker_carry_nothing() -> None:
     error = refusal(bench(calls=50), 8)
     assert "100 on 2 of 8 cores" in error.message
-    assert error.hint.startswith("give it swarm.workers = 3")
+    assert error.hint.startswith("set swarm.workers = 3")
 
 
 def test_short_calls_are_refused_for_their_set_ups() -> None:
     error = refusal(bench(setups=2.0), 2, "swarm.talk_s={median=2, sigma=0.1, min=1, max=4}", "swarm.people=900")
-    assert "wants 6" in error.message  # some 125 calls / 2 s
+    assert "asks for 6" in error.message  # some 125 calls / 2 s
     assert "set-ups a second" in error.message
 
 
 def test_the_peak_of_a_shape_counts() -> None:
     table = "swarm.rollout={peak_calls=170}"
     error = refusal(bench(calls=80), 2, 'swarm.shape="rollout"', table, "swarm.stages=[]", "swarm.people=900")
-    assert "wants 170 calls at once" in error.message
+    assert "asks for 170 calls at once" in error.message
 
 
 def test_without_a_bench_there_is_advice_and_no_refusal() -> None:
-    assert "'ringfence bench media' measures it" in require_capacity(load_plan("smoke"))
-    remember(bench(calls=1, machine="another machine"))
-    assert "is not known" in require_capacity(load_plan("smoke"))
+    assert "run 'ringfence bench media'" in require_capacity(load_plan("smoke"))
+    save_capacity(bench(calls=1, machine="another machine"))
+    assert "no measurement" in require_capacity(load_plan("smoke"))
     assert require_capacity(drop_section(load_plan("smoke"), "swarm")) == ""
 
 
@@ -76,10 +76,10 @@ def test_without_a_bench_there_is_advice_and_no_refusal() -> None:
 def test_the_commands_refuse_before_they_make_anything(
     command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    remember(bench(calls=5))
+    save_capacity(bench(calls=5))
     assert run_command([command, "--plan", "smoke", "--runs", str(tmp_path / "runs")]) == 5
     said = " ".join(capsys.readouterr().err.split())
-    assert "wants 125 calls at once from 2 workers" in said
+    assert "asks for 125 calls at once from 2 workers" in said
     assert not (tmp_path / "runs").exists()
 
 
@@ -91,6 +91,6 @@ def test_force_goes_past_the_refusal(
         raise EnvironmentLacks("what comes after the capacity")
 
     monkeypatch.setattr("ringfence.cli.run.require_prerequisites", next_check)
-    remember(bench(calls=5))
+    save_capacity(bench(calls=5))
     assert run_command([command, "--plan", "smoke", "--runs", str(tmp_path / "runs"), "--force"]) == 5
     assert "what comes after the capacity" in capsys.readouterr().err

@@ -30,7 +30,7 @@ COMMANDS = {
     "compare": ("ringfence.cli.past_runs._summary", ["compare", "x", "y"]),
     "history": ("ringfence.cli.past_runs._row", ["history", "--runs", "FOLDER"]),
     "network list": ("ringfence.cli.network.list_and_show.load_catalogue", ["network", "list"]),
-    "network show": ("ringfence.cli.network.list_and_show.describe", ["network", "show", "gprs_2g"]),
+    "network show": ("ringfence.cli.network.list_and_show.assess_feasibility", ["network", "show", "gprs_2g"]),
     "network verify": ("ringfence.cli.network.verify.verify_profiles", ["network", "verify", "gprs_2g"]),
     "network exec": ("ringfence.cli.network.exec.run_behind", ["network", "exec", "gprs_2g", "--", "true"]),
     "devices list": ("ringfence.cli.devices.catalogue", ["devices", "list"]),
@@ -78,7 +78,7 @@ def test_a_crash_of_a_command_is_70_with_one_sentence_and_a_file(
     places = {"DATABASE": str(tmp_path / "service.sqlite"), "FOLDER": str(tmp_path / "runs")}
     assert run_command([places.get(word, word) for word in words]) == ExitCode.CRASHED
     (sentence,) = capsys.readouterr().err.splitlines()
-    assert sentence.startswith("ringfence crashed, which is a fault of ringfence and says nothing of the service: ")
+    assert sentence.startswith("ringfence crashed. This is a bug in ringfence, not a result of the test: ")
     assert f"ZeroDivisionError: {PLANTED}; traceback in {cache}" in sentence
     assert "in boom" in traceback_in(cache)
 
@@ -162,17 +162,17 @@ def test_a_crash_of_a_process_is_70_with_its_traceback_in_the_run(program: str, 
 
 
 def test_a_parent_says_that_a_child_crashed_and_where_its_traceback_is(tmp_path: Path) -> None:
-    crash.keep_in(tmp_path)
-    script = "from bedrock import crash\nwith crash.told('part'):\n    raise ValueError('planted')"
+    crash.set_run_folder(tmp_path)
+    script = "from bedrock import crash\nwith crash.reporting('part'):\n    raise ValueError('planted')"
     from bedrock.child_process import spawn
 
     child = spawn("the part", [sys.executable, "-c", script], pipe_stdout=True, cwd=PROJECT)
     try:
-        with pytest.raises(EnvironmentLacks, match="crashed, which is a fault of ringfence") as caught:
+        with pytest.raises(EnvironmentLacks, match="crashed, which is a bug in ringfence") as caught:
             child.wait_ready(60)
     finally:
         child.stop()
-        crash.keep_in(None)
+        crash.set_run_folder(None)
     assert caught.value.exit_code == ExitCode.CRASHED
     (file,) = (tmp_path / "logs").glob("crash-part-*.txt")
     assert str(file) in caught.value.message

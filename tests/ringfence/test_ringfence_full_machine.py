@@ -225,7 +225,7 @@ def test_a_disk_that_turns_read_only_ends_the_load_and_the_verdict_is_on_the_ter
 
 @pytest.mark.patient
 @pytest.mark.integration
-@pytest.mark.skipif(bool(link_choice.lacks(None)), reason="no links or CPU groups on this machine")
+@pytest.mark.skipif(bool(link_choice.missing_prerequisites(None)), reason="no links or CPU groups on this machine")
 def test_a_disk_that_fills_up_ends_the_matrix_and_the_verdict_says_why(tmp_path: Path) -> None:
     plan = tmp_path / "cells.toml"
     plan.write_text(CELLS)

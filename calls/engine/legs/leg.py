@@ -63,7 +63,7 @@ class CallLeg:
         )
         self.stats: MediaStats | None = None
         self.scenario = scenario
-        self.part = _part_of(scenario, facts.side)
+        self.part = _part_for_side(scenario, facts.side)
         self.script = Script(self.part.steps if self.part else (), talk_s, inbox.put_nowait)
         self._slow_seconds = 0
         self._postponed: list[Change] = []
@@ -320,12 +320,12 @@ class CallLeg:
         return record
 
 
-def _part_of(scenario: Scenario | None, side: Side) -> Part | None:
+def _part_for_side(scenario: Scenario | None, side: Side) -> Part | None:
     if scenario is None:
         return None
     return scenario.caller if side is Side.CALLER else scenario.callee
 
 
 def _dies(scenario: Scenario, side: Side) -> bool:
-    part = _part_of(scenario, side)
+    part = _part_for_side(scenario, side)
     return part is not None and any(step.action is ScenarioAction.DIE for step in part.steps)

@@ -30,7 +30,7 @@ async def open_list(person: SignedInPerson, command: OpenList, intended_at_s: fl
     dropped = sum(person.link_drops().values())
     look = PageRequest(command.look_at, command.person, command.before)
     try:
-        page = await session.look(look, command.timeout_s)
+        page = await session.fetch_page(look, command.timeout_s)
     except ListNotReceived as error:
         if error.code == OFFLINE:
             raise EngineRefused(f"{command.name} is offline", code=OFFLINE) from None

@@ -24,7 +24,7 @@ from bedrock.errors import RingfenceError
 from calls.errors import SegmentNotWritten
 from calls.media.probe.live_voice import live_voice
 from calls.media.probe.recording import RecordedAudio
-from calls.quality.probe_scorer import LOAD_IS_OVER, Job, on_the_wire, unscored
+from calls.quality.probe_scorer import LOAD_IS_OVER, Job, framed, unscored
 from calls.records.record import ProbeRow, Side
 from calls.records.segments import SegmentWriter
 
@@ -32,7 +32,7 @@ logger = logging.getLogger(__name__)
 
 LAST_SCORES_S = 5.0
 """Time for the remaining scores at the end of a run. Whoever started the engine waits a little longer."""
-LAST_WORDS_S = 1.5
+UNSCORED_ROWS_LIMIT_S = 1.5
 """Time to write the rows of what was not scored."""
 _ORDINARY_CLASS = ("chrt", "--other", "0")
 """The engine runs at real-time priority, and its children would inherit it."""
@@ -72,14 +72,14 @@ class ProbeScoringClient:
         self._child: ChildProcess | None = None
         self._broken = ""
         """Why nothing is scored any more."""
-        self._owed: dict[tuple[str, Side], ProbeRow] = {}
+        self._unscored_rows: dict[tuple[str, Side], ProbeRow] = {}
         """A row without a score for everything that was handed over."""
         self._closing = self._ended_by_us = False
 
     @property
     def close_limit_s(self) -> float:
         """How long ``close`` may take."""
-        return self._last_scores_s + 3 * LAST_WORDS_S
+        return self._last_scores_s + 3 * UNSCORED_ROWS_LIMIT_S
 
     @property
     def pid(self) -> int | None:
@@ -101,13 +101,16 @@ class ProbeScoringClient:
 
     def load_is_over(self) -> None:
         """Tells the scorer that the load is over: it need not pause or yield any more."""
-        self._thread.submit(self._hurry)
+        self._thread.submit(self._raise_scorer_priority)
 
     async def close(self) -> None:
         """Waits up to ``last_scores_s`` for the remaining scores; kills a scorer that is stuck."""
         self._closing = True
         finished = asyncio.get_running_loop().run_in_executor(self._thread, self._finish)
-        if not (await asyncio.wait({finished}, timeout=self._last_scores_s + 2 * LAST_WORDS_S))[0] and self._child:
+        if (
+            not (await asyncio.wait({finished}, timeout=self._last_scores_s + 2 * UNSCORED_ROWS_LIMIT_S))[0]
+            and self._child
+        ):
             # The scorer reads no more input, and our thread is blocked in the middle of a job.
             self._ended_by_us = True
             self._child.signal(signal.SIGKILL)
@@ -117,20 +120,20 @@ class ProbeScoringClient:
             self._watch.join()
 
     def _send(self, job: Job) -> None:
-        self._owed[job.call_id, job.side] = unscored(job, live_voice(), self._run_id, self._writer, "")
+        self._unscored_rows[job.call_id, job.side] = unscored(job, live_voice(), self._run_id, self._writer, "")
         if self._broken:
             return
         try:
             if self._child is None:
                 self._child = self._start()
-                self._write(on_the_wire(live_voice()))
-            self._write(on_the_wire(job))
+                self._write(framed(live_voice()))
+            self._write(framed(job))
         except RingfenceError as error:
-            self._give_up(NOT_STARTED, f"probe audio is not scored:  {error}")
+            self._give_up(NOT_STARTED, f"probe audio is not scored: {error}")
         except BrokenPipeError:
             pass  # the thread that waits for its end reports it, with the exit code
         except OSError as error:
-            self._give_up(NOT_STARTED, f"probe audio is not scored:  {error.strerror}")
+            self._give_up(NOT_STARTED, f"probe audio is not scored: {error.strerror}")
 
     def _write(self, message: bytes) -> None:
         if self._child is not None and self._child.popen.stdin is not None:
@@ -143,7 +146,7 @@ class ProbeScoringClient:
             logger.error("%s", sentence)
             self._on_trouble(why, sentence)
 
-    def _hurry(self) -> None:
+    def _raise_scorer_priority(self) -> None:
         child = self._child
         if child is not None:
             with contextlib.suppress(OSError):
@@ -160,24 +163,24 @@ class ProbeScoringClient:
             log_path=self._run_folder / "logs" / f"probe-scorer-{self._writer}.log",
             env=_ONE_THREAD,
         )  # fmt: skip
-        self._watch = threading.Thread(target=self._wait_for_death, args=(child,), name="probe scorer's end")
+        self._watch = threading.Thread(target=self._wait_for_exit, args=(child,), name="probe scorer's end")
         self._watch.start()
         return child
 
-    def _wait_for_death(self, child: ChildProcess) -> None:
+    def _wait_for_exit(self, child: ChildProcess) -> None:
         with contextlib.suppress(ChildProcessError):
             # Not reaped here: whoever needs the exit code does that.
             os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
         if not self._closing:
             with contextlib.suppress(RuntimeError):  # closed meanwhile: ``close`` checks by itself
-                self._thread.submit(self._look_for_death)
+                self._thread.submit(self._check_exit)
 
-    def _look_for_death(self) -> None:
+    def _check_exit(self) -> None:
         child = self._child
         if child is not None and not child.is_running():
-            self._say_death(child.popen.returncode)
+            self._report_exit(child.popen.returncode)
 
-    def _say_death(self, code: int) -> None:
+    def _report_exit(self, code: int) -> None:
         if self._ended_by_us:
             self._broken = self._broken or NO_TIME
             return
@@ -185,8 +188,8 @@ class ProbeScoringClient:
         self._give_up(DIED, f"the probe scorer ended early; its calls have no ViSQOL score ({how})")
 
     def _finish(self) -> None:
-        self._look_for_death()
-        self._hurry()
+        self._check_exit()
+        self._raise_scorer_priority()
         child = self._child
         if child is not None:
             if child.popen.stdin is not None:
@@ -196,25 +199,25 @@ class ProbeScoringClient:
                 child.popen.wait(self._last_scores_s)
             except subprocess.TimeoutExpired:
                 self._ended_by_us = True
-            code = child.stop(LAST_WORDS_S)
+            code = child.stop(UNSCORED_ROWS_LIMIT_S)
             if code:
-                self._say_death(code)
+                self._report_exit(code)
         if self._broken:
-            self._say_what_is_missing()
+            self._write_unscored_rows()
 
-    def _say_what_is_missing(self) -> None:
+    def _write_unscored_rows(self) -> None:
         segments = SegmentWriter(self._run_folder / "probes", ProbeRow, self._writer)
-        for row in self._without_a_row():
+        for row in self._rows_missing_on_disk():
             segments.append(msgspec.structs.replace(row, reason=self._broken))
         try:
             segments.flush()
         except SegmentNotWritten as error:
             logger.error("%s", error)
 
-    def _without_a_row(self) -> list[ProbeRow]:
+    def _rows_missing_on_disk(self) -> list[ProbeRow]:
         from pyarrow import parquet
 
-        left = dict(self._owed)
+        left = dict(self._unscored_rows)
         for path in (self._run_folder / "probes").glob(f"{self._writer}-*.parquet"):
             try:
                 table = parquet.read_table(path, columns=["call_id", "side"], partitioning=None)

@@ -1,7 +1,7 @@
-"""Where the payloads of an audio stream come from, one a frame: a clip, silence, or somebody who really speaks.
+"""Provides the payloads of an audio stream, one per frame: a clip, silence, or live speech.
 
-Classes of one family and not a protocol: the sender asks for every packet, and compiled code reaches a method of its
-own base class without a look-up by name.
+The sources are subclasses, not implementations of a protocol. The sender asks for every packet, and compiled code calls
+the method of its own base class without a lookup by name.
 """
 
 from __future__ import annotations
@@ -12,24 +12,24 @@ from calls.media.audio.clips import AudioClip, silence
 
 
 class AudioSource:
-    """What every source has."""
+    """The base of all sources."""
 
     def __init__(self, ptime_ms: int, kbit: int) -> None:
         self.ptime_ms = ptime_ms
         self.kbit = kbit
         self.starts_spurt = False
-        """The frame just returned is the first after a silence: it carries the marker bit (RFC 3551, 4.1)."""
+        """The frame just returned is the first after a silence, so its packet gets the marker bit (RFC 3551, 4.1)."""
 
     def payload(self, due_s: float) -> bytes:
-        """Returns the frame that is due now, empty when the source is silent and sends none."""
+        """Returns the frame that is due now; empty when the source is silent and sends none."""
         raise NotImplementedError
 
     def close(self) -> None:
-        """Frees what the source holds. Safe to call twice."""
+        """Releases the source's resources. Safe to call twice."""
 
 
 class ClipSource(AudioSource):
-    """A shared clip, started anywhere."""
+    """A shared clip that starts at any packet."""
 
     def __init__(self, clip: AudioClip, start_at: int) -> None:
         super().__init__(clip.ptime_ms, clip.kbit)
@@ -44,26 +44,26 @@ class ClipSource(AudioSource):
 
 
 class SilentSource(AudioSource):
-    """Somebody who is muted: silence, really encoded, in frames of the same length."""
+    """A muted person: encoded silence in frames of the same length."""
 
     def __init__(self, ptime_ms: int, kbit: int) -> None:
         super().__init__(ptime_ms, kbit)
         self._payload = silence(ptime_ms, kbit)
 
     def payload(self, due_s: float) -> bytes:
-        """Returns the same silence."""
+        """Returns the same frame of silence."""
         return self._payload
 
 
 class SpokenSource(AudioSource):
-    """Frames that are made as they are due: ``speak`` takes the deadline, ``hush`` ends it."""
+    """Frames that are encoded when they are due. ``speak`` takes the deadline, ``hush`` releases the encoder."""
 
     def __init__(self, ptime_ms: int, kbit: int, speak: Callable[[float], bytes], hush: Callable[[], None]) -> None:
         super().__init__(ptime_ms, kbit)
         self._speak, self._hush = speak, hush
 
     def payload(self, due_s: float) -> bytes:
-        """Returns what is spoken."""
+        """Returns the encoded frame."""
         return self._speak(due_s)
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""Pre-encoded Opus, shared by every leg of the process: encoding once is what makes load affordable."""
+"""Encodes Opus clips once per process. All legs share them, which makes a high load possible."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ class AudioClip:
 
 
 def choose(ptime_ms: int, kbit: float) -> tuple[int, int]:
-    """Returns (ptime_ms, kbit) of the richest clip within what was asked: never shorter frames, never more bits.
+    """Returns (ptime_ms, kbit) of the richest clip within the request: frames never shorter, bitrate never higher.
 
-    Longer frames than we have become the longest; fewer bits than the leanest clip become the leanest.
+    A frame length beyond the longest clip gives the longest; a bitrate below the lowest gives the lowest.
     """
     lengths = sorted({length for length, _ in OFFERED})
     length = next((length for length in lengths if length >= ptime_ms), lengths[-1])
@@ -41,7 +41,7 @@ def choose(ptime_ms: int, kbit: float) -> tuple[int, int]:
 
 @functools.cache
 def audio_clip(ptime_ms: int, kbit: int) -> AudioClip:
-    """Returns the clip, encoding it the first time (about 0.1 s). Raises ClipUnavailable."""
+    """Returns the clip. The first call encodes it (about 0.1 s). Raises ClipUnavailable."""
     encoder = OpusEncoder(kbit, ptime_ms)
     pcm = speech_pcm()
     step = 2 * encoder.frame_samples
@@ -54,7 +54,7 @@ def audio_clip(ptime_ms: int, kbit: int) -> AudioClip:
 
 @functools.cache
 def silence(ptime_ms: int, kbit: int) -> bytes:
-    """Returns one packet of silence, as the encoder makes them once it has settled. Raises ClipUnavailable."""
+    """Returns one packet of silence, from an encoder that has settled. Raises ClipUnavailable."""
     encoder = OpusEncoder(kbit, ptime_ms)
     try:
         return [encoder.encode(bytes(2 * encoder.frame_samples)) for _ in range(_SETTLE_FRAMES)][-1]

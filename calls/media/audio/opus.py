@@ -1,7 +1,7 @@
-"""libopus itself, by ctypes: what PyAV's wrapper hides (concealment, forward error correction, frames of 60 ms).
+"""Calls libopus by ctypes for what PyAV does not offer: concealment, forward error correction, frames of 60 ms.
 
-The library comes with the PyAV wheel; the system's own is the second choice. Functions and constants are those of
-opus.h and opus_defines.h (RFC 6716).
+The library is the one in the PyAV wheel, else the system's. Functions and constants are those of opus.h and
+opus_defines.h (RFC 6716).
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ class OpusEncoder:
 
 
 class OpusDecoder:
-    """A mono decoder that conceals what is missing, as a phone does. ``close`` frees it."""
+    """A mono decoder with packet loss concealment, as in a phone. ``close`` frees it."""
 
     def __init__(self) -> None:
         self._library = _library()
@@ -93,17 +93,17 @@ class OpusDecoder:
         self._pcm = (ctypes.c_int16 * _LONGEST_FRAME)()
 
     def decode(self, payload: bytes) -> bytes:
-        """Returns the packet's 16-bit mono samples; concealment in place of a packet that is not Opus."""
+        """Returns the packet's 16-bit mono samples; concealment if the packet is not valid Opus."""
         count = self._library.opus_decode(self._state, payload, len(payload), self._pcm, _LONGEST_FRAME, 0)
         return self.conceal(960) if count < 0 else bytes(memoryview(self._pcm).cast("B")[: 2 * count])
 
     def conceal(self, samples: int) -> bytes:
-        """Returns ``samples`` of concealment for a packet that never came."""
+        """Returns ``samples`` samples of concealment for a packet that did not arrive."""
         count = self._library.opus_decode(self._state, None, 0, self._pcm, min(samples, _LONGEST_FRAME), 0)
         return bytes(memoryview(self._pcm).cast("B")[: 2 * _check(count, "concealment")])
 
     def recover(self, next_payload: bytes, samples: int) -> bytes:
-        """Returns the lost packet before ``next_payload`` from the error correction inside it, or concealment."""
+        """Returns the lost packet before ``next_payload`` from its forward error correction, or concealment."""
         count = self._library.opus_decode(self._state, next_payload, len(next_payload), self._pcm, samples, 1)
         return self.conceal(samples) if count < 0 else bytes(memoryview(self._pcm).cast("B")[: 2 * count])
 

@@ -1,7 +1,8 @@
-"""A voice that both ends know by heart: speech-like sound, computed from a seed, the same in every process.
+"""Generates speech-like sound from a seed, the same in every process, so that both ends know what is said.
 
-Pulses at a gliding pitch through three formants that change with each syllable (about four a second, as in speech),
-unvoiced bursts, and pauses between phrases: the spectrum, the rhythm and the crest that a speech codec expects.
+It has pulses at a gliding pitch through three formants that change with each syllable (about four a second, as in
+speech), unvoiced bursts, and pauses between phrases. Spectrum, rhythm and crest factor are those that a speech codec
+expects.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import numpy.typing as npt
 from calls.media.audio.opus import SAMPLE_RATE
 
 LOOP_S = 8
-"""The voice repeats after this long: longer than any delay that the correlation must tell apart."""
+"""The voice repeats after this time, which is longer than any delay that the correlation must distinguish."""
 _RATE = 16_000
 _WIDTHS_HZ = (80, 110, 160)
 _VOWELS = ((730, 1090, 2440), (270, 2290, 3010), (300, 870, 2240), (530, 1840, 2480), (570, 840, 2410))
@@ -59,7 +60,7 @@ def _syllable(rng: random.Random, pitch_hz: float) -> Sound:
 
 
 def _vocal_tract(pulses: Sound, formants_hz: tuple[int, int, int]) -> Sound:
-    """Passes the pulses through the glottis's slope and three resonances, in the frequency domain."""
+    """Applies the glottis's slope and three resonances to the pulses, in the frequency domain."""
     padded = 2 * len(pulses)
     z = np.exp(-2j * np.pi * np.fft.rfftfreq(padded))
     response = 1.0 / (1 - 0.95 * z)
@@ -72,6 +73,6 @@ def _vocal_tract(pulses: Sound, formants_hz: tuple[int, int, int]) -> Sound:
 
 
 def _resample(sound: Sound) -> Sound:
-    """Returns 48 kHz out of 16 kHz, by padding the spectrum."""
+    """Converts 16 kHz to 48 kHz by padding the spectrum."""
     factor = SAMPLE_RATE // _RATE
     return np.asarray(np.fft.irfft(np.fft.rfft(sound), factor * len(sound)) * factor)

@@ -1,20 +1,20 @@
-"""Who talks when: artificial conversational speech after ITU-T P.59 (03/1993), the same for both sides of a call.
+"""Decides who talks when: artificial conversational speech after ITU-T P.59 (03/1993), the same for both sides.
 
-Two people take turns through four states: one talks, the other talks, both talk, nobody talks. Each lasts for a time
-drawn from an exponential distribution, in s: 0.854 for one talker, 0.226 for both, 0.456 for neither (P.59, 2.2). From
-one talker it goes to both with 40 %, else to neither; from there either side comes out as the one talker, 50 % each.
-The model gives talk spurts of some 1.03 s that fill 42 % of the time, both talking 7 %, neither 22 %; P.59's own
-measured averages (Table 1) are 1.004 s, 38.5 %, 6.6 % and 22.5 %. A spurt of P.59 includes the hangover of a voice
+Two people take turns through four states: one talks, the other talks, both talk, nobody talks. Each state lasts for a
+time drawn from an exponential distribution: mean 0.854 s for one talker, 0.226 s for both, 0.456 s for neither (P.59,
+2.2). After one talker, both talk with 40 %, else neither. After both or neither, one talker follows, 50 % for each
+side. The model gives talk spurts of about 1.03 s that fill 42 % of the time; both talk in 7 %, neither in 22 %. P.59's
+own measured averages (Table 1) are 1.004 s, 38.5 %, 6.6 % and 22.5 %. A spurt of P.59 includes the hangover of a voice
 detector, so none is added here.
 
-The numbers were checked against three implementations of P.59 that know nothing of each other: the load test of
-jitsi/jitsi-meet-torture (``MalleusJitsificus``: 854, 226 and 456 ms), an ns-2 source of two-way VoIP
-(``VoipBidirectionalItuP59``: Table 1's 1.004, 0.228 and 0.508 s) and the sample generator of a telephony tester (all of
-them, Table 1's pause of 1.587 s, and chances of 40, 50 and 50 %). Two of these also prolong silences below 0.2 s; that
-is left out, because it makes neither talking 26 to 30 % of the time, where Table 1 has 22.5 % and we have 22 %.
+The numbers were checked against three independent implementations of P.59: the load test of jitsi/jitsi-meet-torture
+(``MalleusJitsificus``: 854, 226 and 456 ms), an ns-2 source of two-way VoIP (``VoipBidirectionalItuP59``: Table 1's
+1.004, 0.228 and 0.508 s) and the sample generator of a telephony tester (all of them, Table 1's pause of 1.587 s, and
+probabilities of 40, 50 and 50 %). Two of these also prolong silences below 0.2 s. We do not: it makes neither side talk
+for 26 to 30 % of the time, where Table 1 has 22.5 % and we have 22 %.
 
-A conversation repeats after ``LOOP_S`` of Unix time and is drawn from the call's id: two engines that have never
-spoken to each other make the same one, each for its side.
+A conversation is drawn from the call's id and repeats after ``LOOP_S`` of Unix time. So two engines that never
+communicated produce the same conversation, each for its side.
 """
 
 from __future__ import annotations
@@ -33,16 +33,16 @@ LOOP_S = 120.0
 SINGLE_TALK_S, DOUBLE_TALK_S, MUTUAL_SILENCE_S = 0.854, 0.226, 0.456
 DOUBLE_TALK_CHANCE = 0.4
 COMFORT_S = 0.4
-"""A silent sender refreshes the far end's comfort noise this often: libopus's own interval in DTX (RFC 7587, 3.1.3)."""
+"""A silent sender refreshes the far end's comfort noise at this interval: libopus's own in DTX (RFC 7587, 3.1.3)."""
 _ROUNDING_S = 1e-6
 
 
 class Conversation:
-    """The talk of one call: ``talks(side, unix_s)`` for the caller (0) and the callee (1)."""
+    """The talk of one call. ``talks(side, unix_s)`` is for the caller (0) and the callee (1)."""
 
     def __init__(self, call_id: str) -> None:
         self._ends: tuple[list[float], list[float]] = ([], [])
-        """By side: when it begins to talk, falls silent, begins again … within the loop."""
+        """By side: times within the loop at which it starts to talk, stops, starts again, and so on."""
         talkers = _draw(random.Random(zlib.crc32(call_id.encode())))
         begun = [False, False]
         at_s = 0.0
@@ -54,12 +54,12 @@ class Conversation:
             at_s += lasts_s
 
     def talks(self, side: int, unix_s: float) -> bool:
-        """Says whether ``side`` talks at this moment."""
+        """Returns whether ``side`` talks at this moment."""
         return bisect.bisect_right(self._ends[side], unix_s % LOOP_S) % 2 == 1
 
 
 def _draw(rng: random.Random) -> list[tuple[frozenset[int], float]]:
-    """One loop of (who talks, for how many seconds)."""
+    """Returns one loop of (who talks, for how many seconds)."""
     drawn = []
     state = frozenset({rng.randrange(2)})
     at_s = 0.0
@@ -76,12 +76,12 @@ def _draw(rng: random.Random) -> list[tuple[frozenset[int], float]]:
 
 
 class SpurtSource(AudioSource):
-    """A shared clip, sent while its side talks; in silence one frame of comfort noise every COMFORT_S."""
+    """Sends a shared clip while its side talks, and one frame of comfort noise every COMFORT_S while it is silent."""
 
     def __init__(
         self, clip: AudioClip, start_at: int, conversation: Conversation, side: int, unix_of: Callable[[float], float]
     ) -> None:
-        """``unix_of`` takes the monotonic seconds of a deadline to Unix seconds."""
+        """``unix_of`` converts the monotonic seconds of a deadline to Unix seconds."""
         super().__init__(clip.ptime_ms, clip.kbit)
         self._payloads = itertools.islice(itertools.cycle(clip.payloads), start_at % len(clip.payloads), None)
         self._comfort = silence(clip.ptime_ms, clip.kbit)
@@ -90,7 +90,7 @@ class SpurtSource(AudioSource):
         self._silent = False
 
     def payload(self, due_s: float) -> bytes:
-        """Returns the frame that is due now, empty when none is sent; ``starts_spurt`` tells of its marker bit."""
+        """Returns the frame that is due now, empty when none is sent. ``starts_spurt`` sets its marker bit."""
         talks = self._conversation.talks(self._side, self._unix_of(due_s))
         self.starts_spurt = talks and self._silent
         if talks:

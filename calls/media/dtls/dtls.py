@@ -1,6 +1,6 @@
-"""DTLS-SRTP by aiortc's transport, fed by hand: one certificate and one OpenSSL context for the whole process.
+"""Runs DTLS-SRTP by aiortc's transport, with one certificate and one OpenSSL context for the whole process.
 
-Making a key pair and a context for each call would cost more than the handshake itself.
+A key pair and a context for each call would cost more than the handshake itself.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from OpenSSL import SSL
 from calls.media.dtls.srtp import SrtpContext
 
 _PROFILES = sorted(SRTP_PROFILES, key=lambda profile: profile.openssl_profile != b"SRTP_AEAD_AES_128_GCM")
-"""128-bit GCM first: the cheapest by measurement where the processor has AES instructions."""
+"""128-bit GCM first: measured as the cheapest where the processor has AES instructions."""
 _CIPHERS = (
     b"ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-CHACHA20-POLY1305"
     b":ECDHE-RSA-CHACHA20-POLY1305:ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-AES128-SHA"
     b":ECDHE-RSA-AES128-SHA:ECDHE-ECDSA-AES256-SHA:ECDHE-RSA-AES256-SHA"
 )
-"""As browsers offer. aiortc's own list has ECDSA alone, and a gateway's certificate is often RSA."""
+"""As browsers offer. aiortc's own list has only ECDSA, and the certificate of a gateway is often RSA."""
 _BACKLOG = 64
 
 
@@ -41,7 +41,7 @@ class SharedCertificate(RTCCertificate):
         if self._context is None:
             self._context = super()._create_ssl_context(srtp_profiles)
             self._context.set_cipher_list(_CIPHERS)
-            # A shared context would remember every session for resumption, which no call does.
+            # A shared context would cache every session for resumption, which no call uses.
             self._context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
         return self._context
 
@@ -52,8 +52,8 @@ class SharedCertificate(RTCCertificate):
         return self._sha256
 
 
-class _Carrier:
-    """What aiortc's DTLS transport needs of an ICE transport."""
+class _IceTransportStub:
+    """The parts of an ICE transport that aiortc's DTLS transport needs."""
 
     role = "controlled"
 
@@ -70,8 +70,8 @@ class _Carrier:
     async def _send(self, data: bytes) -> None:
         self._send_datagram(data)
 
-    def let_go(self) -> None:
-        """Sends nothing more."""
+    def release(self) -> None:
+        """Releases the socket."""
         self._send_datagram = _send_nothing
 
 
@@ -79,7 +79,7 @@ class DtlsSession:
     """One handshake, its SRTP keys, and the alerts that follow."""
 
     def __init__(self, certificate: SharedCertificate, send: Callable[[bytes], None], on_closed: Callable[[], None]):
-        self._carrier = _Carrier(send)
+        self._carrier = _IceTransportStub(send)
         self._transport = RTCDtlsTransport(self._carrier, [certificate])  # type: ignore[arg-type]
         self._transport._srtp_profiles = _PROFILES
         self._on_closed = on_closed
@@ -88,12 +88,12 @@ class DtlsSession:
         self.rx: SrtpContext | None = None
 
     def received(self, datagram: bytes) -> None:
-        """Takes one DTLS datagram; drops it when flooded."""
+        """Takes one DTLS datagram; drops it when too many wait."""
         if not self._carrier.inbox.full():
             self._carrier.inbox.put_nowait(datagram)
 
     async def handshake(self, role: str, fingerprints: Sequence[tuple[str, str]]) -> bool:
-        """Shakes hands as ``client`` or ``server``. Returns False when the far end or its certificate is refused."""
+        """Runs the handshake as ``client`` or ``server``. Returns False when it or the certificate is rejected."""
         transport = self._transport
         transport._set_role(role)
         await transport.start(RTCDtlsParameters([RTCDtlsFingerprint(*fingerprint) for fingerprint in fingerprints]))
@@ -111,7 +111,7 @@ class DtlsSession:
             self._on_closed()
 
     async def close(self) -> None:
-        """Says goodbye to the far end and ends the pump."""
+        """Sends close_notify to the far end and ends the receiving task."""
         transport = self._transport
         await transport.stop()
         self._carrier.inbox = asyncio.Queue(_BACKLOG)
@@ -119,17 +119,17 @@ class DtlsSession:
             await asyncio.gather(self._pump, return_exceptions=True)
         transport.remove_all_listeners()
 
-    def let_go(self) -> None:
-        """After ``close``: forgets who to tell, how to send, and the keys."""
-        self._carrier.let_go()
+    def release(self) -> None:
+        """Releases callbacks, socket and keys. Call it after ``close``."""
+        self._carrier.release()
         self._on_closed = _nothing
         self._pump = None
         self.tx = self.rx = None
 
 
 def _nothing() -> None:
-    """The leg is closed."""
+    """Replaces the callback of a closed leg."""
 
 
 def _send_nothing(_data: bytes) -> None:
-    """The leg is closed."""
+    """Replaces the socket of a closed leg."""

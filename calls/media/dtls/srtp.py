@@ -1,7 +1,7 @@
-"""SRTP in place: libsrtp through pylibsrtp's own binding, on a shared buffer instead of a copy for each packet.
+"""Encrypts and decrypts SRTP in place, with libsrtp through pylibsrtp's binding on a shared buffer.
 
-pylibsrtp's ``Session`` copies every packet twice and allocates for each; this uses the session's context, which it
-created and still owns, with a buffer that every packet of the process passes through.
+pylibsrtp's ``Session`` copies every packet twice and allocates memory for each. This module uses the session's context,
+which the session still owns, with one buffer for all packets of the process.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _protect, _unprotect = lib.srtp_protect, lib.srtp_unprotect
 
 
 class Refusal(Enum):
-    """Why libsrtp refused the last packet."""
+    """Why libsrtp rejected the last packet."""
 
     REPLAYED = "replayed"
     FORGED = "forged"
@@ -27,7 +27,7 @@ _REPLAY_STATUSES = frozenset({9, 10})
 
 
 class SrtpContext:
-    """One direction's keys. Keeps the pylibsrtp session alive, which frees the context at its end."""
+    """One direction's keys. Keeps the pylibsrtp session alive, which owns the context."""
 
     __slots__ = ("_session", "pointer")
 
@@ -37,7 +37,7 @@ class SrtpContext:
 
 
 class PacketBuffer:
-    """A buffer that libsrtp works on in place, one packet at a time. Methods return the new length, 0 if refused."""
+    """A buffer for in-place work, one packet at a time. Methods return the new length, 0 when rejected."""
 
     __slots__ = ("_c_data", "_c_length", "data", "refused_status", "view")
 
@@ -63,13 +63,13 @@ class PacketBuffer:
         return c_length[0] if status == _OK else self._refuse(status)
 
     def protect_rtcp(self, context: SrtpContext, length: int) -> int:
-        """As ``protect``, for a compound RTCP packet."""
+        """Like ``protect``, for a compound RTCP packet."""
         self._c_length[0] = length
         status = lib.srtp_protect_rtcp(context.pointer, self._c_data, self._c_length)
         return int(self._c_length[0]) if status == _OK else self._refuse(status)
 
     def unprotect_rtcp(self, context: SrtpContext, length: int) -> int:
-        """As ``unprotect``, for a compound RTCP packet."""
+        """Like ``unprotect``, for a compound RTCP packet."""
         self._c_length[0] = length
         status = lib.srtp_unprotect_rtcp(context.pointer, self._c_data, self._c_length)
         return int(self._c_length[0]) if status == _OK else self._refuse(status)

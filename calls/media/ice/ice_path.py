@@ -46,13 +46,13 @@ class _Protocol(StunProtocol):
     async def close(self) -> None:
         """Does nothing: the leg's transport owns the socket and closes it last."""
 
-    def let_go(self) -> None:
+    def release(self) -> None:
         """Releases the connection and the socket."""
         self.receiver = None  # type: ignore[assignment]
         self._send = _send_nothing
 
 
-class _PatientTransaction(Transaction):
+class _ConsentTransaction(Transaction):
     """One request that is never resent and waits for its answer as long as consent lasts."""
 
     def __init__(self, request: Message, address: tuple[str, int], protocol: StunProtocol, key: bytes) -> None:
@@ -84,7 +84,7 @@ class IcePath(aioice.Connection):
         """Returns the candidate as it appears in a description after ``a=candidate:``."""
         return str(self._protocol.local_candidate.to_sdp())
 
-    def is_asked(self, datagram: bytes) -> bool:
+    def is_addressed(self, datagram: bytes) -> bool:
         """Returns whether a STUN request addresses this path (USERNAME starts with our fragment). Responses
         carry none.
         """
@@ -107,7 +107,7 @@ class IcePath(aioice.Connection):
         pair = self._nominated.get(1)
         return pair.remote_addr if pair is not None else None
 
-    def leads_nowhere_else(self) -> bool:
+    def has_single_remote_address(self) -> bool:
         """Returns whether the far end has only one address: the nominated one."""
         return len(self._remote_candidates) == 1 and self._remote_candidates_end
 
@@ -158,7 +158,7 @@ class IcePath(aioice.Connection):
         key = self.remote_password.encode()
         request = self.build_request(pair, nominate=False)
         request.add_message_integrity(key)
-        transaction = _PatientTransaction(request, pair.remote_addr, pair.protocol, key)
+        transaction = _ConsentTransaction(request, pair.remote_addr, pair.protocol, key)
         pair.protocol.transactions[request.transaction_id] = transaction
         try:
             await transaction.run()
@@ -168,10 +168,10 @@ class IcePath(aioice.Connection):
             pair.protocol.transactions.pop(request.transaction_id, None)
         self._consent_at_s = asyncio.get_running_loop().time()
 
-    def let_go(self) -> None:
+    def release(self) -> None:
         """Releases the callbacks. Call it after ``close``."""
         self._on_lost = _ignore_event
-        self._protocol.let_go()
+        self._protocol.release()
 
     def _emit_event(self, event: object) -> None:
         self._on_lost(self)

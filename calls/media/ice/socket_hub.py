@@ -28,7 +28,7 @@ _RECEIVE_BUFFER = 512 * 1024
 _SO_MEMINFO = 55
 _SK_MEMINFO_DROPS = 8
 
-_NOT_OURS = frozenset({errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EBADF})
+_IGNORED_ERRORS = frozenset({errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EBADF})
 """ICMP errors about an earlier datagram, and a datagram that left its link after the leg had closed."""
 
 
@@ -80,7 +80,7 @@ class HubSocket:
         try:
             self._sock.sendto(data, address)
         except OSError as error:
-            if error.errno not in _NOT_OURS:
+            if error.errno not in _IGNORED_ERRORS:
                 self.send_errors += 1
 
     def send_to_peer(self, data: bytes | memoryview) -> None:
@@ -88,10 +88,10 @@ class HubSocket:
         try:
             self._send(data)
         except OSError as error:
-            if error.errno not in _NOT_OURS:
+            if error.errno not in _IGNORED_ERRORS:
                 self.send_errors += 1
 
-    def bind_peer(self, peer: tuple[str, int]) -> None:
+    def connect_peer(self, peer: tuple[str, int]) -> None:
         """Accepts only ``peer`` from now on. The kernel caches the route, and no address object is created.
 
         Saves a quarter of the cost of a datagram.
@@ -102,7 +102,7 @@ class HubSocket:
             return
         self.peer = peer
 
-    def free_peer(self) -> None:
+    def disconnect_peer(self) -> None:
         """Accepts every sender again."""
         if self.peer is not None and self._sock.fileno() >= 0:
             self.peer = None

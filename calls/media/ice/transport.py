@@ -97,7 +97,7 @@ class LegTransport(DatagramHandler):
         self._socket: HubSocket = hub.open(bind_address, self)
         self.ice = IcePath(self._socket.address, self._send, self._ice_lost)
         self._former_ice: IcePath | None = None
-        self.dtls = DtlsSession(certificate, self._send_to_peer, self._peer_said_goodbye)
+        self.dtls = DtlsSession(certificate, self._send_to_peer, self._on_dtls_closed)
         self._tx: SrtpContext | None = None
         self._rx: SrtpContext | None = None
         self._peer: tuple[str, int] = ("", 0)
@@ -124,7 +124,7 @@ class LegTransport(DatagramHandler):
 
     def connect(self, remote: RemoteTransport, *, controlling: bool, dtls_role: str) -> None:
         """Starts ICE, then DTLS, in the background. The result is a milestone."""
-        self._point_ice(remote, controlling)
+        self._set_ice_remote(remote, controlling)
         self._connecting = asyncio.get_running_loop().create_task(self._connect(dtls_role, remote.fingerprints))
 
     async def restart_ice(self, remote: RemoteTransport) -> None:
@@ -137,10 +137,10 @@ class LegTransport(DatagramHandler):
         if self._former_ice is not None:
             await self._former_ice.close()
         # The far end's new path comes from an address that is unknown yet.
-        self._socket.free_peer()
+        self._socket.disconnect_peer()
         self._former_ice = self.ice
         self.ice = IcePath(self._socket.address, self._send, self._ice_lost)
-        self._point_ice(remote, self._former_ice.ice_controlling)
+        self._set_ice_remote(remote, self._former_ice.ice_controlling)
 
     async def move(self, bind_address: str) -> None:
         """Replaces the socket, whose network is dead, by a new one. The new credentials are in ``ice`` at once.
@@ -160,9 +160,9 @@ class LegTransport(DatagramHandler):
         left.close()
         self._errors_before += left.send_errors + left.receive_drops()
 
-    def point_to(self, remote: RemoteTransport) -> None:
+    def set_remote(self, remote: RemoteTransport) -> None:
         """Sets the far end's half of the path that ``move`` began."""
-        self._point_ice(remote, self.ice.ice_controlling)
+        self._set_ice_remote(remote, self.ice.ice_controlling)
 
     def fall_silent(self) -> None:
         """The device is gone: sends and receives nothing any more."""
@@ -207,9 +207,9 @@ class LegTransport(DatagramHandler):
                 await _bounded(path.close())
         self._socket.close()
         self._tx = self._rx = None
-        self._let_go()
+        self._release()
 
-    def _let_go(self) -> None:
+    def _release(self) -> None:
         """Removes every reference back to us, so that a closed leg is freed at once.
 
         A reference cycle would wait for a full garbage collection, which an engine under load must never need.
@@ -217,9 +217,9 @@ class LegTransport(DatagramHandler):
         self._socket.handler = NO_DATAGRAM_HANDLER
         for path in (self.ice, self._former_ice):
             if path is not None:
-                path.let_go()
+                path.release()
         self._former_ice = self._connecting = None
-        self.dtls.let_go()
+        self.dtls.release()
         self._user, self.rtp_handler = _NOBODY, _NO_RTP_HANDLER
 
     async def _connect(self, dtls_role: str, fingerprints: Sequence[tuple[str, str]]) -> None:
@@ -244,8 +244,8 @@ class LegTransport(DatagramHandler):
                 self._fail("dtls_failed")
                 return
             self._tx, self._rx = self.dtls.tx, self.dtls.rx
-            if self._link is None and self.ice.leads_nowhere_else():
-                self._socket.bind_peer(self._peer)
+            if self._link is None and self.ice.has_single_remote_address():
+                self._socket.connect_peer(self._peer)
             self._user.on_milestone(MediaEvent.DTLS, "")
 
     async def _reconnect(self) -> None:
@@ -263,7 +263,7 @@ class LegTransport(DatagramHandler):
         if former is not None:
             await former.close()
 
-    def _point_ice(self, remote: RemoteTransport, controlling: bool) -> None:
+    def _set_ice_remote(self, remote: RemoteTransport, controlling: bool) -> None:
         self.ice.ice_controlling = controlling
         self.ice.remote_is_lite = remote.ice_lite
         self.ice.remote_username = remote.ice_ufrag
@@ -283,7 +283,7 @@ class LegTransport(DatagramHandler):
         if path is self.ice:
             self._fail("consent_lost")
 
-    def _peer_said_goodbye(self) -> None:
+    def _on_dtls_closed(self) -> None:
         self.peer_left = True
         self._user.on_peer_left()
 
@@ -332,14 +332,14 @@ class LegTransport(DatagramHandler):
                 self._count_refused()
         elif 20 <= first <= 63 and self.ice.knows(address[:2]):
             self.dtls.received(bytes(data[:length]))
-        elif first > 3 or not self._take_stun(bytes(data[:length]), address):
+        elif first > 3 or not self._on_stun(bytes(data[:length]), address):
             self.garbage += 1
 
-    def _take_stun(self, datagram: bytes, address: tuple[str, int]) -> bool:
+    def _on_stun(self, datagram: bytes, address: tuple[str, int]) -> bool:
         address = address[:2]  # IPv6 adds flow and scope, and aioice compares addresses
         if self._former_ice is None:
             return self.ice.received(datagram, address)
-        takers = [path for path in (self.ice, self._former_ice) if path.is_asked(datagram)]
+        takers = [path for path in (self.ice, self._former_ice) if path.is_addressed(datagram)]
         return any([path.received(datagram, address) for path in takers])
 
     def _count_refused(self) -> None:

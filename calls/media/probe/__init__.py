@@ -1,1 +1,1 @@
-"""Probe calls, which really encode and decode: their voice and what they heard."""
+"""Probe calls, which really encode and decode: their voice and their recordings."""

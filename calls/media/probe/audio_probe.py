@@ -1,7 +1,7 @@
-"""Tier ``media``: a leg that really encodes what it says, decodes what it hears, and judges the likeness.
+"""Runs tier ``media``: encodes speech, decodes what arrives, and measures likeness and delay.
 
-What is said at a moment of the monotonic clock is known to every process of the machine: the voice repeats every
-``LOOP_S`` seconds of that clock. So the lag between what is heard and what was being said is the mouth-to-ear delay.
+Every process of the machine knows what is said at any time of the monotonic clock, because the voice repeats every
+``LOOP_S`` seconds of that clock. So the lag of the received audio behind the spoken audio is the mouth-to-ear delay.
 """
 
 from __future__ import annotations
@@ -26,26 +26,27 @@ _STEP = 120
 """Samples of one envelope value: 2.5 ms."""
 _STEPS_A_S = SAMPLE_RATE // _STEP
 _WINDOW_STEPS = 4 * _STEPS_A_S
-"""Judged at a time: short enough that the playout buffer hardly stretches within, long enough to be unmistakable."""
+"""Length of one measurement: short, so that the playout buffer hardly stretches within it, but long enough for a clear
+peak."""
 _SHORTEST_STEPS = 2 * _STEPS_A_S
 _PLAUSIBLE_SCORE = 0.3
-"""Below it the peak of the correlation says nothing about the delay."""
+"""Below this likeness the peak of the correlation says nothing about the delay."""
 _SURPLUS_FRAMES = 1
 
 Envelope = npt.NDArray[np.float64]
 
 
 def envelope(pcm: bytes) -> Envelope:
-    """Returns the loudness of 16-bit samples in steps of 2.5 ms, compressed as hearing does (square root of RMS)."""
+    """Returns the loudness of 16-bit samples in steps of 2.5 ms, compressed like hearing (square root of RMS)."""
     samples = np.frombuffer(pcm, dtype="<i2").astype(np.float64)
     steps = len(samples) // _STEP
     return np.asarray(np.mean(samples[: steps * _STEP].reshape(steps, _STEP) ** 2, axis=1) ** 0.25)
 
 
-def judge(heard: Envelope, heard_from_s: float, said: Envelope) -> tuple[float, float]:
+def measure_likeness(heard: Envelope, heard_from_s: float, said: Envelope) -> tuple[float, float]:
     """Returns (likeness 0..1, delay in ms 0..LOOP_S) of what was played from ``heard_from_s`` on.
 
-    The likeness is the peak of the normalised cross-correlation with the loop ``said``, silence counting as 0.
+    The likeness is the peak of the normalised cross-correlation with the loop ``said``; silence counts as 0.
     """
     count, loop = len(heard), len(said)
     centred = heard - heard.mean()
@@ -66,13 +67,13 @@ def judge(heard: Envelope, heard_from_s: float, said: Envelope) -> tuple[float, 
 
 
 @functools.cache
-def loudness_of_voice(live: bool) -> Envelope:
+def voice_envelope(live: bool) -> Envelope:
     """Returns the loudness of what the far end repeats: the voice of probes, or that of the pre-encoded clips."""
     return envelope(live_voice().pcm if live else speech_pcm())
 
 
 class LiveSource:
-    """Encodes the voice as it is spoken. The next frame is encoded after the last was sent, off the critical tick."""
+    """Encodes the voice live. The next frame is encoded after the last was sent, outside the critical tick."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, ptime_ms: int, kbit: float) -> None:
         self.ptime_ms, self.kbit = choose(ptime_ms, kbit)
@@ -106,14 +107,14 @@ class LiveSource:
 
 
 class ProbeListener:
-    """Plays what it hears on a schedule of its own, conceals what is missing, and judges windows of 4 s."""
+    """Plays the received audio on its own schedule, conceals losses, and measures windows of 4 s."""
 
     def __init__(self, ticker: Ticker, target_ms: Callable[[], float], *, live: bool = True) -> None:
-        """``live``: the far end is a probe, too; else it sends the pre-encoded clips."""
+        """``live``: the far end is a probe, too; otherwise it sends the pre-encoded clips."""
         self._ticker = ticker
         self._target_ms = target_ms
         self._decoder = OpusDecoder()
-        self._said = loudness_of_voice(live)
+        self._said = voice_envelope(live)
         self._waiting: dict[int, bytes] = {}
         self._expected: int | None = None
         self._highest = 0
@@ -142,19 +143,19 @@ class ProbeListener:
             self._waiting[number] = payload
 
     def audio_score(self) -> float | None:
-        """Returns the mean likeness of all windows, None before the first."""
+        """Returns the mean likeness of all windows; None before the first."""
         return statistics.fmean(self.scores) if self.scores else None
 
     def mouth_to_ear_ms(self) -> float | None:
-        """Returns the median delay of the windows that sounded like the voice."""
+        """Returns the median delay of the windows that resembled the voice."""
         return statistics.median(self.delays_ms) if self.delays_ms else None
 
     def close(self) -> None:
-        """Judges the rest and frees the decoder. Safe to call twice."""
+        """Measures the rest and frees the decoder. Safe to call twice."""
         if not self._closed:
             self._closed = True
             if self._played_steps >= _SHORTEST_STEPS:
-                self._judge()
+                self._measure_window()
             self._decoder.close()
 
     def _play(self, due_s: float) -> None:
@@ -167,13 +168,13 @@ class ProbeListener:
         self._played.append(loudness)
         self._played_steps += len(loudness)
         if self._played_steps >= _WINDOW_STEPS:
-            self._judge()
+            self._measure_window()
         self._ticker.call_at(due_s + self._ptime_ms / 1000, self._play)
 
     def _next_frame(self, expected: int, samples: int) -> bytes:
         surplus_ms = len(self._waiting) * self._ptime_ms - self._target_ms()
         if surplus_ms > _SURPLUS_FRAMES * self._ptime_ms and expected in self._waiting:
-            # Too much is waiting: one frame is decoded but not played, which catches up.
+            # Too many frames wait: one is decoded and not played, to catch up.
             self._decoder.decode(self._waiting.pop(expected))
             expected += 1
         payload = self._waiting.pop(expected, None)
@@ -181,22 +182,22 @@ class ProbeListener:
             self._expected = expected + 1
             return self._decoder.decode(payload)
         if self._waiting and surplus_ms > _SURPLUS_FRAMES * self._ptime_ms:
-            # A long hole with much waiting behind it: nobody listens to that much concealment.
+            # A long gap with many frames behind it: skip the gap instead of concealing all of it.
             expected = min(self._waiting)
             self._expected = expected + 1
             return self._decoder.decode(self._waiting.pop(expected))
         self.concealed_frames += 1
         if not self._waiting:
-            # Nothing has come: the voice is stretched, and the frame that comes late will still be played.
+            # No frame has arrived: stretch the voice; a frame that arrives late is still played.
             self._expected = expected
             return self._decoder.conceal(samples)
         self._expected = expected + 1
         following = self._waiting.get(expected + 1)
         return self._decoder.recover(following, samples) if following else self._decoder.conceal(samples)
 
-    def _judge(self) -> None:
+    def _measure_window(self) -> None:
         heard = np.concatenate(self._played)
-        score, delay_ms = judge(heard, self._played_from_s, self._said)
+        score, delay_ms = measure_likeness(heard, self._played_from_s, self._said)
         self.scores.append(score)
         if score >= _PLAUSIBLE_SCORE:
             self.delays_ms.append(delay_ms)

@@ -1,7 +1,7 @@
-"""The voice of probe calls: real speech by espeak-ng, made once when the process starts, the same on every machine
-that has the same espeak-ng; else the generated voice of ``speech``, which says so in its name.
+"""Provides the voice of probe calls: real speech by espeak-ng, else the generated voice of ``speech``.
 
-The loop is ``LOOP_S`` long, as the generated one: two short sentences by two voices, and a breath between them.
+It is made once when the process starts, and is equal on all machines with the same espeak-ng. The name says which voice
+it is. The loop is ``LOOP_S`` long: two short sentences by two voices, with a pause between them.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 
 ESPEAK, GENERATED = "espeak-ng", "generated"
 LIVE = "live-"
-"""How the tag of every such voice begins."""
+"""Prefix of the tag of every such voice."""
 _SENTENCES = (
     ("en-us+f3", "The night train leaves at a quarter past eleven, so please bring both tickets."),
     ("en-us+m3", "Six warm loaves were stacked on the shelf beside the old brown kettle."),
@@ -34,7 +34,7 @@ _SENTENCES = (
 _WORDS_A_MINUTE = 165
 _PEAK = 0.5
 _TIMEOUT_S = 60.0
-"""One that speaks with another voice than everybody else costs the scores of all its calls: a busy machine may wait."""
+"""Generous, because a process with a different voice loses the scores of all its calls, and the machine may be busy."""
 _UTTERANCES_MAX = 5
 
 Sound = npt.NDArray[np.float64]
@@ -52,13 +52,13 @@ class LiveVoice:
 
     @property
     def tag(self) -> str:
-        """Tells this voice from every other: two ends that say the same tag know by heart what the other says."""
+        """Identifies this voice. Two ends with the same tag know what the other says."""
         return f"{LIVE}{zlib.crc32(self.pcm):08x}"
 
 
 @functools.cache
 def live_voice() -> LiveVoice:
-    """Returns this machine's voice; takes some 0.3 s the first time."""
+    """Returns this machine's voice; the first call takes about 0.3 s."""
     return make_voice(_run)
 
 
@@ -76,9 +76,9 @@ def make_voice(speak: Speak) -> LiveVoice:
 
 
 def _utterance(speak: Speak, voice: str, sentence: str) -> bytes:
-    """Returns what espeak-ng says twice alike: once in thousands of times it says something a little different.
+    """Returns audio that espeak-ng has produced twice: about once in thousands of runs its output differs slightly.
 
-    Raises ValueError when it never does.
+    Raises ValueError when no output repeats.
     """
     argv = ["espeak-ng", "-v", voice, "-s", str(_WORDS_A_MINUTE), "--stdout", sentence]
     heard: set[bytes] = set()
@@ -87,26 +87,26 @@ def _utterance(speak: Speak, voice: str, sentence: str) -> bytes:
         if wav in heard:
             return wav
         heard.add(wav)
-    raise ValueError("it never says the same twice")
+    raise ValueError("espeak-ng gave five different outputs for the same sentence")
 
 
 def _spoken(speak: Speak, voice: str, sentence: str) -> Sound:
-    """One sentence at 48 kHz, without the silence around it. Raises ValueError when there is nothing to hear."""
+    """Returns one sentence at 48 kHz without the silence around it. Raises ValueError when there is no sound."""
     wav = _utterance(speak, voice, sentence)
     with wave.open(io.BytesIO(wav)) as file:
         if (file.getsampwidth(), file.getnchannels()) != (2, 1):
-            raise ValueError("it does not speak 16-bit mono")
+            raise ValueError("espeak-ng's output is not 16-bit mono")
         rate = file.getframerate()
-        # The header of a pipe claims any length; the data is what came.
+        # A header written to a pipe states any length; use the data that arrived.
         samples = np.frombuffer(wav[44 : 44 + 2 * (len(wav[44:]) // 2)], dtype="<i2").astype(np.float64)
     loud = np.flatnonzero(np.abs(samples) > 0.01 * np.max(np.abs(samples), initial=1.0))
     if len(loud) < rate:
-        raise ValueError("it said less than a second")
+        raise ValueError("espeak-ng's output is shorter than 1 s")
     return _at_48_khz(samples[loud[0] : loud[-1] + 1], rate)
 
 
 def _at_48_khz(samples: Sound, rate: int) -> Sound:
-    """By padding the spectrum: exact for a sound without edges, and the sentence begins and ends in near silence."""
+    """Resamples by padding the spectrum: exact here, because the sentence begins and ends in near silence."""
     count = len(samples) * SAMPLE_RATE // rate
     return np.asarray(np.fft.irfft(np.fft.rfft(samples), count)) * (count / len(samples))
 

@@ -1,4 +1,4 @@
-"""Keeps a stretch of what a probe heard, for a judge that takes its time."""
+"""Records a stretch of what a probe received, for the probe scorer."""
 
 from __future__ import annotations
 
@@ -7,33 +7,33 @@ from dataclasses import dataclass
 from calls.media.audio.opus import SAMPLE_RATE
 
 WARM_UP_S = 2.0
-"""Not judged: a playout buffer needs so long to find its depth."""
+"""Not recorded: a playout buffer needs this time to find its depth."""
 SEGMENT_S = 8.0
 SHORTEST_S = 4.0
-"""Less than this says more about the sentence than about the call."""
+"""A shorter recording says more about the sentence than about the call."""
 
 
 @dataclass(frozen=True, slots=True)
 class RecordedAudio:
-    """One stretch, as it came out of the decoder."""
+    """One recording, as the decoder produced it."""
 
     pcm: bytes
     """16-bit mono samples at 48 kHz."""
     from_s: float
     """Monotonic time at which its first sample was played."""
     voice_tag: str
-    """What was said: see ``LiveVoice.tag``."""
+    """Which voice was said: see ``LiveVoice.tag``."""
     same_clock: bool
-    """The far end speaks by the same monotonic clock, so that a delay can be told."""
+    """The far end uses the same monotonic clock, so a delay can be measured."""
 
     @property
     def duration_s(self) -> float:
-        """How long it is."""
+        """Duration in seconds."""
         return len(self.pcm) / 2 / SAMPLE_RATE
 
 
 class Recording:
-    """Fed with what is played, frame by frame, without a gap."""
+    """Takes the played audio frame by frame, without gaps."""
 
     def __init__(self) -> None:
         self._skip = int(WARM_UP_S * SAMPLE_RATE)
@@ -42,7 +42,7 @@ class Recording:
         self._frames: list[bytes] = []
 
     def add(self, pcm: bytes, at_s: float) -> None:
-        """Takes a frame whose first sample was played at ``at_s``."""
+        """Adds a frame whose first sample was played at ``at_s``."""
         count = len(pcm) // 2
         if self._skip > 0:
             self._skip -= count
@@ -53,7 +53,7 @@ class Recording:
             self._frames.append(pcm)
 
     def finish(self) -> tuple[bytes, float] | None:
-        """Returns (samples, when their first was played); None when there is too little to judge."""
+        """Returns (samples, time of the first sample); None when there is too little to score."""
         pcm = b"".join(self._frames)
         if self._from_s is None or len(pcm) < SHORTEST_S * SAMPLE_RATE * 2:
             return None

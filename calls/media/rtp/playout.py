@@ -1,9 +1,9 @@
-"""The listener's playout buffer, modelled: how much of what arrived came too late to be heard.
+"""Models the listener's playout buffer: how much of the received audio arrived too late to be heard.
 
 The buffer follows Ramjee, Kurose, Towsley, Schulzrinne, "Adaptive playout mechanisms for packetized audio applications
-in wide-area networks" (INFOCOM 1994): its target is the smoothed delay plus four deviations. As the jitter buffers of
-today's phones do, it grows at once when a packet comes after its time (the wait is filled with concealment, and counts
-as lost audio) and shrinks by playing faster, here by at most 2 % of the time.
+in wide-area networks" (INFOCOM 1994): its target is the smoothed delay plus four deviations. Like the jitter buffers of
+today's phones, it grows at once when a packet is late (concealment fills the wait and counts as lost audio). It shrinks
+by playing faster, here by at most 2 % of the time.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _SHRINK = 0.02
 
 
 class PlayoutBuffer:
-    """Fed with each packet's transit time; all delays are over the fastest packet so far."""
+    """Takes each packet's transit time. All delays are relative to the fastest packet so far."""
 
     __slots__ = ("_deviation_ms", "_fastest_ms", "_mean_ms", "delay_ms")
 
@@ -27,16 +27,16 @@ class PlayoutBuffer:
         self._mean_ms = 0.0
         self._deviation_ms = _START_MS / _DEVIATIONS / 2
         self.delay_ms = _START_MS
-        """What the buffer adds to the fastest packet's way."""
+        """Delay that the buffer adds to that of the fastest packet."""
 
     def offer(self, transit_ms: float, ptime_ms: float) -> float:
-        """Takes a packet; returns how much concealment it caused by coming late, in packets, 0 when in time.
+        """Takes a packet; returns how much concealment its lateness caused, in packets; 0 when in time.
 
         ``transit_ms`` is arrival minus media time, with any constant offset.
         """
         if transit_ms < self._fastest_ms:
             if self._fastest_ms != float("inf"):
-                # The yardstick moved: what was measured against it moves the other way.
+                # The reference moved: measured values move the other way.
                 self._mean_ms += self._fastest_ms - transit_ms
                 self.delay_ms = min(CEILING_MS, self.delay_ms + self._fastest_ms - transit_ms)
             self._fastest_ms = transit_ms
@@ -47,7 +47,7 @@ class PlayoutBuffer:
             grown_ms = min(over_ms, CEILING_MS)
             late_packets = (grown_ms - self.delay_ms) / ptime_ms
             self.delay_ms = grown_ms
-            # Beyond the ceiling the buffer does not follow, and the packet itself is thrown away.
+            # Beyond the ceiling the buffer does not grow, and the packet itself is discarded.
             return late_packets + 1.0 if over_ms > CEILING_MS else late_packets
         target_ms = max(FLOOR_MS, self._mean_ms + _DEVIATIONS * self._deviation_ms)
         if target_ms < self.delay_ms:

@@ -1,4 +1,8 @@
-"""RTCP (RFC 3550, RFC 4585): reports out; reports, picture-loss indications and goodbyes in."""
+"""Writes and reads RTCP (RFC 3550, RFC 4585): reports, picture loss indications and goodbyes.
+
+aiortc's RTCP classes are not used. Its parser rejects a whole compound packet for one malformed part, and creates
+objects for packet types that we ignore. This parser yields what we need and stops at the malformed part.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +25,7 @@ _REPORT = struct.Struct("!IIIIII")
 
 @dataclass(frozen=True, slots=True)
 class ReportBlock:
-    """What one end heard of one stream of the other (RFC 3550, 6.4.1)."""
+    """What one end received of one stream of the other (RFC 3550, 6.4.1)."""
 
     ssrc: int
     fraction_lost: float
@@ -29,13 +33,13 @@ class ReportBlock:
     highest_sequence: int
     jitter_units: int
     last_sr: int
-    """Middle 32 bits of the NTP time of the last sender report heard, 0 for none."""
+    """Middle 32 bits of the NTP time of the last sender report received; 0 for none."""
     delay_since_sr_s: float
 
 
 @dataclass(frozen=True, slots=True)
 class SenderReport:
-    """The far end's clock at sending."""
+    """The far end's clock when it sent the report."""
 
     ssrc: int
     middle_ntp: int
@@ -43,7 +47,7 @@ class SenderReport:
 
 @dataclass(frozen=True, slots=True)
 class KeyframeRequest:
-    """PLI or FIR: the far end cannot decode our video until a keyframe comes."""
+    """PLI or FIR: the far end cannot decode our video until it gets a keyframe."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +66,7 @@ def middle_ntp(unix_s: float) -> int:
 
 
 def round_trip_s(block: ReportBlock, now_unix_s: float) -> float | None:
-    """Returns the round trip that a report block tells (RFC 3550, 6.4.1), None when it tells none."""
+    """Returns the round trip that a report block gives (RFC 3550, 6.4.1); None without one."""
     if not block.last_sr:
         return None
     units = (middle_ntp(now_unix_s) - block.last_sr) & 0xFFFFFFFF
@@ -73,7 +77,7 @@ def round_trip_s(block: ReportBlock, now_unix_s: float) -> float | None:
 def sender_report(
     ssrc: int, unix_s: float, rtp_timestamp: int, packets: int, payload_bytes: int, blocks: list[ReportBlock]
 ) -> bytes:
-    """Returns an SR."""
+    """Returns an SR packet."""
     ntp = int((unix_s + _NTP_EPOCH_S) * (1 << 32)) & 0xFFFFFFFFFFFFFFFF
     body = struct.pack(
         "!IQIII", ssrc, ntp, rtp_timestamp & 0xFFFFFFFF, packets & 0xFFFFFFFF, payload_bytes & 0xFFFFFFFF
@@ -82,23 +86,23 @@ def sender_report(
 
 
 def receiver_report(ssrc: int, blocks: list[ReportBlock]) -> bytes:
-    """Returns an RR."""
+    """Returns an RR packet."""
     return _packet(len(blocks), RECEIVER_REPORT, struct.pack("!I", ssrc) + b"".join(map(_pack_block, blocks)))
 
 
 def source_description(ssrc: int, cname: str) -> bytes:
-    """Returns the SDES packet that every compound packet carries."""
+    """Returns the SDES packet, a part of every compound packet."""
     item = b"\x01" + bytes([len(cname)]) + cname.encode() + b"\x00"
     return _packet(1, SOURCE_DESCRIPTION, struct.pack("!I", ssrc) + item + bytes(-len(item) % 4))
 
 
 def picture_loss(own_ssrc: int, media_ssrc: int) -> bytes:
-    """Returns a PLI (RFC 4585, 6.3.1)."""
+    """Returns a PLI packet (RFC 4585, 6.3.1)."""
     return _packet(_PICTURE_LOSS, PAYLOAD_FEEDBACK, struct.pack("!II", own_ssrc, media_ssrc))
 
 
 def parse(data: bytes) -> Iterator[RtcpEvent]:
-    """Yields what a compound packet tells; stops quietly where it is malformed."""
+    """Yields the events of a compound packet; stops without an error where it is malformed."""
     at = 0
     while at + 8 <= len(data):
         count, kind, words = data[at] & 0x1F, data[at + 1], data[at + 2] << 8 | data[at + 3]

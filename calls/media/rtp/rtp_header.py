@@ -1,7 +1,8 @@
-"""RTP headers (RFC 3550) with the two header extensions that we send (RFC 8285 one-byte form): abs-send-time and mid.
+"""Writes and reads RTP headers (RFC 3550) with two header extensions (RFC 8285, one-byte form): abs-send-time and mid.
 
-abs-send-time is 24 bits of seconds in 6.18 fixed point, here of CLOCK_MONOTONIC: two processes of one machine can
-compare theirs. Chromium's is of the wall clock. https://webrtc.googlesource.com/src/+/main/docs/native-code/rtp-hdrext/abs-send-time
+abs-send-time has 24 bits of seconds in 6.18 fixed point. We stamp CLOCK_MONOTONIC, so two processes of one machine can
+compare their times; Chromium stamps the wall clock.
+https://webrtc.googlesource.com/src/+/main/docs/native-code/rtp-hdrext/abs-send-time
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ _ONE_BYTE_PROFILE = 0xBEDE
 
 
 class RtpHeader:
-    """Writes the header of one stream. The extensions are fixed at negotiation, so most of it is constant."""
+    """Writes the headers of one stream. Most of a header is constant, because negotiation fixes the extensions."""
 
     __slots__ = ("_payload_type", "_ssrc", "_suffix", "_time_id", "_words", "length")
 
@@ -55,7 +56,7 @@ class RtpHeader:
 
 
 def payload_span(data: bytearray, length: int) -> tuple[int, int] | None:
-    """Returns where the payload of an RTP packet starts and ends, None when the packet contradicts itself."""
+    """Returns where the payload of an RTP packet starts and ends; None when the header is inconsistent."""
     first = data[0]
     start = 12 + 4 * (first & 0x0F)
     if first & 0x10:
@@ -69,7 +70,7 @@ def payload_span(data: bytearray, length: int) -> tuple[int, int] | None:
 
 
 def find_extension(data: bytearray, length: int, wanted_id: int) -> int:
-    """Returns the offset of the value of a one-byte header extension, 0 when the packet has none of that id."""
+    """Returns the offset of the value of a one-byte header extension; 0 when the packet has none with that id."""
     first = data[0]
     at = 12 + 4 * (first & 0x0F)
     if not first & 0x10 or at + 4 > length or data[at] != 0xBE or data[at + 1] != 0xDE:
@@ -90,7 +91,7 @@ def find_extension(data: bytearray, length: int, wanted_id: int) -> int:
 
 
 def owd_s(data: bytearray, at: int, now_s: float) -> float:
-    """Returns the one-way delay that the abs-send-time at offset ``at`` tells, in -32 s .. 32 s."""
+    """Returns the one-way delay from the abs-send-time at offset ``at``, in -32 s .. 32 s."""
     sent_s = (data[at] << 16 | data[at + 1] << 8 | data[at + 2]) / ABS_UNITS_A_SECOND
     delay_s = (now_s - sent_s) % ABS_WRAP_S
     return delay_s if delay_s < ABS_WRAP_S / 2 else delay_s - ABS_WRAP_S

@@ -224,7 +224,7 @@ class AudioReceiver:
         self._seen |= bit
         self.received += 1
         self.reordered += 1
-        self._windows.found_again()
+        self._windows.reordered_packet()
         return True
 
     def _time(self, timestamp: int, ahead: int, marker: bool, now_s: float) -> bool:

@@ -1,4 +1,4 @@
-"""Sends one audio stream at absolute deadlines, and keeps the book on how late each packet was."""
+"""Sends one audio stream at absolute deadlines and records how late each packet is."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class AudioSender(Timed):
         self.payload_bytes = 0
 
     def start(self) -> None:
-        """Sends from this stream's next place within the frame on. Safe to call twice."""
+        """Starts to send at this stream's place within the frame. Safe to call twice."""
         if self._running:
             return
         self._running = self._marker = True
@@ -53,7 +53,7 @@ class AudioSender(Timed):
             frames = self._ticker.now_s() / frame_s - self._phase
             due_s = (int(frames) + 1 + self._phase) * frame_s
             if self.packets:
-                # The media clock has gone on during the pause (RFC 3550, 5.1).
+                # The media clock goes on during the pause (RFC 3550, 5.1).
                 self.timestamp = (self.timestamp + round((due_s - self._next_due_s) * 48_000)) & 0xFFFFFFFF
             self._next_due_s = due_s
             self._ticker.wake_at(self._next_due_s, self)
@@ -67,7 +67,7 @@ class AudioSender(Timed):
         return (self.timestamp + int((now_s - self._next_due_s) * 48_000)) & 0xFFFFFFFF
 
     def due(self, at_s: float) -> None:
-        """Sends the frame of that moment."""
+        """Sends the frame of this deadline."""
         if not self._running:
             self._scheduled = False
             return

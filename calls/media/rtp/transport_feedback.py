@@ -1,6 +1,6 @@
-"""Transport-wide feedback for a browser that estimates its bandwidth from it: when each of its packets arrived.
+"""Writes transport-wide feedback, from which a browser estimates its bandwidth: when each of its packets arrived.
 
-draft-holmer-rmcat-transport-wide-cc-extensions-01. Our own senders pace pre-encoded media and need none.
+See draft-holmer-rmcat-transport-wide-cc-extensions-01. Our own senders pace pre-encoded media and need no feedback.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from calls.media.rtp_fields import sequence_step
 
 VIDEO_INTERVAL_S = 0.1
 AUDIO_INTERVAL_S = 0.25
-"""Audio alone tells its sender little, and on a thin link every packet counts."""
+"""Longer than for video: audio alone says little about bandwidth, and on a narrow link every packet counts."""
 _FORMAT = 15
 _DELTA_S = 0.000_25
 _REFERENCE_S = 0.064
@@ -20,7 +20,7 @@ _MAX_PACKETS = 400
 
 
 class TransportFeedback:
-    """Collects arrivals, writes the feedback packets."""
+    """Collects arrivals and writes the feedback packets."""
 
     def __init__(self, own_ssrc: int) -> None:
         self._own_ssrc = own_ssrc
@@ -41,7 +41,7 @@ class TransportFeedback:
             self._arrivals[sequence] = now_s
 
     def take(self) -> bytes | None:
-        """Returns the feedback for what arrived since the last call, None when nothing did."""
+        """Returns the feedback for arrivals since the last call; None without any."""
         if not self._arrivals:
             return None
         last = min(max(self._arrivals), self._next_base + _MAX_PACKETS - 1)

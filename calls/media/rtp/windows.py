@@ -1,4 +1,4 @@
-"""Cuts what a listener hears into windows of 5 s, the unit that a voice-quality model judges."""
+"""Divides what a listener receives into windows of 5 s, the unit of the voice quality model."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from calls.media.interface import AudioWindow
 
 WINDOW_S = 5.0
 _SHORTEST_S = 1.0
-"""A shorter rest at the end of a call is too little to judge."""
+"""A shorter rest at the end of a call is not scored."""
 _SHORTEST_TALK_MS = 1000.0
-"""Less talk than this tells little about the rate: then all talk up to now does."""
+"""With less talk than this in a window, the rate comes from all talk up to now."""
 LOOK_AHEAD_MS = 6.5
-"""Opus's algorithmic delay beside the frame itself (RFC 6716: 2.5 ms look-ahead, up to 4 ms of resampling)."""
+"""Opus's algorithmic delay in addition to the frame (RFC 6716: 2.5 ms look-ahead, up to 4 ms of resampling)."""
 
 
 @dataclass(slots=True)
-class _Tally:
+class _WindowCounts:
     """Counts of the window in progress."""
 
     received: int = 0
     lost: int = 0
     late: float = 0.0
     runs: int = 0
-    """Uninterrupted stretches of lost or late packets."""
+    """Uninterrupted runs of lost or late packets."""
     talk_bytes: int = 0
     talk_ms: float = 0.0
     owd_sum_ms: float = 0.0
@@ -45,14 +45,14 @@ class WindowCounter:
         self._talk_bytes = 0
         self._talk_ms = 0.0
         self._kbit = 0.0
-        """Held where too little was said to tell (G.107: what the codec impairs does not change in a pause)."""
-        self._tally = _Tally()
+        """Kept where too little was said to measure it (G.107: codec impairment does not change in a pause)."""
+        self._tally = _WindowCounts()
 
     def start(self, now_s: float) -> None:
-        """The first window begins, or the first after a hold."""
+        """Starts the first window, or the first after a hold."""
         self._start_s, self._end_s = now_s, now_s + WINDOW_S
         self._already_lost = 0
-        self._tally = _Tally()
+        self._tally = _WindowCounts()
 
     def packet(
         self,
@@ -65,7 +65,7 @@ class WindowCounter:
         ptime_ms: float,
         talk: bool = True,
     ) -> None:
-        """Counts a packet heard, the ``gap`` packets missing before it and the ``late`` concealment it caused.
+        """Counts a packet, the ``gap`` packets missing before it, and the concealment ``late`` that it caused.
 
         ``talk`` is False for comfort noise, which says nothing about the codec's rate.
         """
@@ -92,13 +92,13 @@ class WindowCounter:
             tally.owd_min_ms = min(tally.owd_min_ms, owd_ms)
             tally.owd_max_ms = max(tally.owd_max_ms, owd_ms)
 
-    def found_again(self) -> None:
-        """A packet counted as missing came after all, out of order."""
+    def reordered_packet(self) -> None:
+        """Counts a packet that was counted as missing and arrived out of order."""
         self._tally.received += 1
         self._tally.lost = max(0, self._tally.lost - 1)
 
     def finish(self, now_s: float, ptime_ms: float) -> None:
-        """The call ends: the rest counts when it is long enough to judge."""
+        """The call ends. The rest counts when it is long enough to score."""
         self._close_until(now_s, ptime_ms)
         if now_s - self._start_s >= _SHORTEST_S:
             self._finish_one(now_s, ptime_ms)
@@ -143,4 +143,4 @@ class WindowCounter:
             )
         )
         self._start_s, self._end_s = end_s, end_s + WINDOW_S
-        self._tally = _Tally()
+        self._tally = _WindowCounts()

@@ -1,4 +1,4 @@
-"""What two descriptions agree on: per stream its payload type, extension ids, directions, and the far end's wishes."""
+"""Negotiates two descriptions: payload type, extension ids and directions per stream, and the far end's preferences."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _EXTENSIONS = (ABS_SEND_TIME, MID)
 _OFFERED = {ABS_SEND_TIME: 2, TRANSPORT_CC: 3, MID: 4}
 _LONGEST_ID = 14
 _LONGEST_BITRATE = 9
-"""Digits; Python refuses to read some thousands of them."""
+"""In digits. Python refuses to parse numbers of thousands of digits."""
 _SENDS = ("sendrecv", "sendonly")
 _RECEIVES = ("sendrecv", "recvonly")
 
@@ -27,15 +27,15 @@ class StreamPlan:
     mid: str
     payload_type: int
     extensions: dict[str, int]
-    """URI to id, those that both ends know."""
+    """URI to id, for the extensions that both ends know."""
     send: bool
-    """The far end wants ours."""
+    """The far end wants to receive our stream."""
     receive: bool
-    """The far end sends its own."""
+    """The far end sends its own stream."""
 
     @property
     def direction(self) -> str:
-        """Our side of it, as an SDP attribute."""
+        """Our direction as an SDP attribute."""
         if self.send:
             return "sendrecv" if self.receive else "sendonly"
         return "recvonly" if self.receive else "inactive"
@@ -43,24 +43,24 @@ class StreamPlan:
 
 @dataclass(frozen=True, slots=True)
 class ReceivePreferences:
-    """What a side wants to receive (RFC 7587: ptime and maxaveragebitrate speak of receiving)."""
+    """What a side wants to receive. In RFC 7587, ptime and maxaveragebitrate apply to receiving."""
 
     ptime_ms: int | None
     audio_kbit: float | None
 
 
 def offered_audio() -> StreamPlan:
-    """Returns the audio stream as we offer it."""
+    """Returns the audio stream that we offer."""
     return StreamPlan("audio", "0", 111, dict(_OFFERED), send=True, receive=True)
 
 
 def offered_video() -> StreamPlan:
-    """Returns the video stream as we offer it."""
+    """Returns the video stream that we offer."""
     return StreamPlan("video", "1", 96, dict(_OFFERED), send=True, receive=True)
 
 
 def audio_plan(description: Description) -> StreamPlan:
-    """Returns the audio stream that the far end described. Raises BadDescription when there is no Opus."""
+    """Returns the audio stream of the far end's description. Raises BadDescription without Opus."""
     section = description.section("audio")
     if section is None:
         raise BadDescription("the description has no audio")
@@ -71,7 +71,7 @@ def audio_plan(description: Description) -> StreamPlan:
 
 
 def video_plan(description: Description) -> StreamPlan | None:
-    """Returns the video stream that the far end described, None without VP8."""
+    """Returns the video stream of the far end's description; None without VP8."""
     section = description.section("video")
     return _plan(section, VP8) if section is not None else None
 
@@ -90,7 +90,7 @@ def receive_preferences(description: Description) -> ReceivePreferences:
 
 
 def confirmed(ours: StreamPlan, theirs: StreamPlan) -> StreamPlan:
-    """Returns what is left of our offered stream after the far end's answer."""
+    """Returns our offered stream as the far end's answer confirms it."""
     common = {uri: ours.extensions[uri] for uri in theirs.extensions if uri in ours.extensions}
     return replace(
         theirs, mid=ours.mid, extensions=common, send=ours.send and theirs.send, receive=ours.receive and theirs.receive

@@ -1,4 +1,9 @@
-"""Reads session descriptions (RFC 8866, RFC 9429): ours, a browser's, or nonsense. Nothing here trusts its input."""
+"""Reads session descriptions (RFC 8866, RFC 9429) from our own peers, browsers and hostile senders. No input is
+trusted.
+
+aiortc's parser is not used. It sets no bound on its input, fails with AssertionError, StopIteration or KeyError on
+malformed lines, and drops ``ptime``, ``bundle-only`` and our own session attributes.
+"""
 
 from __future__ import annotations
 
@@ -11,19 +16,19 @@ from calls.media.ice.transport import RemoteTransport
 MAX_DESCRIPTION_BYTES = 64 * 1024
 MAX_SECTIONS = 64
 MAX_FINGERPRINTS = 16
-"""More of either describes no call, and every section has a copy of the session's fingerprints."""
+"""More fingerprints or sections describe no real call, and every section copies the session's fingerprints."""
 MAX_TOKEN_CHARS = 256
 """Of an ICE user fragment or password (RFC 8839, 5.4), and of a mid."""
 CLOCK_ATTRIBUTE = "x-ringfence-clock"
-"""Session attribute that names the machine whose monotonic clock stamps abs-send-time."""
+"""Session attribute: the machine whose monotonic clock stamps abs-send-time."""
 VOICE_ATTRIBUTE = "x-ringfence-voice"
-"""Session attribute: what the far end says: the ``tag`` of a live voice, spoken by the clock, or a clip."""
+"""Session attribute: what the far end says. Either the ``tag`` of a live voice that follows the clock, or a clip."""
 CLIP_VOICE = "clip"
-"""Out of a clip that was started anywhere: only the likeness can be measured."""
+"""A clip that started at any time: the likeness can be measured, the delay cannot."""
 
 
 LINK_ATTRIBUTE = "x-ringfence-link"
-"""Session attribute: ``rough`` when calls may break on the far end's access link; left out otherwise."""
+"""Session attribute: ``rough`` when calls may break on the far end's access link; otherwise left out."""
 UNRELIABLE = "rough"
 _SESSION_ATTRIBUTES = frozenset({"group", "ice-lite", CLOCK_ATTRIBUTE, VOICE_ATTRIBUTE, LINK_ATTRIBUTE})
 
@@ -62,7 +67,7 @@ class Section:
     fingerprints: list[tuple[str, str]] = field(default_factory=list)
     setup: str = ""
     bundle_only: bool = False
-    """Port 0 refuses nothing when this section shares another one's transport (RFC 9143, 6)."""
+    """Port 0 does not reject this section: it shares another section's transport (RFC 9143, 6)."""
 
     def codec(self, name: str) -> Codec | None:
         """Returns the first codec of that name."""
@@ -82,11 +87,11 @@ class Description:
     link: str = ""
 
     def taken(self) -> list[Section]:
-        """Returns the sections that are not refused: a port of 0 refuses unless the section is ``bundle-only``."""
+        """Returns the sections that are not rejected. Port 0 rejects a section unless it is ``bundle-only``."""
         return [s for s in self.sections if s.port or (s.bundle_only and s.mid and s.mid in self.bundle)]
 
     def section(self, kind: str) -> Section | None:
-        """Returns the first section of that kind that is not refused."""
+        """Returns the first section of that kind that is not rejected."""
         return next((section for section in self.taken() if section.kind == kind), None)
 
     def transport(self) -> RemoteTransport:
@@ -107,7 +112,7 @@ class Description:
         return list(dict.fromkeys(c for section in self.taken() for c in section.candidates))
 
     def candidates_complete(self) -> bool:
-        """Returns whether no candidate will trickle after these."""
+        """Returns whether no further candidate will be trickled."""
         return any(section.end_of_candidates for section in self.sections)
 
 
@@ -142,7 +147,7 @@ def parse(text: str) -> Description:
 
 
 def _is_text(text: str) -> bool:
-    """Whether ``text`` is of bounded length, and can be written as UTF-8: a lone surrogate cannot."""
+    """Whether ``text`` has a bounded length and can be encoded as UTF-8, which a lone surrogate cannot."""
     try:
         return len(text) <= MAX_DESCRIPTION_BYTES and len(text.encode()) <= MAX_DESCRIPTION_BYTES
     except UnicodeEncodeError:
@@ -208,7 +213,7 @@ def _attribute(section: Section, name: str, value: str) -> None:
 def _codec_attribute(section: Section, name: str, value: str) -> None:
     key, rest = [*value.split(None, 1), "", ""][:2]
     if not rest and name != "rtpmap":
-        return  # without parameters the line says nothing, and that is no fault
+        return  # without parameters the line has no meaning, which is no error
     if name == "extmap":
         section.extensions[rest.split()[0]] = _whole(key.partition("/")[0], 65535)
     elif name == "rtpmap":
@@ -229,14 +234,14 @@ def _payload_type(text: str) -> int:
 
 
 def _whole(text: str, high: int) -> int:
-    """Returns a whole number in [0, high], in plain digits. Raises ValueError."""
+    """Returns an integer in [0, high], written in plain digits. Raises ValueError."""
     if not (text.isascii() and text.isdecimal() and len(text) <= 10) or int(text) > high:
         raise ValueError("not a whole number in range")
     return int(text)
 
 
 def _milliseconds(text: str) -> int:
-    """Returns a packet time, which may have decimals. Raises ValueError for what is no number, infinity included."""
+    """Returns a packet time, which may have decimals. Raises ValueError for anything but a finite number."""
     value = float(text)
     if not math.isfinite(value):
         raise ValueError("not a time")
@@ -244,7 +249,7 @@ def _milliseconds(text: str) -> int:
 
 
 def _token(text: str) -> str:
-    """Returns ``text`` when it is printable ASCII of a bounded length, as names in packets are. Raises ValueError."""
+    """Returns ``text`` when it is printable ASCII of a bounded length without spaces. Raises ValueError."""
     if len(text) > MAX_TOKEN_CHARS or not (text.isascii() and (text.isprintable() or not text)) or " " in text:
         raise ValueError("not a token")
     return text

@@ -1,4 +1,8 @@
-"""Writes our own session descriptions: one BUNDLE transport, rtcp-mux, every candidate in the text."""
+"""Writes our own session descriptions: one BUNDLE transport, rtcp-mux, all candidates included.
+
+aiortc's writer is not used: it starts from its own RTP and transport objects, which we do not have, and cannot write
+our session attributes.
+"""
 
 from __future__ import annotations
 
@@ -24,11 +28,11 @@ class LocalTransport:
 
 @dataclass(frozen=True, slots=True)
 class LocalStream:
-    """One stream of ours with the names it sends under."""
+    """One stream of ours with its SSRC."""
 
     plan: StreamPlan
     ssrc: int
-    wishes: ReceivePreferences | None = None
+    preferences: ReceivePreferences | None = None
     """Audio only."""
 
 
@@ -43,7 +47,7 @@ def write(
     transport: LocalTransport,
     sections: list[LocalStream | Section],
 ) -> str:
-    """Returns the description. A ``Section`` stands for one of the far end's that we refuse."""
+    """Returns the description. A ``Section`` is one of the far end's that we reject."""
     accepted = [section.plan.mid for section in sections if isinstance(section, LocalStream) and section.plan.mid]
     lines = [
         "v=0",
@@ -68,7 +72,7 @@ def _refused(section: Section) -> list[str]:
 
 def _stream(stream: LocalStream, transport: LocalTransport, cname: str) -> list[str]:
     plan = stream.plan
-    codec = _opus(plan, stream.wishes) if plan.kind == "audio" else _vp8(plan)
+    codec = _opus(plan, stream.preferences) if plan.kind == "audio" else _vp8(plan)
     lines = [
         f"m={plan.kind} 9 UDP/TLS/RTP/SAVPF {plan.payload_type}",
         "c=IN IP4 0.0.0.0",
@@ -90,16 +94,16 @@ def _stream(stream: LocalStream, transport: LocalTransport, cname: str) -> list[
     return lines
 
 
-def _opus(plan: StreamPlan, wishes: ReceivePreferences | None) -> list[str]:
+def _opus(plan: StreamPlan, preferences: ReceivePreferences | None) -> list[str]:
     parameters = "minptime=10;useinbandfec=1"
     lines = [f"a=rtpmap:{plan.payload_type} opus/48000/2"]
     if TRANSPORT_CC in plan.extensions:
         lines.append(f"a=rtcp-fb:{plan.payload_type} transport-cc")
-    if wishes is not None and wishes.audio_kbit is not None:
-        parameters += f";maxaveragebitrate={round(wishes.audio_kbit * 1000)}"
+    if preferences is not None and preferences.audio_kbit is not None:
+        parameters += f";maxaveragebitrate={round(preferences.audio_kbit * 1000)}"
     lines.append(f"a=fmtp:{plan.payload_type} {parameters}")
-    if wishes is not None and wishes.ptime_ms is not None:
-        lines += [f"a=ptime:{wishes.ptime_ms}", f"a=maxptime:{max(60, wishes.ptime_ms)}"]
+    if preferences is not None and preferences.ptime_ms is not None:
+        lines += [f"a=ptime:{preferences.ptime_ms}", f"a=maxptime:{max(60, preferences.ptime_ms)}"]
     return lines
 
 

@@ -1,1 +1,1 @@
-"""Deadlines with microseconds of precision."""
+"""Deadlines with microsecond precision."""

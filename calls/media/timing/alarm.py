@@ -1,4 +1,4 @@
-"""An alarm on the loop with microseconds of precision: asyncio's and uvloop's own fire up to 1 ms early or late."""
+"""Provides a loop timer with microsecond precision: those of asyncio and uvloop fire up to 1 ms early or late."""
 
 from __future__ import annotations
 
@@ -19,11 +19,13 @@ class Alarm:
         loop.add_reader(self._timer.descriptor, ring)
 
     def set(self, at_s: float) -> None:
-        """Rings at ``at_s`` of CLOCK_MONOTONIC, at once if that has passed; also silences a ring not yet answered."""
+        """Rings at ``at_s`` of CLOCK_MONOTONIC, at once if that has passed. Also clears a ring that was not handled
+        yet.
+        """
         self._timer.set(at_s)
 
     def silence(self) -> None:
-        """Stops the ring in progress and the one that was set."""
+        """Clears the ring in progress and the one that was set."""
         self._timer.disarm()
 
     def close(self) -> None:
@@ -34,4 +36,4 @@ class Alarm:
 
 
 MakeAlarm = Callable[[asyncio.AbstractEventLoop, Ring], Alarm]
-"""Handed in with the clock: who holds the time holds the alarm as well."""
+"""Passed in with the clock: a test that controls the time must control the alarm as well."""

@@ -1,9 +1,9 @@
-"""Calls functions at absolute deadlines, all of a process from one 1 ms wheel.
+"""Calls functions at absolute deadlines, for a whole process from one timer wheel with 1 ms ticks.
 
-The wheel is a dict of ticks with a heap of the ticks that hold anything: adding costs a list append, since at load
-every tick is shared by many. It never polls: with nothing due it sleeps until the next tick that holds something.
-Deadlines are rounded up to a whole tick, so nothing runs early, and every deadline is absolute, so lateness never adds
-up: after a stall the missed deadlines are worked off at once and show as late.
+The wheel is a dict of ticks, with a heap of the ticks that are not empty. Adding costs a list append, because under
+load many deadlines share a tick. It never polls: it sleeps until the next tick that is not empty. Deadlines are rounded
+up to a whole tick, so nothing runs early. Every deadline is absolute, so lateness does not add up. After a stall the
+missed deadlines run at once and are recorded as late.
 """
 
 from __future__ import annotations
@@ -21,17 +21,19 @@ logger = logging.getLogger(__name__)
 
 _ROUNDING = 1e-4
 _LONGEST_RUN_S = 0.02
-"""After so long the loop gets a turn, so that a backlog never starves the sockets."""
+"""After this time the loop gets a turn, so that a backlog never starves the sockets."""
 
 Due = Callable[[float], None]
-"""Called with the deadline that it was scheduled for, in monotonic seconds."""
+"""Called with its scheduled deadline in monotonic seconds."""
 
 
 class Timed:
-    """Something with deadlines: compiled code reaches ``due`` of a subclass without a look-up or a bound method."""
+    """An object with deadlines. A class, because compiled code calls the method of its own base class without a
+    lookup.
+    """
 
     def due(self, at_s: float) -> None:
-        """The moment has come that it was scheduled for, in monotonic seconds."""
+        """The scheduled deadline ``at_s``, in monotonic seconds, has come."""
         raise NotImplementedError
 
 
@@ -57,14 +59,16 @@ class Ticker:
         self._running = False
         self._closed = False
         self.callback_errors = 0
-        """Exceptions that callbacks raised: each is logged, none reaches the loop."""
+        """Exceptions that callbacks raised. Each is logged; none reaches the loop."""
 
     def call_at(self, at_s: float, due: Due) -> None:
-        """Calls ``due(at_s)`` at the first tick not before ``at_s``. No cancel: ``due`` checks whether it is moot."""
+        """Calls ``due(at_s)`` at the first tick not before ``at_s``. It cannot be cancelled: ``due`` must check by
+        itself.
+        """
         self.wake_at(at_s, _Call(due))
 
     def wake_at(self, at_s: float, sleeper: Timed) -> None:
-        """As ``call_at``, for what has deadlines all the time: calls ``sleeper.due(at_s)``."""
+        """Like ``call_at``, for an object with repeated deadlines: calls ``sleeper.due(at_s)``."""
         tick = math.ceil(at_s * 1000.0 - _ROUNDING)
         slot = self._wheel.get(tick)
         if slot is not None:
@@ -80,7 +84,7 @@ class Ticker:
         return sum(map(len, self._wheel.values()))
 
     def close(self) -> None:
-        """Forgets everything that waits. Safe to call twice."""
+        """Drops everything that waits. Safe to call twice."""
         self._closed = True
         self._alarm.close()
         self._wheel.clear()

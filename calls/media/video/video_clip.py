@@ -1,6 +1,6 @@
-"""A short VP8 clip with a keyframe every second, encoded once, cut into RTP payloads, shared by every leg.
+"""Encodes a short VP8 clip with a keyframe every second, once per process, cut into RTP payloads for all legs.
 
-Short groups of pictures make a keyframe quick to jump to, which is how pre-encoded video answers a PLI.
+With short groups of pictures a keyframe is always near. Pre-encoded video answers a PLI by jumping to it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ GROUP_FRAMES = FRAME_RATE
 _GROUPS = 4
 _KBIT = 80
 _PAYLOAD_MAX = 1100
-"""Leaves room for every header and SRTP's trailer within 1280 bytes, the least that any path carries."""
+"""Leaves room for all headers and SRTP's trailer within 1280 bytes, the least that any IPv6 path carries."""
 _START_OF_PARTITION = 0x10
 
 
@@ -33,7 +33,7 @@ class VideoFrame:
 
 @functools.cache
 def video_clip() -> tuple[VideoFrame, ...]:
-    """Returns the loop of frames, encoding it the first time. Raises ClipUnavailable without libvpx."""
+    """Returns the loop of frames. The first call encodes it. Raises ClipUnavailable without libvpx."""
     import av
     from av.video.frame import PictureType
 
@@ -61,7 +61,7 @@ def _payloads(encoded: bytes) -> tuple[bytes, ...]:
 
 
 def _picture(number: int) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
-    """A face-like disc that moves over a gradient: enough change for real frame sizes, little enough to stay small."""
+    """A face-like disc that moves over a gradient: enough change for realistic frame sizes, and still small."""
     y, x = np.mgrid[0:HEIGHT, 0:WIDTH]
     phase = 2 * np.pi * number / (_GROUPS * GROUP_FRAMES)
     picture = np.stack([60 + x * 0.5, 70 + y * 0.6, 110 + (x + y) * 0.2], axis=-1)

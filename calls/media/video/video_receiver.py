@@ -1,4 +1,4 @@
-"""What one leg sees: VP8 frames that a decoder could show, counted without decoding them (RFC 7741)."""
+"""Counts the VP8 frames that a decoder could show, without decoding them (RFC 7741)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _ASK_AGAIN_S = 1.0
 
 
 class VideoReceiver:
-    """One incoming VP8 stream. A frame counts when it is whole and every frame back to a keyframe was whole too."""
+    """One incoming VP8 stream. A frame counts when it and all frames back to a keyframe are complete."""
 
     def __init__(self, ask_keyframe: Callable[[int], None]) -> None:
         self._ask_keyframe = ask_keyframe
@@ -30,7 +30,7 @@ class VideoReceiver:
 
     @property
     def lost(self) -> int:
-        """Gaps in the sequence numbers."""
+        """Number of packets missing in the sequence numbers."""
         return max(0, self._expected() - self.received)
 
     def on_packet(self, data: bytearray, start: int, end: int, now_s: float) -> None:
@@ -59,7 +59,7 @@ class VideoReceiver:
             self._ask_keyframe(ssrc)
 
     def report(self) -> ReportBlock | None:
-        """Returns the report block for the interval since the last report, None before the first packet."""
+        """Returns the RTCP report block for the time since the last report; None before the first packet."""
         if self._ssrc is None:
             return None
         expected = self._expected()
@@ -96,7 +96,7 @@ class VideoReceiver:
 
 
 def _skip_descriptor(data: bytearray, start: int, end: int) -> int:
-    """Returns where the VP8 payload starts behind its descriptor (RFC 7741, 4.2), 0 when there is none."""
+    """Returns where the VP8 payload starts after its descriptor (RFC 7741, 4.2); 0 without one."""
     at = start + 1
     if at < end and data[start] & 0x80:
         extended = data[at]

@@ -1,4 +1,4 @@
-"""Sends pre-encoded video: frames at absolute deadlines, the packets of a frame paced, a keyframe when asked."""
+"""Sends pre-encoded video: frames at absolute deadlines, packets of a frame paced, a keyframe on request."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from calls.media.video.video_clip import FRAME_RATE, VideoFrame
 _FRAME_S = 1 / FRAME_RATE
 _TICKS_A_FRAME = 90_000 // FRAME_RATE
 _PACING_S = 0.004
-"""Between two packets of one frame: some 2.3 Mbit/s at most, as a phone's pacer would."""
+"""Pause between two packets of a frame: about 2.3 Mbit/s at most, like a phone's pacer."""
 _KEYFRAME_EVERY_S = 0.3
-"""More requests than this are answered by the keyframe already on its way."""
+"""More frequent requests are answered by the keyframe that is already on its way."""
 
 
 class VideoSender(Timed):
@@ -58,7 +58,7 @@ class VideoSender(Timed):
 
     @property
     def running(self) -> bool:
-        """Whether frames are on their way."""
+        """Whether frames are being sent."""
         return self._running
 
     def start(self) -> None:
@@ -78,7 +78,7 @@ class VideoSender(Timed):
         self._running = False
 
     def jump_to_keyframe(self) -> None:
-        """The far end lost the picture: the next frame will be a keyframe."""
+        """The far end lost the picture: makes the next frame a keyframe."""
         self.keyframe_requests += 1
         now_s = self._ticker.now_s()
         if now_s - self._keyframe_at_s < _KEYFRAME_EVERY_S:
@@ -92,7 +92,7 @@ class VideoSender(Timed):
         return (self.timestamp + int((now_s - self._frame_due_s - _FRAME_S) * 90_000)) & 0xFFFFFFFF
 
     def due(self, at_s: float) -> None:
-        """Sends the packet of that moment."""
+        """Sends the packet of this deadline."""
         if not self._running:
             self._scheduled = False
             return

@@ -15,11 +15,10 @@ from network_profiles.links.netem.qdisc_layout import (
     trace_rate_commands,
 )
 from network_profiles.links.netem.rate_lookahead import RateLookahead
+from network_profiles.model.link import NEVER_S
 from network_profiles.model.plain_profile import Side
 from network_profiles.model.shape import PlainShape
 from network_profiles.model.timeline import Timeline
-
-NEVER_S = float("inf")
 
 
 class DueCommands(NamedTuple):

@@ -23,14 +23,15 @@ from typing import Any
 from bedrock import crash
 from bedrock.short_command import run_and_read
 from network_profiles.links import interfaces
-from network_profiles.links.daemon import INNER_DEVICE, SIDES, CommandReader, serve
-from network_profiles.links.netem.direction_schedule import NEVER_S, DirectionSchedule
+from network_profiles.links.daemon import INNER_DEVICE, CommandReader, serve
+from network_profiles.links.netem.direction_schedule import DirectionSchedule
 from network_profiles.links.netem.kernel_features import PLUG_FEATURE
 from network_profiles.links.netem.qdisc_layout import WIRE_PATHS, FifoKind, build_commands, fifo_commands
 from network_profiles.links.netem.tc import Tc
 from network_profiles.links.netem.tc_counters import COUNTER_QUERIES, direction_counters
 from network_profiles.model import plain_profile
-from network_profiles.model.plain_profile import PlainProfile
+from network_profiles.model.link import NEVER_S
+from network_profiles.model.plain_profile import SIDES, PlainProfile
 
 _NO_PLUG = (
     f"the kernel has no {PLUG_FEATURE.module}, which holds packets through a trace's gaps "
@@ -156,5 +157,5 @@ def _run(argv: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    with crash.told("network_profiles.links.netem.netem_daemon"):
+    with crash.reporting("network_profiles.links.netem.netem_daemon"):
         sys.exit(serve(lambda: NetemDaemon(json.loads(sys.argv[1]))))

@@ -164,7 +164,7 @@ def trace_commands(side: Side, shape: PlainShape) -> list[str]:
 
 
 def trace_rate_commands(side: Side, rate_kbit: float) -> list[str]:
-    """Returns the commands that set a trace's rate of this moment."""
+    """Returns the commands that set a trace's present rate."""
     path = WIRE_PATHS[side]
     burst_bytes = max(1, math.ceil(rate_kbit * 125.0 * _TRACE_BURST_S))
     return [

@@ -59,16 +59,16 @@ class RateLookahead:
 
     def _served_at_s(self, now_s: float) -> float:
         """Returns when a full-size packet that starts now has been sent, at the latest when a gap begins."""
-        left, at_s, index = FULL_SIZE_BYTES, now_s, 0
+        left_bytes, at_s, index = FULL_SIZE_BYTES, now_s, 0
         while at_s < now_s + _MAX_LOOKAHEAD_S:
             shape, until_s = self._moment(index, at_s)
             if shape is None:
                 break
             bytes_per_s = (shape.rate_kbit or 0.0) * 125.0
-            room = bytes_per_s * (until_s - at_s)
-            if room >= left:
-                return at_s + left / bytes_per_s
-            left -= room
+            deliverable_bytes = bytes_per_s * (until_s - at_s)
+            if deliverable_bytes >= left_bytes:
+                return at_s + left_bytes / bytes_per_s
+            left_bytes -= deliverable_bytes
             at_s = until_s
             index += 1
         return at_s

@@ -13,7 +13,7 @@ from bedrock import crash
 from bedrock.compiled_finder import serve_from
 
 if __name__ == "__main__":
-    with crash.told("network_profiles.links.userspace"):
+    with crash.reporting("network_profiles.links.userspace"):
         settings = json.loads(sys.argv[1])
         if settings["compiled"]:
             # Must come before any import of the packet path.

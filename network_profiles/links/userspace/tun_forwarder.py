@@ -15,13 +15,13 @@ import time
 from typing import Any, Final
 
 from network_profiles.links import interfaces
-from network_profiles.links.daemon import INNER_DEVICE, SIDES, CommandReader
+from network_profiles.links.daemon import INNER_DEVICE, CommandReader
 from network_profiles.links.timer import Timer
 from network_profiles.links.userspace import tun
 from network_profiles.links.userspace.direction_forwarder import DirectionForwarder
 from network_profiles.model import plain_profile
 from network_profiles.model.link import NEVER_S
-from network_profiles.model.plain_profile import PlainProfile, Side
+from network_profiles.model.plain_profile import SIDES, PlainProfile, Side
 from network_profiles.model.shape import PlainShape
 
 _DESCRIPTORS: Final = 4
@@ -47,12 +47,12 @@ class TunForwarder:
         down_source, up_source, control = down.source, up.source, command_reader.descriptor
         timer = Timer()
         set_for_s = NEVER_S
-        with select.epoll(_DESCRIPTORS) as watched:
+        with select.epoll(_DESCRIPTORS) as poller:
             for descriptor in (down_source, up_source, control):
-                watched.register(descriptor, select.EPOLLIN)
+                poller.register(descriptor, select.EPOLLIN)
             # Edge-triggered: a timer that has fired need not be disarmed.
-            watched.register(timer.descriptor, select.EPOLLIN | select.EPOLLET)
-            poll = watched.poll
+            poller.register(timer.descriptor, select.EPOLLIN | select.EPOLLET)
+            poll = poller.poll
             while True:
                 now_s = _monotonic()
                 next_s = min(down.write_due_packets(now_s), up.write_due_packets(now_s))

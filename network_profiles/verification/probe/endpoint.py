@@ -1,40 +1,33 @@
-"""One end of a probe: ``python -m network_profiles.verification.probe.endpoint ADDRESS``.
+"""One endpoint of a probe: ``python -m network_profiles.verification.probe.endpoint ADDRESS``.
 
-The same program runs at the host end and inside the namespace.
+The same program runs on the host and inside the namespace.
 
-It binds a UDP port and prints ``{"event": "ready", "port": …}``. One JSON line on stdin tells it what to do:
+It binds a UDP port and prints ``{"event": "ready", "port": …}``. Then it reads one JSON line from stdin:
 ``{"peer": [address, port], "starts_at_s": …, "ends_at_s": …, "sends": [[after start, bytes], …]}``. At the end it
-prints ``{"sent": [at_s, …], "received": [[number, at_s], …]}``. All times are CLOCK_MONOTONIC, which every namespace
-of the machine shares, so the delays between the two ends are truly one-way. Packets are stamped by the kernel as they
-arrive: that this process was slow to look does not count against the link.
+prints ``{"sent": [at_s, …], "received": [[number, at_s], …]}``. All times are CLOCK_MONOTONIC, which all namespaces of
+the machine share, so a delay between the two endpoints is truly one-way. The kernel stamps arrivals, so a late read by
+this process does not count against the link.
 """
 
 from __future__ import annotations
 
-import contextlib
 import json
 import select
 import socket
-import struct
 import sys
 import time
 from typing import Any
 
 from bedrock import crash
 from bedrock.exit_codes import ExitCode
-from network_profiles.verification.probe.probe_plan import HEADERS_BYTES
+from network_profiles.links.timestamped_udp import numbered_payload, open_udp, receive, wall_to_monotonic_s
 
-_SO_TIMESTAMPNS = 35
-_SO_RCVBUFFORCE = 33
-_RECEIVE_BUFFER_BYTES = 8 * 1024 * 1024
-_TIMESPEC = struct.Struct("qq")
-_NUMBER = struct.Struct("!I")
 _SENDS_AT_ONCE = 16
 _READS_AT_ONCE = 64
 
 
 class ProbeEnd:
-    """Sends by the plan and notes what arrives."""
+    """Sends by the plan and records what arrives."""
 
     def __init__(self, udp: socket.socket, command: dict[str, Any]) -> None:
         self._udp = udp
@@ -46,7 +39,7 @@ class ProbeEnd:
         self.received: list[tuple[int, float]] = []
 
     def run(self) -> None:
-        """Returns when the plan's time is over."""
+        """Sends and receives until the plan's time is over."""
         while (now_s := time.monotonic()) < self._ends_at_s:
             next_s = self._send_due(now_s)
             wait_s = max(0.0, min(next_s, self._ends_at_s) - time.monotonic())
@@ -60,7 +53,7 @@ class ProbeEnd:
             after_s, size = self._sends[len(self.sent)]
             if self._starts_at_s + after_s > now_s:
                 return self._starts_at_s + after_s
-            payload = _NUMBER.pack(len(self.sent)).ljust(size - HEADERS_BYTES, b"\0")
+            payload = numbered_payload(len(self.sent), size)
             at_s = time.monotonic()
             try:
                 self._udp.sendto(payload, self._peer)
@@ -70,27 +63,20 @@ class ProbeEnd:
         return now_s
 
     def _receive(self) -> None:
-        monotonic_offset_s = time.monotonic() - time.time()
+        offset_s = wall_to_monotonic_s()
         for _ in range(_READS_AT_ONCE):
             try:
-                payload, ancillary, _, peer = self._udp.recvmsg(2048, 64)
+                number, at_s, sender = receive(self._udp, offset_s)
             except BlockingIOError:
                 return
-            if peer != self._peer:
-                continue
-            seconds, nanoseconds = _TIMESPEC.unpack(ancillary[0][2])
-            at_s = seconds + nanoseconds / 1e9 + monotonic_offset_s
-            self.received.append((_NUMBER.unpack_from(payload)[0], at_s))
+            if sender == self._peer:
+                self.received.append((number, at_s))
 
 
 def main() -> int:
-    """Runs one end."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
-        udp.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
-        with contextlib.suppress(OSError):
-            udp.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _RECEIVE_BUFFER_BYTES)
+    """Runs one endpoint."""
+    with open_udp(sys.argv[1]) as udp:
         udp.setblocking(False)
-        udp.bind((sys.argv[1], 0))
         print(json.dumps({"event": "ready", "port": udp.getsockname()[1]}), flush=True)
         line = sys.stdin.readline()
         if not line:
@@ -98,13 +84,13 @@ def main() -> int:
         end = ProbeEnd(udp, json.loads(line))
         try:
             end.run()
-        except OSError as error:  # the link has gone in the middle: whoever measures says so
-            print(f"probe end {sys.argv[1]}: {error.strerror}", file=sys.stderr)
+        except OSError as error:  # the link has died; the parent reports that
+            print(f"probe endpoint {sys.argv[1]}: {error.strerror}", file=sys.stderr)
             return ExitCode.ENVIRONMENT
     print(json.dumps({"sent": end.sent, "received": end.received}), flush=True)
     return 0
 
 
 if __name__ == "__main__":
-    with crash.told("network_profiles.verification.probe.endpoint"):
+    with crash.reporting("network_profiles.verification.probe.endpoint"):
         sys.exit(main())

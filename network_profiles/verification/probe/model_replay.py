@@ -1,4 +1,4 @@
-"""What the link model says of a probe: the sends that really happened, through fresh links of many seeds."""
+"""Replays a probe's packets through the link model, over new links with many seeds."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ class ModelEstimate(NamedTuple):
     mean: float
     deviation: float
     runs: int = 0
-    """That both were read from."""
+    """Number of runs behind both."""
 
 
 def replay(direction: Shape, trace: ProbeTrace) -> list[ProbeTrace]:
-    """Returns what became of the same sends on links that are what ``direction`` says, a seed each."""
+    """Returns the same packets replayed over correct links of ``direction``, one link per seed."""
     links = [
         LinkDirection(direction, random.Random(seed)) for seed in replay_seeds(len(trace.paced) + len(trace.flood))
     ]
@@ -34,17 +34,17 @@ def replay(direction: Shape, trace: ProbeTrace) -> list[ProbeTrace]:
 
 
 def replay_seeds(offers: int) -> range:
-    """Returns as many seeds as a replay of so many packets can afford."""
+    """Returns the seeds for replays of ``offers`` packets: the more packets, the fewer seeds."""
     return range(max(_FEWEST_RUNS, min(_MOST_RUNS, _OFFERS // max(1, offers))))
 
 
 def replay_packets(link: LinkDirection, packets: Sequence[ProbePacket]) -> list[ProbePacket]:
-    """Returns what ``link`` makes of the same sends at the same moments."""
+    """Returns the same packets, sent at the same times, with their arrival over ``link``."""
     return [_offer(link, one) for one in packets]
 
 
 def estimate(values: Iterable[float]) -> ModelEstimate:
-    """Returns a figure over all replies that have it."""
+    """Returns the mean and deviation over all values that are not NaN."""
     known = [value for value in values if not math.isnan(value)]
     if len(known) < 2:
         return ModelEstimate(math.nan, math.nan)

@@ -1,7 +1,7 @@
-"""What a probe sends over one direction: a paced trickle that sees delay and loss, then a flood that fills the queue.
+"""Plans a short probe of one direction: paced packets that measure delay and loss, then a flood that fills the queue.
 
-The flood opens well above the rate, so that even a queue of seconds is full within a tenth of one, and goes on at 1.5
-times the rate until the link has been saturated for long enough. Sizes are those of whole IP packets.
+The flood starts well above the rate, so that even a queue of seconds is full within 0.1 s. It goes on at 1.5 times the
+rate until the link has been saturated for long enough. Sizes count whole IP packets.
 """
 
 from __future__ import annotations
@@ -10,8 +10,6 @@ from dataclasses import dataclass
 
 from network_profiles.model.shape import Shape
 
-HEADERS_BYTES = 28
-"""IPv4 and UDP."""
 LARGEST_BYTES = 1400
 _PACED_BYTES = 44
 _PACED_INTERVAL_S = 0.005
@@ -27,25 +25,25 @@ _SETTLE_S = 0.1
 
 @dataclass(frozen=True, slots=True)
 class PlannedSend:
-    """One packet of the plan."""
+    """One planned packet."""
 
     at_s: float
-    """After the probe's start."""
+    """Seconds after the probe's start."""
     size_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
 class ProbePlan:
-    """One direction: the first ``paced`` sends are the trickle, the rest is the flood."""
+    """One direction: the first ``paced`` sends are paced, the rest is the flood."""
 
     sends: tuple[PlannedSend, ...]
     paced: int
     ends_at_s: float
-    """After the probe's start: everything has come out by then, and the queue is empty."""
+    """Seconds after the probe's start; by then every packet has arrived and the queue is empty."""
 
 
 def short_plan(direction: Shape, budget_s: float) -> ProbePlan:
-    """Returns a probe of about ``budget_s``; longer where the link's own queue and delay need it."""
+    """Returns a probe of about ``budget_s``, longer when the link's queue and delay need it."""
     rate_kbit = direction.rate_kbit
     pushes = flood(rate_kbit, direction.queue_ms / 1000.0, _SATURATED_S) if rate_kbit else []
     tail_s = settled_after_s(direction, pushes[-1].size_bytes if pushes else 0)
@@ -57,7 +55,7 @@ def short_plan(direction: Shape, budget_s: float) -> ProbePlan:
 
 
 def settled_after_s(direction: Shape, last_bytes: int) -> float:
-    """Returns how long after the last send, of ``last_bytes``, everything has come out and the queue is empty."""
+    """Returns how long after the last packet, of ``last_bytes``, every packet has arrived and the queue is empty."""
     settled_s = (direction.owd_ms + 3 * direction.jitter_ms) / 1000.0 + _SETTLE_S
     if direction.rate_kbit and last_bytes:
         settled_s += direction.queue_ms / 1000.0 + last_bytes * 8 / (direction.rate_kbit * 1000.0)
@@ -71,7 +69,7 @@ def _paced(rate_kbit: float | None, lasts_s: float) -> list[PlannedSend]:
 
 
 def flood(rate_kbit: float, queue_s: float, saturated_s: float) -> list[PlannedSend]:
-    """Returns sends that fill a queue of ``queue_s`` and keep the link saturated for at least ``saturated_s``."""
+    """Returns packets that fill a queue of ``queue_s`` and keep the link saturated for at least ``saturated_s``."""
     rate_bytes_s = rate_kbit * 1000.0 / 8
     size = int(min(LARGEST_BYTES, max(100.0, rate_bytes_s * queue_s / _FLOOD_STEPS)))
     factor = min(20.0, max(1.8, _MOST_PACKETS_PER_S * size / rate_bytes_s))

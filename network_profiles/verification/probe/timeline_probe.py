@@ -1,8 +1,8 @@
-"""How a link that changes with time is watched: what is sent through its changes, and what must be seen of each.
+"""Probes how a link changes with time: plans the packets, and computes the figures of each outage and segment.
 
-A trickle runs all the time, so that both edges of every outage fall between two of its packets, and each stretch of
-service gets a short pulse well above its rate, whose dispersion shows what that rate is. The link's own seed makes
-its outages, so the link model says when each of them is; loss and jitter are chance, and the model is run many times.
+Paced packets run all the time, so both edges of every outage fall between two of them. Each segment of service also
+gets a short packet train well above its rate; the train's dispersion shows the rate. The link's seed determines its
+outages, so the link model knows their times. Loss and jitter are random; the model is run many times for them.
 """
 
 from __future__ import annotations
@@ -17,21 +17,20 @@ from network_profiles.model.plain_profile import PlainProfile, PlainTrace, Side
 from network_profiles.model.schedule import Segment
 from network_profiles.model.shape import PlainShape
 from network_profiles.verification.evidence import Figure
-from network_profiles.verification.probe.judge import (
-    GOODPUT_TOLERANCE_RATIO,
-    OWD_TOLERANCE_RATIO,
-    THOROUGH_OWD_TOLERANCE_MS,
-    figure_against_model,
-)
+from network_profiles.verification.probe.judge import figure_against_model
 from network_profiles.verification.probe.model_replay import replay_packets, replay_seeds
 from network_profiles.verification.probe.probe_plan import LARGEST_BYTES, PlannedSend, ProbePlan, settled_after_s
 from network_profiles.verification.probe.saturation import judge_saturation, saturating_plan
 from network_profiles.verification.probe.thorough_plan import PACED_BYTES
+from network_profiles.verification.probe.tolerances import (
+    EDGE_TOLERANCE_S,
+    GOODPUT_TOLERANCE_RATIO,
+    thorough_owd_tolerance_ms,
+)
 from network_profiles.verification.probe.trace import ProbePacket, ProbeTrace, rate_kbit
 
-EDGE_TOLERANCE_S = 0.05
 STARTS_AFTER_S = 0.2
-"""The timeline begins before the ends of the probe are told so."""
+"""First packet after the timeline's start, because the endpoints learn of the start a little later."""
 LAST_SEGMENT_S = 5.0
 _OUTAGES_WANTED = 2
 _INTERVAL_S = 0.005
@@ -43,12 +42,12 @@ _TRAIN_PACKETS = 40
 _MIN_TRAIN_SEGMENT_S = 1.5
 _MAX_TRAIN_PACKETS_S = 4000.0
 _MIN_SEGMENT_S = 0.15
-_TRICKLE = -1
+_PACED = -1
 
 
 @dataclass(frozen=True, slots=True)
 class TimelinePlan:
-    """What is sent over one direction. ``train_of`` names the stretch of each send, or -1 for the trickle."""
+    """The packets of one direction. ``train_of`` has the segment number of each send, or -1 for a paced packet."""
 
     segments: tuple[Segment, ...]
     plan: ProbePlan
@@ -56,7 +55,7 @@ class TimelinePlan:
 
 
 def timeline_probe_s(profile: PlainProfile, seed: int, budget_s: float) -> float:
-    """Returns how long to watch: through a cycle, or a second outage, or as long as the budget allows."""
+    """Returns how long to probe: one cycle of phases, or until the second outage, at most the budget."""
     if profile.down_trace is not None or profile.up_trace is not None:
         return budget_s
     covered = merged_segments(profile, "down", seed, budget_s)
@@ -82,7 +81,7 @@ def merged_segments(profile: PlainProfile, side: Side, seed: int, until_s: float
 
 
 def timeline_plan(profile: PlainProfile, side: Side, seed: int, lasts_s: float) -> TimelinePlan:
-    """Returns what to send for ``lasts_s`` of the timeline."""
+    """Returns the packets to send during ``lasts_s`` of the timeline."""
     if _trace_of(profile, side) is not None:
         return TimelinePlan((), saturating_plan(profile.shape(side), STARTS_AFTER_S, lasts_s), ())
     covered = merged_segments(profile, side, seed, lasts_s)
@@ -90,8 +89,8 @@ def timeline_plan(profile: PlainProfile, side: Side, seed: int, lasts_s: float) 
     slowest_kbit = min((shape.rate_kbit for shape in served if shape.rate_kbit), default=None)
     on_wire_s = PACED_BYTES * 8 / (slowest_kbit * 1000.0) if slowest_kbit else 0.0
     interval_s = max(_INTERVAL_S, on_wire_s / _UTILISATION)
-    trickle = int((lasts_s - STARTS_AFTER_S) / interval_s)
-    sends = [(PlannedSend(STARTS_AFTER_S + step * interval_s, PACED_BYTES), _TRICKLE) for step in range(trickle)]
+    paced_sends = int((lasts_s - STARTS_AFTER_S) / interval_s)
+    sends = [(PlannedSend(STARTS_AFTER_S + step * interval_s, PACED_BYTES), _PACED) for step in range(paced_sends)]
     for number, one in enumerate(covered):
         sends += [(send, number) for send in _packet_train(one)]
     sends.sort(key=lambda pair: pair[0].at_s)
@@ -108,9 +107,9 @@ def judge_timeline(
     packets: Sequence[ProbePacket],
     started_at_s: float,
 ) -> list[Figure]:
-    """Returns the edges of each outage, and the delay and the rate of each stretch of service.
+    """Returns the edges of each outage, and the delay and rate of each segment of service.
 
-    ``packets`` are what became of the timeline_plan's sends, over a timeline that began at ``started_at_s``.
+    ``packets`` are the plan's packets with their arrivals, over a timeline that started at ``started_at_s``.
     """
     replies = []
     for chance in replay_seeds(len(packets)):
@@ -139,7 +138,7 @@ def _packet_train(segment: Segment) -> list[PlannedSend]:
     rate_bytes_s = segment.shape.rate_kbit * 1000.0 / 8
     size = int(min(LARGEST_BYTES, max(100.0, rate_bytes_s * _TRAIN_S / _TRAIN_PACKETS)))
     interval_s = max(size / rate_bytes_s / _TRAIN_RATE_FACTOR, 1.0 / _MAX_TRAIN_PACKETS_S)
-    if interval_s > size / rate_bytes_s:  # a rate beyond what a probe can fill
+    if interval_s > size / rate_bytes_s:  # the probe cannot exceed this rate
         return []
     starts_s = segment.starts_s + max(_TRAIN_AFTER_S, STARTS_AFTER_S)
     return [PlannedSend(starts_s + step * interval_s, size) for step in range(int(_TRAIN_S / interval_s))]
@@ -171,7 +170,7 @@ def _edges(
 
 
 def _gap_around(packets: Sequence[ProbePacket], moment_s: float) -> tuple[float, float]:
-    """Returns when the run of lost packets around a moment begins and ends, half-way to the neighbours that came."""
+    """Returns when the run of lost packets around a time begins and ends: half-way to the neighbours that arrived."""
     middle = bisect_left(packets, moment_s, key=lambda packet: packet.sent_at_s)
     if middle >= len(packets) or packets[middle].received_at_s is not None:
         return math.nan, math.nan
@@ -199,27 +198,27 @@ def _service(
     if segment.ends_s - segment.starts_s < _MIN_SEGMENT_S:
         return []
     starts_s, ends_s = started_at_s + segment.starts_s, started_at_s + segment.ends_s
-    calm = [
+    paced = [
         place
         for place, (packet, train) in enumerate(zip(packets, planned.train_of, strict=False))
-        if train == _TRICKLE and starts_s <= packet.sent_at_s < ends_s
+        if train == _PACED and starts_s <= packet.sent_at_s < ends_s
     ]
     in_train = [place for place, train in enumerate(planned.train_of[: len(packets)]) if train == number]
 
     def owd_ms(some: Sequence[ProbePacket]) -> float:
-        return ProbeTrace([some[place] for place in calm], []).owd_ms()
+        return ProbeTrace([some[place] for place in paced], []).owd_ms()
 
     def train_kbit(some: Sequence[ProbePacket]) -> float:
         return rate_kbit([some[place] for place in in_train])
 
     at = f"@{segment.starts_s:.1f}s"
-    owd_tolerance = max(THOROUGH_OWD_TOLERANCE_MS, OWD_TOLERANCE_RATIO * shape.owd_ms)
+    owd_tolerance = thorough_owd_tolerance_ms(shape.owd_ms)
     owds_ms = [owd_ms(reply) for reply in replies]
     figures = []
-    # In a short and lossy stretch even a right link may let nothing through.
+    # In a short segment with much loss even a correct link may lose every packet.
     if not (math.isnan(got_ms := owd_ms(packets)) and any(map(math.isnan, owds_ms))):
         figures.append(
-            figure_against_model(side, f"owd_ms{at}", shape.owd_ms, owd_tolerance, got_ms, owds_ms, len(calm))
+            figure_against_model(side, f"owd_ms{at}", shape.owd_ms, owd_tolerance, got_ms, owds_ms, len(paced))
         )
     if in_train and shape.rate_kbit:
         tolerance = GOODPUT_TOLERANCE_RATIO * shape.rate_kbit

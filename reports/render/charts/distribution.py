@@ -1,4 +1,4 @@
-"""How values are spread: a cumulative curve for each group, or stacked columns."""
+"""Draws distributions: a cumulative curve for each group, or stacked columns."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def cumulative_chart(
     if bound and bound.value < high * 12:
         high = max(high, bound.value * 1.15)
     frame = Frame(title, horizontal_scale(low, high, log=True), vertical_scale(1.0))
-    frame.y_axis([(share, f"{share:.0%}") for share in (0, 0.25, 0.5, 0.75, 0.95)])
+    frame.y_axis([(share, f"{share:.0%}") for share in (0, 0.25, 0.5, 0.75, 1.0)], "share of calls at or below")
     frame.x_axis([(value, short(value)) for value in log_ticks(low, high)], label)
     if bound:
         frame.vertical_limit(bound.value, bound.label)
@@ -57,7 +57,7 @@ def column_chart(title: str, low: float, width: float, stacks: Sequence[ColumnSt
         return ""
     high = low + width * len(totals)
     frame = Frame(title, horizontal_scale(low, high), vertical_scale(max(totals) * 1.06))
-    frame.y_axis([(value, short(value)) for value in round_ticks(0, frame.y.high)])
+    frame.y_axis([(value, short(value)) for value in round_ticks(0, frame.y.high)], "calls")
     frame.x_axis([(value, f"{value:g}") for value in round_ticks(low, high)], label)
     below = [0] * len(totals)
     for stack in stacks:

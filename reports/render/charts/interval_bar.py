@@ -1,4 +1,4 @@
-"""A rule's interval against its limit: which side is good, where the figure lies, how sure it is."""
+"""Draws the confidence interval of a rule against its target, with the good side shaded."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ MIDDLE = 15
 
 
 def interval_bar(rule: RuleResult) -> str:
-    """Draws one rule; an open end runs to the edge. Empty when nothing was measured."""
+    """Draws one rule. An open end runs to the edge. Returns an empty text when nothing was measured."""
     if rule.value is None or rule.limit is None:
         return ""
     known = [value for value in (rule.value, rule.low, rule.high, rule.limit) if value is not None]
@@ -27,7 +27,7 @@ def interval_bar(rule: RuleResult) -> str:
     good_start, good_end = (0.0, limit_px) if good_left else (limit_px, float(WIDTH))
     left = 0.0 if rule.low is None else scale.px(rule.low)
     right = float(WIDTH) if rule.high is None else scale.px(rule.high)
-    tip = f"{figure(rule.value, rule.unit)}, {bounds(rule.low, rule.high, rule.unit)}; wanted {rule.objective}"
+    tip = f"{figure(rule.value, rule.unit)}, {bounds(rule.low, rule.high, rule.unit)}; target {rule.objective}"
     return (
         f'<svg class="interval v-{rule.verdict.lower()}" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" '
         f'aria-label="{escape(tip)}"><title>{escape(tip)}</title>'

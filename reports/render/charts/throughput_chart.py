@@ -1,4 +1,4 @@
-"""Throughput against the load that was offered: the steps of a knee search, and the law through them."""
+"""Draws throughput against the offered load: the steps of a knee search, and the scalability law fitted to them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def throughput_chart(knee: KneeResult) -> str:
     frame = Frame(
         "set-ups a second against calls offered", horizontal_scale(0, furthest), vertical_scale(highest or 1.0)
     )
-    frame.y_axis([(value, short(value)) for value in round_ticks(0, frame.y.high)])
+    frame.y_axis([(value, short(value)) for value in round_ticks(0, frame.y.high)], "set-ups a second")
     frame.x_axis([(value, short(value)) for value in round_ticks(0, furthest)], "calls offered at once")
     if knee.fit is not None:
         frame.marks.append(_law(frame, knee.fit, furthest))

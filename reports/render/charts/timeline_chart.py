@@ -1,4 +1,4 @@
-"""Lines over the seconds of a run."""
+"""Draws lines over the seconds of a run."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def timeline_chart(
     if bound:
         highest = max(highest, bound.value * 1.1)
     frame = Frame(title, horizontal_scale(seconds[0], seconds[-1] + step_s), vertical_scale(highest * 1.06 or 1.0))
-    frame.y_axis([(value, short(value)) for value in round_ticks(0, frame.y.high)])
+    frame.y_axis([(value, short(value)) for value in round_ticks(0, frame.y.high)], unit)
     frame.x_axis(
         [(value, clock(value)) for value in time_ticks(seconds[0], seconds[-1] + step_s)], "time in the run (min:s)"
     )

@@ -1,1 +1,1 @@
-"""``ringfence bench``: what a call, its signaling, or a link costs this machine, measured now."""
+"""``ringfence bench``: measures what a call, its signaling, or a link costs on this machine."""

@@ -1,4 +1,4 @@
-"""The saturation curve: braille dots in a terminal, or a picture in a file."""
+"""Draws the saturation curve in the terminal, or into a picture file."""
 
 from __future__ import annotations
 

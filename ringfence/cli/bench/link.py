@@ -1,4 +1,4 @@
-"""``ringfence bench link``: what links cost this machine, and how true they stay, as they grow."""
+"""``ringfence bench link``: measures what shaped links cost, and how exact they stay when there are more of them."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def link(
     seconds
         How long each number of links is measured.
     backend
-        userspace or netem; the best that this machine can run when left out.
+        userspace or netem. Default: the best that this machine can run.
     json
         Print one JSON object.
     """

@@ -1,4 +1,4 @@
-"""``ringfence bench media``: how many calls one core of this machine carries, measured until it breaks."""
+"""``ringfence bench media``: measures how many calls one core of this machine carries."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bedrock.exit_codes import ExitCode
-from calls.bench.capacity import Capacity, remember
+from calls.bench.capacity import Capacity, save_capacity
 from calls.bench.machine import choose_core
 from calls.bench.media import FULL_STEP_S, QUICK_STEP_S, ArmFigures, MediaBench, bench_media
 from calls.bench.step import BenchStep, SetUps
@@ -28,25 +28,25 @@ def media(
     core: Annotated[int | None, Parameter(validator=validators.Number(gte=0))] = None,
     most: Annotated[int, Parameter(validator=validators.Number(gte=1, lte=20_000))] = 5000,
 ) -> int:
-    """Raise two-way calls on one core until a packet is sent late or lost; the same with stock aiortc; say the ratio.
+    """Add two-way calls on one core until a packet is sent late or lost, also with stock aiortc, and show the ratio.
 
     One engine process is pinned to one core and holds both legs of every call: each packet is encrypted, sent over a
     UDP socket, received, decrypted, parsed and counted. A level breaks when send lateness p99 passes 5 ms, when a
     packet is lost by the generator, or when the core is full. Also: video calls, set-ups a second, memory a call.
-    Takes some four minutes. The result is kept, so that plans too big for this machine can be refused.
+    Takes about four minutes. The result is kept: `ringfence run` refuses plans that are too big for this machine.
 
     Parameters
     ----------
     json
         Print one JSON object; progress goes to stderr.
     quick
-        Levels of 3 s instead of 10 s, resolution 5 % instead of 3 %: a rough figure in some 100 s.
+        Levels of 3 s instead of 10 s, resolution 5 % instead of 3 %: a rough result in about 100 s.
     video
         Whether to measure video calls too.
     picture
         Write the saturation curve to this .svg or .png file.
     core
-        The core to measure on; the last one if not given.
+        The core to measure on. Default: the last core.
     most
         The highest number of calls to try.
     """
@@ -56,7 +56,7 @@ def media(
         check_picture(picture)
     progress = Console(stderr=json, highlight=False)
     bench = _measure(progress, choose_core(core), quick=quick, video=video, most=most)
-    kept = remember(_capacity(bench))
+    kept = save_capacity(_capacity(bench))
     if picture is not None:
         from ringfence.cli.bench.curve import write_picture
 

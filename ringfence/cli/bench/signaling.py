@@ -1,4 +1,4 @@
-"""``ringfence bench signaling``: how many calls without media one core sets up, with SIPp as the outer anchor."""
+"""``ringfence bench signaling``: measures how many calls without media one core sets up, compared with SIPp."""
 
 from __future__ import annotations
 
@@ -23,11 +23,10 @@ def signaling(
     quick: bool = False,
     core: Annotated[int | None, Parameter(validator=validators.Number(gte=0))] = None,
 ) -> int:
-    """Invite, ring, answer, hang up, without media: set-ups a second a core of our engine and of the service.
+    """Set up calls without media (invite, ring, answer, hang up) and count calls a second for each core.
 
-    Our side runs on one core, the reference service on another; pairs call each other without a pause. SIPp calls SIPp
-    on the same two cores afterwards. Without SIPp its line is left out and says how to get it: it is a yardstick, and
-    our own figures hold without one.
+    The engine runs on one core, the reference service on another. Pairs of users call each other without a pause.
+    Afterwards SIPp calls SIPp on the same two cores, for comparison. SIPp is optional.
 
     Parameters
     ----------
@@ -36,7 +35,7 @@ def signaling(
     quick
         Levels of 2 s instead of 8 s: rough figures.
     core
-        The core of our side; the last one if not given.
+        The core of the engine. Default: the last core.
     """
     progress = Console(stderr=json, highlight=False)
     bench = bench_signaling(

@@ -1,1 +1,1 @@
-"""``ringfence network``: the link profiles, what they give a call, proof that they are what they say."""
+"""``ringfence network``: lists, draws and proves network profiles, and runs commands behind them."""

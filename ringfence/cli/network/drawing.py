@@ -1,4 +1,4 @@
-"""Draws a link for a terminal: its numbers, its rate as time goes on, and what a call needs against it."""
+"""Draws a link for a terminal: its numbers, its rate over time, and the call formats that fit."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ BARS = "▁▂▃▄▅▆▇█"
 NOTHING = "╳"  # noqa: RUF001 - a cross that fills its cell, not a letter
 LOSSY = "▒"
 LOSSY_RATIO = 0.1
-"""Random loss from which on a stretch is marked."""
+"""A segment with at least this random loss is marked."""
 _INDENT = 6
 _RIGHT = 16
-"""Columns beside the bars: the side's name, and what their height means."""
+"""Columns beside the bars: the direction's name, and the rate of the highest bar."""
 
 
 def kbit(rate_kbit: float | None) -> str:
-    """A rate in a few characters: ``30k``, ``1.8M``."""
+    """Returns a rate in a few characters: ``30k``, ``1.8M``."""
     if rate_kbit is None:
         return "∞"
     return f"{rate_kbit:.3g}k" if rate_kbit < 1000 else f"{rate_kbit / 1000:.3g}M"
 
 
 def directions(profile: NetworkProfile) -> Table:
-    """The six numbers, both ways."""
+    """Returns a table of the six numbers, for both directions."""
     table = Table("", "rate", "one way", "jitter", "loss", "in runs of", "queue", box=None, header_style="dim")
     for side, direction in (("down", profile.down), ("up", profile.up)):
         table.add_row(
@@ -47,13 +47,14 @@ def directions(profile: NetworkProfile) -> Table:
 
 
 def changes(profile: NetworkProfile) -> RenderableType:
-    """How the link changes, in words or as a table of phases; nothing for one that does not."""
+    """Returns how the link changes, in words or as a table of phases; empty when it does not."""
     if profile.phases:
         return _phases(profile)
     if profile.outages is not None:
         one = profile.outages
         return Text(
-            f"outages of {one.shortest_s:g} to {one.longest_s:g} s, one after {one.mean_between_s:g} s on average"
+            f"random outages of {one.shortest_s:g} to {one.longest_s:g} s, "
+            f"after {one.mean_between_s:g} s of service on average"
         )
     lines = [
         f"{side}: {_trace(direction.trace, direction)}"
@@ -64,30 +65,30 @@ def changes(profile: NetworkProfile) -> RenderableType:
 
 
 def over_time(down: Schedule, up: Schedule, width: int) -> Group:
-    """Both directions' rates as bars over time; outages and heavy loss marked."""
+    """Returns both directions' rates as bars over time, with outages and heavy loss marked."""
     columns = max(20, width - _INDENT - _RIGHT)
     rows: list[RenderableType] = []
     for side, one in (("down", down), ("up", up)):
         top_kbit = max((segment.shape.rate_kbit or 0.0 for segment in one.segments if segment.shape), default=0.0)
         line = Text(f"{side:<{_INDENT}}", no_wrap=True)
         line.append_text(bars(one, columns, top_kbit))
-        line.append(f" {kbit(top_kbit or None)} at most", style="dim")
+        line.append(f" peak {kbit(top_kbit or None)}", style="dim")
         rows.append(line)
     rows.append(Text(" " * _INDENT + "0".ljust(columns - 6) + f"{down.length_s:.0f} s".rjust(6), style="dim"))
     found = {side: _outages(one) for side, one in (("down", down), ("up", up)) if one.outages}
     if found:
         same = len(set(found.values())) == 1 and len(found) == 2
-        told = found["down"] if same else "; ".join(f"{side} {what}" for side, what in found.items())
-        rows.append(_legend(NOTHING, "bold red", f"nothing passes: {told}"))
+        summary = found["down"] if same else "; ".join(f"{side} {what}" for side, what in found.items())
+        rows.append(_legend(NOTHING, "bold red", f"nothing passes: {summary}"))
     if any(_is_lossy(segment) for one in (down, up) for segment in one.segments):
         rows.append(_legend(LOSSY, "bold yellow", f"loses {LOSSY_RATIO:.0%} or more"))
     return Group(*rows)
 
 
 def bars(one: Schedule, columns: int, top_kbit: float) -> Text:
-    """One direction as ``columns`` characters, as high as its mean rate is against ``top_kbit``.
+    """Returns one direction as ``columns`` bars, whose height is the mean rate relative to ``top_kbit``.
 
-    A column with an outage or heavy loss in it, however short, is marked: none may hide between two bars.
+    A column with any outage or heavy loss in it, however short, is marked instead, so that none is hidden.
     """
     drawn = Text(no_wrap=True)
     step_s = one.length_s / columns
@@ -132,7 +133,7 @@ def _legend(mark: str, style: str, meaning: str) -> Text:
 
 
 def needs(feasibility: Feasibility) -> Table:
-    """What each way of calling needs, and whether the link carries it: always, never, or for a share of the time."""
+    """Returns a table of call formats: what each needs, and for what share of the time the link carries it."""
     partly = any(0.0 < ratio < 1.0 for fit in feasibility.fits for ratio in (fit.down_ratio, fit.up_ratio))
     of_time = " of the time" if partly else ""
     table = Table(
@@ -147,7 +148,7 @@ def needs(feasibility: Feasibility) -> Table:
 
 
 def verdict_style(feasibility: Feasibility) -> str:
-    """Of the closing sentence: green when a call with a picture fits, red when nothing does."""
+    """Returns the style of the closing sentence: green when every format fits, red when none does."""
     fitting = [fit for fit in feasibility.fits if fit.both_ways]
     if not any(fit.sometimes for fit in feasibility.fits):
         return "bold red"
@@ -179,11 +180,11 @@ def _phases(profile: NetworkProfile) -> Table:
     at_s = 0.0
     for place, phase in enumerate(profile.phases):
         last = place == len(profile.phases) - 1 and not profile.repeat
-        lasts = "ever" if last else f"{phase.lasts_s:g} s"
+        lasts = "the rest" if last else f"{phase.lasts_s:g} s"
         table.add_row(f"{at_s:g} s", lasts, *_phase(profile, phase))
         at_s += phase.lasts_s
     if profile.repeat:
-        table.add_row(f"{at_s:g} s", "", "and again", "", "", "", style="dim")
+        table.add_row(f"{at_s:g} s", "", "repeats", "", "", "", style="dim")
     return table
 
 
@@ -201,9 +202,10 @@ def _phase(profile: NetworkProfile, phase: ProfilePhase) -> list[Text | str]:
 
 def _trace(trace: Trace, direction: Direction) -> str:
     if trace.process is None:
-        return f"trace of {trace.file}, over and over"
+        return f"recorded trace {trace.file}, repeated"
     made = trace.process
     return (
-        f"a rate around {direction.rate_kbit or 0:g} kbit/s that wanders within {made.coherence_s:g} s; gaps of "
-        f"{made.gap_median_s:g} s (median) up to {made.gap_longest_s:g} s, one after {made.gap_every_s:g} s on average"
+        f"random rate, {direction.rate_kbit or 0:g} kbit/s on average, correlated over {made.coherence_s:g} s; gaps of "
+        f"{made.gap_median_s:g} s (median, at most {made.gap_longest_s:g} s) after {made.gap_every_s:g} s of service "
+        "on average"
     )

@@ -1,4 +1,4 @@
-"""``ringfence network verify``: measured proof that links are what their profiles say."""
+"""``ringfence network verify``: measures links and compares them with their profiles."""
 
 from __future__ import annotations
 
@@ -30,21 +30,25 @@ def verify(
     backend: BackendName | None = None,
     json: bool = False,
 ) -> int:
-    """Prove links: UDP both ways through a real namespace, each figure held against what the profile says.
+    """Measure links with UDP both ways and compare every figure with the profile.
 
-    Goodput must be within 3 %, median one-way delay within 1 ms or 2 %, loss inside its 99 % interval, queue depth
-    within 10 %, the edges of outages within 50 ms, and order kept. Every link gets as many packets as its own chance
-    asks for. Exits with 5 when a link is off: then this machine is no place to measure calls over it.
+    Example: ringfence network verify gprs_2g lte_good
+
+    Allowed: goodput within 3 %, median one-way delay within 1 ms or 2 %,
+    loss in its 99 % interval, queue depth within 2 ms or 10 %, outage edges
+    within 50 ms, packets in order. A link with more randomness gets more
+    packets. Exits with 5 when a link does not match its profile: then calls
+    over it cannot be trusted on this machine.
 
     Parameters
     ----------
     profiles
-        Profile ids; all of them when left out.
+        Ids or paths of network profiles. Default: all built-in ones.
     budget_s
-        Most seconds for a link's steady figures, and again for its changes with time. Slow links need the most; where
-        it is too short to tell, bounds are wider and shown so.
+        Most seconds for a link's steady figures, and again for its changes with time. When this is too short for a slow
+        link, its bounds are wider; the table shows them.
     backend
-        userspace or netem; the best that this machine can run when left out.
+        Backend that carries the packets: userspace or netem. Default: the best one that this machine can run.
     json
         Print a JSON array instead of tables.
     """
@@ -63,7 +67,7 @@ def verify(
 
 
 class _SecondsColumn(ProgressColumn):
-    """How long a proof has run, of how long it should take."""
+    """Shows how long a proof has run and about how long it takes."""
 
     def render(self, task: Task) -> Text:
         return Text(f"{task.elapsed or 0.0:3.0f} of about {task.fields['lasts_s']:.0f} s", style="dim")
@@ -75,7 +79,7 @@ def _progress(*, quiet: bool, console: Console) -> Progress:
 
 
 def _listener(progress: Progress, console: Console | None) -> VerifyListener:
-    """Shows what is under way, and on ``console`` each proof as soon as it is there."""
+    """Shows the running proofs, and prints each finished one on ``console``."""
     tasks = {}
     one_at_a_time = threading.Lock()
 

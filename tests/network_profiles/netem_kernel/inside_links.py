@@ -1,4 +1,4 @@
-"""Tests of the netem backend that ``test_network_profiles_netem_kernel.py`` runs inside the user-mode kernel.
+"""Tests of the netem backend that ``links/netem/test_netem_kernel.py`` runs inside the user-mode kernel.
 
 The file's name keeps pytest from collecting it where the kernel has no netem.
 """
@@ -21,9 +21,8 @@ from waiting import HANG_LIMIT_S, eventually
 from network_profiles.catalogue.catalogue import load_catalogue
 from network_profiles.errors import LinkCannotBeBuilt
 from network_profiles.links.backends import choose_backend
-from network_profiles.links.daemon import SIDES
 from network_profiles.links.open_link import open_link
-from network_profiles.model.plain_profile import plain_profile
+from network_profiles.model.plain_profile import SIDES, plain_profile
 from network_profiles.model.profile import Direction, ProfilePhase, Trace
 from network_profiles.verification.probe.exchange import open_probe
 from network_profiles.verification.probe.timeline_probe import judge_timeline, timeline_plan

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from texts.comments import paragraphs
 from texts.python import is_prose
-from texts.text import FIELD, Text
+from texts.text import FIELD, Text, is_name
 
 TOKEN = re.compile(
     r"""(?P<block>/\*.*?\*/)
@@ -53,7 +53,7 @@ def texts_of_script(path: Path, source: str, first_line: int) -> list[Text]:
             found += [
                 Text(path, line, part.strip(), is_prose(part), follows_lines=False)
                 for part in re.split(r"\n|\\n", re.sub(r"\\(['\"`])", r"\1", value))
-                if part.strip()
+                if part.strip() and not is_name(part.strip())
             ]
     return sorted([*found, *paragraphs(path, comments)], key=lambda text: text.line)
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from texts.comments import DRAWN, LIST_ITEM, paragraphs
-from texts.text import FIELD, Text
+from texts.text import FIELD, Text, is_name
 
 SHORTEST_PROSE_WORDS = 4
 LEAST_SHARE_OF_PLAIN_WORDS = 0.7
@@ -20,6 +20,7 @@ CODE = re.compile(
     r"|</?[a-z][a-z0-9]*[\s>/]|=>|\bfunction\b.*\{|\bawait\b.*\(|;\s*$|\$\{|\(\?[:P=!<]"
 )
 PLAIN_WORD = re.compile(r"[\"'(\[“‘]*([A-Za-z][A-Za-z'’/-]*|\d[\d.,]*|\{\}|[%&·=-])[\"')\],.:;!?”’]*")  # noqa: RUF001
+MAKES_HEADINGS = re.compile(r"table|column|heading|title", re.IGNORECASE)
 INDENTED = 2
 """From how many columns on a docstring's line is a block of its own, and not the paragraph's next line."""
 
@@ -92,6 +93,7 @@ def _comments(source: str) -> Iterator[tuple[int, int, str]]:
 def _messages(path: Path, tree: ast.Module, docstrings: set[int]) -> Iterator[Text]:
     """Yields the strings that are no docstrings, one for each line of a message; joined strings count as one."""
     inner: set[int] = set()
+    shown = {id(argument) for node in ast.walk(tree) if _shows(node) for argument in ast.iter_child_nodes(node)}
     for node in ast.walk(tree):
         if id(node) in docstrings or id(node) in inner:
             continue
@@ -100,8 +102,16 @@ def _messages(path: Path, tree: ast.Module, docstrings: set[int]) -> Iterator[Te
             continue
         inner.update(id(child) for child in ast.walk(node) if _string(child) is not None)
         for line in value.splitlines():
-            if line.strip():
+            if line.strip() and (id(node) in shown or not is_name(line.strip())):
                 yield Text(path, node.lineno, line.strip(), is_prose(line), follows_lines=False)  # type: ignore[attr-defined]
+
+
+def _shows(node: ast.AST) -> bool:
+    """Says whether a call makes headings: of a table by its name, such as ``_table`` or ``add_column``."""
+    if not isinstance(node, ast.Call):
+        return False
+    name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+    return MAKES_HEADINGS.search(name) is not None
 
 
 def _string(node: ast.AST) -> str | None:

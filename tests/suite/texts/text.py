@@ -9,6 +9,11 @@ FIELD = "{}"
 """Stands for a value that is filled in later: an f-string's field, a template's expression. It counts as one word."""
 
 
+def is_name(value: str) -> bool:
+    """Says whether a string is a name of the program's own, such as a column or a key, and not a word for people."""
+    return value.isidentifier() and value.islower()
+
+
 @dataclass(frozen=True, slots=True)
 class Text:
     """A paragraph, a table cell, a comment or a message."""

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
-PROJECT = Path(__file__).parent.parent.parent
+from bedrock.project import PROJECT_ROOT
 
 
 @pytest.mark.parametrize(
@@ -21,5 +20,5 @@ PROJECT = Path(__file__).parent.parent.parent
 )  # fmt: skip
 def test_a_daemon_needs_only_the_standard_library(module: str) -> None:
     argv = [sys.executable, "-S", "-c", f"import {module}"]
-    done = subprocess.run(argv, cwd=PROJECT, capture_output=True, text=True, check=False)
+    done = subprocess.run(argv, cwd=PROJECT_ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

@@ -3,22 +3,21 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 from real_links import needs_links
 
-import network_profiles
+from bedrock.project import PROJECT_ROOT
 
 pytestmark = [needs_links, pytest.mark.integration]
 
-LEAK_CHECK = Path(__file__).with_name("leak_check.py")
+LEAK_CHECK = PROJECT_ROOT / "tests" / "network_profiles" / "leak_check.py"
 TESTS = LEAK_CHECK.parent.parent
 ALONE = ["unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "--"]
 
 
 def test_nothing_is_left_however_a_link_ends() -> None:
-    env = {**os.environ, "PYTHONPATH": f"{Path(network_profiles.__file__).parent.parent}:{TESTS}"}
+    env = {**os.environ, "PYTHONPATH": f"{PROJECT_ROOT}:{TESTS}"}
     done = subprocess.run(
         [*ALONE, sys.executable, str(LEAK_CHECK)], capture_output=True, text=True, check=False, env=env
     )

@@ -199,7 +199,7 @@ def test_what_fits_a_link_that_changes_fits_for_a_share_of_the_time() -> None:
     assert lift.fit(DEFAULT_VOICE).down_ratio == pytest.approx(35.5 / 45.5)
     assert lift.fit(GOOD_VIDEO).up_ratio == pytest.approx(31.5 / 45.5)
     assert not lift.fit(LOW_VOICE).both_ways
-    assert lift.sentence == "voice fits, video does not, but for 22% of the time shown nothing passes"
+    assert lift.sentence == "voice fits, video does not; nothing passes for 22% of the time shown"
     assert assess_feasibility(load_catalogue()["2g_rural"]).sentence.startswith("not even low audio fits")
 
 

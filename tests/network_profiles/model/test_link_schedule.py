@@ -10,7 +10,7 @@ from network_profiles.model.schedule import build_schedule, representative_lengt
 
 
 @pytest.mark.parametrize("profile_id", sorted(load_catalogue()))
-def test_a_course_has_no_hole_and_shows_what_changes(profile_id: str) -> None:
+def test_a_schedule_has_no_hole_and_shows_what_changes(profile_id: str) -> None:
     profile = load_catalogue()[profile_id]
     for side in ("down", "up"):
         one = build_schedule(plain_profile(profile), "down" if side == "down" else "up")
@@ -32,7 +32,7 @@ def test_outages_side_by_side_are_one() -> None:
     assert [(one.starts_s, one.ends_s) for one in lift.outages] == [(21.5, 31.5)]
 
 
-def test_a_trace_shows_the_same_course_with_the_same_seed() -> None:
+def test_a_trace_shows_the_same_schedule_with_the_same_seed() -> None:
     numbers = plain_profile(load_catalogue()["umts_driving"])
     assert build_schedule(numbers, "down", seed=4) == build_schedule(numbers, "down", seed=4)
     assert build_schedule(numbers, "down", seed=4) != build_schedule(numbers, "down", seed=5)

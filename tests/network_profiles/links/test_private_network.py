@@ -11,7 +11,7 @@ import pytest
 
 from network_profiles.errors import LinkCannotBeBuilt
 from network_profiles.links import private_network
-from network_profiles.links.private_network import PrivateNetwork, connect, free_port, run_in_network
+from network_profiles.links.private_network import PrivateNetwork, connect, free_port_in_network, run_in_network
 
 needs_namespaces = pytest.mark.skipif(bool(private_network.missing_prerequisite()), reason="no network namespaces here")
 NOBODY = 65534
@@ -26,7 +26,7 @@ def network() -> Iterator[PrivateNetwork]:
 
 @needs_namespaces
 def test_what_listens_inside_is_reached_by_us_and_by_nobody_outside(network: PrivateNetwork) -> None:
-    port = free_port(network.path)
+    port = free_port_in_network(network.path)
     before = os.readlink("/proc/thread-self/ns/net")
     with run_in_network(network.path, lambda: socket.create_server(("127.0.0.1", port))) as listening:
         with connect(network.path, port, 10) as ours:

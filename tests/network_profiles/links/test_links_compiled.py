@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-import network_profiles
 from bedrock.compiled import CompiledSet
+from bedrock.project import PROJECT_ROOT
 from network_profiles.links.compiled import LINKS
 
 LINK_AS_JSON = """
@@ -27,7 +27,7 @@ print(json.dumps([one.offer(0.008 * n, sizes.randrange(60, 1400)) for n in range
 
 def deliveries(folder: Path | None) -> tuple[str, str]:
     argv = [sys.executable, "-S", "-c", LINK_AS_JSON, str(folder or "")]
-    env = {**os.environ, "PYTHONPATH": str(Path(network_profiles.__file__).parent.parent)}
+    env = {**os.environ, "PYTHONPATH": str(PROJECT_ROOT)}
     compiled, packets = subprocess.run(argv, capture_output=True, text=True, check=True, env=env).stdout.splitlines()
     return compiled, packets
 

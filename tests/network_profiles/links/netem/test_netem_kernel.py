@@ -13,8 +13,10 @@ from netem_kernel.kernel import KERNEL, missing_prerequisites, run_inside
 from real_links import needs_links
 from waiting import HANG_LIMIT_S, eventually
 
-HERE = Path(__file__).parent
-ROOT = HERE.parent.parent
+from bedrock.project import PROJECT_ROOT
+
+TESTS = PROJECT_ROOT / "tests"
+HERE = TESTS / "network_profiles"
 OF_ANY_LINK = (
     "test_nothing_goes_round_the_link",
     "test_a_closed_link_leaves_no_device_no_process_no_namespace_and_no_claim",
@@ -31,10 +33,10 @@ pytestmark = [pytest.mark.integration]
 @pytest.mark.patient
 def test_netem_links_hold_in_a_kernel_that_has_it(tmp_path: Path) -> None:
     pytest_inside = [
-        sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-c", str(ROOT / "pyproject.toml"),
-        "--rootdir", str(ROOT), "-o", f"pythonpath={HERE} {HERE.parent}",
+        sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-c", str(PROJECT_ROOT / "pyproject.toml"),
+        "--rootdir", str(PROJECT_ROOT), "-o", f"pythonpath={HERE} {TESTS}",
     ]  # fmt: skip
-    tests = [f"{HERE / 'test_network_profiles_lab.py'}::{name}" for name in OF_ANY_LINK]
+    tests = [f"{HERE / 'links' / 'test_open_link.py'}::{name}" for name in OF_ANY_LINK]
     done = run_inside(
         [*pytest_inside, *tests, str(HERE / "netem_kernel" / "inside_links.py")], tmp_path, timeout_s=HANG_LIMIT_S
     )
@@ -48,7 +50,7 @@ def test_netem_links_hold_in_a_kernel_that_has_it(tmp_path: Path) -> None:
 def test_network_verify_proves_a_lossy_a_slow_and_a_changing_link_of_netem(tmp_path: Path) -> None:
     wanted = ["hspa_lossy", "edge_275g", "rfc8867_variable"]
     argv = [sys.executable, "-m", "ringfence", "network", "verify", "--backend", "netem", "--json", "--budget-s", "3"]
-    done = run_inside(["env", f"PYTHONPATH={ROOT}", *argv, *wanted], tmp_path, timeout_s=HANG_LIMIT_S)
+    done = run_inside(["env", f"PYTHONPATH={PROJECT_ROOT}", *argv, *wanted], tmp_path, timeout_s=HANG_LIMIT_S)
     assert done.exit_code == 0, done.output
     proofs = json.loads(done.output[done.output.index("[") :])
     assert [(proof["profile"], proof["backend"], proof["misses"]) for proof in proofs] == [

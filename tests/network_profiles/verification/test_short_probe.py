@@ -137,7 +137,7 @@ def test_evidence_tells_its_misses_and_goes_into_json() -> None:
     bad = Figure("up", "goodput_kbit", 30.0, 41.0, 29.0, 31.0, 80)
     evidence = Evidence("gprs_2g", "userspace", 1.0, 3.0, (good, bad))
     assert not evidence.ok
-    assert evidence.misses == ["up goodput_kbit 41, wanted 29 to 31 (80 packets)"]
+    assert evidence.misses == ["up goodput_kbit 41, allowed 29 to 31 (80 packets)"]
     tables = evidence.to_dict()
     assert tables["up"]["goodput_kbit"] == {
         "wanted": 30.0, "got": 41.0, "low": 29.0, "high": 31.0, "samples": 80, "ok": False,

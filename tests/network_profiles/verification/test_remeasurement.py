@@ -1,4 +1,4 @@
-"""When a look at a link decides: a miss is the link's unless the machine was late, and no bound gives way."""
+"""A measurement decides about a link unless the machine was late; the bounds never widen."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ LATE_AND_RIGHT = seen(off=False, link_late_ms=30.0)
 LATE_AND_WRONG = seen(off=True, link_late_ms=30.0)
 
 
-def after(*looks: Evidence) -> tuple[Callable[[int], Evidence], list[int]]:
+def after(*measurements: Evidence) -> tuple[Callable[[int], Evidence], list[int]]:
     asked: list[int] = []
 
     def measure_once(number: int) -> Evidence:
         asked.append(number)
-        return looks[number]
+        return measurements[number]
 
     return measure_once, asked
 
 
 @pytest.mark.parametrize(
-    ("looks", "on_time_misses", "ok", "looked"),
+    ("measurements", "on_time_misses", "ok", "asked_for"),
     [
         ([RIGHT], 1, True, 1),
         ([LATE_AND_RIGHT], 1, True, 1),
@@ -46,13 +46,13 @@ def after(*looks: Evidence) -> tuple[Callable[[int], Evidence], list[int]]:
     ],
 )
 def test_a_miss_decides_only_on_a_machine_that_was_in_time(
-    looks: Sequence[Evidence], on_time_misses: int, ok: bool, looked: int
+    measurements: Sequence[Evidence], on_time_misses: int, ok: bool, asked_for: int
 ) -> None:
-    measure_once, asked = after(*looks)
+    measure_once, asked = after(*measurements)
     evidence = measure_until_decided(measure_once, on_time_misses=on_time_misses, max_measurements=4)
     assert evidence.ok is ok
-    assert asked == list(range(looked))
-    assert len(evidence.first_misses) == looked - 1
+    assert asked == list(range(asked_for))
+    assert len(evidence.first_misses) == asked_for - 1
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ import pytest
 from real_links import is_running, link_devices, needs_links, quickest_round_trip_ms, round_trips_ms
 from waiting import HANG_LIMIT_S, eventually
 
-import network_profiles
+from bedrock.project import PROJECT_ROOT
 from network_profiles.catalogue.catalogue import load_catalogue
 from network_profiles.errors import LinkCannotBeBuilt, LinkLost
 from network_profiles.links import addresses
@@ -26,7 +26,7 @@ from network_profiles.links.open_link import ShapedLink, missing_prerequisites, 
 from network_profiles.model.profile import Direction, NetworkProfile, ProfilePhase
 from network_profiles.verification.probe.exchange import DirectionResult, open_probe
 from network_profiles.verification.probe.probe_plan import PlannedSend, ProbePlan
-from network_profiles.verification.probe.timeline_probe import EDGE_TOLERANCE_S
+from network_profiles.verification.probe.tolerances import EDGE_TOLERANCE_S
 
 pytestmark = [needs_links, pytest.mark.integration]
 
@@ -318,7 +318,7 @@ def test_what_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_daemon_imports_nothing_heavy_and_stays_small() -> None:
     script = "import network_profiles.links.userspace.tun_forwarder, sys; print(*sys.modules)"
-    env = {"PYTHONPATH": str(Path(network_profiles.__file__).parent.parent)}
+    env = {"PYTHONPATH": str(PROJECT_ROOT)}
     argv = [sys.executable, "-S", "-c", script]
     modules = subprocess.run(argv, capture_output=True, text=True, check=True, env=env).stdout.split()
     assert {
