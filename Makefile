@@ -9,7 +9,7 @@ APPIUM := device_matrix/appium_server
 DEBIAN_PACKAGES := chromium chromium-driver espeak-ng iproute2 iputils-ping util-linux kmod user-mode-linux fonts-dejavu-core sip-tester
 SAY := @printf '\033[1mringfence:\033[0m %s\n'
 
-.PHONY: help setup run test quick test-slow test-beside lint types contracts lock clean
+.PHONY: help setup run test quick test-slow test-beside lint format words structure types contracts lock clean
 .DEFAULT_GOAL := help
 
 help: ## what can be made
@@ -43,6 +43,17 @@ lint:
 	$(SAY) 'lint'
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
+	@$(BIN)/python tests/suite/words.py
+
+format: ## put every Python file into the one form, and sort its imports
+	@$(BIN)/ruff check --quiet --fix --select I .
+	@$(BIN)/ruff format .
+
+words: ## name every puzzling phrase and every sentence over 35 words
+	@$(BIN)/python tests/suite/words.py
+
+structure: ## name doubled class names, long functions and files, and circles of imports
+	@$(BIN)/python tests/suite/structure.py
 
 types:
 	$(SAY) 'types'

@@ -1,4 +1,4 @@
-"""An attempt's own folder: everything that lets a person see what happened, under names that never change."""
+"""Writes the folder of one attempt: the files that show what happened, under fixed names."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ERROR = "error.txt"
 
 
 class StepLog:
-    """When each step of an attempt began and how long it took: where a slow or stuck cell spent its time."""
+    """Records when each step of an attempt began: it shows where a slow or stuck cell spent its time."""
 
     def __init__(self, clock: Clock, on_begin: Callable[[], None]) -> None:
         """``on_begin`` runs before every step and may end the attempt by raising."""
@@ -33,17 +33,17 @@ class StepLog:
         self._steps: list[tuple[str, float]] = []
 
     def begin(self, name: str) -> None:
-        """A step begins; the one before has ended."""
+        """Starts a step and ends the one before."""
         self._on_begin()
         self._steps.append((name, self._clock.monotonic_s()))
 
     @property
     def current(self) -> str:
-        """The step that has begun last, empty before the first."""
+        """The running step; empty before the first."""
         return self._steps[-1][0] if self._steps else ""
 
     def lines(self) -> list[str]:
-        """Returns a line a step: seconds since the start, seconds taken, name."""
+        """Returns one line per step: seconds since the start, seconds taken, name."""
         ends = [began for _name, began in self._steps[1:]] + [self._clock.monotonic_s()]
         return [
             f"{began - self._started_s:8.3f} {end - began:8.3f}  {name}"
@@ -60,13 +60,13 @@ class Artifacts:
         self.names: list[str] = []
 
     def path(self, name: str) -> Path:
-        """Returns where the artifact ``name`` goes, and counts it among the attempt's."""
+        """Returns the path for the artifact ``name``, and records the name."""
         if name not in self.names:
             self.names.append(name)
         return self.folder / name
 
     def text(self, name: str, lines: Sequence[str]) -> None:
-        """Writes lines, each clean: they may be a page's own words, and a person will show them on a terminal."""
+        """Writes lines without control characters: a page may have written them, and a terminal will show them."""
         self.path(name).write_text("".join(f"{clean(line)}\n" for line in lines), encoding="utf-8")
 
     def json(self, name: str, content: Any) -> None:
@@ -77,7 +77,7 @@ class Artifacts:
 
 
 def next_attempt(run_folder: Path, cell: str) -> int:
-    """Returns the first attempt number of ``cell`` without a result: earlier attempts are never overwritten."""
+    """Returns the first attempt number of ``cell`` without a result, so no attempt is overwritten."""
     number = 1
     while (attempt_folder(run_folder, cell, number) / "cell.json").exists():
         number += 1
@@ -85,5 +85,5 @@ def next_attempt(run_folder: Path, cell: str) -> int:
 
 
 def replay_command(plan: str, cell: str) -> str:
-    """Returns the one command that runs ``cell`` again, with the plan's own service: a run's service ends with it."""
+    """Returns the command that runs ``cell`` again. It starts a new service: this run's service ends with the run."""
     return shlex.join(["ringfence", "matrix", "--plan", plan, "--cell", cell])

@@ -1,4 +1,4 @@
-"""A cell: one device x network x scenario, and the driver that runs it."""
+"""Defines a cell: one device, one network, one scenario, and the driver that runs it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ SEPARATOR = "--"
 
 
 class DriverName(StrEnum):
-    """Who drives the browser."""
+    """The program that drives the browser."""
 
     PLAYWRIGHT = "playwright"
     APPIUM = "appium"
@@ -19,18 +19,23 @@ class DriverName(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One thing to run. Plain data: xdist carries it from the controller to the workers."""
+    """One cell to run. Plain data: xdist carries it from the controller to the workers."""
 
     device: str
     network: str
     scenario: str
     driver: DriverName
     expected_s: float = 0.0
-    """How long it should take, for packing the longest first."""
+    """How long the cell should take; the longest cells start first."""
 
     @property
     def id(self) -> str:
         return SEPARATOR.join((self.device, self.network, self.scenario))
+
+    def names(self) -> dict[str, str]:
+        """Returns the names of its parts, as live events carry them."""
+        names = {"device": self.device, "network": self.network, "scenario": self.scenario}
+        return names | {"driver": self.driver.value}
 
     def to_dict(self) -> dict[str, Any]:
         return {**asdict(self), "driver": self.driver.value}

@@ -1,4 +1,4 @@
-"""Makes the folder a pytest run of its own: see plugin.py."""
+"""Loads the matrix's pytest plugin, pytest_plugin/plugin.py."""
 
 from __future__ import annotations
 

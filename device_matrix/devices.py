@@ -1,4 +1,4 @@
-"""The device profiles: devices.toml, read and checked."""
+"""Reads and checks the device profiles, devices.toml."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Text = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
 
 
 class DeviceClass(StrEnum):
-    """What a person would call the phone, from the floor of the market up."""
+    """The market segment of a phone, cheapest first."""
 
     GO = "go"
     LOW = "low"
@@ -38,7 +38,7 @@ class Viewport(Written):
 
 
 class Device(Written):
-    """One phone model, as far as a call can tell it from another."""
+    """One phone model: what of it can affect a call."""
 
     id: Identifier
     title: Text
@@ -52,13 +52,13 @@ class Device(Written):
     viewport: Viewport
     device_pixel_ratio: float = Field(ge=1, le=4)
     cpu_slowdown: float = Field(ge=1, le=30)
-    """One core of it against one desktop core: 8 = eight times slower."""
+    """How much slower one of its cores is than one desktop core: 8 = eight times slower."""
     user_agent: Text
-    """With ``{chrome_major}`` where the running browser's major version goes."""
+    """``{chrome_major}`` stands for the running browser's major version."""
     h264_encoder: bool | None = None
     emulated: bool
     source: Annotated[str, StringConstraints(pattern=r"^[Wd]: .+")]
-    """Where ``cpu_slowdown`` comes from: W = WebPageTest's own value, d = derived."""
+    """The source of ``cpu_slowdown``: W = WebPageTest's own value, d = derived."""
 
     def user_agent_for(self, chrome_major: str) -> str:
         return self.user_agent.replace("{chrome_major}", chrome_major)
@@ -102,5 +102,5 @@ def load_devices(path: Path = DEVICES_FILE) -> Mapping[str, Device]:
 
 @functools.cache
 def catalogue() -> Mapping[str, Device]:
-    """Returns the built-in profiles, read once a process."""
+    """Returns the built-in profiles; reads the file once per process."""
     return load_devices()

@@ -1,14 +1,15 @@
-"""What can end an attempt of a cell before the product was judged.
+"""Defines the errors that end an attempt before the product could be judged.
 
-EnvironmentLacks                 (bedrock) the machine lacks a piece
-|-- DeviceUnavailable            no browser, driver, Appium server or CPU group to be had, or it died in our hands
-|-- LinkOff                      the link is not what its profile says: a figure taken over it would be a lie
-|-- FarEndLost                   our own answering peer is gone or cannot sign in
-|-- TargetUnavailable            the service does not answer its admin or health API
-`-- PageNotLoaded                the browser lives, and its connection to the service was refused or broke
+EnvironmentLacks                 (bedrock) a prerequisite is missing
+`-- CellEnvironmentError         an attempt ended without a verdict on the product
+    |-- DeviceUnavailable        no browser, driver, Appium server or CPU group, or it died during the attempt
+    |-- LinkUnusable             the link does not match its profile, so figures taken over it would be wrong
+    |-- FarEndLost               our own answering engine is gone or cannot sign in
+    |-- TargetUnavailable        the service does not answer its admin or health API
+    `-- PageNotLoaded            the browser runs, but its connection to the service was refused or broke
 
-All of these are the harness's own trouble: the attempt is an ``environment_error`` and may be retried. What the
-product did wrong is never an exception of this tree but a Judgement (scenarios/judgement.py), and is never retried.
+All of these are the harness's fault: the attempt is an ``environment_error`` and may be retried. The product's own
+faults are a ProductFailure (scenarios/expectation.py), and are never retried.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from calls.records.record import Blame
 
 
 class CellEnvironmentError(EnvironmentLacks):
-    """Root of the tree above: carries the short code and the blame that ``cell.json`` shows."""
+    """Root of the tree above; carries the reason and the blame for ``cell.json``."""
 
     reason = "environment"
     blame = Blame.UNKNOWN
@@ -30,38 +31,38 @@ class CellEnvironmentError(EnvironmentLacks):
 
 
 class DeviceUnavailable(CellEnvironmentError):
-    """The browser, its driver or its CPU group could not be had, or died in the middle of the call."""
+    """The browser, its driver or its CPU group could not be started, or died during the attempt."""
 
     reason = "device_unavailable"
     blame = Blame.DEVICE
 
 
-class LinkOff(CellEnvironmentError):
-    """The shaped link could not be opened, or was measured and is not what its profile says."""
+class LinkUnusable(CellEnvironmentError):
+    """The shaped link could not be opened, or its measurement does not match its profile."""
 
     reason = "link_off"
     blame = Blame.NETWORK
 
 
 class FarEndLost(CellEnvironmentError):
-    """The engine peer that answers is gone, or never came."""
+    """The answering engine is gone, or never started."""
 
     reason = "far_end_lost"
     blame = Blame.GENERATOR
 
 
 class TargetUnavailable(CellEnvironmentError):
-    """The service does not answer where the harness, not the device, asks it."""
+    """The service does not answer the harness itself."""
 
     reason = "target_unavailable"
     blame = Blame.TARGET
 
 
 class PageNotLoaded(CellEnvironmentError):
-    """The browser could not load the app and says why: a refused or broken connection is no death of the browser."""
+    """The browser runs but could not load the app, and gives Chromium's error code."""
 
     reason = "page_not_loaded"
     blame = Blame.TARGET
 
-    SIGN = "net::ERR_"
-    """Chromium's own codes begin like this."""
+    CHROMIUM_CODE_PREFIX = "net::ERR_"
+    """The start of Chromium's error codes."""

@@ -1,4 +1,4 @@
-"""The one test of the matrix; plugin.py makes a cell of the plan out of each of its parameters."""
+"""Holds the one test of the matrix; pytest_plugin/plugin.py gives it each cell of the plan as a parameter."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import pytest
 
 from device_matrix.attempt.worker import Worker
 from device_matrix.cells import Cell
-from device_matrix.pytest_plugin.plugin import run_cell
+from device_matrix.pytest_plugin.cell_run import run_cell
 
 
 def test_cell(cell: Cell, matrix_worker: Worker, request: pytest.FixtureRequest) -> None:
-    """A real call from one device over one network does what its scenario asks."""
-    run_cell(matrix_worker, cell, request.node)
+    """Places a real call from one device over one network, and checks it by its scenario."""
+    run_cell(matrix_worker, cell, request.node.user_properties)

@@ -3,7 +3,7 @@
 RingfenceError
 |-- EngineLost              a worker's engine process ended or stopped answering
 |-- StepNotJudged           a step of a knee search or a rollout could not be judged
-|-- NobodyLeft              a Locust user was started and every person of its worker is already signed in
+|-- NoAccountLeft              a Locust user was started and every person of its worker is already signed in
 `-- CallFailed              a call that did not work, as Locust's Failures tab counts it
     |-- ListNotShown        a page of threads or calls that did not come
     |-- MessageFailed       a text message that was not acknowledged
@@ -28,7 +28,7 @@ class StepNotJudged(RingfenceError):
     exit_code = ExitCode.INVALID
 
 
-class NobodyLeft(RingfenceError):
+class NoAccountLeft(RingfenceError):
     """Locust asked for more users than the plan has people on this worker."""
 
 

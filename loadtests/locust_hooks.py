@@ -23,7 +23,7 @@ from loadtests.master import master_port
 from loadtests.master.master import SwarmMaster
 from loadtests.records.machine import WORKER_NUMBER, require_free_port
 from loadtests.user_shape import WholeSwarm
-from loadtests.users import Member
+from loadtests.users import SwarmUser
 from loadtests.web.calls_tab import CallsTab
 from loadtests.web.start_form import StartForm
 from loadtests.worker.worker import SwarmWorker
@@ -65,7 +65,7 @@ def _on_init(environment: Environment, form: StartForm) -> None:
     runner, events = environment.runner, cast("Any", environment.events)
     if isinstance(runner, (WorkerRunner, LocalRunner)):
         worker = SwarmWorker(environment, clock)
-        Member.worker = worker
+        SwarmUser.worker = worker
         of_worker = CrashGuard(worker.crashed).guarded
         events.test_start.add_listener(of_worker(lambda **_kw: worker.start_run()))
         events.test_stop.add_listener(of_worker(lambda **_kw: worker.end_now()))
@@ -91,7 +91,7 @@ def _on_init(environment: Environment, form: StartForm) -> None:
         # After the worker's own, so before it: in one process, the master asks its worker to end, and hears of it.
         events.quitting.add_listener(of_master(lambda **_kw: master.on_test_stopping()))
         events.quit.add_listener(of_master(lambda **_kw: master.close()))
-        Member.host = getattr(environment.parsed_options, "target", "") or EMBEDDED
+        SwarmUser.host = getattr(environment.parsed_options, "target", "") or EMBEDDED
         gevent.signal_handler(signal.SIGUSR1, of_master(master.end))
         if master.is_headless:
             # Locust's own handler comes only after a headless run has ended; until then SIGTERM would just kill us.

@@ -13,7 +13,7 @@ from typing import Any
 from locust import argument_parser, main
 
 
-class WithoutFiles(argument_parser.LocustArgumentParser):
+class ParserWithoutFiles(argument_parser.LocustArgumentParser):
     """Locust's parser, with no configuration files of its own accord."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -21,6 +21,6 @@ class WithoutFiles(argument_parser.LocustArgumentParser):
 
 
 if __name__ == "__main__":
-    vars(argument_parser)["LocustArgumentParser"] = WithoutFiles
+    vars(argument_parser)["LocustArgumentParser"] = ParserWithoutFiles
     start: Any = main.main
     start()

@@ -10,7 +10,7 @@ import logging
 from locust import LoadTestShape
 
 from bedrock.errors import RingfenceError
-from loadtests.master.master import Phase, SwarmMaster
+from loadtests.master.master import RunPhase, SwarmMaster
 from loadtests.users import Probe
 
 logger = logging.getLogger(__name__)
@@ -26,7 +26,7 @@ class WholeSwarm(LoadTestShape):
         """Returns (users, users a second), or None when the run is over or could not be started."""
         if self.master is None or self.master.is_over:
             return None
-        if self.master.phase is Phase.IDLE:
+        if self.master.phase is RunPhase.IDLE:
             try:
                 users, rate_per_s, probes = self.master.prepare()
             except RingfenceError as error:

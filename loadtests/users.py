@@ -11,8 +11,8 @@ from gevent.queue import Empty, Queue
 from locust import User, task
 
 from calls.records.record import Tier
-from loadtests.errors import EngineLost, NobodyLeft, SignInFailed
-from loadtests.people.population import Person as Account
+from loadtests.errors import EngineLost, NoAccountLeft, SignInFailed
+from loadtests.people.population import Account
 from loadtests.worker.engine_bridge import CallOrder
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _WORDS = ("hey", "are", "you", "there", "call", "me", "later", "ok", "tomorrow", "home", "lovely", "picture", "thanks")
 
 
-class Member(User):
+class SwarmUser(User):
     """What people and probes share: the worker that they belong to."""
 
     abstract = True
@@ -35,7 +35,7 @@ class Member(User):
         return self.worker.run
 
 
-class Person(Member):
+class Person(SwarmUser):
     """A signed-in person with a persona: online, writing messages at Poisson times, calling when the load says so."""
 
     def __init__(self, environment: Any) -> None:
@@ -49,12 +49,12 @@ class Person(Member):
         try:
             self.account = self.swarm.claim_person(self.orders)
             self.swarm.sign_in(self.account, Tier.PACKETS)
-        except (NobodyLeft, EngineLost, SignInFailed):
+        except (NoAccountLeft, EngineLost, SignInFailed):
             raise GreenletExit from None
-        plan = self.swarm.job.plan
-        self._rng = random.Random(f"messages {self.swarm.job.seed} {self.account.name}")
+        plan = self.swarm.spec.plan
+        self._rng = random.Random(f"messages {self.swarm.spec.seed} {self.account.name}")
         self._messages_per_s = self.account.persona.writes * plan.messages_per_person_per_min / 60
-        self._visit_rng = random.Random(f"visits {self.swarm.job.seed} {self.account.name}")
+        self._visit_rng = random.Random(f"visits {self.swarm.spec.seed} {self.account.name}")
         self._visits_per_s = plan.visits_per_person_per_min / 60
         now_s = self.swarm.clock.unix_s()
         self._next_message_at_s = now_s + self._gap_s(self._messages_per_s)
@@ -98,7 +98,7 @@ class Person(Member):
         return self._rng.expovariate(per_s) if per_s else float("inf")
 
 
-class Probe(Member):
+class Probe(SwarmUser):
     """A pair of probes: two people of the ``media`` tier who call each other back to back. One user stands for both."""
 
     fixed_count = 0
@@ -117,7 +117,7 @@ class Probe(Member):
             for account in self.pair:
                 self.swarm.sign_in(account, Tier.MEDIA)
             self._turn = self.schedule.first_turn(self.swarm.clock.unix_s())
-        except (NobodyLeft, EngineLost, SignInFailed):
+        except (NoAccountLeft, EngineLost, SignInFailed):
             raise GreenletExit from None
 
     @task

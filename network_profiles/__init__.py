@@ -1,7 +1,7 @@
-"""Network profiles, the link they describe, namespaces behind such links, and the proof that a link is what it says.
+"""Network profiles, shaped links that follow them, and the measurements that prove a link matches its profile.
 
-Names are resolved on first use: the process that moves a link's packets imports this package too, and must not pay
-for pydantic.
+Names are imported on first use: the daemon that moves a link's packets imports this package too, and must not load
+pydantic.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from network_profiles.catalogue.catalogue import load_catalogue, resolve
     from network_profiles.catalogue.region_mix import RegionMix, load_mixes
     from network_profiles.links.backends import choose_backend
-    from network_profiles.links.opening import ShapedLink, lacks, open_link, sweep
+    from network_profiles.links.open_link import ShapedLink, missing_prerequisites, open_link, sweep
     from network_profiles.model.profile import Direction, NetworkProfile
     from network_profiles.verification.proof import Evidence, measure
 
@@ -21,15 +21,15 @@ _HOMES = {
     "Evidence": "verification.proof",
     "NetworkProfile": "model.profile",
     "RegionMix": "catalogue.region_mix",
-    "ShapedLink": "links.opening",
+    "ShapedLink": "links.open_link",
     "choose_backend": "links.backends",
-    "lacks": "links.opening",
+    "missing_prerequisites": "links.open_link",
     "load_catalogue": "catalogue.catalogue",
     "load_mixes": "catalogue.region_mix",
     "measure": "verification.proof",
-    "open_link": "links.opening",
+    "open_link": "links.open_link",
     "resolve": "catalogue.catalogue",
-    "sweep": "links.opening",
+    "sweep": "links.open_link",
 }
 
 __all__ = [
@@ -39,10 +39,10 @@ __all__ = [
     "RegionMix",
     "ShapedLink",
     "choose_backend",
-    "lacks",
     "load_catalogue",
     "load_mixes",
     "measure",
+    "missing_prerequisites",
     "open_link",
     "resolve",
     "sweep",

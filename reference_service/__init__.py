@@ -1,16 +1,17 @@
-"""The calling service under test: messaging, and voice and video calls signalled through the same threads.
+"""Provides the calling service under test: messages, and voice and video calls between the same people.
 
-A black box: it imports nothing of ours and is started as a process, ``python -m reference_service --database FILE``
-(``--help`` tells the rest). It prints ``{"event": "ready", "url": ..., "port": ...}`` once it listens, on loopback and,
-when told, on the host ends of test links. SIGTERM ends the open calls, closes every socket with code 1001 and exits 0.
+It is a black box: it imports no other package of ringfence and runs as a process,
+``python -m reference_service --database FILE`` (see ``--help``). It prints ``{"event": "ready", "url": ..., "port":
+...}`` once it listens, on loopback and, when told, on the host ends of test links. SIGTERM ends the open calls, closes
+every socket with code 1001 and exits 0.
 
 HTTP: ``GET /health``; ``POST /api/sign-in {name, password}`` -> ``{token, user}``; ``GET /`` and ``/static/*``, the web
 client; ``/admin/*`` with ``Authorization: Bearer $RINGFENCE_ADMIN_TOKEN`` (see ``admin.py``). An error is
 ``{error, message}``.
 
 ``/ws`` carries one JSON object a message. The client says ``hello {token, client}`` first and hears ``welcome {user,
-contacts, ice_servers, policy}``. In what follows ``?`` marks an optional field; a ``ref`` comes back in the reply.
-Clients ignore types and fields that they do not know. What is wrong is answered with ``error {ref?, call_id?, code,
+contacts, ice_servers, policy}``. Below, ``?`` marks an optional field. The reply repeats the request's ``ref``.
+Clients ignore types and fields that they do not know. A wrong message is answered with ``error {ref?, call_id?, code,
 message}``: bad_json, unknown_type, bad_message, illegal_transition, unknown_call, unknown_user, blocked, rate_limited,
 storage, internal; before ``welcome`` also bad_token and hello_first, after which the socket closes with code 4401.
 
@@ -47,15 +48,19 @@ A call::
 
 ``reason`` is hangup, declined, canceled, no_answer, peer_lost or answered_elsewhere; ``by`` is a name, or null when the
 service itself ended the call. ``call.ended`` is sent when the whole log of the call is on disk; the sender's copy
-confirms. Who acts on a call that has just ended hears ``call.ended`` again, never an error.
+confirms. A client that acts on a call that has just ended gets ``call.ended`` again, never an error.
 
-The races: the first answer wins and the callee's other devices hear ``answered_elsewhere``; an answer that comes after
-the cancel loses; a cancel that comes after the answer hangs up; when two people call each other at once, the invite
-that was read first stands and the other is refused as busy; when both reoffer at once both pass, and the clients let
-the caller's stand. A caller who is in a call already is refused as busy, too; one who is being called hears that
-``call.incoming`` again after the refusal.
+Races:
 
-A socket lost in a call: the service keeps what is said to that side for 5 s. ``call.resume {call_id}`` on a new socket
-is answered with ``call.resumed {call_id, state, media}`` and then everything missed; it also takes a call over from
-another socket of the same user, which hears ``answered_elsewhere``. After 5 s, ``call.ended {reason: peer_lost}``.
+- The first answer wins. The callee's other devices get ``answered_elsewhere``.
+- An answer after the cancel loses. A cancel after the answer ends the call as canceled.
+- When two people call each other at once, the invite that was read first wins. The other is refused as busy.
+- When both reoffer at once, both offers pass. The clients keep the caller's.
+- A caller who is already in a call is refused as busy. One who is being called gets that ``call.incoming`` again after
+  the refusal.
+
+When a socket is lost in a call, the service keeps that side's messages for 5 s. ``call.resume {call_id}`` on a new
+socket is answered with ``call.resumed {call_id, state, media}`` and then the messages that were kept. It also moves a
+call from another socket of the same user, which gets ``answered_elsewhere``. After 5 s both sides get
+``call.ended {reason: peer_lost}``.
 """

@@ -1,7 +1,7 @@
-"""``python -m reference_service``: reads the command line, starts the service, stops it on SIGTERM, SIGINT or SIGHUP.
+"""Reads the command line of ``python -m reference_service``, starts the service, stops it on SIGTERM, SIGINT or SIGHUP.
 
-Exit codes: 0 stopped as asked; 2 the command line is wrong; 5 the port is taken or the database cannot be used;
-70 the service crashed: one sentence on stderr, the traceback in a file beside the database.
+Exit codes: 0 stopped as asked, 2 wrong command line, 5 the port is taken or the database cannot be used,
+70 the service crashed. A crash prints one sentence on stderr and writes the traceback to a file beside the database.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ def parse(argv: Sequence[str] | None = None) -> Settings:
     """Returns the checked command line. Exits with code 2 and a sentence when it is wrong."""
     parser = argparse.ArgumentParser(prog="reference_service", description="The calling service under test.")
     parser.add_argument("--host", default="127.0.0.1", help="loopback, or an address inside --link-range")
-    parser.add_argument("--port", type=_Whole(0, 65535), default=0, help="0 takes a free port (default)")
-    parser.add_argument("--database", type=Path, required=True, help="SQLite file; made when it is not there")
+    parser.add_argument("--port", type=_Whole(0, 65535), default=0, help="0 takes any free port (default)")
+    parser.add_argument("--database", type=Path, required=True, help="SQLite file; created when it does not exist")
     parser.add_argument("--link-range", type=_link_range, default=_link_range("10.213.0.0/16"), metavar="CIDR")
     parser.add_argument("--no-answer-s", type=_seconds, default=30.0, metavar="S")
     parser.add_argument("--degradation", choices=("on", "off"), default="on")
@@ -47,15 +47,15 @@ def parse(argv: Sequence[str] | None = None) -> Settings:
     parser.add_argument("--lose-every-nth-answer", type=_Whole(0, 1_000_000_000), default=0, metavar="N")
     parser.add_argument(
         "--token-lifetime-s", type=_Whole(1, 31_536_000), default=43_200, metavar="S",
-        help="a sign-in's token ends after this (default 12 h), and with a new password",
+        help="how long a sign-in token is valid (default 12 h); a new password ends it too",
     )  # fmt: skip
     parser.add_argument(
         "--max-waiting", type=_Whole(1, 100_000), default=1024, metavar="N",
-        help="connections open at once on which nobody has signed in; the longest silent one gives way (default 1024)",
+        help="most connections without a signed-in user; above it the longest silent one is closed (default 1024)",
     )  # fmt: skip
     parser.add_argument(
         "--silence-s", type=_seconds, default=10.0, metavar="S",
-        help="how long a client may take for its headers, its body or its hello (default 10 s)",
+        help="time limit for a client's headers, body and hello (default 10 s)",
     )  # fmt: skip
     parser.add_argument("--exit-on-stdin-eof", action="store_true")
     given = parser.parse_args(argv)
@@ -139,7 +139,7 @@ async def run(settings: Settings) -> int:
         print(json.dumps(ready), flush=True)
         await stop.wait()
         await listeners.stop()
-        await service.say_goodbye()
+        await service.close_connections()
         await runner.cleanup()
     finally:
         await service.close()
@@ -147,7 +147,7 @@ async def run(settings: Settings) -> int:
 
 
 def _end_signals() -> list[signal.Signals]:
-    """SIGHUP, of a closed terminal, ends the service in order too, unless nohup(1) had it ignored."""
+    """Includes SIGHUP, the signal of a closed terminal, unless nohup(1) has it ignored."""
     numbers = [signal.SIGTERM, signal.SIGINT]
     return numbers if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN else [*numbers, signal.SIGHUP]
 
@@ -201,7 +201,7 @@ def main() -> None:
     except Exception as error:
         code = _crashed(error, settings.database)
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)  # everything is on disk: a second order to stop must not spoil the code
+        signal.signal(number, signal.SIG_IGN)  # everything is on disk: a second signal must not change the exit code
     sys.exit(code)
 
 

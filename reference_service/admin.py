@@ -1,4 +1,4 @@
-"""The operator's API behind a token: seed people, listen on links, switch faults, read call log and counters."""
+"""Serves the operator's API behind a token: seed users, listen on links, set faults, read call log and counters."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ import msgspec
 from aiohttp import web
 from aiohttp.web_protocol import RequestPayloadError
 
-from reference_service.door import Door
+from reference_service.connection_limiter import ConnectionLimiter
 from reference_service.faults import FaultOrder
 from reference_service.listeners import Listeners, ListenRefused
-from reference_service.messages.pasts import Past
-from reference_service.people.directory import Person, UnknownPerson
+from reference_service.messages.history_seeder import SeededHistory
+from reference_service.people.directory import NewAccount, UnknownPerson
 from reference_service.service import Service, now_ms
 from reference_service.sessions import CLOSE_BAD_TOKEN, Sessions
 
@@ -30,10 +30,10 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 class Seed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """``POST /admin/seed``; a pair is (who follows, whom)."""
 
-    users: list[Person] = []
+    users: list[NewAccount] = []
     follows: list[tuple[str, str]] = []
     close_friends: list[tuple[str, str]] = []
-    pasts: list[Past] = []
+    pasts: list[SeededHistory] = []
 
 
 class Listen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -48,12 +48,12 @@ def json_response(body: object, status: int = 200) -> web.Response:
 
 
 def problem(status: int, code: str, message: str) -> web.Response:
-    """Returns an error as the whole HTTP API words it."""
+    """Returns an error in the form of the whole HTTP API."""
     return json_response({"error": code, "message": message}, status)
 
 
 async def read_body(request: web.Request, kind: type[T], at_most_bytes: int | None = None) -> T:
-    """Returns the request's body. Raises an HTTP error with the first thing wrong, or when it comes too slowly."""
+    """Returns the request's body. Raises an HTTP error for a wrong body, and for one that comes too slowly."""
     if at_most_bytes is not None:
         request = request.clone(client_max_size=at_most_bytes)
     silence_s = request.config_dict[SILENCE_S]
@@ -74,8 +74,8 @@ def _wording(code: str, message: str) -> bytes:
 
 
 def _same_secret(given: str, wanted: str) -> bool:
-    """Compares in a time that tells neither where two texts differ nor how long the wanted one is."""
-    # aiohttp hands on bytes that are no UTF-8 as lone surrogates.
+    """Compares in constant time: it shows neither where the texts differ nor how long the wanted one is."""
+    # aiohttp decodes bytes that are not UTF-8 to lone surrogates.
     digests = (hashlib.sha256(text.encode(errors="surrogateescape")).digest() for text in (given, wanted))
     return hmac.compare_digest(*digests)
 
@@ -83,9 +83,9 @@ def _same_secret(given: str, wanted: str) -> bool:
 class Admin:
     """Serves ``/admin/*``."""
 
-    def __init__(self, service: Service, sessions: Sessions, listeners: Listeners, door: Door) -> None:
+    def __init__(self, service: Service, sessions: Sessions, listeners: Listeners, limiter: ConnectionLimiter) -> None:
         self._service = service
-        self._door = door
+        self._limiter = limiter
         self._sessions = sessions
         self._listeners = listeners
 
@@ -124,7 +124,7 @@ class Admin:
             for name in changed:
                 for device in self._service.presence.of(name):
                     device.close(CLOSE_BAD_TOKEN, "the password has changed: sign in again")
-            await self._service.pasts.seed(seed.pasts, now_ms())
+            await self._service.history_seeder.seed(seed.pasts, now_ms())
         except UnknownPerson as unknown:
             return problem(400, "unknown_user", str(unknown))
         counts = {name: len(getattr(seed, name)) for name in ("users", "follows", "close_friends")}
@@ -138,7 +138,7 @@ class Admin:
         return json_response({"url": url})
 
     async def _unlisten(self, request: web.Request) -> web.Response:
-        """Also drops who came in by the address: its link goes, and no close frame would get through."""
+        """Also cuts the clients that came in by the address: its link is gone, and no close frame would arrive."""
         address = (await read_body(request, Listen)).address
         was_listening = await self._listeners.remove(address)
         gone = [device for device in self._service.presence.everyone() if device.local_address == address]
@@ -169,7 +169,7 @@ class Admin:
         return json_response({"calls": calls, "next": calls[-1]["row"] if len(calls) == limit else None})
 
     async def _end_call(self, request: web.Request) -> web.Response:
-        """The operator stops a call; both people are told, ``by`` nobody."""
+        """Ends a call for the operator. Both people get ``call.ended`` with ``by`` null."""
         if not self._service.switchboard.end_by_operator(request.match_info["call_id"]):
             return problem(404, "unknown_call", "no such call is on")
         return json_response({"ended": True})
@@ -186,8 +186,8 @@ class Admin:
             "users": len(service.directory.users),
             "online": service.presence.users_online,
             "sockets": len(service.presence.everyone()),
-            "waiting": self._door.waiting,
-            "turned_away": self._door.turned_away,
+            "waiting": self._limiter.waiting,
+            "turned_away": self._limiter.turned_away,
             "active_calls": service.switchboard.active_calls,
             "calls": dict(service.switchboard.counts),
             "messages": service.messaging.sent,

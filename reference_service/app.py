@@ -1,4 +1,4 @@
-"""The HTTP face: health, sign-in, the WebSocket, the web client, the admin API."""
+"""Builds the HTTP application: health, sign-in, the WebSocket, the web client, the admin API."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from aiohttp.typedefs import Middleware
 from aiohttp.web_protocol import RequestPayloadError
 
 from reference_service.admin import SILENCE_S, Admin, Handler, json_response, problem, read_body
-from reference_service.door import Door
+from reference_service.connection_limiter import ConnectionLimiter
 from reference_service.listeners import Listeners
 from reference_service.people.accounts import NOBODYS_PASSWORD, check_password, make_token
 from reference_service.service import Service, now_ms
@@ -26,12 +26,12 @@ from reference_service.static import StaticFiles
 SHUTDOWN_S = 2.0
 """Longer than the close of a WebSocket may take (1 s): aiohttp fails on a handler that ends in that very moment."""
 LINGERING_S = 2.0
-"""How long a body that nobody wanted is read before the connection is closed."""
+"""How long the rest of an unwanted body is read before the connection is closed."""
 MAX_BODY_BYTES = 16 * 1024 * 1024
 """Largest request body: a seed of tens of thousands of people."""
 
 
-class SignIn(msgspec.Struct, frozen=True):
+class SignInRequest(msgspec.Struct, frozen=True):
     """``POST /api/sign-in``."""
 
     name: Annotated[str, msgspec.Meta(max_length=64)]
@@ -40,8 +40,8 @@ class SignIn(msgspec.Struct, frozen=True):
 
 def build(service: Service) -> tuple[web.AppRunner, Listeners]:
     """Returns the runner, not set up yet, and its listeners."""
-    door = Door(service.settings.max_waiting, service.settings.silence_s)
-    app = web.Application(client_max_size=MAX_BODY_BYTES, middlewares=[_bounded(door)])
+    limiter = ConnectionLimiter(service.settings.max_waiting, service.settings.silence_s)
+    app = web.Application(client_max_size=MAX_BODY_BYTES, middlewares=[_bounded(limiter)])
     app[SILENCE_S] = service.settings.silence_s
     runner = web.AppRunner(
         app, access_log=None, shutdown_timeout=SHUTDOWN_S, handle_signals=False, lingering_time=LINGERING_S,
@@ -49,11 +49,11 @@ def build(service: Service) -> tuple[web.AppRunner, Listeners]:
     )  # fmt: skip
 
     def make_handler() -> object:
-        assert runner.server is not None, "nobody comes in before the runner is set up"
+        assert runner.server is not None, "no connection comes before the runner is set up"
         return runner.server()
 
-    listeners = Listeners(door.factory(make_handler), service.settings.link_range)
-    sessions = Sessions(service, door)
+    listeners = Listeners(limiter.factory(make_handler), service.settings.link_range)
+    sessions = Sessions(service, limiter)
     static = StaticFiles(service.settings.web_root)
     api = _Api(service)
     app.add_routes(
@@ -61,7 +61,7 @@ def build(service: Service) -> tuple[web.AppRunner, Listeners]:
             web.get("/health", api.health),
             web.post("/api/sign-in", api.sign_in),
             web.get("/ws", sessions.serve),
-            *Admin(service, sessions, listeners, door).routes(),
+            *Admin(service, sessions, listeners, limiter).routes(),
             web.get("/", static.index),
             web.get("/static/{path:.+}", static.file),
             web.get("/{path:favicon\\.ico|favicon\\.svg|manifest\\.webmanifest|sw\\.js|robots\\.txt}", static.file),
@@ -70,24 +70,26 @@ def build(service: Service) -> tuple[web.AppRunner, Listeners]:
     return runner, listeners
 
 
-def _bounded(door: Door) -> Middleware:
-    """Returns the middleware that tells the door of each request, and words what went wrong."""
+def _bounded(limiter: ConnectionLimiter) -> Middleware:
+    """Returns the middleware that reports each request to the limiter, and turns errors of the disk into an answer."""
 
     @web.middleware
     async def handle(request: web.Request, handler: Handler) -> web.StreamResponse:
-        door.heard(request)
+        limiter.heard(request)
         try:
             return await handler(request)
         except sqlite3.Error:
-            return problem(507, "storage", "the service cannot store or read this now: its disk is full or broken")
+            return problem(
+                507, "storage", "the service cannot store or read this now: its disk is full or has an error"
+            )
         finally:
-            door.answered(request)
+            limiter.answered(request)
 
     return handle
 
 
 def _quiet_logger() -> logging.Logger:
-    """Returns aiohttp's log without what clients do wrong: a flood of it would fill a disk, or block on a full pipe."""
+    """Returns aiohttp's log without mistakes of clients: a flood of them would fill a disk, or block on a full pipe."""
     logger = logging.getLogger("reference_service.http")
     logger.addFilter(_is_ours)
     return logger
@@ -119,10 +121,10 @@ class _Api:
             await asyncio.sleep(faults.slow_ms / 1000)
         retry_after_s = faults.over_rate("sign-in", asyncio.get_running_loop().time())
         if retry_after_s is not None:
-            refusal = problem(429, "rate_limited", "too many sign-ins: come again later")
+            refusal = problem(429, "rate_limited", "too many sign-ins: try again later")
             refusal.headers["Retry-After"] = str(math.ceil(retry_after_s))
             return refusal
-        sign_in = await read_body(request, SignIn, MAX_SIGN_IN_BYTES)
+        sign_in = await read_body(request, SignInRequest, MAX_SIGN_IN_BYTES)
         user = self._service.directory.users.get(sign_in.name)
         hashed = user.password if user is not None else NOBODYS_PASSWORD
         fits = await asyncio.to_thread(check_password, sign_in.password, hashed)

@@ -1,4 +1,4 @@
-"""One WebSocket as the rest of the service sees it: ``send`` never waits, a slow reader is cut off."""
+"""Wraps one WebSocket of a signed-in user: ``send`` never waits, and a client that does not read is cut."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from reference_service.faults import Faults
 from reference_service.settings import RATE_BURST, RATE_PER_S
 
 MAX_UNSENT_BYTES = 4 * 1024 * 1024
-"""More than this waiting for one socket means that nobody reads it."""
+"""More than this waiting for one socket means that the client does not read."""
 
 CLOSE_WITHIN_S = 5.0
-"""How long a socket that is to be closed may take to drain."""
+"""How long a socket may take to send its queue before it is closed."""
 
 EVICT_WITHIN_S = 0.2
 
@@ -40,7 +40,7 @@ class Connection:
         self._socket = socket
         self._transport = transport
         self.local_address = str((transport.get_extra_info("sockname") or ("",))[0])
-        """The address of ours that the client came in by."""
+        """The address of this service that the client connected to."""
         self._unsent: deque[bytes] = deque()
         self._unsent_bytes = 0
         self._wake = asyncio.Event()
@@ -62,7 +62,7 @@ class Connection:
         self._wake.set()
 
     def close(self, code: int, reason: str) -> None:
-        """Sends what is queued, then closes the socket; one that takes nothing is dropped after a while."""
+        """Sends the queue, then closes the socket. A client that does not read is cut after 5 s."""
         if self._closing is None:
             self._closing = (code, reason)
             self._wake.set()
@@ -70,24 +70,24 @@ class Connection:
 
     @property
     def is_closing(self) -> bool:
-        """Says whether the socket is to be closed: nothing that still comes is heard."""
+        """Whether the socket is closing: messages that still arrive are ignored."""
         return self._closing is not None
 
     def evict(self, code: int, reason: str) -> None:
-        """Closes without waiting for anybody: in a burst, sockets that linger would be as many as ever."""
+        """Closes within 0.2 s, so that a burst of new sockets cannot exceed the limit for long."""
         self.close(code, reason)
         if self._last_resort is not None:
             self._last_resort.cancel()
         self._last_resort = asyncio.get_running_loop().call_later(EVICT_WITHIN_S, self.drop)
 
     def drop(self) -> None:
-        """Cuts the TCP connection at once, for a peer that takes nothing any more."""
+        """Cuts the TCP connection at once, for a client that does not read any more."""
         self._closing = (WSCloseCode.ABNORMAL_CLOSURE, "")
         self._unsent.clear()
         self._transport.abort()
 
-    def takes_one(self) -> bool:
-        """Says whether the socket may have one more message handled (a token bucket)."""
+    def allow_message(self) -> bool:
+        """Whether the client may send one more message now (a token bucket)."""
         now_s = asyncio.get_running_loop().time()
         self._tokens = min(RATE_BURST, self._tokens + (now_s - self._tokens_at_s) * RATE_PER_S)
         self._tokens_at_s = now_s
@@ -114,7 +114,7 @@ class Connection:
                 while self._unsent:
                     message = self._unsent.popleft()
                     self._unsent_bytes -= len(message)
-                    await self._socket.send_frame(self._faults.spoiled(message), WSMsgType.TEXT)
+                    await self._socket.send_frame(self._faults.corrupt_if_due(message), WSMsgType.TEXT)
                 if self._closing is not None:
                     code, reason = self._closing
                     await self._socket.close(code=code, message=reason.encode())
@@ -122,4 +122,4 @@ class Connection:
                 self._wake.clear()
                 await self._wake.wait()
         except (ConnectionError, RuntimeError):
-            return  # the socket went away; its reader tells the rest of the service
+            return  # the socket is gone; its reader informs the rest of the service

@@ -1,4 +1,4 @@
-"""What the service says on stderr. A full disk under its log must not take it down."""
+"""Prints to stderr. A log on a full disk must not stop the service."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import sys
 import traceback
 
 
-def complain(sentence: str) -> None:
-    """Says ``sentence``, or nothing where nobody can hear it."""
+def print_error(sentence: str) -> None:
+    """Prints ``sentence``, or nothing when stderr cannot be written."""
     with contextlib.suppress(OSError, ValueError):
         print(sentence, file=sys.stderr, flush=True)
 
 
-def complain_of_exception() -> None:
-    """Prints the exception that is being handled: a fault of ours."""
-    complain(traceback.format_exc().rstrip())
+def print_exception() -> None:
+    """Prints the traceback of the exception that is being handled."""
+    print_error(traceback.format_exc().rstrip())

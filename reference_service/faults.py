@@ -1,4 +1,4 @@
-"""Ways to make the product worse on purpose, switched while it runs: what a release gate must notice."""
+"""Makes the service worse on purpose, while it runs, so that a release gate can be tested."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ GARBAGE = (
     b'{"type":"call.answered","call_id":"nobody knows","sdp":"' + b"x" * 60_000 + b'"}',
     b"\x00" * 64,
 )
-"""What a client gets in place of a message, in turn: no JSON, wrong types, wrong fields, far too much."""
+"""What a client gets instead of a message, in turn: no JSON, wrong types, wrong fields, far too much data."""
 
 SLOWEST_RATE_PER_S = 0.001
-"""One in a quarter of an hour. A rate near nothing makes a time to come again that no number holds."""
+"""One in about 17 minutes. A rate near zero would give an infinite ``retry_after_s``."""
 
 
 class FaultOrder(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """``POST /admin/faults``: what is absent stays as it is."""
+    """``POST /admin/faults``: absent fields stay unchanged."""
 
     degradation: bool | None = None
     answer_delay_ms: Annotated[int, msgspec.Meta(ge=0, le=600_000)] | None = None
@@ -44,9 +44,9 @@ class Faults:
     answer_delay_ms: int
     lose_every_nth_answer: int
     rate_limit_per_s: float = 0.0
-    """Sign-ins, invitations and text messages that the whole service takes in a second, each kind for itself."""
+    """Sign-ins, invitations and text messages that the whole service accepts a second, each kind counted alone."""
     slow_ms: int = 0
-    """Every request, and every message of a client, is handled so much later."""
+    """Delay before every request, and every message of a client, is handled."""
     garbage_every_nth: int = 0
     """Every nth message to a client, counted over all of them, is replaced by garbage."""
     answers_seen: int = 0
@@ -58,7 +58,7 @@ class Faults:
     """By kind: tokens left, and when they were counted."""
 
     def apply(self, order: FaultOrder) -> None:
-        """Takes over what ``order`` names; a new "every nth" and a new rate start afresh."""
+        """Sets the fields that ``order`` names. Counters of a changed field start again at zero."""
         for name in order.__struct_fields__:
             value = getattr(order, name)
             if value is not None:
@@ -71,14 +71,14 @@ class Faults:
             self._buckets.clear()
 
     def loses_this_answer(self) -> bool:
-        """Counts one answer and says whether it is to vanish on its way to the caller."""
+        """Counts one answer. Returns whether it is lost on its way to the caller."""
         self.answers_seen += 1
         lost = self.lose_every_nth_answer > 0 and self.answers_seen % self.lose_every_nth_answer == 0
         self.answers_lost += lost
         return lost
 
-    def spoiled(self, message: bytes) -> bytes:
-        """Returns what really leaves in place of ``message``: itself, or garbage when it is its turn."""
+    def corrupt_if_due(self, message: bytes) -> bytes:
+        """Returns ``message``, or garbage in its place when it is its turn."""
         if self.garbage_every_nth <= 0:
             return message
         self._sent += 1
@@ -88,7 +88,7 @@ class Faults:
         return GARBAGE[self.sent_as_garbage % len(GARBAGE)]
 
     def over_rate(self, kind: str, now_s: float) -> float | None:
-        """Counts one ``kind``; returns after how many seconds to come again when it is one too many."""
+        """Counts one ``kind``. When it is over the rate, returns after how many seconds to try again."""
         rate = self.rate_limit_per_s
         if rate <= 0:
             return None

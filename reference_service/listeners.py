@@ -1,4 +1,4 @@
-"""The addresses that the service listens on: its own, and the host ends of links while they live."""
+"""Listens on the service's own address, and on the host ends of test links while they exist."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import ipaddress
 from collections.abc import Callable
 
 BACKLOG = 1024
-"""Connections that the kernel keeps for us while we are busy."""
+"""Connections that the kernel queues while the service is busy."""
 
 
 class ListenRefused(Exception):
-    """An address that we will not or cannot listen on; the text is a sentence."""
+    """The service cannot, or may not, listen on an address. The text is a sentence."""
 
 
 class Listeners:
@@ -31,7 +31,7 @@ class Listeners:
         self.port = int(self._own.sockets[0].getsockname()[1])
 
     async def add(self, address: str) -> str:
-        """Listens on ``address`` too, and returns the URL; harmless when it does already. Raises ListenRefused."""
+        """Listens on ``address`` too, and returns the URL; does nothing when it does already. Raises ListenRefused."""
         if not self._is_link(address):
             raise ListenRefused(f"{address} is not inside the link range {self._link_range}")
         if address not in self._links:
@@ -42,7 +42,7 @@ class Listeners:
         return f"http://{address}:{self.port}"
 
     async def remove(self, address: str) -> bool:
-        """Stops listening on ``address``, which may be gone already; says whether it was listened on."""
+        """Stops listening on ``address``, which may not exist any more. Returns whether it was listened on."""
         server = self._links.pop(address, None)
         if server is None:
             return False
@@ -51,7 +51,7 @@ class Listeners:
         return True
 
     async def stop(self) -> None:
-        """Takes no new client on any address; open sockets stay."""
+        """Stops listening on all addresses. Open connections stay."""
         servers = [*self._links.values(), *([self._own] if self._own is not None else [])]
         self._links, self._own = {}, None
         for server in servers:

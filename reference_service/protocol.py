@@ -1,4 +1,4 @@
-"""What a client may say on its WebSocket: typed, bounded, decoded in one pass.
+"""Defines the messages of a client: typed, bounded, decoded in one pass.
 
 Every message is one JSON object with a ``type``. Unknown fields are ignored, so that an old service talks to a newer
 client; an unknown type or a wrong field is a ``Rejected``, which the socket answers with ``error`` and survives.
@@ -17,10 +17,10 @@ How calls behave where it is not obvious:
 - **A lost socket** ends its calls with ``peer_lost`` after 5 s, unless a new socket of the same person says
   ``call.resume`` before: it gets ``call.resumed`` and all that was said meanwhile. A call that is over by then is told
   with its own ``call.ended``.
-- **Shadow calls.** ``call.shadow`` is checked, routed and written down like an invitation and refused for the same
-  reasons, but rings nobody, engages nobody and shows in no history: ``call.trying`` once it is on disk, then
+- **Shadow calls.** ``call.shadow`` is checked, routed and stored like an invitation, and refused for the same reasons.
+  It rings nobody, makes nobody busy and shows in no history. The caller gets ``call.trying`` once it is on disk, then
   ``call.ended`` with ``shadowed`` and the number of ``devices`` that would have rung.
-- **Rate limits.** Who says too much gets ``error`` with ``rate_limited`` and, where the service knows it,
+- **Rate limits.** A client that sends too much gets ``error`` with ``rate_limited`` and, where the service knows it,
   ``retry_after_s``; over HTTP it is a 429 with ``Retry-After``.
 """
 
@@ -34,10 +34,10 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from reference_service.settings import MAX_SDP_CHARS, MAX_TEXT_CHARS
 
 Whole = Annotated[int, Meta(ge=-(1 << 63), le=(1 << 63) - 1)]
-"""What 64 bits hold; JSON knows no bound, and SQLite has this one."""
+"""A 64-bit integer: JSON has no bound, SQLite has this one."""
 
 Ref = Annotated[str, Meta(max_length=128)] | Whole | None
-"""The client's own mark on a request, echoed in the reply."""
+"""The client's own id of a request. The reply repeats it."""
 
 Moment = Annotated[int, Meta(ge=0, le=1 << 62)]
 """A place in time or in a thread: ``at_ms`` or ``seq``."""
@@ -55,7 +55,7 @@ class Incoming(Struct, frozen=True, tag_field="type"):
 
 
 class Hello(Incoming, frozen=True, tag="hello"):
-    """Opens the session; the first message on every socket."""
+    """The first message on every socket: signs the user in."""
 
     token: Annotated[str, Meta(max_length=512)]
     client: Annotated[str, Meta(max_length=200)] = ""
@@ -113,7 +113,7 @@ class ControlGet(Incoming, frozen=True, tag="control.get"):
 
 
 class ControlSet(Incoming, frozen=True, tag="control.set"):
-    """Says who may call the user from now on."""
+    """Sets who may call the user from now on."""
 
     who: Who
     ref: Ref = None
@@ -127,7 +127,7 @@ class ControlBlock(Incoming, frozen=True, tag="control.block"):
 
 
 class ControlUnblock(Incoming, frozen=True, tag="control.unblock"):
-    """Takes a block back."""
+    """Removes a block."""
 
     name: Name
     ref: Ref = None
@@ -157,7 +157,7 @@ class CallInvite(CallMessage, frozen=True, tag="call.invite"):
 
 
 class CallShadow(CallMessage, frozen=True, tag="call.shadow"):
-    """A call that is checked and routed and rings nobody."""
+    """A call that is checked and routed but rings nobody."""
 
     to: Name
     media: Media
@@ -191,11 +191,11 @@ class CallCandidate(CallMessage, frozen=True, tag="call.candidate"):
 
 
 class CallDecline(CallMessage, frozen=True, tag="call.decline"):
-    """The callee will not pick up."""
+    """The callee declines the call."""
 
 
 class CallCancel(CallMessage, frozen=True, tag="call.cancel"):
-    """The caller gives up before the answer."""
+    """The caller ends the call before the answer."""
 
 
 class CallHangup(CallMessage, frozen=True, tag="call.hangup"):
@@ -218,7 +218,7 @@ class CallReanswer(CallMessage, frozen=True, tag="call.reanswer"):
 
 
 class CallMedia(CallMessage, frozen=True, tag="call.media"):
-    """ "I now send and want only this"; needs no description."""
+    """The sender now sends, and wants to receive, only this media. Needs no new description."""
 
     media: Literal["audio", "video", "low_audio"]
     reason: Reason = ""
@@ -233,7 +233,7 @@ class CallQuality(CallMessage, frozen=True, tag="call.quality"):
 
 
 class CallResume(CallMessage, frozen=True, tag="call.resume"):
-    """Takes the user's side of a call over to this socket, after the old one was lost."""
+    """Moves the user's side of a call to this socket, after the old one was lost."""
 
 
 AnyMessage = (
@@ -266,7 +266,7 @@ AnyMessage = (
 
 
 class Rejected(Exception):
-    """A message that the service will not act on. ``code`` and ``message`` go to the client as they are."""
+    """A message that the service refuses. ``code`` and ``message`` are sent to the client unchanged."""
 
     def __init__(
         self,
@@ -303,7 +303,7 @@ def decode(data: str | bytes) -> AnyMessage:
 def _explain(data: str | bytes, problem: str) -> Rejected:
     try:
         raw = msgspec.json.decode(data)
-    except (msgspec.DecodeError, ValueError, RecursionError):  # the first fault found was not the worst
+    except (msgspec.DecodeError, ValueError, RecursionError):  # it has a second fault: it is not JSON
         raw = None
     if not isinstance(raw, dict):
         return Rejected("bad_json", "a message must be one JSON object")

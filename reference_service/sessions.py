@@ -1,4 +1,4 @@
-"""One WebSocket from hello to close: who it is, then one message after the other."""
+"""Serves one WebSocket from hello to close: signs the user in, then handles message after message."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import Any
 from aiohttp import WSMsgType, web
 
 from reference_service.connection import Connection
-from reference_service.door import Door
-from reference_service.error_output import complain_of_exception
+from reference_service.connection_limiter import ConnectionLimiter
+from reference_service.error_output import print_exception
 from reference_service.people.accounts import read_token
 from reference_service.protocol import (
     AnyMessage,
@@ -59,10 +59,10 @@ Socket = web.WebSocketResponse[bool]
 class Sessions:
     """Serves ``/ws``."""
 
-    def __init__(self, service: Service, door: Door) -> None:
-        self._door = door
+    def __init__(self, service: Service, limiter: ConnectionLimiter) -> None:
+        self._limiter = limiter
         self.errors: Counter[str] = Counter()
-        """Errors told to clients, by code."""
+        """Errors sent to clients, by code."""
         self._service = service
         switchboard, in_call = service.switchboard, service.in_call
         messaging, controls = service.messaging, service.controls
@@ -95,16 +95,16 @@ class Sessions:
         }
 
     async def serve(self, request: web.Request) -> web.StreamResponse:
-        """Holds one socket for its whole life."""
+        """Serves one socket until it closes."""
         socket: Socket = web.WebSocketResponse(
             heartbeat=HEARTBEAT_S, timeout=1.0, max_msg_size=MAX_FRAME_BYTES, autoping=True
         )
         await socket.prepare(request)
-        self._door.awaits_hello(request)
-        hello = await self._greet(socket)
+        self._limiter.awaits_hello(request)
+        hello = await self._receive_hello(socket)
         if hello is None:
             return socket
-        self._door.signed_in(request)
+        self._limiter.signed_in(request)
         user, client = hello
         if request.transport is None:
             return socket
@@ -114,14 +114,14 @@ class Sessions:
         try:
             device.send(self._welcome(user))
             switchboard.connection_opened(device)
-            await self._converse(socket, device)
+            await self._handle_messages(socket, device)
         finally:
             presence.remove(device)
             switchboard.connection_lost(device)
             await device.finish()
         return socket
 
-    async def _greet(self, socket: Socket) -> tuple[str, str] | None:
+    async def _receive_hello(self, socket: Socket) -> tuple[str, str] | None:
         """Waits for ``hello``; returns (user, client), or None after closing the socket."""
         try:
             first = await socket.receive(timeout=self._service.settings.silence_s)
@@ -146,7 +146,7 @@ class Sessions:
             return None
         return user, hello.client
 
-    async def _converse(self, socket: Socket, device: Connection) -> None:
+    async def _handle_messages(self, socket: Socket, device: Connection) -> None:
         async for frame in socket:
             if frame.type not in (WSMsgType.TEXT, WSMsgType.BINARY):
                 return
@@ -154,23 +154,23 @@ class Sessions:
                 continue
             if self._service.faults.slow_ms:
                 await asyncio.sleep(self._service.faults.slow_ms / 1000)
-            if not device.takes_one():
-                self._tell(device, Rejected("rate_limited", "too many messages: wait a moment"))
+            if not device.allow_message():
+                self._send_error(device, Rejected("rate_limited", "too many messages: wait a moment"))
                 continue
             try:
                 message = decode(frame.data)
                 self._check_rate(message)
             except Rejected as refusal:
-                self._tell(device, refusal)
+                self._send_error(device, refusal)
                 continue
             try:
                 waiting = self._handlers[type(message)](device, message)
                 if waiting is not None:
                     await waiting
             except Rejected as refusal:
-                self._tell(device, refusal)
-            except sqlite3.Error:  # the store has told the operator
-                self._tell(
+                self._send_error(device, refusal)
+            except sqlite3.Error:  # the store has printed it
+                self._send_error(
                     device,
                     Rejected(
                         "storage",
@@ -179,16 +179,16 @@ class Sessions:
                         call_id=getattr(message, "call_id", None),
                     ),
                 )
-            except Exception:  # a fault of ours in one message must not cost the person the session
-                complain_of_exception()
-                self._tell(device, Rejected("internal", "the service failed on this message"))
+            except Exception:  # a bug in the handling of one message must not end the session
+                print_exception()
+                self._send_error(device, Rejected("internal", "the service failed on this message"))
 
-    def _tell(self, device: Connection, refusal: Rejected) -> None:
+    def _send_error(self, device: Connection, refusal: Rejected) -> None:
         self.errors[refusal.code] += 1
         device.send(encode_error(refusal))
 
     def _check_rate(self, message: AnyMessage) -> None:
-        """Holds what starts something against the service's rate. Raises Rejected."""
+        """Applies the rate limit to calls and text messages. Raises Rejected."""
         if not isinstance(message, (CallInvite, CallShadow, MessageSend)):
             return
         kind = "message" if isinstance(message, MessageSend) else "call"
@@ -196,7 +196,7 @@ class Sessions:
         if retry_after_s is not None:
             raise Rejected(
                 "rate_limited",
-                "the service takes no more of these now: come again later",
+                "too many of these for the service now: try again later",
                 ref=getattr(message, "ref", None),
                 call_id=getattr(message, "call_id", None),
                 retry_after_s=retry_after_s,
@@ -217,7 +217,7 @@ class Sessions:
         )
 
     def _contacts(self, name: str) -> list[dict[str, object]]:
-        """Callable people first, then the ones online, by name; a creator's million followers do not all fit."""
+        """Returns contacts: those who may be called first, then those online, by name; at most MAX_WELCOME_CONTACTS."""
         directory, presence = self._service.directory, self._service.presence
         contacts = [
             {

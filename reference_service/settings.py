@@ -1,4 +1,4 @@
-"""How one service process was started, and the limits that hold for every client."""
+"""Defines the settings of one service process, and the limits for every client."""
 
 from __future__ import annotations
 
@@ -44,9 +44,9 @@ class Settings:
     admin_token: str
     """Empty when the environment names none: the admin API is then closed."""
     token_lifetime_s: float
-    """After this a sign-in has to be repeated; an open socket stays open."""
+    """After this a user must sign in again. An open socket stays open."""
     max_waiting: int
-    """Connections that may be open at once without anybody signed in on them."""
+    """Most connections without a signed-in user."""
     silence_s: float
     """How long a connection may take for a request's headers, for its body, or for ``hello``."""
     exit_on_stdin_eof: bool
@@ -54,7 +54,7 @@ class Settings:
 
 
 def binding_problem(host: str, link_range: ipaddress.IPv4Network) -> str | None:
-    """Returns the sentence that says why the service will not listen on ``host``, or None when it will.
+    """Returns why the service must not listen on ``host``, or None when it may.
 
     It is a test target with an admin API: it listens on loopback and on the host ends of test links, nowhere else.
     """

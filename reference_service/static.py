@@ -1,4 +1,4 @@
-"""Serves the web client: compressed once, kept in memory, revalidated by ETag. Never a file outside its folder."""
+"""Serves the files of the web client: compressed once, kept in memory, revalidated by ETag."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class _Asset(NamedTuple):
 
 
 class StaticFiles:
-    """The files under ``root``; a changed file is read again."""
+    """The files under ``root``, and no others. A changed file is read again."""
 
     def __init__(self, root: Path) -> None:
         self._root = root.resolve()
@@ -35,7 +35,7 @@ class StaticFiles:
         return self._serve(request, "index.html", max_age_s=0)
 
     async def file(self, request: web.Request) -> web.StreamResponse:
-        """``GET /static/...`` and the few files that browsers want at the top."""
+        """``GET /static/...`` and the few files that browsers ask for at the top."""
         return self._serve(request, request.match_info["path"], max_age_s=600)
 
     def _serve(self, request: web.Request, name: str, *, max_age_s: int) -> web.StreamResponse:

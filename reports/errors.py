@@ -1,11 +1,11 @@
-"""What can be wrong with a run folder itself.
+"""Defines the errors of this package: a run folder that is missing, too new, not writable or not judgeable.
 
 RingfenceError
 `-- ReportsError          the root of this package's errors
-    |-- RunFolderMissing  there is no run folder at that path            (exit 2)
-    |-- NewerFormat       a newer ringfence wrote it: refused, not guessed at  (exit 2)
-    |-- ReportNotWritten  the disk refuses a report, or a folder has its name  (exit 4)
-    `-- RunNotJudged      the records are damaged beyond any judgement   (exit 4)
+    |-- RunFolderMissing  there is no run folder at that path         (exit 2)
+    |-- NewerFormat       a newer ringfence wrote it                  (exit 2)
+    |-- ReportNotWritten  the disk is full, or a folder has the name of a report  (exit 4)
+    `-- RunNotJudged      the records are too damaged for a verdict   (exit 4)
 
 Damage inside a folder (a torn file, no manifest) is not an error: it becomes a reason in the verdict.
 """
@@ -27,16 +27,16 @@ class RunFolderMissing(ReportsError):
 
 
 class NewerFormat(ReportsError):
-    """The folder was written by a newer version whose meaning this one cannot know."""
+    """The folder was written by a newer version, in a format that this version does not know."""
 
 
 class ReportNotWritten(ReportsError):
-    """A report could not be put into the run folder, so that what lies there may be of an older judgement."""
+    """A report could not be written into the run folder. A report that is there may be of an older verdict."""
 
     exit_code = ExitCode.INVALID
 
 
 class RunNotJudged(ReportsError):
-    """The records are damaged in a way that no check foresaw: nothing can be said of the product."""
+    """The records are damaged in a way that no check knows. They say nothing about the product."""
 
     exit_code = ExitCode.INVALID

@@ -1,14 +1,12 @@
-"""How figures are written for people: one place, so that the terminal, the page and the comment agree."""
+"""Formats figures for people, in the same way on the terminal, the page and the comment."""
 
 from __future__ import annotations
 
 import math
 
-TIMES = {"ms": "ms", "s": "s"}
-
 
 def figure(value: float | None, unit: str) -> str:
-    """One figure with its unit: a share as percent, milliseconds without needless digits, ``n/a`` for none."""
+    """Returns a figure with its unit: a share as percent, other numbers rounded, ``n/a`` for none."""
     if value is None or math.isnan(value):
         return "n/a"
     if math.isinf(value):
@@ -20,7 +18,7 @@ def figure(value: float | None, unit: str) -> str:
 
 
 def percent(ratio: float) -> str:
-    """A share in percent, never rounded up to 100 or down to 0 from something else."""
+    """Returns a share in percent. Only an exact 1 becomes 100, and only an exact 0 becomes 0."""
     value = ratio * 100
     if 0 < value < 0.1 or 99.9 < value < 100:
         return f"{math.floor(value * 100) / 100:.2f}" if value > 50 else f"{math.ceil(value * 100) / 100:.2f}"
@@ -28,7 +26,7 @@ def percent(ratio: float) -> str:
 
 
 def grouped(value: float) -> str:
-    """A number with as many digits as it deserves, thousands apart."""
+    """Returns a rounded number with a space between thousands."""
     if not math.isfinite(value):
         return "n/a" if math.isnan(value) else "unbounded"
     if value == int(value):
@@ -41,13 +39,13 @@ def grouped(value: float) -> str:
 
 
 def bounds(low: float | None, high: float | None, unit: str) -> str:
-    """An interval; an end that too few calls left open is an ellipsis."""
+    """Returns an interval. An end that too few calls left open is an ellipsis."""
     left = "…" if low is None else figure(low, unit).removesuffix(" %").removesuffix(f" {unit}" if unit else "")
     return f"{left} to {'…' if high is None else figure(high, unit)}"
 
 
 def clock(seconds: float) -> str:
-    """A duration as ``1:23`` or ``1:02:03``."""
+    """Returns a duration as ``1:23`` or ``1:02:03``."""
     if not math.isfinite(seconds):
         return "n/a"
     whole = max(0, round(seconds))
@@ -56,5 +54,5 @@ def clock(seconds: float) -> str:
 
 
 def counted(number: int, noun: str, plural: str = "") -> str:
-    """``1 call``, ``2 calls``."""
+    """Returns a number with its noun: ``1 call``, ``2 calls``."""
     return f"{grouped(number)} {noun if number == 1 else plural or noun + 's'}"

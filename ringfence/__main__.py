@@ -1,4 +1,4 @@
-"""``ringfence``: the command line. Turns every known error into one sentence, a hint and an exit code."""
+"""Runs the command line. Turns every known error into one sentence, a hint and an exit code."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def main() -> None:
 
 
 def run_command(arguments: list[str]) -> int:
-    """Runs one command and returns its exit code. Never raises what a user should not see."""
+    """Runs one command and returns its exit code. Raises no exception that a user would have to read."""
     from cyclopts import CycloptsError
     from rich.console import Console
 

@@ -1,8 +1,8 @@
-"""Errors of the command line.
+"""Defines the errors of the command line.
 
 RingfenceError
-|-- ChildDied            a process that the run cannot do without ended by itself     (exit 4)
-`-- BadOverride          ``--set`` names a key that is not in the plan                (exit 2)
+|-- ChildDied            a process that the run needs ended by itself                 (exit 4)
+`-- BadOverride          ``--set`` or ``--time-scale`` does not fit the plan           (exit 2)
 """
 
 from __future__ import annotations
@@ -18,6 +18,6 @@ class ChildDied(RingfenceError):
 
 
 class BadOverride(RingfenceError):
-    """``--set`` is not of the form ``section.key=value``."""
+    """An option that changes the plan does not fit it, or is not of the form ``section.key=value``."""
 
     exit_code = ExitCode.USAGE

@@ -1,4 +1,4 @@
-"""A plan: the TOML that describes a run, checked as a whole before anything starts."""
+"""Reads a plan, the TOML file that describes a run, and checks all of it before anything starts."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from device_matrix.plan.matrix_plan import MatrixPlan
 from loadtests.plan import scaling
 from loadtests.plan.scaling import LONGEST_SCALE, SHORTEST_SCALE
 from loadtests.plan.swarm_plan import ServiceTable, SwarmPlan
-from loadtests.shapes.stage import LONGEST_S
+from loadtests.shapes.stage import MAX_DURATION_S
 from reports.slo.slo_file import SloFile, load_slo
 from ringfence.errors import BadOverride
 
@@ -28,14 +28,14 @@ PLANS_FOLDER = Path(__file__).parent / "plans"
 
 
 class TargetSection(Written):
-    """Which calling service is called."""
+    """The calling service under test."""
 
     kind: Literal["reference"] = "reference"
     url: str = Field(default="", max_length=2000)
     """Empty: ringfence starts the reference service itself."""
     ca_file: str = ""
-    """PEM file with the target's own certificate, or that of its authority; relative to the plan file. Swarm, admin
-    client and browsers trust it besides what the system trusts."""
+    """PEM file with the target's certificate, or that of its authority; relative to the plan file. Swarm, admin client
+    and browsers trust it in addition to the certificates of the system."""
 
     @field_validator("url")
     @classmethod
@@ -46,7 +46,7 @@ class TargetSection(Written):
 
 
 START_S = 12.0
-"""What the service and the swarm's processes take to come up."""
+"""Start of the service and of the swarm's processes, in seconds."""
 
 
 class PlanFile(Written):
@@ -57,10 +57,10 @@ class PlanFile(Written):
     seed: int = Field(default=1, ge=0, le=LARGEST_SEED)
     slo: str = "default"
     """Name of a built-in SLO, or a path relative to the plan file."""
-    max_duration_s: float = Field(default=480, gt=0, le=LONGEST_S)
+    max_duration_s: float = Field(default=480, gt=0, le=MAX_DURATION_S)
     """The run is ended, and is INVALID, when it takes longer."""
-    expected_duration_s: float = Field(default=300, gt=0, le=LONGEST_S)
-    """What the screen's "time left" counts down from, unless ``estimated_duration_s`` knows better."""
+    expected_duration_s: float = Field(default=300, gt=0, le=MAX_DURATION_S)
+    """The screen counts the remaining time down from this, unless ``estimated_duration_s`` is known from the stages."""
     target: TargetSection = TargetSection()
     service: ServiceTable = ServiceTable()
     swarm: SwarmPlan | None = None
@@ -68,7 +68,7 @@ class PlanFile(Written):
 
     @property
     def estimated_duration_s(self) -> float:
-        """How long a run takes without trouble: as written, or from the stages of a swarm that is alone."""
+        """How long a run takes without problems: as written, or computed from the stages of a plan without devices."""
         written = "expected_duration_s" in self.model_fields_set
         length_s = self.swarm.length_s() if self.swarm is not None and self.matrix is None else None
         if self.swarm is None or length_s is None or written:
@@ -78,14 +78,14 @@ class PlanFile(Written):
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
-    """A plan that was read, checked, and found whole."""
+class RunPlan:
+    """A plan that was read and checked."""
 
     file: Path
     written: PlanFile
     slo: SloFile
     tables: dict[str, Any]
-    """The plan as a person wrote it, overrides applied: what goes into the manifest."""
+    """The tables of the file, overrides applied. They go into the manifest and into ``plan.toml`` of the run."""
 
 
 def built_in_plans() -> dict[str, Path]:
@@ -93,7 +93,7 @@ def built_in_plans() -> dict[str, Path]:
     return {path.stem: path for path in sorted(PLANS_FOLDER.glob("*.toml"))}
 
 
-def load_plan(name_or_path: str, overrides: list[str] | None = None) -> Plan:
+def load_plan(name_or_path: str, overrides: list[str] | None = None) -> RunPlan:
     """Reads and checks a plan: its own keys, and every device, network, persona, scenario and SLO that it names.
 
     Raises InputError with all problems at once; BadOverride for a ``--set`` that is not ``key=value``.
@@ -103,7 +103,7 @@ def load_plan(name_or_path: str, overrides: list[str] | None = None) -> Plan:
     file = str(path)
     problems: list[Problem] = []
     for override in overrides or []:
-        problems += _apply(tables, override)
+        problems += _apply_override(tables, override)
     if problems:
         raise InputError(problems)
     written = slo = None
@@ -112,12 +112,12 @@ def load_plan(name_or_path: str, overrides: list[str] | None = None) -> Plan:
     except InputError as error:
         problems += error.problems
     try:
-        tables["slo"] = _slo_reference(str(tables.get("slo", "default")), path)
+        tables["slo"] = _slo_name_or_path(str(tables.get("slo", "default")), path)
         slo = load_slo(tables["slo"])
     except InputError as error:
         problems += [Problem(file, "slo", str(problem)) if not problem.key else problem for problem in error.problems]
     if written is not None and written.target.ca_file:
-        # Absolute from here on: every process of the run reads a copy of the plan that lies elsewhere.
+        # Absolute from here on: the processes of the run read a copy of the plan in the run folder.
         authority = (path.parent / written.target.ca_file).resolve()
         tables["target"]["ca_file"] = str(authority)
         written = written.model_copy(update={"target": written.target.model_copy(update={"ca_file": str(authority)})})
@@ -132,20 +132,20 @@ def load_plan(name_or_path: str, overrides: list[str] | None = None) -> Plan:
         problems.append(Problem(file, "", "has neither a [swarm] nor a [matrix] section", "nothing would be run"))
     if problems or written is None or slo is None:
         raise InputError(problems)
-    return Plan(path, written, slo, tables)
+    return RunPlan(path, written, slo, tables)
 
 
-def without(plan: Plan, section: str) -> Plan:
-    """Returns the plan without its ``swarm`` or ``matrix`` section: half a run is recorded as what it was."""
+def drop_section(plan: RunPlan, section: str) -> RunPlan:
+    """Returns the plan without its ``swarm`` or ``matrix`` section, so that the manifest shows only what was run."""
     tables = {key: value for key, value in plan.tables.items() if key != section}
     return replace(plan, written=plan.written.model_copy(update={section: None}), tables=tables)
 
 
-def at_pace(plan: Plan, time_scale: float) -> Plan:
-    """Returns the plan with every time of its load multiplied by ``time_scale``: a soak of hours in minutes.
+def scale_times(plan: RunPlan, time_scale: float) -> RunPlan:
+    """Returns the plan with every time of its load multiplied by ``time_scale``, e.g. a soak of hours in minutes.
 
-    Calls are as long as ever, and so are the cells of the matrix; its start keeps its place in the load. Raises
-    BadOverride for a plan without a load, or a scale that leaves none.
+    The length of calls and of cells is unchanged. The start of the matrix is scaled with the load. Raises BadOverride
+    for a plan without a load, and for a scale that is out of bounds.
     """
     swarm, matrix = plan.written.swarm, plan.written.matrix
     if swarm is None:
@@ -153,7 +153,7 @@ def at_pace(plan: Plan, time_scale: float) -> Plan:
     if not SHORTEST_SCALE <= time_scale <= LONGEST_SCALE:
         allowed = f"from {SHORTEST_SCALE:g} to {LONGEST_SCALE:g}"
         raise BadOverride(f"--time-scale {time_scale:g}: must be {allowed}", hint="0.1 is a tenth of the time")
-    tables = {**plan.tables, "swarm": scaling.at_pace(scaling.tables_of(swarm), time_scale)}
+    tables = {**plan.tables, "swarm": scaling.scale_time(scaling.tables_of(swarm), time_scale)}
     if matrix is not None:
         tables["matrix"] = {**plan.tables["matrix"], "start_after_s": matrix.start_after_s * time_scale}
     if swarm.is_stepwise:
@@ -168,13 +168,13 @@ def _section(tables: dict[str, Any], name: str) -> dict[str, Any] | None:
     return section if isinstance(section, dict) else None
 
 
-def _slo_reference(reference: str, plan_file: Path) -> str:
+def _slo_name_or_path(reference: str, plan_file: Path) -> str:
     beside = str(plan_file.parent / reference)
     return str(Path(beside).absolute()) if reference.endswith(".toml") and is_file(beside) else reference
 
 
-def _apply(tables: dict[str, Any], override: str) -> list[Problem]:
-    """Puts one ``--set`` into ``tables``; returns what is wrong with its value."""
+def _apply_override(tables: dict[str, Any], override: str) -> list[Problem]:
+    """Writes one ``--set`` into ``tables``. Returns the problems of its value."""
     key, separator, text = override.partition("=")
     parts = [part.strip() for part in key.split(".")]
     if not separator or not all(parts):
@@ -192,12 +192,12 @@ def _apply(tables: dict[str, Any], override: str) -> list[Problem]:
         if not isinstance(inner, dict):
             raise BadOverride(f"{named}: '{parent}' is not a section of the plan")
         table = inner
-    table[last] = _value(text)
+    table[last] = _override_value(text)
     return value_problems(table[last], named)
 
 
-def _value(text: str) -> Any:
-    """What ``text`` is in TOML; itself where it is no TOML: nobody quotes a word on the command line."""
+def _override_value(text: str) -> Any:
+    """Returns ``text`` read as a TOML value, or ``text`` itself: words on the command line need no quotes."""
     try:
         written = parse(f"value = {text}")
     except NotToml as error:

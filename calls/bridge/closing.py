@@ -6,7 +6,7 @@
     supervisor  the same for the master, plus RUN_MARGIN_S
 
 A worker of the device matrix is a driver, too. It reports its engine's progress in the matrix's live file, and the
-supervisor waits accordingly (``ringfence.orchestration.matrix_end``).
+supervisor waits accordingly (``ringfence.orchestration.matrix_shutdown``).
 
 So nobody else has a fixed limit: a slow link makes the engine's step longer, and with it every wait.
 """

@@ -12,7 +12,7 @@ from calls.records.record import Blame, Outcome
 from network_profiles.catalogue.feasibility import LOW_VOICE
 from network_profiles.model.plain_profile import Side, plain_profile
 from network_profiles.model.profile import NetworkProfile
-from network_profiles.model.schedule import course
+from network_profiles.model.schedule import build_schedule
 
 SEEDS = (1, 2, 3)
 """Number of random schedules of a link that are checked: six minutes."""
@@ -31,11 +31,11 @@ def longest_stall_s(profile: NetworkProfile) -> float:
     for side in _SIDES:
         for seed in SEEDS if numbers.timeline(side, 1, 0.0) is not None else SEEDS[:1]:
             since_s = 0.0
-            for stretch in course(numbers, side, seed=seed).stretches:
-                rate_kbit = stretch.shape.rate_kbit if stretch.shape is not None else 0.0
+            for segment in build_schedule(numbers, side, seed=seed).segments:
+                rate_kbit = segment.shape.rate_kbit if segment.shape is not None else 0.0
                 if rate_kbit is None or rate_kbit >= LOW_VOICE.wire_kbit:
-                    since_s = stretch.ends_s
-                longest_s = max(longest_s, stretch.ends_s - since_s)
+                    since_s = segment.ends_s
+                longest_s = max(longest_s, segment.ends_s - since_s)
     return longest_s
 
 

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 from calls.bridge.messages import AnyEvent, EngineHealth, EngineTrouble
 from calls.engine.context import Context
-from calls.engine.health.headroom import fds_used_ratio, host_name, ports_used_ratio
 from calls.engine.health.health import CpuMeter, LoopLag, rss_mb
 from calls.engine.legs.leg import CallLeg
 from calls.engine.records.leg_record import window_mos
+from calls.headroom import fds_used_ratio, host_name, ports_used_ratio
 from calls.media.interface import LiveStats
 from calls.records.record import HealthRow, SampleRow, Tier
 

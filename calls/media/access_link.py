@@ -50,7 +50,7 @@ class _Message:
 def _direction(profile: NetworkProfile, side: Side, seed: int, now_s: float) -> LinkDirection:
     numbers = plain_profile(profile)
     direction = numbers.direction(side, seed)
-    direction.follow(numbers.timeline(side, seed, now_s))
+    direction.follow_timeline(numbers.timeline(side, seed, now_s))
     return direction
 
 

@@ -1,7 +1,7 @@
 "use strict";
-// Starts Appium, which takes new sessions only in the form that the device matrix itself asks for them: a capability
-// may name a program (goog:chromeOptions.binary, appium:executable), a folder of programs, a file to write, or a switch
-// by which the browser runs one (--renderer-cmd-prefix). RINGFENCE_APPIUM_POLICY says what is allowed, as JSON.
+// Starts Appium, and refuses every session that does not have the device matrix's own form. A capability may name a
+// program to run (goog:chromeOptions.binary, appium:executable), a folder of programs, a file to write, or a browser
+// switch that runs a program (--renderer-cmd-prefix). RINGFENCE_APPIUM_POLICY holds the allowed form, as JSON.
 
 const fs = require("node:fs");
 const path = require("node:path");
@@ -19,7 +19,7 @@ function refuse(reason) {
   throw new errors.InvalidArgumentError(`refused by ringfence: ${reason}`);
 }
 
-/** Whether only we may change what is at `file`. */
+/** Says whether `file` belongs to us and nobody else has rights to it. */
 function isOursAlone(file, isKind) {
   try {
     const found = fs.lstatSync(file);
@@ -29,7 +29,7 @@ function isOursAlone(file, isKind) {
   }
 }
 
-/** Lets through `name` in a scratch folder of ringfence, which ringfence wrote. */
+/** Refuses every program except `name` in a scratch folder of ringfence. */
 function checkProgram(file, name) {
   const folder = path.dirname(String(file));
   const isScratch = path.dirname(folder) === policy.scratch && path.basename(String(file)) === name;
@@ -64,7 +64,7 @@ function check(capabilities) {
   const entries = [capabilities.alwaysMatch ?? {}, ...(capabilities.firstMatch ?? [])];
   entries.forEach(checkEntry);
   const asked = Object.assign({}, ...entries);
-  // What is left out would be looked for on the machine.
+  // Appium would search the machine for a program that is not named.
   if (!("appium:executable" in asked)) refuse("a session names its chromedriver");
   if (!asked["goog:chromeOptions"]?.binary) refuse("a session names its browser");
 }

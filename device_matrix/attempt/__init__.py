@@ -1,1 +1,1 @@
-"""One attempt at one cell: its environment, its run, its evidence, its result."""
+"""Runs one attempt at one cell: its environment, its call, its evidence, its result."""

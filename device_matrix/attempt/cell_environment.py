@@ -1,4 +1,4 @@
-"""Everything that has to stand before a device can call: link, CPU group, browser, people, far end, the service."""
+"""Opens what a cell needs before its call: link, CPU group, browser, two users, the far end, the service."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ import contextlib
 import os
 import uuid
 import zlib
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor, wait
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
-from bedrock.clock import Clock
 from bedrock.errors import RingfenceError
 from bedrock.scratch import scratch_folder
 from device_matrix.artifacts import SHAPING, Artifacts, StepLog
@@ -22,178 +23,213 @@ from device_matrix.capture.rtp_capture import LinkCapture
 from device_matrix.cells import Cell
 from device_matrix.cpu import cpu_limit
 from device_matrix.cpu.cpu_limit import CpuGroup, quota_cores
-from device_matrix.cpu.speed import CpuSpeed, hold
-from device_matrix.cpu.unlimited import BEHIND_OTHERS, NoCpuGroup, behind, of_profile
+from device_matrix.cpu.speed import CpuSpeed, limit_and_measure
+from device_matrix.cpu.unlimited import NICE_PREFIX, NoCpuGroup, pids_behind_link, pids_of_browser
 from device_matrix.devices import Device
-from device_matrix.drivers.network_emulation import conditions
+from device_matrix.drivers.network_emulation import emulated_conditions
 from device_matrix.drivers.protocol import Browser, LaunchSpec
-from device_matrix.errors import LinkOff
+from device_matrix.errors import LinkUnusable
 from device_matrix.hook import init_script
-from device_matrix.network.browser_path import BACKEND, BrowserPath, measure_in_browser
+from device_matrix.network.emulated_link import CDP_BACKEND, EmulatedLink, measure_in_browser
 from device_matrix.peer.far_end import SignedInPeer
-from device_matrix.peer.target_admin import Person
-from network_profiles.links.opening import LinkCounters, ShapedLink, open_link
+from device_matrix.peer.target_admin import MatrixUser
+from network_profiles import NetworkProfile
+from network_profiles.links.open_link import LinkCounters, ShapedLink, open_link
 from network_profiles.verification.proof import Evidence, measure
 
 MEASURE_BUDGET_S = 3.0
 MEASURE_TIMEOUT_S = 60.0
 LAUNCH_TIMEOUT_S = 60.0
-HOLD_TIMEOUT_S = 40.0
+CPU_LIMIT_TIMEOUT_S = 40.0
 
 
 @dataclass(frozen=True, slots=True)
-class Scene:
+class CellEnvironment:
     """What is open while the call runs."""
 
-    link: ShapedLink | BrowserPath
+    link: ShapedLink | EmulatedLink
     counters_before: LinkCounters
-    """Of the link, after it was measured and before the call."""
+    """The link's counters after its measurement and before the call."""
     shaping: Evidence
     group: CpuGroup | NoCpuGroup
     cpu: CpuSpeed | None
-    """What the device was held to, as measured; None where nothing can hold it."""
+    """The measured effect of the CPU limit; None where this machine can limit nothing."""
     browser: Browser
     capture: LinkCapture | None
-    """None where the browser shapes its own packets: then there is no link to listen at."""
-    person: Person
+    """None where the browser shapes its own packets: there is no link to capture at."""
+    user: MatrixUser
+    """The user whom the device signs in."""
     peer: SignedInPeer
     url: str
     """The service as the device reaches it: at the host end of its own link."""
 
 
-def open_scene(
+def open_cell_environment(
     stack: contextlib.ExitStack, worker: Worker, cell: Cell, attempt: int, artifacts: Artifacts, steps: StepLog
-) -> Scene:
-    """Opens everything; ``stack`` closes it, the last first. Raises CellEnvironmentError for what cannot be had.
-
-    The link is measured while the browser starts on an empty page: what is asked of the link and of the CPU are
-    different things, and nothing of the browser travels yet.
-    """
-    device, profile = worker.devices[cell.device], worker.networks[cell.network]
-    if worker.settings.backend == BACKEND:
-        return _open_over_loopback(stack, worker, cell, attempt, artifacts, steps)
-    steps.begin("open_link")
-    seed = zlib.crc32(f"{worker.settings.seed}:{cell.id}:{attempt}".encode())
-    try:
-        link = stack.enter_context(open_link(profile, seed=seed, name=cell.id, backend=worker.settings.backend))
-    except RingfenceError as error:
-        raise LinkOff(f"the link could not be opened: {error.message}", reason="no_link", hint=error.hint) from error
-    measuring = stack.enter_context(ThreadPoolExecutor(1, thread_name_prefix="link-proof"))
-    measured = measuring.submit(measure, link, profile, budget_s=MEASURE_BUDGET_S)
-
-    steps.begin("people")
-    person, other = _people(device.title, worker.name)
-    worker.admin.seed_friends(person, other)
-    url = worker.admin.listen(link.host_address)
-    stack.callback(_stop_listening, worker, link.host_address)
-    peer = stack.enter_context(
-        worker.far_end.signed_in(other, media_address=link.host_address, cell=cell, attempt=attempt)
-    )
-
-    steps.begin("launch")
-    group = _cpu_group(stack, worker, behind(link))
-    exec_prefix = list(link.exec_prefix)
-    if isinstance(group, NoCpuGroup):
-        exec_prefix += BEHIND_OTHERS
-        # A browser that starts with all of the CPU would make its own link late in the middle of the proof.
-        wait([measured], MEASURE_TIMEOUT_S)
-    work_folder = stack.enter_context(scratch_folder())
-    spec = LaunchSpec(
-        device=device,
-        exec_prefix=exec_prefix,
-        group=group,
-        work_folder=work_folder,
-        secure_origins=[_origin(url)],
-        init_script=init_script(device),
-        environment={"TMPDIR": str(work_folder)},
-    )
-    browser = stack.enter_context(worker.driver(cell.driver).launch(spec, LAUNCH_TIMEOUT_S))
-
-    steps.begin("measure_link")
-    try:
-        shaping = measured.result(MEASURE_TIMEOUT_S)
-    except FutureTimeout:
-        raise LinkOff(f"the link was not measured within {MEASURE_TIMEOUT_S:.0f} s", reason="link_unproven") from None
-    except RingfenceError as error:
-        raise LinkOff(f"the link could not be measured: {error.message}", reason="link_unproven") from error
-    artifacts.json(SHAPING, shaping.to_dict())
-    if not shaping.ok:
-        missed = f"the link is not what '{profile.id}' says: {'; '.join(shaping.misses)}"
-        if shaping.machine_was_late:
-            raise LinkOff(f"{missed} ({shaping.lateness})", reason="link_late")
-        raise LinkOff(missed)
-
-    capture = LinkCapture(link_pid=link.pid, host_device=link.device)
-    stack.callback(capture.stop)
-    capture.start()
-    # Only now: starting a desktop browser is nothing that a phone's user waits for in a call.
-    cpu = _limit(browser, group, device, worker.clock)
-    try:
-        before = link.counters()
-    except RingfenceError as error:
-        raise LinkOff(f"the link died: {error.message}", reason="link_died", hint=error.hint) from error
-    return Scene(link, before, shaping, group, cpu, browser, capture, person, peer, url)
+) -> CellEnvironment:
+    """Opens everything; ``stack`` closes it in reverse order. Raises CellEnvironmentError for what cannot be opened."""
+    opening = _Opening(stack, worker, cell, attempt, artifacts, steps)
+    return opening.over_loopback() if worker.settings.backend == CDP_BACKEND else opening.over_link()
 
 
-def _open_over_loopback(
-    stack: contextlib.ExitStack, worker: Worker, cell: Cell, attempt: int, artifacts: Artifacts, steps: StepLog
-) -> Scene:
-    """The same without links: the browser shapes its own packets, and its emulation is measured before the call."""
-    device, profile = worker.devices[cell.device], worker.networks[cell.network]
-    path = BrowserPath()
-    steps.begin("people")
-    person, other = _people(device.title, worker.name)
-    worker.admin.seed_friends(person, other)
-    url = worker.settings.target_url
-    peer = stack.enter_context(
-        worker.far_end.signed_in(other, media_address=path.host_address, cell=cell, attempt=attempt)
-    )
-    steps.begin("launch")
-    work_folder = stack.enter_context(scratch_folder())
-    group = _cpu_group(stack, worker, of_profile(work_folder))
-    spec = LaunchSpec(
-        device=device,
-        exec_prefix=path.exec_prefix,
-        group=group,
-        work_folder=work_folder,
-        secure_origins=[_origin(url)],
-        init_script=init_script(device),
-        environment={"TMPDIR": str(work_folder)},
-        emulated_network=conditions(profile),
-    )
-    browser = stack.enter_context(worker.driver(cell.driver).launch(spec, LAUNCH_TIMEOUT_S))
-    steps.begin("measure_link")
-    shaping = measure_in_browser(browser, profile)
-    artifacts.json(SHAPING, shaping.to_dict())
-    if not shaping.ok:
-        raise LinkOff(f"the browser's emulation is not what '{profile.id}' says: {'; '.join(shaping.misses)}")
-    cpu = _limit(browser, group, device, worker.clock)
-    return Scene(path, path.counters(), shaping, group, cpu, browser, None, person, peer, url)
+@dataclass(frozen=True, slots=True)
+class _Opening:
+    """Opens one environment, a part at a time; ``stack`` owns every part."""
 
+    stack: contextlib.ExitStack
+    worker: Worker
+    cell: Cell
+    attempt: int
+    artifacts: Artifacts
+    steps: StepLog
 
-def _cpu_group(stack: contextlib.ExitStack, worker: Worker, pids: Callable[[], list[int]]) -> CpuGroup | NoCpuGroup:
-    """Returns what will hold the browser; where that can be no control group, ``pids`` finds its processes."""
-    group = NoCpuGroup(pids) if cpu_limit.lacks() else CpuGroup()
-    stack.callback(group.release)
-    stack.enter_context(worker.stop.kills(group))
-    return group
+    @property
+    def device(self) -> Device:
+        return self.worker.devices[self.cell.device]
 
+    @property
+    def profile(self) -> NetworkProfile:
+        return self.worker.networks[self.cell.network]
 
-def _limit(browser: Browser, group: CpuGroup | NoCpuGroup, device: Device, clock: Clock) -> CpuSpeed | None:
-    if isinstance(group, NoCpuGroup):
-        return None
-    # Playwright has no time limit for a script: one in a browser that hangs ends with its browser.
-    with Watchdog(HOLD_TIMEOUT_S, group.kill):
-        return hold(browser, group, quota_cores(device, os.cpu_count() or 1), clock)
+    def over_link(self) -> CellEnvironment:
+        """Opens an environment over a shaped link.
 
+        The link is measured while the browser starts on an empty page: the link and the CPU are tested by different
+        work, and the browser sends no packets yet.
+        """
+        self.steps.begin("open_link")
+        link = self._link()
+        pool = self.stack.enter_context(ThreadPoolExecutor(1, thread_name_prefix="link-proof"))
+        measured = pool.submit(measure, link, self.profile, budget_s=MEASURE_BUDGET_S)
 
-def _people(device_title: str, worker_name: str) -> tuple[Person, Person]:
-    """Two people of this attempt alone: nothing that an earlier one left in the service can be in the way."""
-    unique = uuid.uuid4().hex[:10]
-    return (
-        Person(f"{worker_name}-{unique}-device", device_title, uuid.uuid4().hex),
-        Person(f"{worker_name}-{unique}-far", "Amina", uuid.uuid4().hex),
-    )
+        self.steps.begin("people")
+        user, other = self._users()
+        url = self.worker.admin.listen(link.host_address)
+        self.stack.callback(_stop_listening, self.worker, link.host_address)
+        peer = self._peer(other, link.host_address)
+
+        self.steps.begin("launch")
+        group = self._cpu_group(pids_behind_link(link))
+        exec_prefix = list(link.exec_prefix)
+        if isinstance(group, NoCpuGroup):
+            exec_prefix += NICE_PREFIX
+            # A browser that starts with all of the CPU would make its own link late during the measurement.
+            wait([measured], MEASURE_TIMEOUT_S)
+        work_folder = self.stack.enter_context(scratch_folder())
+        browser = self._browser(url, group, exec_prefix, work_folder, emulated_network=None)
+
+        self.steps.begin("measure_link")
+        shaping = self._proven(measured)
+        capture = LinkCapture(link_pid=link.pid, host_device=link.device)
+        self.stack.callback(capture.stop)
+        capture.start()
+        # The limit comes last: starting a desktop browser is no part of a phone's call.
+        cpu = self._cpu_limit(browser, group)
+        try:
+            before = link.counters()
+        except RingfenceError as error:
+            raise LinkUnusable(f"the link died: {error.message}", reason="link_died", hint=error.hint) from error
+        return CellEnvironment(link, before, shaping, group, cpu, browser, capture, user, peer, url)
+
+    def over_loopback(self) -> CellEnvironment:
+        """Opens an environment without a link: the browser emulates the network, and the emulation is measured."""
+        link = EmulatedLink()
+        self.steps.begin("people")
+        user, other = self._users()
+        url = self.worker.settings.target_url
+        peer = self._peer(other, link.host_address)
+
+        self.steps.begin("launch")
+        work_folder = self.stack.enter_context(scratch_folder())
+        group = self._cpu_group(pids_of_browser(work_folder))
+        emulated = emulated_conditions(self.profile)
+        browser = self._browser(url, group, link.exec_prefix, work_folder, emulated_network=emulated)
+
+        self.steps.begin("measure_link")
+        shaping = measure_in_browser(browser, self.profile)
+        self.artifacts.json(SHAPING, shaping.to_dict())
+        if not shaping.ok:
+            misses = "; ".join(shaping.misses)
+            raise LinkUnusable(f"the browser's network emulation does not match profile '{self.profile.id}': {misses}")
+        cpu = self._cpu_limit(browser, group)
+        return CellEnvironment(link, link.counters(), shaping, group, cpu, browser, None, user, peer, url)
+
+    def _link(self) -> ShapedLink:
+        settings = self.worker.settings
+        seed = zlib.crc32(f"{settings.seed}:{self.cell.id}:{self.attempt}".encode())
+        try:
+            return self.stack.enter_context(
+                open_link(self.profile, seed=seed, name=self.cell.id, backend=settings.backend)
+            )
+        except RingfenceError as error:
+            sentence = f"the link could not be opened: {error.message}"
+            raise LinkUnusable(sentence, reason="no_link", hint=error.hint) from error
+
+    def _users(self) -> tuple[MatrixUser, MatrixUser]:
+        """Creates the device's user and the far end's, for this attempt only: earlier attempts cannot interfere."""
+        unique = uuid.uuid4().hex[:10]
+        user = MatrixUser(f"{self.worker.name}-{unique}-device", self.device.title, uuid.uuid4().hex)
+        other = MatrixUser(f"{self.worker.name}-{unique}-far", "Amina", uuid.uuid4().hex)
+        self.worker.admin.seed_friends(user, other)
+        return user, other
+
+    def _peer(self, user: MatrixUser, media_address: str) -> SignedInPeer:
+        return self.stack.enter_context(
+            self.worker.far_end.signed_in(user, media_address=media_address, cell=self.cell, attempt=self.attempt)
+        )
+
+    def _cpu_group(self, pids: Callable[[], list[int]]) -> CpuGroup | NoCpuGroup:
+        """Returns the browser's control group; where there can be none, ``pids`` finds the browser's processes."""
+        group = NoCpuGroup(pids) if cpu_limit.missing_prerequisites() else CpuGroup()
+        self.stack.callback(group.release)
+        self.stack.enter_context(self.worker.stop_request.kills_on_stop(group))
+        return group
+
+    def _browser(
+        self,
+        url: str,
+        group: CpuGroup | NoCpuGroup,
+        exec_prefix: Sequence[str],
+        work_folder: Path,
+        *,
+        emulated_network: Mapping[str, Any] | None,
+    ) -> Browser:
+        spec = LaunchSpec(
+            device=self.device,
+            exec_prefix=exec_prefix,
+            group=group,
+            work_folder=work_folder,
+            secure_origins=[_origin(url)],
+            init_script=init_script(self.device),
+            environment={"TMPDIR": str(work_folder)},
+            emulated_network=emulated_network,
+        )
+        return self.stack.enter_context(self.worker.driver(self.cell.driver).launch(spec, LAUNCH_TIMEOUT_S))
+
+    def _proven(self, measured: Future[Evidence]) -> Evidence:
+        """Waits for the measurement. Raises LinkUnusable where the link does not match its profile."""
+        try:
+            shaping = measured.result(MEASURE_TIMEOUT_S)
+        except FutureTimeout:
+            sentence = f"the link's measurement took longer than {MEASURE_TIMEOUT_S:.0f} s"
+            raise LinkUnusable(sentence, reason="link_unproven") from None
+        except RingfenceError as error:
+            raise LinkUnusable(f"the link could not be measured: {error.message}", reason="link_unproven") from error
+        self.artifacts.json(SHAPING, shaping.to_dict())
+        if not shaping.ok:
+            missed = f"the link does not match profile '{self.profile.id}': {'; '.join(shaping.misses)}"
+            if shaping.machine_was_late:
+                raise LinkUnusable(f"{missed} ({shaping.lateness})", reason="link_late")
+            raise LinkUnusable(missed)
+        return shaping
+
+    def _cpu_limit(self, browser: Browser, group: CpuGroup | NoCpuGroup) -> CpuSpeed | None:
+        """Limits the browser's CPU and measures the effect; None where there is no control group."""
+        if isinstance(group, NoCpuGroup):
+            return None
+        # Playwright has no time limit for a script: one in a browser that hangs ends with its browser.
+        with Watchdog(CPU_LIMIT_TIMEOUT_S, group.kill):
+            return limit_and_measure(browser, group, quota_cores(self.device, os.cpu_count() or 1), self.worker.clock)
 
 
 def _stop_listening(worker: Worker, address: str) -> None:

@@ -1,4 +1,4 @@
-"""Takes everything that is known of a call before its browser and its link are gone, and writes it down."""
+"""Collects everything known of a call before its browser and its link are closed, and writes it down."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ import msgspec
 from bedrock.errors import RingfenceError
 from calls.records.record import Blame, LegRecord
 from device_matrix.artifacts import CONSOLE, HEADERS, LINK, STATISTICS, Artifacts
-from device_matrix.attempt.cell_environment import Scene
-from device_matrix.attempt.leg import LegFacts, build_leg
+from device_matrix.attempt.cell_environment import CellEnvironment
+from device_matrix.attempt.leg import BrowserLegFacts, build_leg
 from device_matrix.attempt.worker import Worker
 from device_matrix.capture.link_drops import LinkDrops, link_drops
 from device_matrix.capture.stats import AudioBothWays, audio_both_ways, sample_rows
 from device_matrix.cells import Cell
 from device_matrix.cpu.pressure import PressureGauge
-from device_matrix.errors import CellEnvironmentError, FarEndLost, LinkOff
-from device_matrix.hook.probe import PageProbe
-from device_matrix.hook.samples import Connection, call_connection, read_connections
-from device_matrix.network.browser_path import audio_by_statistics
+from device_matrix.errors import CellEnvironmentError, FarEndLost, LinkUnusable
+from device_matrix.hook.client import HookClient
+from device_matrix.hook.samples import PeerConnectionStats, call_connection, read_connections
+from device_matrix.network.emulated_link import audio_by_statistics
 from device_matrix.pages.app_page import CallScreen
 from device_matrix.scenarios.call_flow import CallContext
 
@@ -32,9 +32,9 @@ BROKEN_FAR_LEG_TIMEOUT_S = 0.5
 
 @dataclass(slots=True)
 class CallEvidence:
-    """What is left of a call. Fields keep their defaults where the thing that knew them died."""
+    """Everything known of a call. A field keeps its default where its source was gone."""
 
-    connections: list[Connection] = field(default_factory=list)
+    connections: list[PeerConnectionStats] = field(default_factory=list)
     timeline: list[CallScreen] = field(default_factory=list)
     audio: AudioBothWays = field(default_factory=lambda: AudioBothWays(None, None, None))
     far_leg: LegRecord | None = None
@@ -42,106 +42,129 @@ class CallEvidence:
     cpu_s: float = 0.0
     throttled_s: float = 0.0
     pressure_ratio: float | None = None
-    """Share of the call in which the machine's CPUs were short."""
+    """Share of the call in which something on the test machine waited for a CPU."""
     ended_at_s: float = 0.0
-    troubles: list[CellEnvironmentError] = field(default_factory=list)
-    """What was already gone when it was asked."""
+    environment_errors: list[CellEnvironmentError] = field(default_factory=list)
+    """The sources that were gone when they were asked."""
 
     @property
-    def connection(self) -> Connection | None:
+    def connection(self) -> PeerConnectionStats | None:
         return call_connection(self.connections)
 
     @contextlib.contextmanager
-    def tolerated(self) -> Iterator[None]:
-        """Lets the next source be asked when one is gone."""
+    def recording_errors(self) -> Iterator[None]:
+        """Records the error of a source that is gone, so that the next source can be asked."""
         try:
             yield
         except CellEnvironmentError as error:
-            self.troubles.append(error)
+            self.environment_errors.append(error)
 
 
-def collect(
-    scene: Scene,
-    probe: PageProbe,
+def collect_evidence(
+    environment: CellEnvironment,
+    hook: HookClient,
     context: CallContext,
     worker: Worker,
     artifacts: Artifacts,
     pressure: PressureGauge,
 ) -> CallEvidence:
-    """Asks every source once; one that is gone is noted in ``troubles``. Never raises for that."""
+    """Asks every source once. A source that is gone goes into ``environment_errors``; this never raises for it."""
     evidence = CallEvidence(ended_at_s=worker.clock.unix_s(), pressure_ratio=pressure.ratio())
-    taken: Any = []
-    with evidence.tolerated():
-        taken = probe.take()
-        evidence.connections = read_connections(taken)
-        evidence.timeline = context.page.call_timeline()
-        if not probe.pictured:
-            probe.picture()
-    with evidence.tolerated():
-        artifacts.text(CONSOLE, scene.browser.console())
+    _collect_page(evidence, environment, hook, context, artifacts)
     context.call_id = context.call_id or next((shown.call_id for shown in evidence.timeline if shown.call_id), "")
-    artifacts.json(STATISTICS, {"connections": taken, "call_screen": [_plain(shown) for shown in evidence.timeline]})
     if context.call_id:
-        # The far end of a call that broke off may hear of it much later, or never.
-        patience_s = FAR_LEG_TIMEOUT_S if context.hung_up_cleanly else BROKEN_FAR_LEG_TIMEOUT_S
-        evidence.far_leg = scene.peer.finished_leg(context.call_id, patience_s)
-    until_s = context.intended_end_at_s or evidence.ended_at_s
-    if scene.capture is None:
-        evidence.audio = audio_by_statistics(evidence.connection, evidence.far_leg, until_s=until_s)
-    else:
-        scene.capture.stop()
-        scene.capture.write_pcap(artifacts.path(HEADERS))
-        evidence.audio = audio_both_ways(
-            scene.capture.device_tap, scene.capture.host_tap, evidence.connection, until_s=until_s
-        )
-    try:
-        counters = scene.link.counters()
-        evidence.drops = link_drops(counters, scene.counters_before)
-        artifacts.json(LINK, _plain(counters))
-    except RingfenceError as error:
-        evidence.troubles.append(LinkOff(f"the link died: {error.message}", reason="link_died", hint=error.hint))
+        # When a call broke off, its far end may hear of it much later, or never.
+        timeout_s = FAR_LEG_TIMEOUT_S if context.hung_up_cleanly else BROKEN_FAR_LEG_TIMEOUT_S
+        evidence.far_leg = environment.peer.finished_leg(context.call_id, timeout_s)
+    _collect_audio(evidence, environment, context.intended_end_at_s or evidence.ended_at_s, artifacts)
+    _collect_link(evidence, environment, artifacts)
     with contextlib.suppress(OSError):
-        evidence.cpu_s, evidence.throttled_s = scene.group.used_s(), scene.group.throttled_s()
+        evidence.cpu_s, evidence.throttled_s = environment.group.used_s(), environment.group.throttled_s()
     return evidence
 
 
-def require_parts(scene: Scene, evidence: CallEvidence, *, whole_call: bool) -> None:
-    """Checks that everything of ours was whole to the end. Raises the CellEnvironmentError of what was not.
+def _collect_page(
+    evidence: CallEvidence,
+    environment: CellEnvironment,
+    hook: HookClient,
+    context: CallContext,
+    artifacts: Artifacts,
+) -> None:
+    collected: Any = []
+    with evidence.recording_errors():
+        collected = hook.collect()
+        evidence.connections = read_connections(collected)
+        evidence.timeline = context.page.call_timeline()
+        if not hook.has_screenshot:
+            hook.take_screenshot()
+    with evidence.recording_errors():
+        artifacts.text(CONSOLE, environment.browser.console())
+    call_screen = [_plain(shown) for shown in evidence.timeline]
+    artifacts.json(STATISTICS, {"connections": collected, "call_screen": call_screen})
 
-    Of a ``whole_call`` the far end must have a record; one that failed may never have reached it.
+
+def _collect_audio(evidence: CallEvidence, environment: CellEnvironment, until_s: float, artifacts: Artifacts) -> None:
+    capture = environment.capture
+    if capture is None:
+        evidence.audio = audio_by_statistics(evidence.connection, evidence.far_leg, until_s=until_s)
+        return
+    capture.stop()
+    capture.write_pcap(artifacts.path(HEADERS))
+    evidence.audio = audio_both_ways(capture.device_tap, capture.host_tap, evidence.connection, until_s=until_s)
+
+
+def _collect_link(evidence: CallEvidence, environment: CellEnvironment, artifacts: Artifacts) -> None:
+    try:
+        counters = environment.link.counters()
+    except RingfenceError as error:
+        lost = LinkUnusable(f"the link died: {error.message}", reason="link_died", hint=error.hint)
+        evidence.environment_errors.append(lost)
+        return
+    evidence.drops = link_drops(counters, environment.counters_before)
+    artifacts.json(LINK, _plain(counters))
+
+
+def require_environment_alive(environment: CellEnvironment, evidence: CallEvidence, *, whole_call: bool) -> None:
+    """Checks that every part of the harness lived to the call's end. Raises the CellEnvironmentError of a dead one.
+
+    After a ``whole_call`` the far end must have a record; a call that failed may never have reached it.
     """
-    if not scene.link.is_alive():
-        raise LinkOff("the process that carries the link's packets died", reason="link_died")
-    scene.peer.require_alive()
-    for trouble in evidence.troubles:
-        raise trouble
+    if not environment.link.is_alive():
+        raise LinkUnusable("the process that carries the link's packets died", reason="link_died")
+    environment.peer.require_alive()
+    for error in evidence.environment_errors:
+        raise error
     if whole_call and evidence.far_leg is None:
-        raise FarEndLost(
-            f"the far end wrote no record of the call within {FAR_LEG_TIMEOUT_S:.0f} s", reason="no_far_leg"
-        )
+        sentence = f"the far end wrote no record of the call within {FAR_LEG_TIMEOUT_S:.0f} s"
+        raise FarEndLost(sentence, reason="no_far_leg")
 
 
 def device_leg(
-    evidence: CallEvidence, context: CallContext, worker: Worker, cell: Cell, attempt: int, *, peer: str, person: str,
+    evidence: CallEvidence,
+    context: CallContext,
+    environment: CellEnvironment,
+    worker: Worker,
+    cell: Cell,
+    attempt: int,
     failure: tuple[str, Blame],
-) -> LegRecord:  # fmt: skip
-    """Returns the device's side of the call as a record."""
+) -> LegRecord:
+    """Returns the device's side of the call as a record. ``failure`` is the attempt's reason and blame."""
     sent = evidence.audio.sent
     return build_leg(
-        LegFacts(
+        BrowserLegFacts(
             run_id=worker.settings.run_id,
             writer=worker.name,
             cell=cell,
             generation=worker.networks[cell.network].generation,
             attempt=attempt,
-            person=person,
-            peer=peer,
+            person=environment.user.name,
+            peer=environment.peer.name,
             media=context.media,
             call_id=context.call_id,
             placed_at_s=context.placed_at_s or evidence.ended_at_s,
             intended_end_at_s=context.intended_end_at_s,
             ended_at_s=evidence.ended_at_s,
-            planned_talk_s=context.limits.sustain_s,
+            planned_talk_s=context.sustain_s,
             hung_up_cleanly=context.hung_up_cleanly,
             timeline=evidence.timeline,
             connection=evidence.connection,
@@ -157,7 +180,7 @@ def device_leg(
 
 
 def write_samples(evidence: CallEvidence, worker: Worker, cell: Cell, call_id: str) -> None:
-    """Hands the call's seconds to the worker's writer."""
+    """Appends the call's one-second samples to the worker's segment writer."""
     shown = [(screen.at_s, screen.media or "audio", screen.quality) for screen in evidence.timeline]
     for connection in evidence.connections:
         rows = sample_rows(

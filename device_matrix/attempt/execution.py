@@ -1,4 +1,4 @@
-"""One attempt at one cell, from an open link to ``cell.json``; everything it opened is gone when it returns."""
+"""Runs one attempt at one cell, from opening the link to ``cell.json``. It closes everything that it opened."""
 
 from __future__ import annotations
 
@@ -7,26 +7,33 @@ import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from calls.records.record import Blame, Tier
+from calls.records.record import Blame, LegRecord
 from device_matrix.artifacts import ERROR, REPLAY, STEPS, Artifacts, StepLog, replay_command
 from device_matrix.attempt.assertions import (
     STARVED_RATIO,
     MediaEvidence,
     judge_media,
-    require_fit_machine,
-    require_link_kept,
-    require_through_link,
+    require_cpu_available,
+    require_link_model_kept,
+    require_media_over_link,
 )
-from device_matrix.attempt.cell_environment import Scene, open_scene
-from device_matrix.attempt.evidence import CallEvidence, collect, device_leg, require_parts, write_samples
-from device_matrix.attempt.figures import Figures, cpu_figures, figures, setup_ms
+from device_matrix.attempt.cell_environment import CellEnvironment, open_cell_environment
+from device_matrix.attempt.evidence import (
+    CallEvidence,
+    collect_evidence,
+    device_leg,
+    require_environment_alive,
+    write_samples,
+)
+from device_matrix.attempt.figures import CellFigures, cell_figures, cpu_figures, setup_ms
+from device_matrix.attempt.result import cell_result
 from device_matrix.attempt.watchdog import Watchdog
 from device_matrix.attempt.worker import Worker
 from device_matrix.cells import Cell
 from device_matrix.cpu.pressure import PressureGauge
 from device_matrix.drivers.protocol import PageTimeout
 from device_matrix.errors import CellEnvironmentError, DeviceUnavailable
-from device_matrix.hook.probe import PageProbe
+from device_matrix.hook.client import HookClient
 from device_matrix.pages.app_page import AppPage
 from device_matrix.scenarios import SCENARIOS
 from device_matrix.scenarios.call_flow import CallContext
@@ -35,13 +42,13 @@ from reports.run.cells import CellResult, CellStatus, write_cell
 
 OPEN_TIMEOUT_S = 30.0
 STEP_LIMIT_S = 45.0
-"""Every wait inside a step is shorter. What exceeds it hangs, and is ended by killing its browser."""
+"""Every wait inside a step is shorter. A step that takes longer hangs: its browser is killed."""
 SIGN_IN_TIMEOUT_S = 20.0
-"""The slowest profile (18 kbit/s, 1.3 s of round trip) takes about 15 s for the page and 10 s for the sign-in."""
+"""The slowest profile (18 kbit/s, 1.3 s of round trip) needs about 15 s for the page and 10 s for the sign-in."""
 
 
 @dataclass(slots=True)
-class Verdict:
+class AttemptVerdict:
     """How the attempt ended."""
 
     status: CellStatus = CellStatus.PASSED
@@ -50,20 +57,20 @@ class Verdict:
     detail: str = ""
 
     def note(self, status: CellStatus, blame: Blame, reason: str, detail: str) -> None:
-        """Takes the first trouble; what follows from it changes nothing."""
+        """Records the first failure; later ones follow from it and change nothing."""
         if self.status is CellStatus.PASSED:
             self.status, self.blame, self.reason, self.detail = status, blame, reason, detail
 
 
 @dataclass(slots=True)
 class Attempt:
-    """Runs once; ``run`` raises for Ctrl-C and exits only, and even then writes what is known."""
+    """One attempt, run once. ``run`` raises only for Ctrl-C and exits, and writes the result even then."""
 
     worker: Worker
     cell: Cell
     number: int
-    verdict: Verdict = field(default_factory=Verdict)
-    figures: Figures = field(default_factory=dict)
+    verdict: AttemptVerdict = field(default_factory=AttemptVerdict)
+    figures: CellFigures = field(default_factory=dict)
     shaping: dict[str, object] = field(default_factory=dict)
     call_id: str = ""
     _watchdog: Watchdog | None = None
@@ -75,110 +82,110 @@ class Attempt:
         self.steps = StepLog(self.worker.clock, self._on_step)
 
     def run(self) -> CellResult:
-        """Returns the attempt's result, written to its folder already."""
+        """Runs the attempt. Returns its result, which is already in its folder."""
         started_at_s = self.worker.clock.unix_s()
         try:
-            with self._troubles_noted(), contextlib.ExitStack() as stack:
-                scene = open_scene(stack, self.worker, self.cell, self.number, self.artifacts, self.steps)
-                self.shaping = scene.shaping.to_dict()
-                self._call(scene)
+            with self._recording_errors(), contextlib.ExitStack() as stack:
+                environment = open_cell_environment(
+                    stack, self.worker, self.cell, self.number, self.artifacts, self.steps
+                )
+                self.shaping = environment.shaping.to_dict()
+                self._call(environment)
                 self.steps.begin("release")
         finally:
             result = self._write(started_at_s)
         return result
 
-    def _call(self, scene: Scene) -> None:
+    def _call(self, environment: CellEnvironment) -> None:
         scenario = SCENARIOS[self.cell.scenario]
         generation = self.worker.networks[self.cell.network].generation
-        probe = PageProbe(scene.browser, self.artifacts)
+        hook = HookClient(environment.browser, self.artifacts)
         context = CallContext(
-            page=AppPage(scene.browser),
-            probe=probe,
-            far_end=scene.peer,
+            page=AppPage(environment.browser),
+            hook=hook,
+            far_end=environment.peer,
             clock=self.worker.clock,
             steps=self.steps,
-            limits=scenario.limits(generation, self.worker.settings.sustain_s),
+            limits=scenario.limits(generation),
+            sustain_s=self.worker.settings.sustain_s,
         )
-        self._watchdog = Watchdog(STEP_LIMIT_S + context.limits.sustain_s, scene.group.kill)
+        self._watchdog = Watchdog(STEP_LIMIT_S + context.sustain_s, environment.group.kill)
         pressure = PressureGauge(self.worker.clock)
         failure: ProductFailure | None = None
         with self._watchdog:
             try:
-                with self._troubles_noted():
-                    self._open_app(scene, context)
+                with self._recording_errors():
+                    self._open_app(environment, context)
                     scenario.run(context)
             except ProductFailure as found:
                 failure = found
             finally:
                 self.steps.begin("collect")
-                evidence = collect(scene, probe, context, self.worker, self.artifacts, pressure)
+                evidence = collect_evidence(environment, hook, context, self.worker, self.artifacts, pressure)
         self.steps.begin("judge")
-        self._judge(scene, context, evidence, failure)
+        self._judge(environment, context, evidence, failure)
 
     def _on_step(self) -> None:
-        self.worker.stop.check()
+        self.worker.stop_request.check()
         if self._watchdog is not None:
             self._watchdog.feed()
 
-    def _open_app(self, scene: Scene, context: CallContext) -> None:
+    def _open_app(self, environment: CellEnvironment, context: CallContext) -> None:
         self.steps.begin("open_page")
         try:
-            context.page.open(scene.url, OPEN_TIMEOUT_S)
+            context.page.open(environment.url, OPEN_TIMEOUT_S)
             self.steps.begin("sign_in")
-            context.page.sign_in(scene.person.name, scene.person.password, SIGN_IN_TIMEOUT_S)
+            context.page.sign_in(environment.user.name, environment.user.password, SIGN_IN_TIMEOUT_S)
         except PageTimeout as error:
-            starved = scene.group.throttled_s() > STARVED_RATIO * OPEN_TIMEOUT_S
+            starved = environment.group.throttled_s() > STARVED_RATIO * OPEN_TIMEOUT_S
             blame = Blame.DEVICE if starved else Blame.TARGET
-            raise ProductFailure(f"{self.steps.current}_timeout", f"the app did not come up: {error}", blame) from error
+            sentence = f"the app did not load and sign in: {error}"
+            raise ProductFailure(f"{self.steps.current}_timeout", sentence, blame) from error
 
     def _judge(
-        self, scene: Scene, context: CallContext, evidence: CallEvidence, failure: ProductFailure | None
+        self, environment: CellEnvironment, context: CallContext, evidence: CallEvidence, failure: ProductFailure | None
     ) -> None:
-        """Finds the verdict. Our own parts come first: where one was not whole, nothing is said of the product."""
+        """Finds the verdict. The harness is checked first: where a part of it failed, the product can't be judged."""
         self.call_id = context.call_id
         try:
-            with self._troubles_noted():
-                require_parts(scene, evidence, whole_call=failure is None)
-                require_link_kept(evidence.drops)
-                if scene.capture is not None:  # without a link every way out of the browser is shaped by itself
-                    require_through_link(
+            with self._recording_errors():
+                require_environment_alive(environment, evidence, whole_call=failure is None)
+                require_link_model_kept(evidence.drops)
+                if environment.capture is not None:  # without a link the browser itself shapes all that it sends
+                    require_media_over_link(
                         evidence.connection,
-                        device_address=scene.link.device_address,
-                        host_address=scene.link.host_address,
+                        device_address=environment.link.device_address,
+                        host_address=environment.link.host_address,
                         proven=failure is None,
                     )
                 if failure is None:
-                    failure = self._media_failure(context, scene, evidence)
+                    failure = self._media_failure(context, environment, evidence)
                 if failure is not None:
-                    require_fit_machine(failure, evidence.pressure_ratio)
+                    require_cpu_available(failure, evidence.pressure_ratio)
                     raise failure
         except ProductFailure as found:
             self.verdict.note(CellStatus.FAILED, found.blame, found.reason, found.detail)
         if context.placed_at_s is None:
             return
-        leg = device_leg(
-            evidence, context, self.worker, self.cell, self.number,
-            person=scene.person.name, peer=scene.peer.name, failure=(self.verdict.reason, self.verdict.blame),
-        )  # fmt: skip
+        leg = self._device_leg(context, environment, evidence, (self.verdict.reason, self.verdict.blame))
         device = self.worker.devices[self.cell.device]
-        self.figures = {**figures(leg, evidence, context), **cpu_figures(scene.cpu, device)}
+        self.figures = {**cell_figures(leg, evidence, context), **cpu_figures(environment.cpu, device)}
         if context.call_id:
             self.worker.legs.append(leg)
             write_samples(evidence, self.worker, self.cell, context.call_id)
             self.worker.flush()
 
-    def _media_failure(self, context: CallContext, scene: Scene, evidence: CallEvidence) -> ProductFailure | None:
+    def _media_failure(
+        self, context: CallContext, environment: CellEnvironment, evidence: CallEvidence
+    ) -> ProductFailure | None:
         try:
-            judge_media(self._media(context, scene, evidence), context.limits)
+            judge_media(self._media(context, environment, evidence), context.limits)
         except ProductFailure as failure:
             return failure
         return None
 
-    def _media(self, context: CallContext, scene: Scene, evidence: CallEvidence) -> MediaEvidence:
-        leg = device_leg(
-            evidence, context, self.worker, self.cell, self.number,
-            person=scene.person.name, peer=scene.peer.name, failure=("", Blame.NOBODY),
-        )  # fmt: skip
+    def _media(self, context: CallContext, environment: CellEnvironment, evidence: CallEvidence) -> MediaEvidence:
+        leg = self._device_leg(context, environment, evidence, ("", Blame.NOBODY))
         span_s = max(1.0, evidence.ended_at_s - (context.placed_at_s or evidence.ended_at_s))
         return MediaEvidence(
             audio=evidence.audio,
@@ -188,32 +195,41 @@ class Attempt:
             throttled_ratio=evidence.throttled_s / span_s,
         )
 
+    def _device_leg(
+        self,
+        context: CallContext,
+        environment: CellEnvironment,
+        evidence: CallEvidence,
+        failure: tuple[str, Blame],
+    ) -> LegRecord:
+        return device_leg(evidence, context, environment, self.worker, self.cell, self.number, failure)
+
     @contextlib.contextmanager
-    def _troubles_noted(self) -> Iterator[None]:
+    def _recording_errors(self) -> Iterator[None]:
         try:
             yield
         except ProductFailure:
-            self.worker.stop.check()
+            self.worker.stop_request.check()
             raise
         except CellEnvironmentError as error:
-            self._heed_stop(error)
+            self._raise_if_stopping(error)
             if self._watchdog is not None and self._watchdog.fired:
-                error = DeviceUnavailable(f"the browser hung, and was killed: {error.message}", reason="browser_hung")
-            detail = f"{error.message} (step {self.steps.current})"
+                error = DeviceUnavailable(f"the browser hung and was killed: {error.message}", reason="browser_hung")
+            detail = f"{error.message} (in step {self.steps.current})"
             self.verdict.note(CellStatus.ENVIRONMENT_ERROR, error.blame, error.reason, detail)
         except Exception as error:
-            self._heed_stop(error)
-            # Anything unforeseen is the harness's own fault: it must neither fail the product nor end the run.
-            detail = f"{type(error).__name__}: {error} (step {self.steps.current})"
+            self._raise_if_stopping(error)
+            # An unexpected exception is the harness's fault: it must neither fail the product nor end the run.
+            detail = f"{type(error).__name__}: {error} (in step {self.steps.current})"
             self.verdict.note(CellStatus.ENVIRONMENT_ERROR, Blame.GENERATOR, "harness_error", detail)
             self.artifacts.text(ERROR, traceback.format_exc().splitlines())
         except BaseException:
             self._note_interrupted()
             raise
 
-    def _heed_stop(self, error: Exception) -> None:
-        """What fails once the end was asked for fails because of that."""
-        if self.worker.stop.requested:
+    def _raise_if_stopping(self, error: Exception) -> None:
+        """After a stop request every error counts as interruption."""
+        if self.worker.stop_request.requested:
             self._note_interrupted()
             raise KeyboardInterrupt from error
 
@@ -222,21 +238,13 @@ class Attempt:
 
     def _write(self, started_at_s: float) -> CellResult:
         worker, cell = self.worker, self.cell
-        device = worker.devices[cell.device]
         replay = replay_command(worker.settings.plan, cell.id)
         self.artifacts.text(REPLAY, [replay])
         self.artifacts.text(STEPS, self.steps.lines())
-        result = CellResult(
-            cell=cell.id,
-            device=cell.device,
-            device_title=device.title,
-            device_class=device.device_class.value,
-            emulated=device.emulated,
-            network=cell.network,
-            generation=worker.networks[cell.network].generation,
-            scenario=cell.scenario,
-            driver=cell.driver.value,
-            tier=Tier.BROWSER.value,
+        result = cell_result(
+            cell,
+            worker.devices[cell.device],
+            worker.networks[cell.network].generation,
             attempt=self.number,
             status=self.verdict.status,
             blame=self.verdict.blame,

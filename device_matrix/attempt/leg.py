@@ -1,24 +1,25 @@
-"""The device's side of the call as a leg record of the browser tier."""
+"""Builds the record of the device's side of a call: a leg of the browser tier."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any
 
 from calls.records.record import HUMAN_OUTCOMES, Blame, LegRecord, Outcome, Side, Stage, Tier
 from device_matrix.capture.rtp_streams import StreamFigures
 from device_matrix.capture.stats import effective_loss_ratio, jitter_buffer_ms, median_rtt_ms, mouth_to_ear_ms, score
 from device_matrix.cells import Cell
-from device_matrix.hook.samples import Connection, Inbound, Outbound, Sample
+from device_matrix.hook.samples import InboundStats, OutboundStats, PeerConnectionStats, StatsSample
 from device_matrix.pages.app_page import CallScreen
 
 SOURCE = "matrix"
 FIRST_PACKET_BEFORE_PLAYOUT_S = 3.0
-"""How long before the page played the first packet it may have arrived: the jitter buffer's start on a 2G link."""
+"""The longest time between a first packet's arrival and its playout: a jitter buffer that starts on a 2G link."""
 
 
 @dataclass(frozen=True, slots=True)
-class LegFacts:
+class BrowserLegFacts:
     """What is known of the device's side once the call is over."""
 
     run_id: str
@@ -36,22 +37,31 @@ class LegFacts:
     planned_talk_s: float
     hung_up_cleanly: bool
     timeline: Sequence[CallScreen]
-    connection: Connection | None
+    connection: PeerConnectionStats | None
     heard: StreamFigures | None
     sent_packets: int
     link_lost: int
     link_queue_dropped: int
     link_outage_dropped: int
     failure_reason: str
+    """The attempt's failure, empty when it passed."""
     failure_blame: Blame
-    """Of the attempt; empty and nobody when it passed."""
+    """Who is to blame for the attempt's failure, nobody when it passed."""
+
+    @property
+    def samples(self) -> Sequence[StatsSample]:
+        return self.connection.samples if self.connection is not None else ()
 
 
-def first_audio_at_s(connection: Connection | None, heard: StreamFigures | None) -> float | None:
+_SAME_NAME = frozenset(field.name for field in fields(BrowserLegFacts)).intersection(LegRecord.__struct_fields__)
+"""The fields that facts and record have under the same name. ``build_leg`` replaces two of them."""
+
+
+def first_audio_at_s(connection: PeerConnectionStats | None, heard: StreamFigures | None) -> float | None:
     """Returns when the first audio packet that could be decrypted arrived.
 
-    The page knows only when it played the first one; the capture knows when each arrived. A packet that arrived before
-    DTLS was done cannot have been heard, so the first is looked for between the two.
+    The page knows only when it played the first packet; the capture knows when each one arrived. A packet that arrived
+    before DTLS was done cannot have been heard, so the first heard packet arrived between the two.
     """
     if connection is None or connection.first_audio_at_ms is None:
         return None
@@ -62,81 +72,102 @@ def first_audio_at_s(connection: Connection | None, heard: StreamFigures | None)
     return min(played_at_s, max(heard.first_at_s, earliest_s))
 
 
-def build_leg(facts: LegFacts) -> LegRecord:
-    """Returns the record."""
+def build_leg(facts: BrowserLegFacts) -> LegRecord:
+    """Returns the record of the device's side."""
+    first_audio_s = first_audio_at_s(facts.connection, facts.heard)
+    record: dict[str, Any] = {name: getattr(facts, name) for name in _SAME_NAME}
+    record |= {
+        "side": Side.CALLER,
+        "tier": Tier.BROWSER,
+        "source": SOURCE,
+        "cell": facts.cell.id,
+        "device": facts.cell.device,
+        "network": facts.cell.network,
+        "scenario": facts.cell.scenario,
+    }
+    record |= _progress(facts, first_audio_s) | _packets(facts) | _audio_figures(facts) | _mos(facts) | _video(facts)
+    return LegRecord(**record)
+
+
+def _progress(facts: BrowserLegFacts, first_audio_s: float | None) -> dict[str, Any]:
+    """Returns how far the call came, and when."""
     connection = facts.connection
-    samples = connection.samples if connection is not None else []
-    first_audio_s = first_audio_at_s(connection, facts.heard)
-    first_in, last_in = _first_and_last(samples)
-    outbound = next((sample.audio_out for sample in reversed(samples) if sample.audio_out is not None), Outbound())
-    buffer_ms = jitter_buffer_ms(first_in, last_in)
-    quality = score(samples, facts.heard)
-    fallback = next((shown for shown in facts.timeline if shown.fallback not in {"", "none"}), None)
+    intended_end_s = facts.intended_end_at_s or facts.ended_at_s
+    return {
+        "outcome": _outcome(facts, first_audio_s),
+        "blame": facts.failure_blame,
+        "reason": facts.failure_reason,
+        "stage": _stage(facts, first_audio_s),
+        "intended_at_s": facts.placed_at_s,
+        "started_at_s": _shown_at_s(facts.timeline, "calling") or facts.placed_at_s,
+        "ringing_at_s": _shown_at_s(facts.timeline, "ringing"),
+        "answered_at_s": _shown_at_s(facts.timeline, "connecting") or _shown_at_s(facts.timeline, "in-call"),
+        "ice_at_s": _seconds(connection.ice_at_ms) if connection is not None else None,
+        "dtls_at_s": _seconds(connection.connected_at_ms) if connection is not None else None,
+        "first_audio_at_s": first_audio_s,
+        "ended_at_s": _shown_at_s(facts.timeline, "ended") or facts.ended_at_s,
+        "talked_s": max(0.0, intended_end_s - first_audio_s) if first_audio_s else 0.0,
+    }
+
+
+def _packets(facts: BrowserLegFacts) -> dict[str, Any]:
+    """Returns the counts of packets: as captured where that was possible, else as the browser counts."""
+    heard, (_first_in, last_in) = facts.heard, _first_and_last(facts.samples)
+    outbound = next((one.audio_out for one in reversed(facts.samples) if one.audio_out is not None), OutboundStats())
+    return {
+        "packets_sent": max(outbound.packets_sent, facts.sent_packets),
+        "packets_received": heard.packets if heard is not None else last_in.packets_received,
+        "packets_lost": heard.lost if heard is not None else max(0, last_in.packets_lost),
+        "packets_late": last_in.packets_discarded,
+    }
+
+
+def _audio_figures(facts: BrowserLegFacts) -> dict[str, Any]:
+    """Returns what the device heard: loss, delay, jitter, gaps, rate."""
+    first_in, last_in = _first_and_last(facts.samples)
+    figures: dict[str, Any] = {
+        "effective_loss_ratio": effective_loss_ratio(first_in, last_in),
+        "rtt_ms": median_rtt_ms(facts.samples),
+        "audio_kbit": _payload_kbit(facts.samples),
+    }
     heard = facts.heard
-    return LegRecord(
-        run_id=facts.run_id,
-        call_id=facts.call_id,
-        side=Side.CALLER,
-        tier=Tier.BROWSER,
-        source=SOURCE,
-        writer=facts.writer,
-        cell=facts.cell.id,
-        attempt=facts.attempt,
-        person=facts.person,
-        peer=facts.peer,
-        device=facts.cell.device,
-        network=facts.cell.network,
-        generation=facts.generation,
-        scenario=facts.cell.scenario,
-        media=facts.media,
-        outcome=_outcome(facts, first_audio_s),
-        blame=facts.failure_blame,
-        reason=facts.failure_reason,
-        stage=_stage(facts, first_audio_s),
-        intended_at_s=facts.placed_at_s,
-        started_at_s=_shown_at_s(facts.timeline, "calling") or facts.placed_at_s,
-        ringing_at_s=_shown_at_s(facts.timeline, "ringing"),
-        answered_at_s=_shown_at_s(facts.timeline, "connecting") or _shown_at_s(facts.timeline, "in-call"),
-        ice_at_s=_seconds(connection.ice_at_ms) if connection is not None else None,
-        dtls_at_s=_seconds(connection.connected_at_ms) if connection is not None else None,
-        first_audio_at_s=first_audio_s,
-        ended_at_s=_shown_at_s(facts.timeline, "ended") or facts.ended_at_s,
-        planned_talk_s=facts.planned_talk_s,
-        talked_s=max(0.0, (facts.intended_end_at_s or facts.ended_at_s) - first_audio_s) if first_audio_s else 0.0,
-        hung_up_cleanly=facts.hung_up_cleanly,
-        packets_sent=max(outbound.packets_sent, facts.sent_packets),
-        packets_received=heard.packets if heard is not None else last_in.packets_received,
-        packets_lost=heard.lost if heard is not None else max(0, last_in.packets_lost),
-        packets_late=last_in.packets_discarded,
-        link_lost=facts.link_lost,
-        link_queue_dropped=facts.link_queue_dropped,
-        link_outage_dropped=facts.link_outage_dropped,
-        effective_loss_ratio=effective_loss_ratio(first_in, last_in),
-        jitter_ms=heard.jitter_ms if heard is not None else None,
-        owd_p50_ms=heard.owd_p50_ms if heard is not None else None,
-        owd_p95_ms=heard.owd_p95_ms if heard is not None else None,
-        owd_clock="same_clock" if heard is not None and heard.owd_p50_ms is not None else "",
-        rtt_ms=median_rtt_ms(samples),
-        max_gap_ms=heard.max_gap_ms if heard is not None else None,
-        mouth_to_ear_ms=mouth_to_ear_ms(heard, buffer_ms) if heard is not None else None,
-        mos_lq=quality.mos_lq if quality is not None else None,
-        mos_lq_worst=quality.mos_lq_worst if quality is not None else None,
-        mos_cq=quality.mos_cq if quality is not None else None,
-        mos_model=quality.model if quality is not None else "",
-        mos_grounded=quality.grounded if quality is not None else False,
-        mos_basis=quality.basis if quality is not None else "",
-        audio_kbit=_payload_kbit(samples),
-        ptime_ms=heard.ptime_ms if heard is not None else None,
-        video_frames_sent=max((sample.video_out.frames_sent for sample in samples if sample.video_out), default=0),
-        video_frames_received=max(
-            (sample.video_in.frames_received for sample in samples if sample.video_in), default=0
-        ),
-        fell_back_to=fallback.fallback.replace("-", "_") if fallback is not None else "",
-        fell_back_at_s=fallback.at_s if fallback is not None else None,
-    )
+    if heard is not None:
+        figures |= {name: getattr(heard, name) for name in _STREAM_FIELDS}
+        figures["owd_clock"] = "same_clock" if heard.owd_p50_ms is not None else ""
+        figures["mouth_to_ear_ms"] = mouth_to_ear_ms(heard, jitter_buffer_ms(first_in, last_in))
+    return figures
 
 
-def _outcome(facts: LegFacts, first_audio_s: float | None) -> Outcome:
+_STREAM_FIELDS = ("jitter_ms", "owd_p50_ms", "owd_p95_ms", "max_gap_ms", "ptime_ms")
+"""The record's fields that come from the stream that was heard."""
+
+
+def _mos(facts: BrowserLegFacts) -> dict[str, Any]:
+    quality = score(facts.samples, facts.heard)
+    if quality is None:
+        return {}
+    return {
+        "mos_lq": quality.mos_lq,
+        "mos_lq_worst": quality.mos_lq_worst,
+        "mos_cq": quality.mos_cq,
+        "mos_model": quality.model,
+        "mos_grounded": quality.grounded,
+        "mos_basis": quality.basis,
+    }
+
+
+def _video(facts: BrowserLegFacts) -> dict[str, Any]:
+    sent, received = [one.video_out for one in facts.samples], [one.video_in for one in facts.samples]
+    fallback = next((shown for shown in facts.timeline if shown.fallback not in {"", "none"}), None)
+    return {
+        "video_frames_sent": max((one.frames_sent for one in sent if one is not None), default=0),
+        "video_frames_received": max((one.frames_received for one in received if one is not None), default=0),
+        "fell_back_to": fallback.fallback.replace("-", "_") if fallback is not None else "",
+        "fell_back_at_s": fallback.at_s if fallback is not None else None,
+    }
+
+
+def _outcome(facts: BrowserLegFacts, first_audio_s: float | None) -> Outcome:
     ended = next((shown.end_reason for shown in reversed(facts.timeline) if shown.state == "ended"), "")
     if not facts.failure_reason and first_audio_s is not None and facts.hung_up_cleanly:
         return Outcome.COMPLETED
@@ -147,7 +178,7 @@ def _outcome(facts: LegFacts, first_audio_s: float | None) -> Outcome:
     return outcome if outcome in HUMAN_OUTCOMES else Outcome.FAILED
 
 
-def _stage(facts: LegFacts, first_audio_s: float | None) -> Stage:
+def _stage(facts: BrowserLegFacts, first_audio_s: float | None) -> Stage:
     reached = Stage.ATTEMPTED
     if _shown_at_s(facts.timeline, "ringing") is not None:
         reached = Stage.RINGING
@@ -173,12 +204,12 @@ def _seconds(at_ms: float | None) -> float | None:
     return at_ms / 1000 if at_ms is not None else None
 
 
-def _first_and_last(samples: Sequence[Sample]) -> tuple[Inbound, Inbound]:
+def _first_and_last(samples: Sequence[StatsSample]) -> tuple[InboundStats, InboundStats]:
     inbound = [sample.audio_in for sample in samples if sample.audio_in is not None]
-    return (inbound[0], inbound[-1]) if inbound else (Inbound(), Inbound())
+    return (inbound[0], inbound[-1]) if inbound else (InboundStats(), InboundStats())
 
 
-def _payload_kbit(samples: Sequence[Sample]) -> float | None:
+def _payload_kbit(samples: Sequence[StatsSample]) -> float | None:
     heard = [sample for sample in samples if sample.audio_in is not None]
     if len(heard) < 2 or heard[0].audio_in is None or heard[-1].audio_in is None:
         return None

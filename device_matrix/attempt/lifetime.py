@@ -1,8 +1,8 @@
-"""How a pytest process of the matrix ends: orderly when asked, at once when that takes too long, never as an orphan.
+"""Ends a pytest process of the matrix: orderly when asked, at once when that takes too long, never as an orphan.
 
-An exception thrown by a signal into the middle of Playwright's event loop would break the very thing that closes the
-browser. So a worker's signal only notes the wish and kills the browser: whatever waits for it fails at once, every
-context unwinds as it always does, and the next step of the attempt turns the wish into KeyboardInterrupt.
+A signal handler that raises inside Playwright's event loop would break the code that closes the browser. So the
+handler of a worker only records a stop request and kills the browser. Whatever waits for the browser then fails at
+once, and every context closes as usual. The attempt's next step raises KeyboardInterrupt.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from calls.bridge.closing import ClosingWatch
 PR_SET_PDEATHSIG = 1
 """prctl(2)."""
 ORDERLY_END_S = 30.0
-"""For a cell to come to its end once its browser is dead: its far end may take 10 s to answer and 4 s to sign a person
-out, and link, capture and files come after. The far end's own end comes on top, for as long as it makes progress."""
-LOOK_S = 0.2
+"""The time for a cell to end once its browser is dead. Its far end may take 10 s to answer and 4 s to sign a user out;
+then link, capture and files close. The far end's own end comes on top, for as long as it reports progress."""
+POLL_S = 0.2
 
 
 class Killable(Protocol):
@@ -36,8 +36,8 @@ class Killable(Protocol):
         """Kills what runs now."""
 
 
-class StopWish:
-    """Set by a signal, looked at between the steps of an attempt."""
+class StopRequest:
+    """A request to stop: set by a signal, checked between the steps of an attempt."""
 
     def __init__(self, clock: Clock | None = None, leave: Callable[[int], object] = os._exit) -> None:
         """``leave`` ends this process at once, with an exit code."""
@@ -47,17 +47,17 @@ class StopWish:
         self._leave = leave
 
     def check(self) -> None:
-        """Raises KeyboardInterrupt once the end was asked for."""
+        """Raises KeyboardInterrupt after a stop request."""
         if self.requested:
             raise KeyboardInterrupt
 
-    def hear(self, step: str, left: int, limit_s: float) -> None:
-        """Takes in how far the far end is with its end: whoever makes progress is waited for."""
+    def note_progress(self, step: str, left: int, limit_s: float) -> None:
+        """Records how far the far end has come with its own end. A far end that makes progress is waited for."""
         self._watch.hear(step, left, limit_s)
 
     @contextlib.contextmanager
-    def kills(self, group: Killable) -> Iterator[None]:
-        """While inside, the wish to end kills ``group``."""
+    def kills_on_stop(self, group: Killable) -> Iterator[None]:
+        """While inside, a stop request kills ``group``."""
         self._groups.append(group)
         try:
             yield
@@ -65,8 +65,8 @@ class StopWish:
             self._groups.remove(group)
 
     @contextlib.contextmanager
-    def listening(self) -> Iterator[None]:
-        """While inside, Ctrl-C, SIGTERM and a closed terminal set the wish."""
+    def handling_signals(self) -> Iterator[None]:
+        """While inside, Ctrl-C, SIGTERM and a closed terminal become a stop request."""
         numbers = (signal.SIGINT, *end_signals())
         previous = [(number, signal.signal(number, self._on_signal)) for number in numbers]
         try:
@@ -82,18 +82,18 @@ class StopWish:
         self._watch.begin()
         for group in self._groups:
             group.kill()
-        # What waits for something else than the browser has limits of its own; together they may exceed what is
-        # decent. Our children die with us, and what is left in a control group is the next sweep's.
+        # Waits for anything but the browser have their own limits, and their sum may be too long. When we leave, our
+        # children die with us; the next sweep removes what is left in a control group.
         threading.Thread(target=self._leave_when_overdue, name="last moment", daemon=True).start()
 
     def _leave_when_overdue(self) -> None:
         while not self._watch.is_overdue:
-            time.sleep(LOOK_S)
+            time.sleep(POLL_S)
         self._leave(1)
 
 
 def interrupt_on(number: signal.Signals) -> None:
-    """Makes ``number`` do what Ctrl-C does."""
+    """Makes the signal ``number`` do what Ctrl-C does."""
     signal.signal(number, _interrupt)
 
 

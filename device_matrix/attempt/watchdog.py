@@ -1,4 +1,4 @@
-"""Bounds every step of an attempt, also one that waits for something that will never answer."""
+"""Limits the time of every step of an attempt, even of one that waits for ever."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from collections.abc import Callable
 
 
 class Watchdog:
-    """While entered, calls ``on_stuck`` once, on a thread of its own, when it has not been fed for ``limit_s``."""
+    """While entered, calls ``on_stuck`` once, on its own thread, when nothing fed it for ``limit_s``."""
 
     def __init__(
         self, limit_s: float, on_stuck: Callable[[], None], changed: threading.Condition | None = None
     ) -> None:
-        """``changed`` is what it waits at for its next feed, one of its own when left out."""
+        """``changed`` is the condition that a feed notifies; tests hand in their own."""
         self._limit_s = limit_s
         self._on_stuck = on_stuck
         self._changed = changed or threading.Condition()
@@ -22,7 +22,7 @@ class Watchdog:
         self._thread = threading.Thread(target=self._watch, name="watchdog", daemon=True)
 
     def feed(self) -> None:
-        """A new step has begun."""
+        """Starts the time anew: a new step has begun."""
         with self._changed:
             self._fed += 1
             self._changed.notify()

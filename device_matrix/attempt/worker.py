@@ -1,4 +1,4 @@
-"""What one worker keeps between cells: its drivers, its far end, its writers."""
+"""Keeps what one worker process needs for all its cells: drivers, far end, writers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bedrock.clock import Clock
 from calls.bridge.messages import StillClosing
 from calls.records.record import LegRecord, SampleRow
 from calls.records.segments import SegmentWriter
-from device_matrix.attempt.lifetime import StopWish
+from device_matrix.attempt.lifetime import StopRequest
 from device_matrix.cells import DriverName
 from device_matrix.devices import Device
 from device_matrix.drivers.protocol import Driver
@@ -25,7 +25,7 @@ from reports.run.live import LiveWriter
 
 @dataclass(frozen=True, slots=True)
 class RunSettings:
-    """What every worker of a run has in common. Plain data: xdist carries it from the controller."""
+    """The settings that all workers of a run share. Plain data: xdist carries it from the controller."""
 
     run_id: str
     run_folder: str
@@ -39,7 +39,7 @@ class RunSettings:
     appium_url: str
     """Empty without an Appium server."""
     backend: str | None = None
-    """Of the links; None for the best that this machine can run."""
+    """The backend of the links; None for the best that this machine can run."""
     appium_network: str = ""
     """The path of the private network in which ``appium_url`` is."""
 
@@ -50,14 +50,14 @@ class RunSettings:
 
 @dataclass(slots=True)
 class Worker:
-    """One worker process's own."""
+    """One worker process of the matrix."""
 
     name: str
     settings: RunSettings
     devices: Mapping[str, Device]
     networks: Mapping[str, NetworkProfile]
     clock: Clock
-    stop: StopWish = field(default_factory=StopWish)
+    stop_request: StopRequest = field(default_factory=StopRequest)
     far_end: FarEnd = field(init=False)
     admin: TargetAdmin = field(init=False)
     legs: SegmentWriter[LegRecord] = field(init=False)
@@ -73,7 +73,7 @@ class Worker:
             writer=f"far-{self.name}",
             target_url=settings.target_url,
             seed=settings.seed,
-            on_closing=self._tell_closing,
+            on_closing=self._pass_progress_on,
         )
         self.legs = SegmentWriter(self.run_folder / "calls", LegRecord, self.name)
         self.samples = SegmentWriter(self.run_folder / "samples", SampleRow, self.name)
@@ -83,40 +83,40 @@ class Worker:
         return Path(self.settings.run_folder)
 
     def warm_up(self) -> None:
-        """Starts what every cell needs before the first one is timed or measured. What fails here fails in the cell."""
+        """Starts the far end before the first cell. A failure is ignored here: it comes again in the cell."""
         with contextlib.suppress(CellEnvironmentError):
             self.far_end.ensure_started()
 
     def driver(self, name: DriverName) -> Driver:
-        """Returns the driver, made at its first use. Raises DeviceUnavailable for Appium without a server."""
+        """Returns the driver, created at its first use. Raises DeviceUnavailable for Appium without a server."""
         if name not in self._drivers:
             self._drivers[name] = self._make_driver(name)
         return self._drivers[name]
 
     def flush(self) -> None:
-        """Writes the rows that wait."""
+        """Writes the rows that are still in memory."""
         self.legs.flush()
         self.samples.flush()
 
     def close(self) -> None:
-        """Ends the drivers and the far end, and writes what waits."""
+        """Ends the drivers and the far end, and writes the rows that are still in memory."""
         with contextlib.ExitStack() as stack:
             stack.callback(self.flush)
             stack.callback(self.far_end.close)
             for driver in self._drivers.values():
                 stack.callback(driver.close)
 
-    def _tell_closing(self, told: StillClosing) -> None:
-        """Moves our own last moment, and that of whoever waits for us."""
-        self.stop.hear(told.step, told.left, told.limit_s)
+    def _pass_progress_on(self, progress: StillClosing) -> None:
+        """Passes the far end's progress on: to our own time limit, and to the process that waits for us."""
+        self.stop_request.note_progress(progress.step, progress.left, progress.limit_s)
         with contextlib.suppress(OSError):
             LiveWriter(self.run_folder / "live" / "matrix.jsonl").emit(
                 "closing",
                 at_s=self.clock.unix_s(),
                 worker=self.name,
-                step=told.step,
-                left=told.left,
-                limit_s=told.limit_s,
+                step=progress.step,
+                left=progress.left,
+                limit_s=progress.limit_s,
             )
 
     def _make_driver(self, name: DriverName) -> Driver:

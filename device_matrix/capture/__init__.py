@@ -1,1 +1,1 @@
-"""What really went over the link: captured RTP, the browser's statistics, drops."""
+"""Measures a call's traffic: captured RTP, the browser's statistics, the link's drops."""

@@ -1,10 +1,10 @@
-"""The link's own count of what it dropped, by cause, both directions together."""
+"""Reads the link's own counts of dropped packets, by cause, both directions together."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from network_profiles.links.opening import LinkCounters
+from network_profiles.links.open_link import LinkCounters
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,18 +15,18 @@ class LinkDrops:
     queue: int = 0
     outage: int = 0
     harness: int = 0
-    """Packets that the kernel or the link's own process mislaid: nothing that the profile asks for."""
+    """Packets that the kernel or the link's process lost, against the profile."""
     late_p99_ms: float = 0.0
-    """How late packets left the link against the model's moment, the worse direction."""
+    """How late packets left the link against its model, in the worse direction."""
 
     @property
     def total(self) -> int:
-        """What the profile itself took."""
+        """Packets that the profile itself dropped."""
         return self.lost + self.queue + self.outage
 
 
 def link_drops(counters: LinkCounters, before: LinkCounters) -> LinkDrops:
-    """Returns what was dropped between two readings."""
+    """Returns the drops between two readings."""
 
     def of(cause: str) -> int:
         now = counters.up.drops.get(cause, 0) + counters.down.drops.get(cause, 0)

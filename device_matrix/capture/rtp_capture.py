@@ -1,8 +1,8 @@
-"""Records the headers of every packet at both ends of a shaped link, with the kernel's own timestamps.
+"""Captures the headers of every packet at both ends of a shaped link, with the kernel's timestamps.
 
-One socket listens inside the device's namespace, one at the link's host end; both stamp by the same clock, so a packet
-seen at both ends gives its exact one-way delay. Payloads stay out: SNAP_BYTES hold IP, UDP and RTP headers, and media
-is encrypted anyway. What is kept becomes ``headers.pcap`` (device end) in the cell's artifacts.
+One socket listens inside the device's namespace, one at the link's host end. Both use the same clock, so a packet seen
+at both ends gives its exact one-way delay. SNAP_BYTES hold the IP, UDP and RTP headers; the rest is encrypted media.
+The packets of the device's end become ``headers.pcap`` in the cell's artifacts.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
-from device_matrix.errors import LinkOff
+from device_matrix.errors import LinkUnusable
 
 SNAP_BYTES = 96
 RECEIVE_BUFFER_BYTES = 1 << 20
@@ -34,47 +34,47 @@ _LINKTYPE_RAW = 101
 
 
 @dataclass(frozen=True, slots=True)
-class Packet:
-    """One IP packet, its first bytes."""
+class CapturedPacket:
+    """The first bytes of one IP packet, and when it was seen."""
 
     at_s: float
     outgoing: bool
-    """As this end of the link sees it."""
+    """The packet left this end of the link; False: it arrived here."""
     length: int
-    """Of the whole packet."""
+    """Bytes of the whole packet."""
     head: bytes
 
 
 @dataclass(slots=True)
 class Tap:
-    """One end of the link."""
+    """The capture at one end of the link."""
 
     name: str
     socket: socket.socket
-    packets: list[Packet] = field(default_factory=list)
+    packets: list[CapturedPacket] = field(default_factory=list)
 
     def read_all(self) -> None:
-        """Takes what the kernel holds."""
+        """Reads all packets that the kernel holds."""
         while len(self.packets) < MAX_PACKETS:
             try:
                 head, ancillary, _flags, address = self.socket.recvmsg(SNAP_BYTES, 64, socket.MSG_TRUNC)
             except BlockingIOError:
                 return
             except OSError:
-                # The namespace's device is gone: the link was closed, there is nothing more to read.
+                # The network device is gone: the link was closed, and there is nothing more to read.
                 return
             if address[0] == "lo" or not head or head[0] >> 4 != 4:
                 continue
             at_s = next((_seconds(data) for _level, kind, data in ancillary if kind == _SO_TIMESTAMPNS), 0.0)
             length = int.from_bytes(head[2:4], "big")
-            self.packets.append(Packet(at_s, address[2] == _PACKET_OUTGOING, length, head))
+            self.packets.append(CapturedPacket(at_s, address[2] == _PACKET_OUTGOING, length, head))
 
 
 class LinkCapture:
-    """Captures both ends from ``start`` to ``stop``; a thread of its own does the reading."""
+    """Captures both ends from ``start`` to ``stop``, on its own thread."""
 
     def __init__(self, *, link_pid: int, host_device: str) -> None:
-        """Raises LinkOff when an end cannot be listened to."""
+        """Raises LinkUnusable when an end cannot be captured."""
         self._waker, self._wake_end = socket.socketpair()
         self._thread = threading.Thread(target=self._run, name="rtp-capture", daemon=True)
         try:
@@ -87,16 +87,16 @@ class LinkCapture:
         except OSError as error:
             self._waker.close()
             self._wake_end.close()
-            raise LinkOff(f"the link's packets cannot be captured: {error}", reason="no_capture") from error
+            raise LinkUnusable(f"the link's packets cannot be captured: {error}", reason="no_capture") from error
         self.device_tap = Tap("device", device)
         self.host_tap = Tap("host", host)
 
     def start(self) -> None:
-        """Begins to record."""
+        """Starts the capture."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Ends the recording; the packets stay. Safe to call twice."""
+        """Ends the capture and keeps its packets. Safe to call twice."""
         with contextlib.suppress(OSError):
             self._wake_end.send(b"x")
         if self._thread.is_alive():
@@ -109,7 +109,7 @@ class LinkCapture:
         self._wake_end.close()
 
     def write_pcap(self, path: Path) -> None:
-        """Writes what the device's end saw as a pcap file with nanosecond stamps."""
+        """Writes the packets of the device's end as a pcap file with nanosecond timestamps."""
         with path.open("wb") as file:
             _write_pcap(file, self.device_tap.packets)
 
@@ -126,8 +126,8 @@ class LinkCapture:
 
 
 def _open_socket(device: str | None) -> socket.socket:
-    """Listens on one device, or on every device of this namespace."""
-    # Protocol 0 receives nothing until bind: nothing of another device slips in before.
+    """Opens a packet socket on one network device, or on all of this namespace."""
+    # With protocol 0 a socket receives nothing before bind, so no packets of another device get in.
     protocol = 0 if device is not None else socket.htons(_ETH_P_ALL)
     opened = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK, protocol)
     try:
@@ -142,7 +142,7 @@ def _open_socket(device: str | None) -> socket.socket:
 
 
 def _in_namespace(pid: int) -> socket.socket:
-    """Opens the socket in the namespace of ``pid``: a namespace is entered by one thread, not by the process."""
+    """Opens the socket in the namespace of ``pid``, on a thread: a thread can enter a namespace by itself."""
     opened: list[socket.socket] = []
     failed: list[OSError] = []
 
@@ -173,7 +173,7 @@ def _seconds(timespec: bytes) -> float:
     return float(seconds + nanoseconds / 1e9)
 
 
-def _write_pcap(file: BinaryIO, packets: list[Packet]) -> None:
+def _write_pcap(file: BinaryIO, packets: list[CapturedPacket]) -> None:
     file.write(struct.pack("=IHHiIII", _PCAP_MAGIC_NS, 2, 4, 0, 0, SNAP_BYTES, _LINKTYPE_RAW))
     for packet in packets:
         seconds = int(packet.at_s)

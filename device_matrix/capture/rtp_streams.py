@@ -1,6 +1,6 @@
-"""What a capture says about the audio of a call: RTP headers travel in the clear in SRTP (RFC 3711).
+"""Measures the audio of a call from captured packets: SRTP leaves RTP headers unencrypted (RFC 3711).
 
-Figures come from the packets that really arrived at the device, so they do not depend on what the browser counts.
+The figures come from packets that arrived at the device, so they do not depend on the browser's own counters.
 """
 
 from __future__ import annotations
@@ -10,17 +10,18 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from device_matrix.capture.rtp_capture import Packet
+from bedrock.quantile import quantile
+from calls.media.rtp_fields import next_jitter, read_rtp_fields, sequence_step, timestamp_step
+from device_matrix.capture.rtp_capture import CapturedPacket
 
 OPUS_CLOCK_HZ = 48_000
+_IP_BYTES, _UDP_BYTES = 20, 8
 _UDP = 17
-_RTCP_TYPES = range(192, 224)
-"""Second byte of an RTCP packet multiplexed with RTP (RFC 5761)."""
 
 
 @dataclass(frozen=True, slots=True)
-class RtpHeader:
-    """One RTP packet as one end of the link saw it."""
+class CapturedRtp:
+    """The header of one RTP packet, as captured at one end of the link."""
 
     at_s: float
     outgoing: bool
@@ -32,7 +33,7 @@ class RtpHeader:
 
 @dataclass(frozen=True, slots=True)
 class StreamFigures:
-    """One audio stream at the end where it was heard."""
+    """One audio stream, measured where it was received."""
 
     packets: int
     lost: int
@@ -43,19 +44,19 @@ class StreamFigures:
     """RFC 3550 interarrival jitter at the end."""
     ptime_ms: float
     burst_ratio: float
-    """BurstR of ITU-T G.107: 1 for random loss, more when losses come in runs."""
+    """BurstR of ITU-T G.107: 1 for random loss, more for losses in runs."""
     owd_p50_ms: float | None
     owd_p95_ms: float | None
 
 
-def parse_rtp(packets: Sequence[Packet]) -> list[RtpHeader]:
+def parse_rtp(packets: Sequence[CapturedPacket]) -> list[CapturedRtp]:
     """Returns the RTP packets among the captured IP packets, in the order of capture."""
     return [header for packet in packets if (header := _parse(packet)) is not None]
 
 
-def audio_streams(headers: Sequence[RtpHeader], payload_type: int, *, outgoing: bool) -> list[RtpHeader]:
+def audio_streams(headers: Sequence[CapturedRtp], payload_type: int, *, outgoing: bool) -> list[CapturedRtp]:
     """Returns one direction's packets of the busiest source that uses ``payload_type``."""
-    by_source: dict[int, list[RtpHeader]] = {}
+    by_source: dict[int, list[CapturedRtp]] = {}
     for header in headers:
         if header.payload_type == payload_type and header.outgoing == outgoing:
             by_source.setdefault(header.ssrc, []).append(header)
@@ -63,12 +64,12 @@ def audio_streams(headers: Sequence[RtpHeader], payload_type: int, *, outgoing: 
 
 
 def measure_stream(
-    heard: Sequence[RtpHeader], sent: Sequence[RtpHeader], *, until_s: float, clock_hz: int = OPUS_CLOCK_HZ
+    heard: Sequence[CapturedRtp], sent: Sequence[CapturedRtp], *, until_s: float, clock_hz: int = OPUS_CLOCK_HZ
 ) -> StreamFigures | None:
-    """Returns the figures of a stream, from its first packet heard to ``until_s``; None when nothing was heard.
+    """Returns a stream's figures, from its first received packet to ``until_s``; None when nothing was received.
 
-    ``sent`` are the same packets at the other end of the link, for the one-way delay. The silence between the last
-    packet and ``until_s``, the intended end, counts as a gap.
+    ``sent`` holds the same packets at the other end of the link, for the one-way delay. The silence from the last
+    packet to ``until_s``, the intended end, counts as a gap.
     """
     inside = [header for header in heard if header.at_s <= until_s]
     if not inside:
@@ -86,46 +87,36 @@ def measure_stream(
         ptime_ms=_ptime_ms(inside, clock_hz),
         burst_ratio=_burst_ratio(inside),
         owd_p50_ms=statistics.median(delays_ms) if delays_ms else None,
-        owd_p95_ms=_percentile(delays_ms, 0.95) if delays_ms else None,
+        owd_p95_ms=quantile(delays_ms, 0.95),
     )
 
 
-def extend_sequence(headers: Sequence[RtpHeader]) -> list[int]:
+def unwrap_sequence(headers: Sequence[CapturedRtp]) -> list[int]:
     """Returns the sequence numbers without their wrap at 65536, each relative to the one before it in the list."""
-    extended: list[int] = []
+    unwrapped: list[int] = []
     for header in headers:
-        if not extended:
-            extended.append(header.sequence)
-            continue
-        step = (header.sequence - extended[-1] + 0x8000) % 0x10000 - 0x8000
-        extended.append(extended[-1] + step)
-    return extended
+        before = unwrapped[-1] if unwrapped else header.sequence
+        unwrapped.append(before + sequence_step(header.sequence, before))
+    return unwrapped
 
 
-def _parse(packet: Packet) -> RtpHeader | None:
+def _parse(packet: CapturedPacket) -> CapturedRtp | None:
     head = packet.head
     ip_bytes = (head[0] & 0x0F) * 4
-    rtp = ip_bytes + 8
-    if len(head) < rtp + 12 or head[9] != _UDP or head[rtp] >> 6 != 2 or head[rtp + 1] in _RTCP_TYPES:
+    if len(head) < _IP_BYTES or head[9] != _UDP:
         return None
-    return RtpHeader(
-        at_s=packet.at_s,
-        outgoing=packet.outgoing,
-        payload_type=head[rtp + 1] & 0x7F,
-        sequence=int.from_bytes(head[rtp + 2 : rtp + 4], "big"),
-        timestamp=int.from_bytes(head[rtp + 4 : rtp + 8], "big"),
-        ssrc=int.from_bytes(head[rtp + 8 : rtp + 12], "big"),
-    )
+    fields = read_rtp_fields(head, ip_bytes + _UDP_BYTES)
+    return CapturedRtp(packet.at_s, packet.outgoing, *fields) if fields is not None else None
 
 
-def _lost(headers: Sequence[RtpHeader]) -> int:
-    extended = extend_sequence(headers)
-    return max(0, max(extended) - min(extended) + 1 - len(set(extended)))
+def _lost(headers: Sequence[CapturedRtp]) -> int:
+    unwrapped = unwrap_sequence(headers)
+    return max(0, max(unwrapped) - min(unwrapped) + 1 - len(set(unwrapped)))
 
 
-def _burst_ratio(headers: Sequence[RtpHeader]) -> float:
+def _burst_ratio(headers: Sequence[CapturedRtp]) -> float:
     """Mean length of a run of losses over the mean that random loss of the same rate would have, 1 / (1 - loss)."""
-    present = sorted(set(extend_sequence(headers)))
+    present = sorted(set(unwrap_sequence(headers)))
     runs = [later - earlier - 1 for earlier, later in itertools.pairwise(present) if later - earlier > 1]
     if not runs:
         return 1.0
@@ -133,32 +124,27 @@ def _burst_ratio(headers: Sequence[RtpHeader]) -> float:
     return max(1.0, sum(runs) / len(runs) * (1 - loss_ratio))
 
 
-def _jitter_ms(headers: Sequence[RtpHeader], clock_hz: int) -> float:
+def _jitter_ms(headers: Sequence[CapturedRtp], clock_hz: int) -> float:
     jitter_s = 0.0
     for earlier, later in itertools.pairwise(headers):
-        ticks = (later.timestamp - earlier.timestamp + 0x80000000) % 0x100000000 - 0x80000000
-        difference_s = (later.at_s - earlier.at_s) - ticks / clock_hz
-        jitter_s += (abs(difference_s) - jitter_s) / 16
+        media_s = timestamp_step(later.timestamp, earlier.timestamp) / clock_hz
+        jitter_s = next_jitter(jitter_s, (later.at_s - earlier.at_s) - media_s)
     return jitter_s * 1000
 
 
-def _ptime_ms(headers: Sequence[RtpHeader], clock_hz: int) -> float:
+def _ptime_ms(headers: Sequence[CapturedRtp], clock_hz: int) -> float:
     steps = [
-        (later.timestamp - earlier.timestamp) % 0x100000000
+        timestamp_step(later.timestamp, earlier.timestamp)
         for earlier, later in itertools.pairwise(headers)
-        if (later.sequence - earlier.sequence) % 0x10000 == 1
+        if sequence_step(later.sequence, earlier.sequence) == 1
     ]
     return statistics.median(steps) * 1000 / clock_hz if steps else 0.0
 
 
-def _one_way_delays_ms(heard: Sequence[RtpHeader], sent: Sequence[RtpHeader]) -> list[float]:
+def _one_way_delays_ms(heard: Sequence[CapturedRtp], sent: Sequence[CapturedRtp]) -> list[float]:
     left_at_s = {(header.ssrc, header.sequence, header.timestamp): header.at_s for header in sent}
-    return sorted(
+    return [
         (header.at_s - left_at_s[key]) * 1000
         for header in heard
         if (key := (header.ssrc, header.sequence, header.timestamp)) in left_at_s
-    )
-
-
-def _percentile(ordered: Sequence[float], share: float) -> float:
-    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+    ]

@@ -1,4 +1,4 @@
-"""From what the hook and the capture saw to a leg record, its samples and the cell's figures."""
+"""Computes a call's audio figures, scores and sample rows from the hook's statistics and the capture."""
 
 from __future__ import annotations
 
@@ -11,32 +11,32 @@ from calls.quality import CallScore, Heard, score_call
 from calls.records.record import SampleRow, Side, Tier
 from device_matrix.capture.rtp_capture import Tap
 from device_matrix.capture.rtp_streams import OPUS_CLOCK_HZ, StreamFigures, audio_streams, measure_stream, parse_rtp
-from device_matrix.hook.samples import Connection, Inbound, Sample
+from device_matrix.hook.samples import InboundStats, PeerConnectionStats, StatsSample
 
 WINDOW_S = 5.0
 OPUS_LOOKAHEAD_MS = 6.5
-"""RFC 6716: the encoder looks 2.5 ms (CELT) plus 4 ms ahead by default."""
+"""RFC 6716: by default the encoder looks ahead 2.5 ms (CELT) plus 4 ms."""
 MIN_WINDOW_SAMPLES = OPUS_CLOCK_HZ
-"""A window that played less than a second of audio says nothing."""
+"""The fewest samples of a scored window: one second of audio."""
 
 
 @dataclass(frozen=True, slots=True)
 class AudioBothWays:
-    """The call's audio as captured at the end of the link where each direction is heard."""
+    """The call's audio in both directions, each captured at the receiving end of the link."""
 
     heard: StreamFigures | None
-    """By the device."""
+    """The stream that the device received."""
     sent: StreamFigures | None
-    """By the device, as it leaves the link at the far end."""
+    """The stream that the device sent, where it leaves the link."""
     device_send_gap_ms: float | None
-    """The longest silence that the device itself made, before the link."""
+    """The longest silence in what the device sent, measured before the link."""
 
 
-def audio_both_ways(device: Tap, host: Tap, connection: Connection | None, *, until_s: float) -> AudioBothWays:
+def audio_both_ways(device: Tap, host: Tap, connection: PeerConnectionStats | None, *, until_s: float) -> AudioBothWays:
     """Returns the audio figures of both directions, up to ``until_s``."""
     inbound, outbound = _payload_types(connection)
     at_device, at_host = parse_rtp(device.packets), parse_rtp(host.packets)
-    # At the host's end, what goes down to the device is outgoing.
+    # At the host end, packets towards the device are outgoing.
     down_heard, down_sent = (
         audio_streams(at_device, inbound, outgoing=False),
         audio_streams(at_host, inbound, outgoing=True),
@@ -53,10 +53,10 @@ def audio_both_ways(device: Tap, host: Tap, connection: Connection | None, *, un
     )
 
 
-def effective_loss_ratio(first: Inbound, last: Inbound) -> float | None:
-    """Returns the share of what was played that had to be made up between two samples, silence left out.
+def effective_loss_ratio(first: InboundStats, last: InboundStats) -> float | None:
+    """Returns the concealed share of the audio played between two samples, without concealed silence.
 
-    Concealment is what remains of loss after the jitter buffer and error correction: what the listener hears.
+    Concealment is the loss that jitter buffer and error correction could not repair, and so what a listener hears.
     """
     played = last.total_samples_received - first.total_samples_received
     if played <= 0:
@@ -67,8 +67,8 @@ def effective_loss_ratio(first: Inbound, last: Inbound) -> float | None:
     return min(1.0, max(0.0, concealed / played))
 
 
-def jitter_buffer_ms(first: Inbound, last: Inbound) -> float | None:
-    """Returns how long a sample waited in the jitter buffer, on average between two samples."""
+def jitter_buffer_ms(first: InboundStats, last: InboundStats) -> float | None:
+    """Returns the mean time that audio spent in the jitter buffer between two samples."""
     emitted = last.jitter_buffer_emitted_count - first.jitter_buffer_emitted_count
     if emitted <= 0:
         return None
@@ -76,14 +76,14 @@ def jitter_buffer_ms(first: Inbound, last: Inbound) -> float | None:
 
 
 def mouth_to_ear_ms(heard: StreamFigures, buffer_ms: float | None) -> float | None:
-    """Returns one frame, the encoder's look-ahead, the one-way delay and the jitter buffer; None without a delay."""
+    """Returns the sum of frame, encoder look-ahead, one-way delay and jitter buffer; None without a delay."""
     if heard.owd_p50_ms is None:
         return None
     return heard.ptime_ms + OPUS_LOOKAHEAD_MS + heard.owd_p50_ms + (buffer_ms or 0.0)
 
 
-def score(samples: Sequence[Sample], heard: StreamFigures | None) -> CallScore | None:
-    """Returns the MOS of what the device heard, over windows of WINDOW_S; None when nothing was heard."""
+def score(samples: Sequence[StatsSample], heard: StreamFigures | None) -> CallScore | None:
+    """Returns the MOS of the audio that the device heard, from windows of WINDOW_S; None when it heard nothing."""
     if heard is None:
         return None
     windows = []
@@ -106,7 +106,7 @@ def score(samples: Sequence[Sample], heard: StreamFigures | None) -> CallScore |
 
 
 def sample_rows(
-    samples: Sequence[Sample],
+    samples: Sequence[StatsSample],
     *,
     run_id: str,
     writer: str,
@@ -114,7 +114,7 @@ def sample_rows(
     cell: str,
     media_at: Sequence[tuple[float, str, str]],
 ) -> list[SampleRow]:
-    """Returns one row a second. ``media_at`` are (since when, media, shown quality), oldest first."""
+    """Returns one row per second. ``media_at`` holds (start, media, shown quality), oldest first."""
     rows = []
     for earlier, later in itertools.pairwise(samples):
         span_s = (later.at_ms - earlier.at_ms) / 1000
@@ -124,7 +124,7 @@ def sample_rows(
         media, quality = next(
             ((media, quality) for since_s, media, quality in reversed(media_at) if since_s <= at_s), ("audio", "")
         )
-        before, after = earlier.audio_in or Inbound(), later.audio_in or Inbound()
+        before, after = earlier.audio_in or InboundStats(), later.audio_in or InboundStats()
         rows.append(
             SampleRow(
                 run_id=run_id,
@@ -147,8 +147,8 @@ def sample_rows(
     return rows
 
 
-def median_rtt_ms(samples: Sequence[Sample]) -> float | None:
-    """Returns the median round trip over the call, None when it was never measured."""
+def median_rtt_ms(samples: Sequence[StatsSample]) -> float | None:
+    """Returns the median round trip of the call; None when it was never measured."""
     found = [rtt_ms for sample in samples if (rtt_ms := sample.rtt_ms) is not None]
     return statistics.median(found) if found else None
 
@@ -156,10 +156,10 @@ def median_rtt_ms(samples: Sequence[Sample]) -> float | None:
 @dataclass(frozen=True, slots=True)
 class _Heard:
     at_ms: float
-    audio_in: Inbound
+    audio_in: InboundStats
 
 
-def _windows(samples: Sequence[Sample]) -> list[tuple[_Heard, _Heard]]:
+def _windows(samples: Sequence[StatsSample]) -> list[tuple[_Heard, _Heard]]:
     heard = [_Heard(sample.at_ms, sample.audio_in) for sample in samples if sample.audio_in is not None]
     windows = []
     start = 0
@@ -172,8 +172,8 @@ def _windows(samples: Sequence[Sample]) -> list[tuple[_Heard, _Heard]]:
     return windows
 
 
-def _payload_types(connection: Connection | None) -> tuple[int, int]:
-    """The audio payload types, received and sent; -1 where the browser never named one."""
+def _payload_types(connection: PeerConnectionStats | None) -> tuple[int, int]:
+    """Returns the audio payload types, received and sent; -1 where the browser reported none."""
     inbound = outbound = -1
     for sample in connection.samples if connection is not None else ():
         if sample.audio_in is not None and sample.audio_in.codec is not None:
@@ -183,7 +183,7 @@ def _payload_types(connection: Connection | None) -> tuple[int, int]:
     return inbound, outbound
 
 
-def _rate_kbit(earlier: Sample, later: Sample, counter: str, span_s: float) -> float:
+def _rate_kbit(earlier: StatsSample, later: StatsSample, counter: str, span_s: float) -> float:
     if earlier.pair is None or later.pair is None:
         return 0.0
     return float(max(0, getattr(later.pair, counter) - getattr(earlier.pair, counter))) * 8 / span_s / 1000

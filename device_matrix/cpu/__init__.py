@@ -1,1 +1,1 @@
-"""A phone's processor on this machine: limits, measured speed, pressure."""
+"""Gives a browser the CPU of a phone: limits, their measured effect, and the machine's own shortage."""

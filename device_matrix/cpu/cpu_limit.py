@@ -1,9 +1,9 @@
-"""Holds a whole browser, with every process it starts, to the CPU of a phone: one control group a browser.
+"""Limits a browser, with every process it starts, to the CPU of a phone: one control group per browser.
 
-Chromium's own CPU throttle (CDP) slows one thread, the renderer's main thread, and leaves encoding, decoding and
-network threads at full speed; a quota on the group slows all of them. A quota bounds the sum over all threads: a
-single thread of a phone is slower still than what it gives, so a weak phone is flattered, never wronged; by how much
-stands in every cell (cpu_speed.py).
+Chromium's own CPU throttle (CDP) slows only the renderer's main thread; encoding, decoding and network threads keep
+their full speed. A quota on the control group slows all threads. It limits their sum, and one thread of a phone is
+slower than one thread under the quota. So slow phones look better than real, never worse. Each cell shows by how much
+(speed.py).
 """
 
 from __future__ import annotations
@@ -21,25 +21,25 @@ from device_matrix.errors import DeviceUnavailable
 
 CGROUP_ROOT = Path("/sys/fs/cgroup")
 PERIOD_US = 20_000
-"""Short, because a group that has spent its quota stands still for the rest of the period: 20 ms is one audio frame."""
+"""Short, because a group that has used its quota stops for the rest of the period: 20 ms is one audio frame."""
 FLOOR_CORES = 0.25
-"""Below a quarter of a desktop core, what a phone does not have (a compositor in software, a desktop browser's own
-processes) would eat most of the quota, and the cell would measure that."""
+"""Below a quarter of a desktop core, work that no phone has (software compositing, a desktop browser's own processes)
+would use most of the quota, and the cell would measure that."""
 KILL_TIMEOUT_S = 20.0
-SHARE = 0.25
-"""Of what any other process gets when the CPU is short: a browser that starts must not make a link or engine late."""
-V1_FULL_SHARE, V2_FULL_SHARE = 1024, 100
+WEIGHT_SHARE = 0.25
+"""The group's CPU weight against any other process: a browser that starts must not delay a link or an engine."""
+V1_DEFAULT_SHARES, V2_DEFAULT_WEIGHT = 1024, 100
 """The kernel's own defaults of cpu.shares and cpu.weight."""
 
 
 def quota_cores(device: Device, cores_available: int) -> float:
-    """Returns the device's whole CPU in desktop cores: its cores over its slowdown, within [FLOOR_CORES, available]."""
+    """Returns the device's CPU in desktop cores: its cores over its slowdown, within [FLOOR_CORES, available]."""
     return min(float(cores_available), max(FLOOR_CORES, device.cores / device.cpu_slowdown))
 
 
 @dataclass(frozen=True, slots=True)
 class _Hierarchy:
-    """Where control groups live on this machine: version 1 has a tree a controller, version 2 has one for all."""
+    """This machine's control group trees: version 1 has one per controller, version 2 has one for all."""
 
     version: int
     cpu: Path
@@ -60,61 +60,61 @@ def _find_hierarchy(root: Path) -> _Hierarchy | None:
 
 
 def cpu_controller(root: Path = CGROUP_ROOT) -> str:
-    """Returns ``v1`` or ``v2``, whichever control groups this machine has for CPU quotas; empty for none."""
+    """Returns the version of this machine's control groups with CPU quotas, ``v1`` or ``v2``; empty for none."""
     hierarchy = _find_hierarchy(root)
     return f"v{hierarchy.version}" if hierarchy is not None else ""
 
 
-def lacks(root: Path = CGROUP_ROOT) -> list[str]:
-    """Returns what this machine lacks for CPU groups, empty when nothing."""
+def missing_prerequisites(root: Path = CGROUP_ROOT) -> list[str]:
+    """Returns what this machine lacks for CPU groups, a sentence each."""
     hierarchy = _find_hierarchy(root)
     if hierarchy is None:
         return [f"no control group tree with a cpu controller at {root}"]
     if not os.access(hierarchy.cpu / "cgroup.procs", os.W_OK):
-        return [f"{hierarchy.cpu} is not ours to write: root is needed"]
+        return [f"{hierarchy.cpu} is not writable: root is needed"]
     if is_occupied(root):
         return [f"{hierarchy.cpu} holds processes itself, so the kernel gives no group below it a cpu controller"]
     return []
 
 
 def is_occupied(root: Path = CGROUP_ROOT) -> bool:
-    """Whether the top of a version 2 tree would refuse (EBUSY) to hand its cpu controller down.
+    """Says whether the top of a version 2 tree would refuse (EBUSY) to hand its cpu controller down.
 
-    So it is in a container: what it sees as the top is a group like any other, which the machine's own top is not
-    (it has no ``cgroup.type``), and the container's processes are in it.
+    That happens in a container. Its top is a normal group that holds the container's processes. The machine's own top
+    is the root group, which may hold processes and has no ``cgroup.type``.
     """
     hierarchy = _find_hierarchy(root)
     if hierarchy is None or hierarchy.version != 2 or not (root / "cgroup.type").exists():
         return False
-    return not _hands_cpu_down(hierarchy) and bool(_pids(root))
+    return not _delegates_cpu(hierarchy) and bool(_pids(root))
 
 
 class CpuGroup:
-    """One control group. Everything started inside stays inside; ``release`` ends all of it."""
+    """One control group. A process started inside stays inside; ``release`` kills all of them."""
 
     def __init__(self, *, root: Path = CGROUP_ROOT) -> None:
-        """Raises DeviceUnavailable when the machine has no such groups or refuses a new one."""
+        """Raises DeviceUnavailable when the machine has no control groups or refuses a new one."""
         hierarchy = _find_hierarchy(root)
         if hierarchy is None:
-            raise DeviceUnavailable(lacks(root)[0], reason="no_cpu_group")
+            raise DeviceUnavailable(missing_prerequisites(root)[0], reason="no_cpu_group")
         self._hierarchy = hierarchy
         self.name = new_name()
         try:
             _enable_cpu_below(hierarchy)
             for tree in hierarchy.trees:
                 (tree / self.name).mkdir()
-            self._take_second_place()
+            self._lower_weight()
         except OSError as error:
             self.release()
             raise DeviceUnavailable(f"no CPU group could be made: {error}", reason="no_cpu_group") from error
 
     @property
     def join_paths(self) -> list[Path]:
-        """Files into which a process writes ``0`` to enter the group."""
+        """Files into which a process writes ``0`` to join the group."""
         return [tree / self.name / "cgroup.procs" for tree in self._hierarchy.trees]
 
     def limit(self, cores: float | None) -> None:
-        """Holds the group to ``cores`` of CPU time a second; None lifts the limit. Raises DeviceUnavailable."""
+        """Limits the group to ``cores`` CPU seconds per second; None lifts the limit. Raises DeviceUnavailable."""
         quota_us = -1 if cores is None else max(1000, round(cores * PERIOD_US))
         folder = self._hierarchy.cpu / self.name
         try:
@@ -126,15 +126,15 @@ class CpuGroup:
         except OSError as error:
             raise DeviceUnavailable(f"the CPU limit was refused: {error}", reason="no_cpu_group") from error
 
-    def _take_second_place(self) -> None:
+    def _lower_weight(self) -> None:
         folder = self._hierarchy.cpu / self.name
         if self._hierarchy.version == 2:
-            (folder / "cpu.weight").write_text(str(round(V2_FULL_SHARE * SHARE)))
+            (folder / "cpu.weight").write_text(str(round(V2_DEFAULT_WEIGHT * WEIGHT_SHARE)))
         else:
-            (folder / "cpu.shares").write_text(str(round(V1_FULL_SHARE * SHARE)))
+            (folder / "cpu.shares").write_text(str(round(V1_DEFAULT_SHARES * WEIGHT_SHARE)))
 
     def used_s(self) -> float:
-        """Returns the CPU seconds used by everything that ran inside."""
+        """Returns the CPU seconds used by every process that ran inside."""
         folder = self._hierarchy.usage / self.name
         if self._hierarchy.version == 1:
             return int((folder / "cpuacct.usage").read_text()) / 1e9
@@ -142,45 +142,45 @@ class CpuGroup:
         return int(fields["usage_usec"]) / 1e6
 
     def throttled_s(self) -> float:
-        """Returns how long the group stood still because its quota was spent."""
+        """Returns how long the group was stopped because its quota was used up."""
         fields = dict(line.split() for line in (self._hierarchy.cpu / self.name / "cpu.stat").read_text().splitlines())
         return (
             int(fields["throttled_usec"]) / 1e6 if "throttled_usec" in fields else int(fields["throttled_time"]) / 1e9
         )
 
     def pids(self) -> list[int]:
-        """Returns every process inside now."""
+        """Returns the process ids inside now."""
         return _pids(self._hierarchy.cpu / self.name)
 
     def kill(self) -> None:
-        """Kills what is inside now."""
+        """Kills every process inside now."""
         for pid in self.pids():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
 
     def release(self) -> None:
-        """Kills what is inside and removes the group. Safe to call twice."""
+        """Kills every process inside and removes the group. Safe to call twice."""
         for tree in self._hierarchy.trees:
-            _end(tree / self.name)
+            _kill_and_remove(tree / self.name)
 
 
 def sweep(root: Path = CGROUP_ROOT) -> list[str]:
-    """Ends and removes the groups of owners that are gone. Returns their names; none when they are not ours to end."""
+    """Kills and removes the groups of dead owners. Returns their names; none without the right to remove them."""
     hierarchy = _find_hierarchy(root)
-    if hierarchy is None or lacks(root):
+    if hierarchy is None or missing_prerequisites(root):
         return []
     stale = [folder for tree in hierarchy.trees for folder in tree.glob(f"{PREFIX}*") if owner_is_gone(folder.name)]
     for folder in stale:
-        _end(folder)
+        _kill_and_remove(folder)
     return sorted({folder.name for folder in stale})
 
 
 def _enable_cpu_below(hierarchy: _Hierarchy) -> None:
-    if hierarchy.version == 2 and not _hands_cpu_down(hierarchy):
+    if hierarchy.version == 2 and not _delegates_cpu(hierarchy):
         (hierarchy.cpu / "cgroup.subtree_control").write_text("+cpu")
 
 
-def _hands_cpu_down(hierarchy: _Hierarchy) -> bool:
+def _delegates_cpu(hierarchy: _Hierarchy) -> bool:
     return "cpu" in (hierarchy.cpu / "cgroup.subtree_control").read_text().split()
 
 
@@ -191,12 +191,12 @@ def _pids(folder: Path) -> list[int]:
         return []
 
 
-def _end(folder: Path) -> None:
+def _kill_and_remove(folder: Path) -> None:
     deadline_s = time.monotonic() + KILL_TIMEOUT_S
     while folder.exists():
         with contextlib.suppress(OSError):
             if (folder / "cpu.cfs_quota_us").exists():
-                # A group without quota left would take long to die: the dying need CPU time too.
+                # Processes need CPU time to die: without quota they would take long.
                 (folder / "cpu.cfs_quota_us").write_text("-1")
         for pid in _pids(folder):
             with contextlib.suppress(ProcessLookupError):

@@ -1,7 +1,7 @@
-"""Names what belongs to one process, so that a later run can tell what a dead owner left.
+"""Names control groups after their owner process, so that a later run can find those of dead owners.
 
-A pid alone is reused; with the process's start time (clock ticks since boot, field 22 of /proc/PID/stat) it is unique
-until the next boot.
+The kernel reuses process ids. With the process's start time (clock ticks since boot, field 22 of /proc/PID/stat) a
+process id is unique until the next boot.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ _NAME = re.compile(r"^ringfence-(?P<pid>\d+)\.(?P<started>\d+)-\d+$")
 
 
 def new_name() -> str:
-    """Returns a name that no other process, and no later call here, gives out: ``ringfence-PID.START-N``."""
+    """Returns a name that no other process and no later call returns: ``ringfence-PID.START-N``."""
     pid = os.getpid()
     return f"{PREFIX}{pid}.{_start_ticks(pid)}-{next(_serial)}"
 
 
 def owner_is_gone(name: str) -> bool:
-    """True when ``name`` is one of ours and the process that made it no longer runs."""
+    """Says whether ``name`` is from ``new_name`` and its process no longer runs."""
     match = _NAME.match(name)
     return match is not None and _start_ticks(int(match["pid"])) != int(match["started"])
 
@@ -34,5 +34,5 @@ def _start_ticks(pid: int) -> int | None:
         stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")
     except OSError:
         return None
-    # The second field, the command in brackets, may itself hold blanks and brackets.
+    # The second field, the command in brackets, may contain blanks and brackets.
     return int(stat.rpartition(")")[2].split()[19])

@@ -1,4 +1,4 @@
-"""Whether this machine had CPU for all: a browser that had to wait for one says nothing of the product's speed."""
+"""Measures the test machine's shortage of CPU: a browser that waits for a CPU can't show the product's speed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ PRESSURE = Path("/proc/pressure/cpu")
 
 
 class PressureGauge:
-    """The share of time in which something that could run had to wait for a CPU (kernel's PSI, ``some``)."""
+    """Measures the share of time in which some runnable process waited for a CPU (the kernel's PSI, ``some``)."""
 
     def __init__(self, clock: Clock, path: Path = PRESSURE) -> None:
         self._clock = clock
@@ -19,7 +19,7 @@ class PressureGauge:
         self._waited_us = self._read_us()
 
     def ratio(self) -> float | None:
-        """Returns the share since this gauge was made; None on a kernel that does not keep it."""
+        """Returns the share since this gauge was created; None on a kernel without PSI."""
         now_us = self._read_us()
         span_s = self._clock.monotonic_s() - self._from_s
         if now_us is None or self._waited_us is None or span_s <= 0:

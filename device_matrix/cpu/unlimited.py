@@ -1,4 +1,4 @@
-"""A browser's processes where no control group can hold them: without root, a device has all of this machine's CPU."""
+"""Finds and kills a browser's processes where there is no control group, and so no CPU limit: without root."""
 
 from __future__ import annotations
 
@@ -12,30 +12,30 @@ from pathlib import Path
 import psutil
 
 from network_profiles import ShapedLink
-from network_profiles.links.namespace_processes import inhabitants
+from network_profiles.links.namespace_processes import processes_in_namespace
 
 NICENESS = 10
-BEHIND_OTHERS = ("sh", "-c", f'echo {NICENESS} 2>/dev/null >/proc/self/autogroup; exec nice -n {NICENESS} "$@"', "sh")
-"""Before a browser's command, makes its threads weigh a tenth of anything else's: without root, no link has a real-time
-rank. Linux may weigh sessions before it weighs what is in them; a browser is a session of its own, or its driver's."""
+NICE_PREFIX = ("sh", "-c", f'echo {NICENESS} 2>/dev/null >/proc/self/autogroup; exec nice -n {NICENESS} "$@"', "sh")
+"""The argv prefix that gives a browser's threads a tenth of the CPU weight of others: without root, no link has
+real-time priority. Linux may weigh whole sessions (autogroup), so the prefix lowers the browser's session, too."""
 
 
 @dataclass(frozen=True, slots=True)
 class NoCpuGroup:
-    """Stands where a control group stands: it counts and kills, and has nothing to limit with."""
+    """Has the interface of a control group without one: it counts CPU time and kills, but cannot limit."""
 
     pids: Callable[[], list[int]]
-    """Finds what runs of the browser now."""
+    """Finds the browser's running processes."""
 
     @property
     def join_paths(self) -> list[Path]:
         return []
 
     def limit(self, cores: float | None) -> None:
-        """Has nothing to limit with."""
+        """Does nothing: there is no limit without a control group."""
 
     def used_s(self) -> float:
-        """Returns the CPU seconds of what still runs."""
+        """Returns the CPU seconds of the processes that still run."""
         spent_s = 0.0
         for pid in self.pids():
             with suppress(psutil.Error):
@@ -56,13 +56,13 @@ class NoCpuGroup:
         self.kill()
 
 
-def behind(link: ShapedLink) -> Callable[[], list[int]]:
-    """Finds whatever runs behind ``link``, its own daemon apart."""
-    return lambda: [pid for pid in inhabitants(link.namespace) if pid != link.pid]
+def pids_behind_link(link: ShapedLink) -> Callable[[], list[int]]:
+    """Returns a function that finds the processes behind ``link``, except the link's own daemon."""
+    return lambda: [pid for pid in processes_in_namespace(link.namespace) if pid != link.pid]
 
 
-def of_profile(work_folder: Path) -> Callable[[], list[int]]:
-    """Finds the processes of the browser whose profile is in ``work_folder``: its root, and all that it started."""
+def pids_of_browser(work_folder: Path) -> Callable[[], list[int]]:
+    """Returns a function that finds the browser with its profile in ``work_folder``, and all its children."""
 
     def find() -> list[int]:
         found: set[int] = set()

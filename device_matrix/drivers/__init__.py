@@ -1,1 +1,1 @@
-"""Who drives a browser: Playwright, or an Appium server. Both give the same small Browser (protocol.py)."""
+"""Drives browsers with Playwright or through an Appium server; both give the same Browser (protocol.py)."""

@@ -1,8 +1,8 @@
 """Drives a device's browser through an Appium server.
 
-Appium and chromedriver have a private network of their own, and the browser is in that of its link;
-``--remote-debugging-pipe`` lets chromedriver speak to the browser over inherited descriptors, so nothing of the control
-path crosses the shaped link.
+Appium and chromedriver run in a private network; the browser runs in the network of its link. With
+``--remote-debugging-pipe`` chromedriver controls the browser over inherited descriptors, so no control traffic crosses
+the shaped link.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from selenium.webdriver.common.by import By
 from device_matrix.drivers.appium_capabilities import chromium_capabilities
 from device_matrix.drivers.appium_connection import AppiumAddress, PrivateConnection
 from device_matrix.drivers.chromium import browser_arguments, browser_version, find_browser, find_chromedriver
-from device_matrix.drivers.network_emulation import settings
+from device_matrix.drivers.network_emulation import cdp_commands
 from device_matrix.drivers.protocol import LaunchSpec, PageTimeout
 from device_matrix.drivers.wrapper import write_browser_wrapper, write_chromedriver_wrapper
 from device_matrix.errors import DeviceUnavailable, PageNotLoaded
@@ -30,9 +30,11 @@ from network_profiles.links import private_network
 
 SCRIPT_TIMEOUT_S = 90.0
 COMMAND_TIMEOUT_S = 100.0
-"""Above every wait that a scenario asks for: only a dead server takes this long."""
+"""Longer than every wait of a scenario: only a dead server takes this long."""
 QUIT_TIMEOUT_S = 5.0
 SERVER_POLL_S = 0.25
+COMMAND_ERRORS = (WebDriverException, urllib3.exceptions.HTTPError, OSError)
+"""What a command raises when its session, its browser or the server is gone."""
 
 WAIT_FOR_ELEMENT = """async (selector, timeoutMs) => {
   const end = performance.now() + timeoutMs;
@@ -48,7 +50,7 @@ Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
 
 
-def _translated(method: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
+def _translate_errors(method: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
     @functools.wraps(method)
     def call(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
         try:
@@ -75,38 +77,38 @@ class AppiumBrowser:
     def version(self) -> str:
         return self._version
 
-    @_translated
+    @_translate_errors
     def open(self, url: str, timeout_s: float) -> None:
         self._session.set_page_load_timeout(timeout_s)
         try:
             self._session.get(url)
         except WebDriverException as error:
-            if PageNotLoaded.SIGN in str(error):
+            if PageNotLoaded.CHROMIUM_CODE_PREFIX in str(error):
                 raise PageNotLoaded(f"the page could not be loaded: {_first_line(error)}") from error
             raise
 
-    @_translated
+    @_translate_errors
     def evaluate(self, function: str, *arguments: Any) -> Any:
         return self._session.execute_script(f"return ({function})(...arguments)", *arguments)
 
-    @_translated
+    @_translate_errors
     def click(self, selector: str, timeout_s: float) -> None:
         self._await_element(selector, timeout_s)
         self._session.find_element(By.CSS_SELECTOR, selector).click()
 
-    @_translated
+    @_translate_errors
     def fill(self, selector: str, text: str, timeout_s: float) -> None:
         self._await_element(selector, timeout_s)
         element = self._session.find_element(By.CSS_SELECTOR, selector)
         element.clear()
         element.send_keys(text)
 
-    @_translated
+    @_translate_errors
     def screenshot(self) -> bytes:
         return bytes(self._session.get_screenshot_as_png())
 
     def console(self) -> Sequence[str]:
-        with contextlib.suppress(WebDriverException, urllib3.exceptions.HTTPError, OSError):
+        with contextlib.suppress(*COMMAND_ERRORS):
             self._console += [
                 f"{entry['level'].lower()}: {entry['message']}" for entry in self._session.get_log("browser")
             ]
@@ -115,13 +117,13 @@ class AppiumBrowser:
     def crash(self) -> str:
         try:
             self._session.current_url  # noqa: B018
-        except (WebDriverException, urllib3.exceptions.HTTPError, OSError) as error:
+        except COMMAND_ERRORS as error:
             return _first_line(error)
         return ""
 
     def _await_element(self, selector: str, timeout_s: float) -> None:
         if not self.evaluate(WAIT_FOR_ELEMENT, selector, timeout_s * 1000):
-            raise PageTimeout(f"{selector} was not there within {timeout_s:.0f} s")
+            raise PageTimeout(f"{selector} did not appear within {timeout_s:.0f} s")
 
 
 class AppiumDriver:
@@ -137,22 +139,20 @@ class AppiumDriver:
         try:
             yield AppiumBrowser(session, version)
         finally:
-            with contextlib.suppress(WebDriverException, urllib3.exceptions.HTTPError, OSError):
-                session.command_executor.client_config.timeout = QUIT_TIMEOUT_S
-                session.quit()
+            _quit(session)
 
     def close(self) -> None:
-        """The server belongs to the controller: nothing is ours between cells."""
+        """Does nothing: the server belongs to the controller, and no session outlives its cell."""
 
     def _open_session(self, spec: LaunchSpec, version: str, timeout_s: float) -> WebDriver:
         browser = write_browser_wrapper(
             spec.work_folder,
             browser=find_browser(),
-            # A browser without a link is to be where we are, and not where its driver is.
-            exec_prefix=[*private_network.enter_prefix(private_network.own_network()), *spec.exec_prefix],
+            # A browser without a link must run in our own network, not in its driver's private one.
+            exec_prefix=[*private_network.enter_prefix(private_network.own_network_path()), *spec.exec_prefix],
             join_paths=spec.group.join_paths,
             environment=spec.environment,
-            # chromedriver passes no address on; the new-tab page would wait for the internet that is not there.
+            # chromedriver passes no URL on, and the new-tab page would wait for an internet that is not there.
             first_page="about:blank",
         )
         capabilities = chromium_capabilities(
@@ -176,17 +176,21 @@ class AppiumDriver:
                 PrivateConnection(self._server, timeout_s),
                 options=AppiumOptions().load_capabilities(dict(capabilities)),
             )
+        except COMMAND_ERRORS as error:
+            raise _no_session(error) from error
+        try:
             session.command_executor.client_config.timeout = COMMAND_TIMEOUT_S
             session.set_script_timeout(SCRIPT_TIMEOUT_S)
             _run_before_every_document(session, spec.init_script)
-            for command, parameters in settings(spec.emulated_network) if spec.emulated_network is not None else []:
+            for command, parameters in cdp_commands(spec.emulated_network) if spec.emulated_network is not None else []:
                 session.execute("executeCdp", {"cmd": command, "params": parameters})
-        except (WebDriverException, urllib3.exceptions.HTTPError, OSError) as error:
-            raise DeviceUnavailable(f"Appium gave no session: {_first_line(error)}", reason="no_session") from error
+        except COMMAND_ERRORS as error:
+            _quit(session)
+            raise _no_session(error) from error
         return session
 
     def _await_server(self, timeout_s: float) -> None:
-        """A server that died is started again by its owner: what comes after the lost cell waits for it."""
+        """Waits for the server: after a death the controller starts it again, and later cells wait for that."""
         deadline_s = time.monotonic() + timeout_s
         while not self._server.is_ready():
             if time.monotonic() > deadline_s:
@@ -196,15 +200,26 @@ class AppiumDriver:
 
     def _free_port(self) -> int:
         try:
-            return private_network.free_port(self._server.network)
+            return private_network.free_port_in_network(self._server.network)
         except OSError as error:
             raise DeviceUnavailable(
                 f"the network of the Appium server is gone: {error}", reason="appium_died"
             ) from error
 
 
+def _quit(session: WebDriver) -> None:
+    """Ends the session and closes its connections, whatever state the server is in."""
+    with contextlib.suppress(*COMMAND_ERRORS):
+        session.command_executor.client_config.timeout = QUIT_TIMEOUT_S
+        session.quit()
+
+
+def _no_session(error: Exception) -> DeviceUnavailable:
+    return DeviceUnavailable(f"Appium opened no session: {_first_line(error)}", reason="no_session")
+
+
 def _run_before_every_document(session: WebDriver, script: str) -> None:
-    # The Python client maps no command for the Chromium driver's CDP passage.
+    # The Python client has no command for the Chromium driver's CDP endpoint.
     commands = session.command_executor
     commands.add_command(  # type: ignore[no-untyped-call]
         "executeCdp", "POST", "/session/$sessionId/goog/cdp/execute"

@@ -1,4 +1,4 @@
-"""What an Appium session may ask for: exactly what ``chromium_capabilities`` and ``browser_arguments`` write."""
+"""Builds the policy of allowed Appium sessions: what ``chromium_capabilities`` and ``browser_arguments`` ask for."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from device_matrix.drivers.chromium import browser_arguments
 from device_matrix.drivers.wrapper import BROWSER_WRAPPER, CHROMEDRIVER_WRAPPER
 
 POLICY_VARIABLE = "RINGFENCE_APPIUM_POLICY"
-"""Environment variable by which ``appium_server/gate.cjs`` is told."""
+"""The environment variable that hands the policy to ``appium_server/gate.cjs``."""
 CAPABILITIES = (
     "platformName", "browserName", "appium:automationName", "appium:executable", "appium:autodownloadEnabled",
     "appium:chromedriverPort", "appium:newCommandTimeout", "goog:chromeOptions", "goog:loggingPrefs",
@@ -19,7 +19,7 @@ SESSION_SWITCHES = ("--headless", "--remote-debugging-pipe", "--user-data-dir")
 
 
 def policy() -> str:
-    """Returns the policy as JSON: programs are allowed in our scratch folders alone, and switches by name."""
+    """Returns the policy as JSON. It allows programs only in our scratch folders, and browser switches by name."""
     given = browser_arguments(["http://127.0.0.1"], over_loopback=True) + browser_arguments(["http://127.0.0.1"])
     return json.dumps(
         {

@@ -1,13 +1,13 @@
-"""The one Appium server of a run: started, watched and ended by the pytest controller.
+"""Runs the one Appium server of a run. The pytest controller starts, watches and ends it.
 
 ``APPIUM_HOME`` is the folder whose package.json names the drivers, so Appium finds the Chromium driver there and
-downloads nothing. A thread of its own starts the server, because the kernel's parent-death signal follows the thread
-that forked; the same thread starts it again, on the same port, when it dies: the cell that lost its session is an
-environment error, the cells after it are not.
+downloads nothing. The server is started by its own thread, because the kernel's parent-death signal follows the thread
+that forked. When the server dies, the same thread starts it again on the same port. The cell that lost its session is
+an environment error; later cells are not affected.
 
-Neither Appium nor chromedriver asks who it is that connects, and a capability names programs that they run. So both
-live in a private network, which no other user of the machine can enter, and sessions are taken only in our own form
-(``appium_server/gate.cjs``). A secret path would not do: it stands in the process list, and chromedriver has none.
+Appium and chromedriver do not authenticate their clients, and a capability may name a program that they run. So both
+run in a private network that no other user of the machine can enter, and ``appium_server/gate.cjs`` takes only sessions
+in our own form. A secret URL path would not help: the process list shows it, and chromedriver has none.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ from bedrock.errors import EnvironmentLacks
 from device_matrix.drivers.appium_connection import AppiumAddress
 from device_matrix.drivers.appium_policy import POLICY_VARIABLE, policy
 from network_profiles.links import private_network
-from network_profiles.links.private_network import PrivateNetwork, free_port
+from network_profiles.links.private_network import PrivateNetwork, free_port_in_network
 
 HOME = Path(__file__).parent.parent / "appium_server"
 ENTRY = HOME / "gate.cjs"
 READY_TIMEOUT_S = 30.0
 WATCH_INTERVAL_S = 0.5
-RESTARTS = 5
+MAX_RESTARTS = 5
 
 
 def appium_modules() -> dict[str, str]:
-    """Returns name and version of the server and of each driver that package.json asks for and that is installed."""
+    """Returns the name and version of each installed package that package.json asks for: the server and its drivers."""
     wanted = json.loads((HOME / "package.json").read_text())["dependencies"]
     found = {}
     for name in wanted:
@@ -46,8 +46,8 @@ def appium_modules() -> dict[str, str]:
     return found
 
 
-def lacks() -> list[str]:
-    """Returns what this machine lacks for the server, empty when nothing."""
+def missing_prerequisites() -> list[str]:
+    """Returns what this machine lacks for the server, a sentence each."""
     missing = []
     if shutil.which("node") is None:
         missing.append("there is no Node.js (apt-get install nodejs, version 20 or later)")
@@ -57,7 +57,7 @@ def lacks() -> list[str]:
         for name in wanted
         if name not in appium_modules()
     ]
-    if refused := private_network.lacks():
+    if refused := private_network.missing_prerequisite():
         missing.append(
             f"Appium would take orders from every user of this machine: {refused} (run it with sudo, or with "
             "--set 'matrix.drivers=\"playwright\"')"
@@ -66,10 +66,10 @@ def lacks() -> list[str]:
 
 
 class AppiumServer:
-    """A server in a network of its own. ``start`` returns its address; ``stop`` is safe to call twice."""
+    """A server in its own network. ``start`` returns its address; ``stop`` is safe to call twice."""
 
     def __init__(self, log_path: Path, on_death: Callable[[str], None] | None = None) -> None:
-        """``on_death`` is told, by the watching thread, of every end that nobody asked for."""
+        """``on_death`` gets a sentence, on the watching thread, each time the server dies by itself."""
         self._log_path = log_path
         self._on_death = on_death
         self._stopping = threading.Event()
@@ -83,7 +83,7 @@ class AppiumServer:
 
     @property
     def address(self) -> AppiumAddress:
-        """Where it listens, from ``start`` on."""
+        """The server's address, after ``start``."""
         return self._address
 
     @property
@@ -92,10 +92,10 @@ class AppiumServer:
 
     def start(self) -> AppiumAddress:
         """Starts the server and waits until it answers. Raises EnvironmentLacks when it does not."""
-        if missing := lacks():
+        if missing := missing_prerequisites():
             raise EnvironmentLacks(missing[0])
         self._network = PrivateNetwork()
-        self._address = AppiumAddress(self._network.path, free_port(self._network.path))
+        self._address = AppiumAddress(self._network.path, free_port_in_network(self._network.path))
         self._thread = threading.Thread(target=self._keep_running, name="appium-server", daemon=True)
         self._thread.start()
         self._settled.wait()
@@ -105,7 +105,7 @@ class AppiumServer:
         return self._address
 
     def stop(self) -> None:
-        """Ends the server, its sessions and the thread that watches it."""
+        """Ends the server, its sessions and the watching thread."""
         self._stopping.set()
         if self._thread is not None:
             self._thread.join()
@@ -115,7 +115,7 @@ class AppiumServer:
 
     def _keep_running(self) -> None:
         try:
-            while not self._stopping.is_set() and self.restarts <= RESTARTS:
+            while not self._stopping.is_set() and self.restarts <= MAX_RESTARTS:
                 self._child = self._spawn()
                 try:
                     self._await_ready(self._child)
@@ -128,7 +128,7 @@ class AppiumServer:
                 self._child.stop(timeout_s=2.0)
                 if not self._stopping.is_set():
                     self.restarts += 1
-                    self._tell(self._child)
+                    self._report_death(self._child)
         except (OSError, EnvironmentLacks) as error:
             self._failure = self._failure or EnvironmentLacks(f"the Appium server cannot be started: {error}")
         finally:
@@ -136,7 +136,7 @@ class AppiumServer:
                 self._child.stop(timeout_s=2.0)
             self._settled.set()
 
-    def _tell(self, dead: ChildProcess) -> None:
+    def _report_death(self, dead: ChildProcess) -> None:
         if self._on_death is not None:
             ended = crash.describe_exit(dead.popen.returncode, dead.pid)
             self._on_death(f"the Appium server {ended}; it is started again")
@@ -169,7 +169,7 @@ class AppiumServer:
         )
 
     def _home(self) -> Path:
-        """Returns a folder that names the drivers and is ours to write, as Appium insists, even where they are not."""
+        """Returns a writable folder with the drivers, as Appium requires: HOME, or a folder of links to it."""
         if os.access(HOME, os.W_OK):
             return HOME
         home = self._log_path.with_name("appium_home")

@@ -1,4 +1,4 @@
-"""Finds Chromium and chromedriver, and says how a device's browser is started."""
+"""Finds Chromium and chromedriver, and builds the command line of a device's browser."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ CHROMEDRIVER_PATHS = ("/usr/lib/chromium/chromedriver", "/usr/lib/chromium-brows
 VERSION_TIMEOUT_S = 60.0
 
 DISABLED_FEATURES = (
-    # Raw addresses in host candidates: the far end does no multicast DNS, and the selected pair has to be provable.
+    # Host candidates need raw addresses: the far end has no multicast DNS, and the selected pair must be provable.
     "WebRtcHideLocalIpsWithMdns",
-    # What a desktop browser fetches or computes by itself would load the shaped link and the quota.
+    # Background work of a desktop browser would load the shaped link and use up the CPU quota.
     "Translate",
     "OptimizationHints",
     "MediaRouter",
@@ -63,12 +63,12 @@ def browser_version(path: str) -> str:
         raise EnvironmentLacks(f"{path} does not start: {error}", hint="apt-get install --reinstall chromium") from None
     version = re.search(r"\d+(\.\d+){1,3}", asked.stdout)
     if version is None:
-        raise EnvironmentLacks(f"{path} does not say its version, but '{asked.stdout.strip()}'")
+        raise EnvironmentLacks(f"'{path} --version' printed no version: '{asked.stdout.strip()}'")
     return version[0]
 
 
 def browser_arguments(secure_origins: Sequence[str], *, over_loopback: bool = False) -> list[str]:
-    """Returns the switches that both drivers start the browser with; ``over_loopback`` lets media travel there."""
+    """Returns the browser switches of both drivers; ``over_loopback`` allows media over loopback."""
     return [
         *(["--allow-loopback-in-peer-connection"] if over_loopback else []),
         *([f"--ignore-certificate-errors-spki-list={','.join(trusted)}"] if (trusted := key_digests()) else []),

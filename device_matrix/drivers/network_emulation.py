@@ -1,8 +1,8 @@
-"""What Chromium's own network emulation (CDP) can do of a link, for machines where no link can be built.
+"""Translates a network profile into Chromium's own network emulation (CDP), for machines that can build no link.
 
-It shapes the browser's sockets, not a network: WebRTC's UDP through ``webrtc::SimulatedNetwork``, and HTTP. Its one
-``latency`` is added to what WebRTC sends and to what it receives, so a round trip grows by twice that; HTTP gets it
-once. It takes hold of connections that are made after it was set.
+The emulation shapes the browser's sockets, not a network: WebRTC's UDP through ``webrtc::SimulatedNetwork``, and HTTP.
+WebRTC gets its ``latency`` in each direction, so a round trip grows by twice that; HTTP gets it once. It affects only
+connections that are made after it was set.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ _NEVER_SHAPED = (
 )
 
 
-def conditions(profile: NetworkProfile) -> dict[str, Any]:
-    """Returns the parameters of COMMAND that come nearest to ``profile`` as it is between its changes."""
+def emulated_conditions(profile: NetworkProfile) -> dict[str, Any]:
+    """Returns the parameters of COMMAND that come nearest to ``profile``, without its changes over time."""
     down, up = profile.down, profile.up
     queue_packets = 0 if up.rate_kbit is None else max(1, round(up.queue_ms * up.rate_kbit / _VIDEO_PACKET_BITS))
     rule = {
@@ -41,7 +41,7 @@ def conditions(profile: NetworkProfile) -> dict[str, Any]:
 
 
 def not_shaped(profile: NetworkProfile) -> list[str]:
-    """Returns what ``profile`` asks for and the browser does not do, a phrase each."""
+    """Returns what ``profile`` asks for and the browser does not emulate, a phrase each."""
     missing = list(_NEVER_SHAPED)
     if profile.down.owd_ms != profile.up.owd_ms:
         missing.append("different delays up and down: both get the mean")
@@ -52,8 +52,8 @@ def not_shaped(profile: NetworkProfile) -> list[str]:
     return missing
 
 
-def settings(given: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
-    """Returns the CDP commands, in order, that put ``given`` into force."""
+def cdp_commands(given: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    """Returns the CDP commands, in order, that switch the emulation ``given`` on."""
     return [("Network.enable", {}), (COMMAND, dict(given))]
 
 

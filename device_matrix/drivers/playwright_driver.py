@@ -1,4 +1,4 @@
-"""Drives a device's browser with Playwright, over the debugging pipe that the wrapper hands through."""
+"""Drives a device's browser with Playwright, over the debugging pipe that the wrapper passes on."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
 from bedrock.child_environment import own_environment_cleaned
 from device_matrix.drivers.chromium import browser_arguments, browser_version, find_browser
-from device_matrix.drivers.network_emulation import settings
+from device_matrix.drivers.network_emulation import cdp_commands
 from device_matrix.drivers.protocol import LaunchSpec, PageTimeout
 from device_matrix.drivers.wrapper import write_browser_wrapper
 from device_matrix.errors import DeviceUnavailable, PageNotLoaded
 
-OWN_DEFAULTS_DROPPED = ["--disable-field-trial-config"]
-"""Playwright's defaults that would stand twice on the command line."""
+DROPPED_DEFAULTS = ["--disable-field-trial-config"]
+"""Playwright's default switches that our own list has, too."""
 
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
 
 
-def _translated(method: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
+def _translate_errors(method: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
     @functools.wraps(method)
     def call(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
         try:
@@ -39,7 +39,7 @@ def _translated(method: Callable[Arguments, Result]) -> Callable[Arguments, Resu
 
 
 class PlaywrightBrowser:
-    """One page of one persistent context, which is one fresh browser."""
+    """The one page of a fresh browser (a persistent context of Playwright)."""
 
     def __init__(self, context: BrowserContext, version: str) -> None:
         self._page: Page = context.pages[0]
@@ -55,28 +55,28 @@ class PlaywrightBrowser:
     def version(self) -> str:
         return self._version
 
-    @_translated
+    @_translate_errors
     def open(self, url: str, timeout_s: float) -> None:
         try:
             self._page.goto(url, timeout=timeout_s * 1000, wait_until="domcontentloaded")
         except PlaywrightError as error:
-            if PageNotLoaded.SIGN in str(error):
+            if PageNotLoaded.CHROMIUM_CODE_PREFIX in str(error):
                 raise PageNotLoaded(f"the page could not be loaded: {_first_line(error)}") from error
             raise
 
-    @_translated
+    @_translate_errors
     def evaluate(self, function: str, *arguments: Any) -> Any:
         return self._page.evaluate(f"(given) => ({function})(...given)", list(arguments))
 
-    @_translated
+    @_translate_errors
     def click(self, selector: str, timeout_s: float) -> None:
         self._page.locator(selector).first.click(timeout=timeout_s * 1000)
 
-    @_translated
+    @_translate_errors
     def fill(self, selector: str, text: str, timeout_s: float) -> None:
         self._page.locator(selector).first.fill(text, timeout=timeout_s * 1000)
 
-    @_translated
+    @_translate_errors
     def screenshot(self) -> bytes:
         return self._page.screenshot(timeout=10_000, animations="allow", caret="initial")
 
@@ -94,15 +94,15 @@ class PlaywrightBrowser:
 
 
 class PlaywrightDriver:
-    """Keeps one Playwright process between cells; every launch is a fresh browser with a fresh profile."""
+    """Keeps one Playwright process between cells; every launch starts a browser with a new profile."""
 
     def __init__(self) -> None:
         self._playwright: Playwright | None = None
 
     def start(self) -> None:
-        """Starts Playwright's own process, which ``launch`` otherwise does at its first use."""
+        """Starts Playwright's own process; without this, the first ``launch`` does."""
         if self._playwright is None:
-            with own_environment_cleaned():  # of Playwright's own process, which nobody else can be told
+            with own_environment_cleaned():  # Playwright's process inherits it; there is no other way to set it
                 self._playwright = sync_playwright().start()
 
     @contextlib.contextmanager
@@ -111,7 +111,7 @@ class PlaywrightDriver:
         try:
             context = self._open_context(spec, version, timeout_s)
         except PlaywrightError as error:
-            # The process behind Playwright may be what died: the next cell starts a new one.
+            # Playwright's own process may have died: the next cell starts a new one.
             self.close()
             raise DeviceUnavailable(f"the browser did not start: {_first_line(error)}", reason="no_browser") from error
         browser = PlaywrightBrowser(context, version)
@@ -144,7 +144,7 @@ class PlaywrightDriver:
             headless=True,
             timeout=timeout_s * 1000,
             args=browser_arguments(spec.secure_origins, over_loopback=spec.emulated_network is not None),
-            ignore_default_args=OWN_DEFAULTS_DROPPED,
+            ignore_default_args=DROPPED_DEFAULTS,
             viewport={"width": device.viewport.width_px, "height": device.viewport.height_px},
             device_scale_factor=device.device_pixel_ratio,
             user_agent=device.user_agent_for(version.partition(".")[0]),
@@ -157,7 +157,7 @@ class PlaywrightDriver:
         context.add_init_script(spec.init_script)
         if spec.emulated_network is not None:
             session = context.new_cdp_session(context.pages[0])
-            for command, parameters in settings(spec.emulated_network):
+            for command, parameters in cdp_commands(spec.emulated_network):
                 session.send(command, parameters)
         return context
 

@@ -1,4 +1,4 @@
-"""The seam between a scenario and whatever drives the browser."""
+"""Defines the interface between the matrix and whatever drives a browser."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from device_matrix.devices import Device
 class Browser(Protocol):
     """One running browser with one page. Every method raises DeviceUnavailable when the browser is gone.
 
-    Used from the thread that launched it only.
+    Only the thread that launched it may use it.
     """
 
     @property
@@ -28,7 +28,7 @@ class Browser(Protocol):
         """Calls a JavaScript function expression, awaits what it returns, and returns that as plain data."""
 
     def click(self, selector: str, timeout_s: float) -> None:
-        """Waits for the element to be there and enabled, then presses it as a person does. Raises PageTimeout."""
+        """Waits for the element to be visible and enabled, then clicks it. Raises PageTimeout."""
 
     def fill(self, selector: str, text: str, timeout_s: float) -> None:
         """Waits for the input, then types ``text`` into it. Raises PageTimeout."""
@@ -37,18 +37,18 @@ class Browser(Protocol):
         """Returns the visible page as PNG."""
 
     def console(self) -> Sequence[str]:
-        """Returns what the page wrote to its console so far, a line an entry, errors that nobody caught included."""
+        """Returns the page's console so far, one string per entry, uncaught errors included."""
 
     def crash(self) -> str:
-        """Returns why the page or the browser died by itself, empty while it lives."""
+        """Returns why the page or the browser died; empty while it lives."""
 
 
-class Group(Protocol):
-    """What a browser's processes are started in."""
+class JoinableGroup(Protocol):
+    """A control group that a browser's processes can join, or its stand-in where there is none."""
 
     @property
     def join_paths(self) -> list[Path]:
-        """Files into which a process writes ``0`` to enter it; none where there is nothing to enter."""
+        """Files into which a process writes ``0`` to join the group; empty where there is no group."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,20 +58,20 @@ class LaunchSpec:
     device: Device
     exec_prefix: Sequence[str]
     """The argv prefix that runs a command behind the shaped link."""
-    group: Group
+    group: JoinableGroup
     work_folder: Path
-    """Scratch of this attempt alone: the profile, the wrapper. Removed at release."""
+    """The attempt's scratch folder, for profile and wrappers. Removed at the attempt's end."""
     secure_origins: Sequence[str]
-    """Plain-HTTP origins that the browser is to trust with a microphone."""
+    """Plain-HTTP origins that may use the microphone."""
     init_script: str
     """Runs in every document before the page's own scripts."""
     environment: Mapping[str, str]
     emulated_network: Mapping[str, Any] | None = None
-    """What the browser itself is to do to its packets (``network_emulation``), where no link does."""
+    """The browser's own network emulation (``network_emulation``); None where there is a link."""
 
 
 class Driver(Protocol):
-    """Launches browsers. One a worker; ``close`` ends what it keeps between cells."""
+    """Launches browsers. Each worker has one; ``close`` ends what it keeps between cells."""
 
     def launch(self, spec: LaunchSpec, timeout_s: float) -> AbstractContextManager[Browser]:
         """Starts a fresh browser on an empty page; leaving the context ends it. Raises DeviceUnavailable."""
@@ -81,4 +81,4 @@ class Driver(Protocol):
 
 
 class PageTimeout(Exception):
-    """The page did not do in time what was asked: a judgement about the product, not about the harness."""
+    """The page did not do in time what was asked: a failure of the product, not of the harness."""

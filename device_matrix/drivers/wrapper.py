@@ -1,8 +1,8 @@
-"""Writes the small executables that stand between a driver and the programs it starts.
+"""Writes the wrapper scripts through which a driver starts a browser or chromedriver.
 
-A driver can be told only the path of a browser. The wrapper enters the CPU group and the shaped link's namespace, then
-becomes the browser: descriptors 3 and 4 (the debugging pipe) and the pid stay what the driver thinks they are, so no
-control port has to cross the namespace. The parent-death signal outlives the exec: a browser never outlives its driver.
+A driver can be told only the path of a browser. The wrapper joins the CPU group, enters the shaped link's namespace,
+and then becomes the browser by exec. So descriptors 3 and 4 (the debugging pipe) and the process id stay the same, and
+no control port has to cross the namespace. The parent-death signal survives exec: a browser never outlives its driver.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def write_browser_wrapper(
     environment: Mapping[str, str],
     first_page: str = "",
 ) -> Path:
-    """Writes the wrapper of one device's browser, which opens ``first_page`` if given. Returns its path."""
+    """Writes the wrapper of one device's browser; it opens ``first_page`` if given. Returns its path."""
     joins = "".join(f"echo 0 > {shlex.quote(str(path))} || exit 126\n" for path in join_paths)
     command = shlex.join(["setpriv", "--pdeathsig", "KILL", "--", *exec_prefix, browser])
     page = f" {shlex.quote(first_page)}" if first_page else ""
@@ -32,7 +32,7 @@ def write_browser_wrapper(
 
 
 def write_chromedriver_wrapper(folder: Path, *, chromedriver: str, environment: Mapping[str, str]) -> Path:
-    """Writes the wrapper of one session's chromedriver, which otherwise outlives a killed Appium. Returns its path."""
+    """Writes the wrapper of a session's chromedriver, which would outlive a killed Appium. Returns its path."""
     command = shlex.join(["setpriv", "--pdeathsig", "KILL", "--", chromedriver])
     return _write(folder / CHROMEDRIVER_WRAPPER, f'{_exports(environment)}exec {command} "$@"\n')
 

@@ -1,4 +1,4 @@
-"""The script injected before the page's own, as the text that both drivers take."""
+"""Builds the script that both drivers inject before the page's own scripts."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ FIRST_AUDIO_POLL_MS = 40
 
 
 def init_script(device: Device) -> str:
-    """Returns the hook with the device's own core count and memory, which the page may ask for."""
+    """Returns the hook, with the device's core count and memory for pages that ask for them."""
     options = {
         "cores": device.cores,
         "deviceMemoryGb": _device_memory_gb(device.ram_mb),
@@ -24,6 +24,6 @@ def init_script(device: Device) -> str:
 
 
 def _device_memory_gb(ram_mb: int) -> float:
-    """The value of navigator.deviceMemory: the nearest power of two, from 0.25 to 8 (W3C Device Memory)."""
+    """Returns navigator.deviceMemory: the nearest power of two, from 0.25 to 8 (W3C Device Memory)."""
     steps = (0.25, 0.5, 1, 2, 4, 8)
     return min(steps, key=lambda step: abs(step - ram_mb / 1024))

@@ -1,7 +1,7 @@
-// Runs before the page's own scripts: watches every RTCPeerConnection of any web app without its help.
+// Runs before the page's own scripts and records every RTCPeerConnection of any web app.
 //
-// One second, one sample of raw cumulative counters; differences are taken in Python (stats.py). All times are
-// milliseconds since 1970 on the page's monotonic clock. Read it with window.ringfenceHook.take().
+// It takes one sample of raw cumulative counters per second; Python computes the differences (capture/stats.py). All
+// times are milliseconds since 1970 on the page's monotonic clock. Read the data with window.ringfenceHook.take().
 (options) => {
   const Native = window.RTCPeerConnection;
   if (!Native || window.ringfenceHook) return;
@@ -79,7 +79,7 @@
     seen.sampleNow = sampleNow;
     const sampling = setInterval(sampleNow, options.sampleIntervalMs);
 
-    // A source is listed once the receiver has played a packet of it: audio that arrived, was decrypted and was heard.
+    // A source is listed once the receiver has played one of its packets: the audio arrived and was decrypted.
     const listening = setInterval(() => {
       for (const receiver of connection.getReceivers()) {
         if (receiver.track?.kind !== 'audio') continue;
@@ -108,7 +108,7 @@
       if (seen.connectedAtMs === null && state === 'connected') seen.connectedAtMs = nowMs();
       if (state === 'closed') finish();
     });
-    // close() fires no event, and leaves nothing to sample.
+    // close() fires no event and ends the statistics.
     const close = connection.close.bind(connection);
     connection.close = () => {
       finish();

@@ -1,4 +1,4 @@
-"""What the hook hands over, typed: raw cumulative counters of the W3C statistics (webrtc-stats), a sample a second."""
+"""Types the hook's data: cumulative counters of the W3C statistics (webrtc-stats), one sample per second."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import msgspec
 
 
 class _Read(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """Base: the names of W3C in Python's spelling; counters that a browser does not have stay None."""
+    """Base class: W3C's names in Python's spelling. A counter that the browser lacks keeps its default."""
 
 
-class Codec(_Read, frozen=True):
+class CodecStats(_Read, frozen=True):
     """The codec of a stream."""
 
     mime_type: str = ""
@@ -20,8 +20,8 @@ class Codec(_Read, frozen=True):
     sdp_fmtp_line: str = ""
 
 
-class Inbound(_Read, frozen=True):
-    """``inbound-rtp``: what this browser received."""
+class InboundStats(_Read, frozen=True):
+    """``inbound-rtp``: a stream that this browser received."""
 
     packets_received: int = 0
     packets_lost: int = 0
@@ -39,11 +39,11 @@ class Inbound(_Read, frozen=True):
     frames_decoded: int = 0
     freeze_count: int = 0
     total_freezes_duration: float = 0.0
-    codec: Codec | None = None
+    codec: CodecStats | None = None
 
 
-class Outbound(_Read, frozen=True):
-    """``outbound-rtp``: what this browser sent."""
+class OutboundStats(_Read, frozen=True):
+    """``outbound-rtp``: a stream that this browser sent."""
 
     active: bool = True
     packets_sent: int = 0
@@ -52,17 +52,17 @@ class Outbound(_Read, frozen=True):
     frames_encoded: int = 0
     encoder_implementation: str = ""
     quality_limitation_reason: str = ""
-    codec: Codec | None = None
+    codec: CodecStats | None = None
 
 
-class RemoteInbound(_Read, frozen=True):
-    """``remote-inbound-rtp``: what the far end's reports say of our stream."""
+class RemoteInboundStats(_Read, frozen=True):
+    """``remote-inbound-rtp``: our stream in the far end's receiver reports."""
 
     round_trip_time: float | None = None
     fraction_lost: float | None = None
 
 
-class Candidate(_Read, frozen=True):
+class CandidateStats(_Read, frozen=True):
     """One end of the selected pair."""
 
     address: str | None = None
@@ -71,38 +71,38 @@ class Candidate(_Read, frozen=True):
     candidate_type: str = ""
 
 
-class Pair(_Read, frozen=True):
+class CandidatePairStats(_Read, frozen=True):
     """The selected candidate pair."""
 
     current_round_trip_time: float | None = None
     bytes_sent: int = 0
     bytes_received: int = 0
-    local: Candidate = Candidate()
-    remote: Candidate = Candidate()
+    local: CandidateStats = CandidateStats()
+    remote: CandidateStats = CandidateStats()
 
 
-class Sample(_Read, frozen=True):
-    """One look at one connection."""
+class StatsSample(_Read, frozen=True):
+    """One sample of one connection."""
 
     at_ms: float
-    audio_in: Inbound | None = None
-    audio_out: Outbound | None = None
-    audio_remote_in: RemoteInbound | None = None
-    video_in: Inbound | None = None
-    video_out: Outbound | None = None
-    pair: Pair | None = None
+    audio_in: InboundStats | None = None
+    audio_out: OutboundStats | None = None
+    audio_remote_in: RemoteInboundStats | None = None
+    video_in: InboundStats | None = None
+    video_out: OutboundStats | None = None
+    pair: CandidatePairStats | None = None
 
     @property
     def rtt_ms(self) -> float | None:
-        """Of the media's own reports where there are any, of the last connectivity check otherwise."""
+        """The round trip from RTCP reports; where there are none, from the last connectivity check."""
         media = self.audio_remote_in.round_trip_time if self.audio_remote_in is not None else None
         check = self.pair.current_round_trip_time if self.pair is not None else None
         found = media if media is not None else check
         return found * 1000 if found is not None else None
 
 
-class Connection(_Read, frozen=True):
-    """One RTCPeerConnection of the page, from its creation to its end."""
+class PeerConnectionStats(_Read, frozen=True):
+    """One RTCPeerConnection of the page, from creation to close."""
 
     created_at_ms: float
     ice_at_ms: float | None = None
@@ -110,15 +110,15 @@ class Connection(_Read, frozen=True):
     first_audio_at_ms: float | None = None
     closed_at_ms: float | None = None
     states: list[tuple[float, str]] = []
-    samples: list[Sample] = []
+    samples: list[StatsSample] = []
 
 
-def read_connections(taken: Any) -> list[Connection]:
-    """Returns what the page handed over. Raises msgspec.ValidationError when it is not the hook's own data."""
-    return msgspec.convert(taken, list[Connection])
+def read_connections(taken: Any) -> list[PeerConnectionStats]:
+    """Returns the hook's connections. Raises msgspec.ValidationError for any other data."""
+    return msgspec.convert(taken, list[PeerConnectionStats])
 
 
-def call_connection(connections: list[Connection]) -> Connection | None:
-    """Returns the connection that carried the call: the last that was heard, else the last that was made."""
+def call_connection(connections: list[PeerConnectionStats]) -> PeerConnectionStats | None:
+    """Returns the connection that carried the call: the last one with audio, else the last one created."""
     heard = [connection for connection in connections if connection.first_audio_at_ms is not None]
     return next(reversed(heard or connections), None)

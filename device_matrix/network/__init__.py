@@ -1,1 +1,1 @@
-"""Which link a cell gets, and how its browser reaches it."""
+"""Chooses the link of a cell, and emulates one in the browser where none can be built."""

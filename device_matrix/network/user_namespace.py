@@ -1,37 +1,37 @@
-"""The matrix without root: the whole command moves into a user namespace of its own, where its user may have links.
+"""Decides whether the matrix moves into a user namespace: there a user without root may build links.
 
-Service, far ends, Appium and browsers move along, so a service that already runs outside cannot be called from there.
-What is lost is the control groups, which stay root's: browsers have all of the CPU, and links no real-time rank.
+The whole command moves: service, far ends, Appium and browsers. A service that already runs outside cannot be called
+from there. Control groups stay with root, so browsers have no CPU limit and links have no real-time priority.
 """
 
 from __future__ import annotations
 
 import os
 
-from device_matrix.network.browser_path import BACKEND
+from device_matrix.network.emulated_link import CDP_BACKEND
 from network_profiles.errors import LinkCannotBeBuilt
 from network_profiles.links import rootless
 
 
-def lacks(target_url: str) -> list[str]:
-    """Returns what keeps a user who is not root from having links for a service at ``target_url``, a sentence each.
+def missing_prerequisites(target_url: str) -> list[str]:
+    """Returns why a user without root can have no links for a service at ``target_url``, a sentence each.
 
-    ``target_url`` is empty for a service of our own.
+    ``target_url`` is empty for a service that the run starts.
     """
     if target_url:
         return [f"the service at {target_url} cannot be reached from a user namespace"]
-    return rootless.lacks()
+    return rootless.missing_prerequisites()
 
 
-def is_way_to_links(asked: str | None, target_url: str) -> bool:
-    """Whether the links of ``asked`` are to be had by going there, and not here.
+def needs_user_namespace(asked: str | None, target_url: str) -> bool:
+    """Says whether the command has to move into a user namespace to build the links of the backend ``asked``.
 
-    They are not when there is no need (root), no wish (the browser's own emulation was asked for) or no way. Raises
-    LinkCannotBeBuilt when a link was asked for by name and there is no way.
+    False for root, for the browser's own emulation, and where a user namespace would not help. Raises
+    LinkCannotBeBuilt when a backend was asked for by name and a user namespace would not help.
     """
-    if os.geteuid() == 0 or asked == BACKEND:
+    if os.geteuid() == 0 or asked == CDP_BACKEND:
         return False
-    missing = lacks(target_url)
+    missing = missing_prerequisites(target_url)
     if missing and asked is not None:
         sentence = f"without root, a {asked} link cannot be built here: {'; '.join(missing)}"
         raise LinkCannotBeBuilt(sentence, hint="run it with sudo", missing=missing)

@@ -1,1 +1,1 @@
-"""Page objects: what a scenario does to the app under test, in the app's own terms."""
+"""Holds the page objects: the actions of a user in the app under test."""

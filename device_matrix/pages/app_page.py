@@ -1,4 +1,4 @@
-"""The reference service's web client as a person uses it. Another app needs another page object, nothing else."""
+"""Operates the reference service's web client as a user does. Another app needs only another page object."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ TIMELINE = "() => window.ringfenceCallScreen ? window.ringfenceCallScreen.timeli
 
 @dataclass(frozen=True, slots=True)
 class CallScreen:
-    """What the call screen showed from one moment on."""
+    """One state of the call screen, and when it appeared."""
 
     at_s: float
     state: str
@@ -49,18 +49,18 @@ class CallScreen:
 
 
 class AppPage:
-    """One person's app on one device. Methods raise PageTimeout when the page does not do its part in time."""
+    """The app on one device. Methods raise PageTimeout when the page does not react in time."""
 
     def __init__(self, browser: Browser) -> None:
         self._browser = browser
 
     def open(self, url: str, timeout_s: float) -> None:
-        """Loads the app and begins to watch its call screen."""
+        """Loads the app and starts to record its call screen."""
         self._browser.open(url, timeout_s)
         self._browser.evaluate(CALL_SCREEN_WATCH.read_text())
 
     def sign_in(self, name: str, password: str, timeout_s: float) -> None:
-        """Signs in and waits until the app says that it is connected."""
+        """Signs in and waits until the app is online."""
         self._browser.fill("#name", name, timeout_s)
         self._browser.fill("#password", password, timeout_s)
         self._browser.click("[data-testid=sign-in]", timeout_s)
@@ -72,11 +72,11 @@ class AppPage:
         self._browser.click(f"[data-testid=contact][data-name={name!r}]", timeout_s)
 
     def place_call(self, media: str, timeout_s: float) -> None:
-        """Presses the call button of the open thread: ``audio`` or ``video``."""
+        """Presses the open thread's button for an ``audio`` or ``video`` call."""
         self._browser.click(f"[data-testid=call-{media}]", timeout_s)
 
     def wait_call(self, *wanted: dict[str, list[str]], timeout_s: float) -> CallScreen | None:
-        """Waits until the call screen matches one of ``wanted`` (values by field); None when it does not in time."""
+        """Waits until the call screen matches one of ``wanted`` (allowed values by field); None after ``timeout_s``."""
         entry = self._browser.evaluate(WAIT_CALL, list(wanted), timeout_s * 1000)
         return CallScreen.read(entry) if entry else None
 
@@ -85,5 +85,5 @@ class AppPage:
         self._browser.click("[data-testid=hang-up]", timeout_s)
 
     def call_timeline(self) -> list[CallScreen]:
-        """Returns everything that the call screen has shown, oldest first."""
+        """Returns all states of the call screen, oldest first."""
         return [CallScreen.read(entry) for entry in self._browser.evaluate(TIMELINE)]

@@ -1,5 +1,5 @@
-// Installed by the page object once the app is open: keeps a timeline of the call screen's states, each with the moment
-// it was shown (milliseconds since 1970), and lets Python wait for one inside the page instead of asking in a loop.
+// The page object installs this once the app is open. It keeps a timeline of the call screen's states, each with its
+// time (milliseconds since 1970). Python waits for a state inside the page and does not have to poll.
 () => {
   if (window.ringfenceCallScreen) return;
   const nowMs = () => performance.timeOrigin + performance.now();

@@ -1,1 +1,1 @@
-"""The other side of a call, and the target's admin API."""
+"""Runs the far end of a call, and calls the target's admin API."""

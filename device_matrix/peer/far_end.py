@@ -1,4 +1,4 @@
-"""The other side of every call: people signed in on one engine process a worker, who answer by themselves."""
+"""Runs the far end of every call: users signed in on the worker's engine process, who answer by themselves."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from calls.bridge.messages import (
 from calls.records.record import LegRecord, Tier
 from device_matrix.cells import Cell
 from device_matrix.errors import FarEndLost
-from device_matrix.peer.target_admin import Person
+from device_matrix.peer.target_admin import MatrixUser
 from network_profiles import load_catalogue
 
 ROLE = "matrix_engine"
@@ -37,40 +37,40 @@ REQUEST_TIMEOUT_S = 10.0
 SIGN_IN_TIMEOUT_S = 20.0
 SIGN_OUT_TIMEOUT_S = 4.0
 ANSWER_AFTER_S = 0.5
-"""A person needs longer, but how long it rings is taken out of every figure, and cells are many."""
+"""Shorter than a human: figures exclude ringing time, and a run has many cells."""
 LEGS_KEPT = 200
 ENGINE_CHECK_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class FarEndState:
-    """What the far end sees of its current call."""
+    """The current call as the far end sees it."""
 
     media: str
-    """What it sends: ``audio`` or ``video``."""
+    """The media that it sends: ``audio`` or ``video``."""
     peer_media: str
-    """What the device last said it sends and wants, empty for nothing said."""
+    """The media that the device last announced; empty before that."""
     audio_packets_in: int
     last_packet_age_ms: float | None
 
 
 class SignedInPeer:
-    """One person of one cell, online until its context ends. Methods raise FarEndLost."""
+    """One user of one cell, online until the context ends. Methods raise FarEndLost."""
 
     def __init__(self, far_end: FarEnd, name: str) -> None:
         self._far_end = far_end
         self.name = name
 
     def state(self) -> FarEndState | None:
-        """Returns what the person sees of the current call, None when there is none."""
+        """Returns the user's view of the current call; None when there is none."""
         return self._far_end.state_of(self.name)
 
     def require_alive(self) -> None:
-        """Checks that the engine is there."""
+        """Checks that the engine runs."""
         self._far_end.require_alive()
 
     def finished_leg(self, call_id: str, timeout_s: float) -> LegRecord | None:
-        """Waits for the record of the person's side of the call; None when it does not come in time."""
+        """Waits for the record of the user's side of the call; None when it does not come in time."""
         return self._far_end.finished_leg(call_id, timeout_s)
 
 
@@ -87,7 +87,7 @@ class FarEnd:
         seed: int,
         on_closing: Callable[[StillClosing], None],
     ) -> None:
-        """``on_closing`` hears how far the engine is with its end, on the engine's thread: it must not wait."""
+        """``on_closing`` is told the progress of the engine's end, on the client's thread: it must not wait."""
         self._on_closing = on_closing
         self._run_folder = run_folder
         self._run_id = run_id
@@ -101,7 +101,7 @@ class FarEnd:
 
     @property
     def pid(self) -> int | None:
-        """Of the engine process, None before its first use."""
+        """The engine's process id; None before its first use."""
         return self._engine.pid if self._engine is not None else None
 
     def ensure_started(self) -> None:
@@ -109,7 +109,7 @@ class FarEnd:
         if self._engine is not None and self._engine.is_alive():
             return
         self.close()
-        # Engines write their own segments: one that follows a dead one must not take its name.
+        # Each engine writes its own segments: the successor of a dead engine needs another name.
         writer = self._writer if self._starts == 0 else f"{self._writer}-again{self._starts}"
         self._starts += 1
         try:
@@ -119,12 +119,12 @@ class FarEnd:
         self._ask(Configure(target=self._target, seed=self._seed), REQUEST_TIMEOUT_S)
 
     @contextlib.contextmanager
-    def signed_in(self, person: Person, *, media_address: str, cell: Cell, attempt: int) -> Iterator[SignedInPeer]:
-        """Signs ``person`` in over loopback; its media is bound to ``media_address``. Raises FarEndLost."""
+    def signed_in(self, user: MatrixUser, *, media_address: str, cell: Cell, attempt: int) -> Iterator[SignedInPeer]:
+        """Signs ``user`` in over loopback, with media bound to ``media_address``. Raises FarEndLost."""
         self.ensure_started()
         spec = PersonSpec(
-            name=person.name,
-            password=person.password,
+            name=user.name,
+            password=user.password,
             persona="far_end",
             link=load_catalogue().name_for_others(cell.network),
             media_address=media_address,
@@ -136,21 +136,23 @@ class FarEnd:
         )
         self._ask(SignIn(person=spec), SIGN_IN_TIMEOUT_S)
         try:
-            yield SignedInPeer(self, person.name)
+            yield SignedInPeer(self, user.name)
         finally:
             with contextlib.suppress(FarEndLost):
-                self._ask(SignOut(name=person.name), SIGN_OUT_TIMEOUT_S)
+                self._ask(SignOut(name=user.name), SIGN_OUT_TIMEOUT_S)
 
     def require_alive(self) -> None:
-        """Checks that the engine is there. Raises FarEndLost."""
+        """Checks that the engine runs. Raises FarEndLost."""
         if self._engine is None or not self._engine.is_alive():
             why = (
-                self._engine.failure.message if self._engine is not None and self._engine.failure else "it is not there"
+                self._engine.failure.message
+                if self._engine is not None and self._engine.failure
+                else "it is not running"
             )
             raise FarEndLost(f"the answering engine: {why}")
 
     def state_of(self, name: str) -> FarEndState | None:
-        """Returns what the person sees of its current call, None when there is none. Raises FarEndLost."""
+        """Returns the user's view of the current call; None when there is none. Raises FarEndLost."""
         seen: PersonSnapshot = self._ask(Snapshot(name=name), REQUEST_TIMEOUT_S)
         if not seen.in_call:
             return None
@@ -174,7 +176,7 @@ class FarEnd:
 
     def _ask(self, command: AnyCommand, timeout_s: float) -> Any:
         if self._engine is None:
-            raise FarEndLost("the answering engine is not there")
+            raise FarEndLost("the answering engine is not running")
         try:
             return self._engine.request(command, timeout_s)
         except RingfenceError as error:

@@ -1,4 +1,4 @@
-"""What the harness asks of the reference service behind its token: people to call, and an ear on a link's host end."""
+"""Calls the reference service's admin API: creates users, and has the service listen at a link's host end."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ TIMEOUT_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
-class Person:
-    """Someone who can sign in."""
+class MatrixUser:
+    """A user created on the service, who can sign in."""
 
     name: str
     display_name: str
@@ -38,11 +38,11 @@ class TargetAdmin:
         return str(self._ask("POST", "/admin/listen", {"address": address})["url"])
 
     def stop_listening(self, address: str) -> None:
-        """Takes ``listen`` back."""
+        """Undoes ``listen``."""
         self._ask("DELETE", "/admin/listen", {"address": address})
 
-    def seed_friends(self, first: Person, second: Person) -> None:
-        """Makes two people who follow each other, so that each may call the other."""
+    def seed_friends(self, first: MatrixUser, second: MatrixUser) -> None:
+        """Creates two users who follow each other, so each may call the other."""
         users = [
             {"name": one.name, "display_name": one.display_name, "password": one.password, "controls": "following"}
             for one in (first, second)

@@ -1,1 +1,1 @@
-"""Which cells a run has: the plan's section, options, and the grid made from both."""
+"""Chooses the cells of a run, from the plan's ``[matrix]`` section and the command line."""

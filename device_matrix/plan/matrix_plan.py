@@ -1,4 +1,4 @@
-"""The ``[matrix]`` section of a plan, and where plans are found."""
+"""Reads the ``[matrix]`` section of a plan, and finds plans by name."""
 
 from __future__ import annotations
 
@@ -11,17 +11,18 @@ from pydantic import Field, StringConstraints
 
 from bedrock.errors import InputError, Problem
 from bedrock.plain_values import LARGEST_SEED
+from bedrock.project import PROJECT_ROOT
 from bedrock.toml_input import Written, check, find_file, read_toml, unknown_name
 from device_matrix.devices import DeviceClass, catalogue
 from device_matrix.scenarios import SCENARIO_NAMES
-from network_profiles.catalogue.catalogue import problem_of
+from network_profiles.catalogue.catalogue import profile_name_problems
 
-PLANS_FOLDER = Path(__file__).parent.parent.parent / "ringfence" / "plans"
+PLANS_FOLDER = PROJECT_ROOT / "ringfence" / "plans"
 DEFAULT_PLAN = "smoke"
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=4096)]
 DeviceChoice = Literal["all"] | list[Name]
-"""``"all"``, or device ids and device classes (``go``, ``low``, ``mid``, ``upper``, ``flagship``, ``ios``), mixed."""
+"""``"all"``, or a list of device ids and classes (``go``, ``low``, ``mid``, ``upper``, ``flagship``, ``ios``)."""
 
 
 class MatrixRule(Written):
@@ -30,35 +31,35 @@ class MatrixRule(Written):
     scenario: Name
     networks: list[Name] = Field(min_length=1, max_length=200)
     devices: DeviceChoice | None = None
-    """Narrows the plan's own devices; absent = all of those."""
+    """The rule's choice among the plan's devices; absent = all of them."""
 
 
 class MatrixPlan(Written):
-    """What the device matrix runs."""
+    """What the device matrix runs, and how."""
 
     workers: int = Field(default=4, ge=1, le=64)
     start_after_s: float = Field(default=0, ge=0, le=7 * 86_400)
-    """How long after the swarm's start the first cell starts. Read by ``ringfence run``."""
+    """How long after the swarm's start the first cell starts. Used by ``ringfence run``."""
     devices: DeviceChoice = "all"
     drivers: Literal["alternate", "playwright", "appium"] = "alternate"
     retries_environment: int = Field(default=1, ge=0, le=5)
-    """How often an attempt that ended in an environment error is tried again. Failures of the product never are."""
+    """How often a cell is retried after an environment error. Failures of the product are never retried."""
     backend: Literal["userspace", "netem", "cdp"] | None = None
-    """What carries the packets of the links, ``userspace`` or ``netem``; absent = the best that the machine can run.
-    ``cdp`` is no link but the browser's own emulation, which also stands in, labelled, where no link can be built."""
+    """The backend of the links, ``userspace`` or ``netem``; absent = the best that this machine has. ``cdp`` builds no
+    link: the browser emulates the network. It also replaces a link that cannot be built, and the run says so."""
     sustain_s: float = Field(default=8, ge=2, le=600)
     """How long audio has to flow both ways before the device hangs up."""
     rules: list[MatrixRule] = Field(min_length=1, max_length=200)
 
 
 def plan_path(name_or_path: str) -> Path:
-    """Returns the file of a plan given as a path or as a built-in name. Raises InputError when there is neither."""
+    """Returns the file of a plan, given its path or its built-in name. Raises InputError when there is neither."""
     return find_file(name_or_path, {path.stem: path for path in PLANS_FOLDER.glob("*.toml")}, "plan", option="--plan")
 
 
 @dataclass(frozen=True, slots=True)
 class LoadedPlan:
-    """What the matrix needs of a plan file."""
+    """The parts of a plan file that the matrix uses."""
 
     file: Path
     seed: int
@@ -66,7 +67,7 @@ class LoadedPlan:
 
 
 def load_matrix_plan(path: Path) -> LoadedPlan:
-    """Returns the ``[matrix]`` section of the plan, and its seed. Raises InputError with all of its problems."""
+    """Returns the plan's ``[matrix]`` section and seed. Raises InputError with all of their problems."""
     tables = read_toml(path)
     section = tables.get("matrix")
     if not isinstance(section, dict):
@@ -87,9 +88,9 @@ def load_matrix_plan(path: Path) -> LoadedPlan:
 
 
 def unknown_names(section: Mapping[str, Any], file: str) -> list[Problem]:
-    """Returns a problem for every device, network and scenario of a ``[matrix]`` section that does not exist.
+    """Returns a problem for every unknown device, network and scenario of a ``[matrix]`` section.
 
-    ``section`` may still be malformed in other ways: what is not a name is passed over here.
+    ``section`` may be malformed in other ways: anything that is no name is skipped here.
     """
     devices = [*catalogue(), *(member.value for member in DeviceClass)]
     problems = _unknown(section.get("devices"), devices, file, "matrix.devices", "device")
@@ -107,12 +108,12 @@ def unknown_names(section: Mapping[str, Any], file: str) -> list[Problem]:
 
 
 def _unknown_networks(names: Any, file: str, key: str) -> list[Problem]:
-    """Of profiles named by id or by path; a path brings the problems of its own file."""
+    """Returns the problems of networks named by id or by path; a path adds the problems of its own file."""
     return [
         problem
         for place, name in enumerate(names if isinstance(names, list) else [])
         if isinstance(name, str)
-        for problem in problem_of(name, file, f"{key}[{place}]", what="network")
+        for problem in profile_name_problems(name, file, f"{key}[{place}]", what="network")
     ]
 
 

@@ -1,4 +1,4 @@
-"""The command line of ``pytest device_matrix``: what it means, checked before anything starts."""
+"""Reads the command line of ``pytest device_matrix``, and checks it before anything starts."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from bedrock.toml_input import read_toml
 from device_matrix.cells import Cell
 from device_matrix.devices import catalogue
 from device_matrix.plan.matrix_plan import DEFAULT_PLAN, LoadedPlan, load_matrix_plan, plan_path
-from device_matrix.plan.planner import Filters, narrow, plan_cells
+from device_matrix.plan.planner import CellFilters, filter_cells, plan_cells
 from network_profiles import load_catalogue
 
 RUNS_FOLDER = Path("runs")
@@ -26,7 +26,7 @@ RUNS_FOLDER = Path("runs")
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """The command line, understood."""
+    """The checked command line."""
 
     plan: LoadedPlan
     plan_as_named: str
@@ -34,7 +34,7 @@ class Options:
     run_folder: Path
     run_id: str
     target_url: str
-    """Empty: a service of our own is started."""
+    """Empty: the controller starts a reference service."""
     service: dict[str, Any]
     """The plan's ``[service]`` table."""
 
@@ -43,21 +43,23 @@ def add_options(parser: pytest.Parser) -> None:
     """Adds the matrix's options to pytest's."""
     group = parser.getgroup("device matrix")
     group.addoption("--plan", default=DEFAULT_PLAN, metavar="FILE|NAME", help="the plan whose [matrix] section is run")
-    group.addoption("--run-folder", default="", metavar="DIR", help="where the run is written (default: a new one)")
-    group.addoption("--target", default="", metavar="URL", help="the service to call (default: one of our own)")
+    group.addoption(
+        "--run-folder", default="", metavar="DIR", help="the folder of the run (default: a new one in runs/)"
+    )
+    group.addoption("--target", default="", metavar="URL", help="the service to call (default: start one)")
     group.addoption("--cell", default="", metavar="ID", help="run only this cell: device--network--scenario")
     for what in ("devices", "networks", "scenarios", "drivers"):
         group.addoption(f"--{what}", default="", metavar="A,B", help=f"run only cells with these {what}")
 
 
 def read_options(config: pytest.Config) -> Options:
-    """Returns the command line, understood. Raises InputError with every problem at once."""
+    """Returns the checked command line. Raises InputError with every problem of its first faulty part."""
     named = str(config.getoption("plan"))
     path = plan_path(named)
     plan = load_matrix_plan(path)
-    cells = narrow(
+    cells = filter_cells(
         plan_cells(plan.matrix, catalogue(), load_catalogue(), file=str(path)),
-        Filters(*(_names(config, option) for option in ("cell", "devices", "networks", "scenarios", "drivers"))),
+        CellFilters(*(_names(config, option) for option in ("cell", "devices", "networks", "scenarios", "drivers"))),
     )
     target = str(config.getoption("target"))
     if target and (why := url_problem(target)):
@@ -82,14 +84,14 @@ def _names(config: pytest.Config, option: str) -> tuple[str, ...]:
 
 
 def _check_service(service: object, file: str) -> None:
-    """Raises InputError for what the service's own command line would choke on. Ranges are that command line's."""
+    """Raises InputError for values that are no numbers. The service's own command line checks the ranges."""
     for key, value in service.items() if isinstance(service, dict) else ():
         if not isinstance(value, bool | int | float) or not math.isfinite(value):
             raise InputError([Problem(file, f"service.{key}", "must be true, false or a finite number")])
 
 
 def _run_id(run_folder: Path) -> str:
-    """The run's own id where a run folder has one already, so that both halves of a run write the same."""
+    """Returns the id that the run folder already has, so that swarm and matrix write the same id; else a new one."""
     import msgspec
 
     try:

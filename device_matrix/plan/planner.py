@@ -1,4 +1,4 @@
-"""Turns a plan into the list of cells: every name checked, always in the same order, the longest first."""
+"""Turns a plan into its list of cells: checks every name, and puts the longest cells first."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from device_matrix.plan.matrix_plan import DeviceChoice, MatrixPlan, unknown_nam
 from network_profiles import NetworkProfile
 
 LAUNCH_S = 6.0
-"""Open and measure a link, launch a browser, collect the artifacts: roughly the same for every cell."""
+"""Opening and measuring the link, launching the browser, collecting artifacts: about the same for every cell."""
 PAGE_LOAD_KBIT = 240.0
-"""The web client on the wire."""
+"""The size of the web client on the wire."""
 SETUP_ROUND_TRIPS = 12
 """TCP, HTTP, WebSocket, sign-in, invitation, ICE, DTLS."""
 
 
 @dataclass(frozen=True, slots=True)
-class Filters:
-    """Narrowings from the command line; empty = everything."""
+class CellFilters:
+    """The filters of the command line; an empty one lets every cell through."""
 
     cells: tuple[str, ...] = ()
     devices: tuple[str, ...] = ()
@@ -35,7 +35,7 @@ class Filters:
 def plan_cells(
     plan: MatrixPlan, devices: Mapping[str, Device], networks: Mapping[str, NetworkProfile], *, file: str = "plan"
 ) -> list[Cell]:
-    """Returns the plan's cells, longest first. Raises InputError naming every unknown device, network and scenario."""
+    """Returns the plan's cells, longest first. Raises InputError with every unknown device, network and scenario."""
     problems = unknown_names(plan.model_dump(), file)
     if problems:
         raise InputError(problems)
@@ -54,10 +54,10 @@ def plan_cells(
     return sorted(_assign_drivers(list(cells.values()), plan.drivers), key=lambda cell: (-cell.expected_s, cell.id))
 
 
-def narrow(cells: list[Cell], filters: Filters) -> list[Cell]:
-    """Returns the cells that the filters leave, in their order. Raises InputError naming every filter without a match.
+def filter_cells(cells: list[Cell], filters: CellFilters) -> list[Cell]:
+    """Returns the cells that pass the filters, in order. Raises InputError with every filter that matches nothing.
 
-    Drivers were assigned before, over the whole plan: a cell run alone has the driver that it has in the whole run.
+    The drivers of the whole plan are assigned before, so a cell run alone keeps its driver.
     """
     problems: list[Problem] = []
     for wanted, known, option, what in (
@@ -90,7 +90,7 @@ def _choose(choice: DeviceChoice, devices: Mapping[str, Device]) -> list[str]:
 
 
 def _assign_drivers(cells: list[Cell], drivers: str) -> list[Cell]:
-    """Alternates over the cells in the order of their ids, so that every device meets both drivers."""
+    """Alternates the drivers over each device's cells, in the order of their ids, so every device uses both."""
     if drivers != "alternate":
         return [replace(cell, driver=DriverName(drivers)) for cell in cells]
     by_device: dict[str, list[Cell]] = {}

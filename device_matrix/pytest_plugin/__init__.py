@@ -1,1 +1,1 @@
-"""The matrix as pytest runs it: plugin, controller, exit codes."""
+"""Runs the matrix in pytest: plugin, controller, exit codes."""

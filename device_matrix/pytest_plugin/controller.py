@@ -1,4 +1,4 @@
-"""What the pytest controller owns: the shared servers, the run folder, and the cells whose worker died."""
+"""Runs the pytest controller's part: the shared servers, the run folder, and the cells whose worker died."""
 
 from __future__ import annotations
 
@@ -12,35 +12,35 @@ from typing import Any
 
 import psutil
 
-import device_matrix.cpu.cpu_limit
-import network_profiles.links.opening
 from bedrock.child_process import ChildProcess
 from bedrock.clock import SystemClock
 from bedrock.environment_input import secret
 from bedrock.errors import EnvironmentLacks, RingfenceError, TargetUnreachable
-from bedrock.scratch import sweep_scratch
-from calls.records.record import Blame, Tier
+from calls.records.record import Blame
 from calls.targets.admin_api import TOKEN_VARIABLE
 from calls.targets.own_service import ServiceSettings, start_own_service
 from device_matrix.artifacts import next_attempt, replay_command
+from device_matrix.attempt.result import cell_result
 from device_matrix.attempt.worker import RunSettings
 from device_matrix.cells import Cell, DriverName
+from device_matrix.cleanup import sweep
 from device_matrix.devices import catalogue
-from device_matrix.drivers import appium_server
+from device_matrix.drivers.appium_connection import AppiumAddress
 from device_matrix.drivers.appium_server import AppiumServer
-from device_matrix.drivers.chromium import find_browser, find_chromedriver
 from device_matrix.network import link_choice
 from device_matrix.peer.target_admin import TargetAdmin
 from device_matrix.plan.options import Options
-from device_matrix.pytest_plugin.faults import write_fault
+from device_matrix.pytest_plugin.deaths import write_fault
+from device_matrix.pytest_plugin.prerequisites import require_prerequisites
 from network_profiles import load_catalogue
-from reports.run.cells import CellResult, CellStatus, write_cell
+from reports.run.cells import CellStatus, write_cell
+from reports.run.faults import Severity
 from reports.run.live import LiveWriter
 
 
 @dataclass(frozen=True, slots=True)
-class Shared:
-    """What the workers are handed down, as plain data."""
+class WorkerInput:
+    """What the controller hands to the workers, as plain data."""
 
     settings: RunSettings
     cells: list[Cell]
@@ -49,67 +49,37 @@ class Shared:
         return {"settings": asdict(self.settings), "cells": [cell.to_dict() for cell in self.cells]}
 
     @classmethod
-    def from_dict(cls, fields: Mapping[str, Any]) -> Shared:
+    def from_dict(cls, fields: Mapping[str, Any]) -> WorkerInput:
         return cls(RunSettings.from_dict(fields["settings"]), [Cell.from_dict(cell) for cell in fields["cells"]])
 
 
-def _settings(table: Mapping[str, Any]) -> ServiceSettings:
-    """Returns what a plan's ``[service]`` table says; the whole run's plan has been checked before."""
-    known = {field.name for field in dataclasses.fields(ServiceSettings)}
-    return ServiceSettings(**{name: value for name, value in table.items() if name in known})
-
-
 class Controller:
-    """One a run. ``start`` before the workers, ``stop`` after them, whatever happened in between."""
+    """Owns the run's servers. ``start`` comes before the workers, ``stop`` after them, whatever happened between."""
 
     def __init__(self, options: Options) -> None:
-        """Raises EnvironmentLacks when the machine cannot run a single cell."""
+        """Raises EnvironmentLacks when the machine cannot run the plan's cells."""
         self.options = options
         self._clock = SystemClock()
         self._appium: AppiumServer | None = None
         self._service: ChildProcess | None = None
         self._live = options.run_folder / "live" / "matrix.jsonl"
-        require_machine(options.cells, options.plan.matrix.backend)
+        require_prerequisites(options.cells, options.plan.matrix.backend)
 
-    def start(self) -> Shared:
-        """Sweeps, makes the folder, starts the servers. Raises EnvironmentLacks for what does not come up."""
+    def start(self) -> WorkerInput:
+        """Removes leftovers, makes the run folder, starts the servers. Raises EnvironmentLacks when one fails."""
         options = self.options
         sweep()
-        logs = options.run_folder / "logs"
-        try:
-            for name in ("calls", "samples", "health", "cells", "live", "logs"):
-                (options.run_folder / name).mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise EnvironmentLacks(f"the run folder {options.run_folder} cannot be made: {error.strerror}") from None
-        url = options.target_url
-        if not url:
-            database = options.run_folder / "service" / "service.sqlite"
-            service = start_own_service(database, logs / "service.log", _settings(options.service))
-            self._service, url = service.process, service.url
-            os.environ[TOKEN_VARIABLE] = service.admin_token
+        self._make_run_folder()
+        url = options.target_url or self._start_service()
         for warning in link_choice.warnings(options.plan.matrix.backend):
-            write_fault(
-                options.run_folder, at_s=self._clock.unix_s(), what="without_root", detail=warning, severity="note"
-            )
+            self._write_fault("without_root", warning, "note")
         try:
             TargetAdmin(url, "").health()
         except RingfenceError as error:
-            raise TargetUnreachable(error.message, hint="start the service, or leave --target out") from error
-        appium_url = appium_network = ""
-        if any(cell.driver is DriverName.APPIUM for cell in options.cells):
-            self._appium = AppiumServer(logs / "appium.log", self._appium_died)
-            address = self._appium.start()
-            appium_url, appium_network = address.url, address.network
-        cells = [
-            {
-                "cell": cell.id,
-                "device": cell.device,
-                "network": cell.network,
-                "scenario": cell.scenario,
-                "driver": cell.driver.value,
-            }
-            for cell in options.cells
-        ]
+            hint = "start the service, or leave --target out to have one started"
+            raise TargetUnreachable(error.message, hint=hint) from error
+        appium = self._start_appium() if any(cell.driver is DriverName.APPIUM for cell in options.cells) else None
+        cells = [{"cell": cell.id, **cell.names()} for cell in options.cells]
         LiveWriter(self._live).emit("plan", cells=cells, at_s=self._clock.unix_s())
         settings = RunSettings(
             run_id=options.run_id,
@@ -120,11 +90,11 @@ class Controller:
             retries_environment=options.plan.matrix.retries_environment,
             target_url=url,
             admin_token=secret(TOKEN_VARIABLE),
-            appium_url=appium_url,
-            appium_network=appium_network,
+            appium_url=appium.url if appium is not None else "",
+            appium_network=appium.network if appium is not None else "",
             backend=link_choice.backend_of_cells(options.plan.matrix.backend),
         )
-        return Shared(settings, options.cells)
+        return WorkerInput(settings, options.cells)
 
     def stop(self) -> None:
         """Ends the servers and removes what dead workers left. Safe to call twice."""
@@ -136,7 +106,7 @@ class Controller:
                 stack.callback(self._appium.stop)
 
     def interrupt_workers(self) -> None:
-        """Asks every worker that still runs to end orderly: whatever we started and is not one of our servers."""
+        """Asks every running worker to end orderly: each child process that is none of the servers."""
         servers = {self._appium.pid if self._appium is not None else None, self._service.pid if self._service else None}
         for child in psutil.Process().children():
             if child.pid not in servers:
@@ -144,9 +114,9 @@ class Controller:
                     child.send_signal(signal.SIGTERM)
 
     def worker_died(self, worker: str, error: str) -> None:
-        """Notes that an xdist worker ended by itself, and removes what it left."""
+        """Writes the fault of an xdist worker that ended by itself, and removes what it left."""
         detail = f"worker {worker} of the device matrix ended by itself: {error.splitlines()[0]}"
-        write_fault(self.options.run_folder, at_s=self._clock.unix_s(), what="matrix_worker_died", detail=detail)
+        self._write_fault("matrix_worker_died", detail)
         sweep()
 
     def cell_lost(self, node_id: str, worker: str) -> None:
@@ -155,18 +125,10 @@ class Controller:
         if cell is None:
             return
         number = next_attempt(self.options.run_folder, cell.id)
-        device = catalogue()[cell.device]
-        result = CellResult(
-            cell=cell.id,
-            device=cell.device,
-            device_title=device.title,
-            device_class=device.device_class.value,
-            emulated=device.emulated,
-            network=cell.network,
-            generation=load_catalogue()[cell.network].generation,
-            scenario=cell.scenario,
-            driver=cell.driver.value,
-            tier=Tier.BROWSER.value,
+        result = cell_result(
+            cell,
+            catalogue()[cell.device],
+            load_catalogue()[cell.network].generation,
             attempt=number,
             status=CellStatus.ENVIRONMENT_ERROR,
             blame=Blame.GENERATOR,
@@ -185,26 +147,29 @@ class Controller:
             at_s=self._clock.unix_s(),
         )
 
-    def _appium_died(self, detail: str) -> None:
-        write_fault(self.options.run_folder, at_s=self._clock.unix_s(), what="matrix_appium_died", detail=detail)
+    def _make_run_folder(self) -> None:
+        folder = self.options.run_folder
+        try:
+            for name in ("calls", "samples", "health", "cells", "live", "logs"):
+                (folder / name).mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise EnvironmentLacks(f"the run folder {folder} cannot be made: {error.strerror}") from None
 
+    def _start_service(self) -> str:
+        """Starts a reference service of our own. Returns its URL."""
+        folder = self.options.run_folder
+        known = {field.name for field in dataclasses.fields(ServiceSettings)}
+        settings = {name: value for name, value in self.options.service.items() if name in known}
+        database, log = folder / "service" / "service.sqlite", folder / "logs" / "service.log"
+        service = start_own_service(database, log, ServiceSettings(**settings))
+        self._service = service.process
+        os.environ[TOKEN_VARIABLE] = service.admin_token
+        return service.url
 
-def require_machine(cells: list[Cell], backend: str | None = None) -> None:
-    """Raises EnvironmentLacks, one sentence a piece, when the machine cannot run ``cells``."""
-    missing = link_choice.lacks(backend)
-    drivers = {cell.driver for cell in cells}
-    try:
-        find_browser()
-        if DriverName.APPIUM in drivers:
-            find_chromedriver()
-    except EnvironmentLacks as error:
-        missing.append(f"{error.message} ({error.hint})")
-    if DriverName.APPIUM in drivers:
-        missing += appium_server.lacks()
-    if missing:
-        raise EnvironmentLacks("the device matrix cannot run here: " + "; ".join(missing))
+    def _start_appium(self) -> AppiumAddress:
+        log = self.options.run_folder / "logs" / "appium.log"
+        self._appium = AppiumServer(log, lambda detail: self._write_fault("matrix_appium_died", detail))
+        return self._appium.start()
 
-
-def sweep() -> list[str]:
-    """Removes links, CPU groups and scratch folders whose owner is gone. Returns what was removed."""
-    return [*network_profiles.links.opening.sweep(), *device_matrix.cpu.cpu_limit.sweep(), *sweep_scratch()]
+    def _write_fault(self, what: str, detail: str, severity: Severity = "invalid") -> None:
+        write_fault(self.options.run_folder, at_s=self._clock.unix_s(), what=what, detail=detail, severity=severity)

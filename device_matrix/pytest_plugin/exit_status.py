@@ -1,4 +1,4 @@
-"""What ``pytest device_matrix`` ends with. Pytest's own codes mean other things than ours, and overlap with them."""
+"""Translates pytest's exit codes into ours: the numbers overlap, and their meanings differ."""
 
 from __future__ import annotations
 
@@ -24,48 +24,48 @@ _MEANINGS = {
 
 
 @dataclass(slots=True, eq=False)
-class Outcomes:
-    """What the tests of a session came to, beyond pytest's "some failed". A plugin, to hear of them."""
+class SessionOutcomes:
+    """Counts why the tests of a session failed. It is a plugin, so pytest reports every test to it."""
 
     failed: int = 0
     """Cells in which the product failed."""
     unjudged: int = 0
-    """Cells that came to no judgement of the product: the environment failed in each attempt."""
+    """Cells without a verdict on the product: every attempt ended in an environment error."""
     crashed: int = 0
-    """Tests that ended by an exception of ours, outside of any attempt."""
+    """Tests that ended with an exception of ours, outside any attempt."""
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Counts one phase of one test."""
+        """Counts the report of one phase of one test."""
         if not report.failed:
             return
         status = dict(report.user_properties).get("status")
         if status == CellStatus.FAILED.value:
             self.failed += 1
-        elif status is not None or str(report.when) == "???":  # xdist's word for a test whose worker died in it
+        elif status is not None or str(report.when) == "???":  # xdist's phase for a test whose worker died
             self.unjudged += 1
         else:
             self.crashed += 1
             crash.report_text("pytest device_matrix", str(report.longrepr))
 
     @property
-    def meaning(self) -> ExitCode:
-        """What "some tests failed" means."""
+    def exit_code(self) -> ExitCode:
+        """Our exit code for pytest's "some tests failed"."""
         if self.failed:
             return ExitCode.FAIL
         return ExitCode.CRASHED if self.crashed else ExitCode.INVALID if self.unjudged else ExitCode.FAIL
 
 
-def ours(code: Any, outcomes: Outcomes) -> int:
-    """Returns our exit code for ``code``: one of pytest's, or one that we had it end with, which stays."""
+def our_exit_code(code: Any, outcomes: SessionOutcomes) -> int:
+    """Returns our exit code for ``code``: one of pytest's, or already one of ours."""
     if not isinstance(code, pytest.ExitCode):
         return int(code)
-    return int(outcomes.meaning if code is pytest.ExitCode.TESTS_FAILED else _MEANINGS[code])
+    return int(outcomes.exit_code if code is pytest.ExitCode.TESTS_FAILED else _MEANINGS[code])
 
 
-def end_wrong_options_with_ours(parser: pytest.Parser) -> None:
-    """Has a wrong command line end with 2, as argparse itself does; pytest makes a 4 of it, our INVALID.
+def exit_usage_on_wrong_options(parser: pytest.Parser) -> None:
+    """Makes a wrong command line end with 2, as argparse does. Pytest ends with 4, which is our INVALID.
 
-    No hook is called for it: pytest reads the command line before it has a session.
+    There is no hook for this: pytest reads the command line before it has a session.
     """
     options: Any = getattr(parser, "optparser", None)
     if isinstance(options, argparse.ArgumentParser):

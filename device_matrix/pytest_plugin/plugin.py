@@ -1,8 +1,8 @@
-"""Makes a pytest run out of a plan: one test a cell, spread over xdist's workers, the longest cells first.
+"""Turns a plan into a pytest run: one test per cell, spread over xdist's workers, longest cells first.
 
-The controller checks the command line, starts what is shared (an Appium server, and a service when no target is
-named) and hands plain data down; a worker keeps one far end and its drivers. What a cell finds is in the run folder
-before pytest hears of it.
+The controller checks the command line, starts the shared servers (Appium, and a service when no target is named), and
+hands plain data to the workers. Each worker keeps one far end and its drivers. A cell's result is in the run folder
+before pytest gets it.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import pytest
 
@@ -20,40 +20,35 @@ from bedrock.end_signals import end_signals
 from bedrock.environment_input import check_environment
 from bedrock.errors import InputError, RingfenceError
 from bedrock.exit_codes import ExitCode
-from device_matrix.artifacts import next_attempt
-from device_matrix.attempt.execution import Attempt
 from device_matrix.attempt.lifetime import die_with_parent, interrupt_on
-from device_matrix.attempt.worker import RunSettings, Worker
+from device_matrix.attempt.worker import Worker
 from device_matrix.cells import Cell
 from device_matrix.devices import catalogue
-from device_matrix.network.user_namespace import is_way_to_links
+from device_matrix.network.user_namespace import needs_user_namespace
 from device_matrix.plan.options import Options, add_options, read_options
-from device_matrix.pytest_plugin.controller import Controller, Shared
-from device_matrix.pytest_plugin.exit_status import Outcomes, end_wrong_options_with_ours, ours
-from device_matrix.pytest_plugin.faults import note_fault
+from device_matrix.pytest_plugin.controller import Controller, WorkerInput
+from device_matrix.pytest_plugin.exit_status import SessionOutcomes, exit_usage_on_wrong_options, our_exit_code
 from network_profiles import load_catalogue
 from network_profiles.links.rootless import enter_if_needed
-from reports.run.cells import CellResult, CellStatus
-from reports.run.live import LiveWriter
 
 ATTEMPT_LIMIT_S = 300.0
-"""No attempt takes this long: every step has a limit of its own (execution.STEP_LIMIT_S). The last resort."""
-WORKER_INPUT = "device_matrix"
-SHARED = pytest.StashKey[Shared]()
+"""The last resort. Attempts are shorter: every step has its own limit (execution.STEP_LIMIT_S)."""
+WORKER_INPUT_KEY = "device_matrix"
+WORKER_INPUT = pytest.StashKey[WorkerInput]()
 CONTROLLER = pytest.StashKey[Controller]()
 
 
-class OnInterrupt:
-    """A hook that pytest calls without its config, and so has to know its controller."""
+class InterruptHook:
+    """Handles Ctrl-C. Pytest calls this hook without its config, so the plugin has to know its controller."""
 
     def __init__(self, controller: Controller, plugins: pytest.PytestPluginManager) -> None:
         self._controller = controller
         self._plugins = plugins
 
     def pytest_keyboard_interrupt(self) -> None:
-        """Lets the workers release their cells now: xdist itself only closes their pipes, and kills them after 10 s.
+        """Asks the workers to end their cells now. By itself xdist closes their pipes, and kills them after 10 s.
 
-        A worker bounds its own end, by what its far end says of its progress; xdist knows nothing of that.
+        A worker limits its own end by the progress of its far end, which xdist does not know. So xdist waits longer.
         """
         self._controller.interrupt_workers()
         session = self._plugins.getplugin("dsession")
@@ -64,15 +59,15 @@ class OnInterrupt:
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Adds --plan, --run-folder, --target, --cell and the filters."""
     add_options(parser)
-    end_wrong_options_with_ours(parser)
+    exit_usage_on_wrong_options(parser)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_cmdline_main(config: pytest.Config) -> Generator[None, Any, Any]:
-    """Ends the whole with one of our exit codes: pytest's own mean other things."""
+    """Ends the run with one of our exit codes: pytest's own have other meanings."""
     if hasattr(config, "workerinput"):
         return (yield)
-    outcomes = Outcomes()
+    outcomes = SessionOutcomes()
     config.pluginmanager.register(outcomes, "device-matrix-outcomes")
     try:
         code = yield
@@ -83,39 +78,39 @@ def pytest_cmdline_main(config: pytest.Config) -> Generator[None, Any, Any]:
     except Exception as error:
         crash.report("pytest device_matrix", error)
         return int(ExitCode.CRASHED)
-    return None if code is None else ours(code, outcomes)
+    return None if code is None else our_exit_code(code, outcomes)
 
 
 def pytest_internalerror(excinfo: pytest.ExceptionInfo[BaseException]) -> None:
-    """Says that we crashed, and where the traceback is."""
+    """Reports a crash of ringfence, and where its traceback is."""
     crash.report("pytest device_matrix", excinfo.value)
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
-    """Controller: checks everything that was written. Worker: takes what it was handed down."""
-    handed_down = getattr(config, "workerinput", None)
-    if handed_down is not None:
-        config.stash[SHARED] = Shared.from_dict(handed_down[WORKER_INPUT])
+    """In the controller: checks the plan and the command line. In a worker: reads the controller's data."""
+    worker_input = getattr(config, "workerinput", None)
+    if worker_input is not None:
+        config.stash[WORKER_INPUT] = WorkerInput.from_dict(worker_input[WORKER_INPUT_KEY])
         die_with_parent()
         return
     if config.option.help or config.option.version:
         return
-    # Packing needs the queue: a worker that holds many cells in advance would end last with all of them.
+    # With chunks of one cell the longest cells spread over all workers; a worker with a long queue would end last.
     if hasattr(config.option, "maxschedchunk") and config.option.maxschedchunk is None:
         config.option.maxschedchunk = 1
     try:
         check_environment()
         options = read_options(config)
-        _go_where_links_are(config, options)
+        _enter_user_namespace_if_needed(config, options)
         controller = config.stash[CONTROLLER] = Controller(options)
-        config.pluginmanager.register(OnInterrupt(controller, config.pluginmanager), "device-matrix-interrupt")
+        config.pluginmanager.register(InterruptHook(controller, config.pluginmanager), "device-matrix-interrupt")
     except RingfenceError as error:
-        _leave(error)
+        _exit_with(error)
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
-    """Starts what the workers share."""
+    """Starts the shared servers."""
     controller = session.config.stash.get(CONTROLLER, None)
     if controller is None or session.config.option.collectonly:
         return
@@ -124,28 +119,28 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     session.config.add_cleanup(lambda: crash.set_run_folder(None))
     crash.set_run_folder(controller.options.run_folder)
     try:
-        session.config.stash[SHARED] = controller.start()
+        session.config.stash[WORKER_INPUT] = controller.start()
     except RingfenceError as error:
         controller.stop()
-        _leave(error)
+        _exit_with(error)
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
-    """Hands the run down to one worker."""
-    node.workerinput[WORKER_INPUT] = node.config.stash[SHARED].to_dict()
+    """Hands the run's data to one worker."""
+    node.workerinput[WORKER_INPUT_KEY] = node.config.stash[WORKER_INPUT].to_dict()
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Makes a test of every cell, in the plan's own order: xdist wants the same list from every worker."""
+    """Makes one test of every cell, in the plan's order: xdist needs the same list from every worker."""
     if "cell" in metafunc.fixturenames:
         cells = _cells(metafunc.config)
         metafunc.parametrize("cell", cells, ids=[cell.id for cell in cells])
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: Sequence[pytest.Item]) -> None:
-    """Bounds every test by what its attempts may take."""
-    shared = config.stash.get(SHARED, None)
+    """Limits every test to the time that all its attempts may take."""
+    shared = config.stash.get(WORKER_INPUT, None)
     if shared is None or not config.pluginmanager.hasplugin("timeout"):
         return
     attempts = shared.settings.retries_environment + 1
@@ -155,10 +150,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: Sequence[pytest.
 
 @pytest.fixture(scope="session")
 def matrix_worker(request: pytest.FixtureRequest) -> Iterator[Worker]:
-    """The worker process's own, for as long as it lives."""
+    """Provides the worker process's drivers, far end and writers, until the session ends."""
     name = f"matrix-{getattr(request.config, 'workerinput', {}).get('workerid', 'main')}"
-    worker = Worker(name, request.config.stash[SHARED].settings, catalogue(), load_catalogue(), SystemClock())
-    with worker.stop.listening():
+    worker = Worker(name, request.config.stash[WORKER_INPUT].settings, catalogue(), load_catalogue(), SystemClock())
+    with worker.stop_request.handling_signals():
         try:
             worker.warm_up()
             yield worker
@@ -166,60 +161,16 @@ def matrix_worker(request: pytest.FixtureRequest) -> Iterator[Worker]:
             worker.close()
 
 
-class Attempting(Protocol):
-    """Makes one attempt at a cell."""
-
-    def __call__(self, worker: Worker, cell: Cell, number: int) -> RunnableAttempt:
-        """Returns the attempt of that number."""
-
-
-class RunnableAttempt(Protocol):
-    """One attempt, ready to run once."""
-
-    def run(self) -> CellResult:
-        """Returns its result, written to its folder already."""
-
-
-def run_cell(worker: Worker, cell: Cell, item: pytest.Item, attempting: Attempting = Attempt) -> None:
-    """Runs ``cell``, and again after an environment error as often as the plan allows. Fails unless it passed."""
-    live = LiveWriter(worker.run_folder / "live" / "matrix.jsonl")
-    results: list[CellResult] = []
-    while not results or _may_retry(results, worker.settings):
-        number = next_attempt(worker.run_folder, cell.id)
-        live.emit("start", cell=cell.id, attempt=number, worker=worker.name, at_s=worker.clock.unix_s())
-        result = attempting(worker, cell, number).run()
-        live.emit(
-            "end", cell=cell.id, attempt=number, status=result.status.value, reason=result.reason,
-            at_s=worker.clock.unix_s(),
-        )  # fmt: skip
-        note_fault(worker.run_folder, result, worker.clock.unix_s())
-        results.append(result)
-        worker.stop.check()
-    last = results[-1]
-    item.user_properties += [
-        ("cell", cell.id),
-        ("driver", cell.driver.value),
-        ("status", last.status.value),
-        ("blame", last.blame.value),
-        ("reason", last.reason),
-        ("attempts", len(results)),
-        ("call_id", last.call_id),
-        ("replay", last.replay),
-    ]
-    if last.status is not CellStatus.PASSED:
-        pytest.fail(f"{last.status.value} [{last.reason}] {last.detail}\nreplay: {last.replay}", pytrace=False)
-
-
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any, error: object) -> None:
-    """Notes a worker that ended by itself."""
+    """Writes a fault for a worker that ended by itself."""
     controller = node.config.stash.get(CONTROLLER, None)
     if controller is not None and error:
         controller.worker_died(str(node.gateway.id), str(error))
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
-    """Writes the result of a cell whose worker died in it: xdist reports those with a phase of ``???``."""
+    """Writes the result of a cell whose worker died: xdist reports it with the phase ``???``."""
     crashed = getattr(report, "when", "") == "???"
     node = getattr(report, "node", None)
     controller = node.config.stash.get(CONTROLLER, None) if node is not None else None
@@ -229,45 +180,40 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Ends what was started."""
+    """Ends the shared servers."""
     controller = session.config.stash.get(CONTROLLER, None)
     if controller is not None:
         controller.stop()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Says where the run is."""
+    """Prints the path of the run folder."""
     controller = config.stash.get(CONTROLLER, None)
-    if controller is not None and SHARED in config.stash:
+    if controller is not None and WORKER_INPUT in config.stash:
         terminalreporter.write_line(f"run folder: {controller.options.run_folder}")
 
 
-def _go_where_links_are(config: pytest.Config, options: Options) -> None:
-    """Begins again in a user namespace where that gives an ordinary user links: only as a program of our own."""
+def _enter_user_namespace_if_needed(config: pytest.Config, options: Options) -> None:
+    """Restarts the command in a user namespace when its links need one; only when pytest is the program itself."""
     program = Path(sys.argv[0])
     if config.option.collectonly or "pytest" not in {program.stem, program.parent.name}:
         return
-    if not is_way_to_links(options.plan.matrix.backend, options.target_url):
+    if not needs_user_namespace(options.plan.matrix.backend, options.target_url):
         return
     captured = config.pluginmanager.getplugin("capturemanager")
     if captured is not None:
-        captured.suspend_global_capture(in_=True)  # what takes our place writes to the true stdout
+        captured.suspend_global_capture(in_=True)  # the new program writes to the real stdout
     enter_if_needed(sys.orig_argv)
 
 
 def _cells(config: pytest.Config) -> list[Cell]:
-    shared = config.stash.get(SHARED, None)
+    shared = config.stash.get(WORKER_INPUT, None)
     if shared is not None:
         return shared.cells
     return config.stash[CONTROLLER].options.cells
 
 
-def _may_retry(results: Sequence[CellResult], settings: RunSettings) -> bool:
-    last = results[-1]
-    return last.status is CellStatus.ENVIRONMENT_ERROR and len(results) <= settings.retries_environment
-
-
-def _leave(error: RingfenceError) -> None:
+def _exit_with(error: RingfenceError) -> None:
     if isinstance(error, InputError):
         text = str(error)
     else:

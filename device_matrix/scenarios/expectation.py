@@ -1,4 +1,4 @@
-"""What a scenario says of the product: nothing, when all was well, or the first thing that was not."""
+"""Defines the limits of a scenario, and the exception for a product that misses one."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from calls.records.record import Blame
 class ProductFailure(Exception):
     """The product did not do what the scenario asks. Never retried.
 
-    ``reason`` is a short code with few distinct values; ``detail`` a sentence with the figures.
+    ``reason`` is a short code with few distinct values; ``detail`` is a sentence with the figures.
     """
 
     def __init__(self, reason: str, detail: str, blame: Blame = Blame.TARGET) -> None:
@@ -21,17 +21,14 @@ class ProductFailure(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
-    """How much a scenario puts up with."""
+class ScenarioLimits:
+    """The figures that a call must keep to."""
 
     setup_s: float
-    """From the press of the button to audio heard at both ends."""
+    """From the press of the call button to audio heard at both ends."""
     gap_ms: float
     """The longest silence between two audio packets, in either direction."""
     effective_loss_ratio: float
-    """Share of the audio that the device had to make up."""
-    sustain_s: float
+    """Share of the played audio that the device had to conceal."""
     hang_up_s: float = 8.0
-    """From the press of the button to the service's confirmation on the screen."""
-    fallback_s: float | None = None
-    """From the press of the button to audio only at both ends; None where no fallback is asked for."""
+    """From the press of the hang-up button to the service's confirmation on the screen."""

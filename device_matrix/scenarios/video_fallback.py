@@ -1,8 +1,7 @@
-"""A video call over a network that cannot carry it: it has to become an audio call by itself, and then work.
+"""A video call over a network that cannot carry video: it must become an audio call by itself.
 
-The device calls with video; within FALLBACK_LIMIT_S of the button both ends are in audio only (the app says so on its
-screen, and the far end no longer wants or sends video); then everything that audio_call asks, with the limits of a
-poor network.
+The device calls with video. Within FALLBACK_LIMIT_S of the button both ends use audio only: the app's screen says so,
+and the far end neither wants nor sends video. Then the call must do what audio_call asks, with a 2G network's limits.
 """
 
 from __future__ import annotations
@@ -17,25 +16,19 @@ from device_matrix.scenarios.call_flow import (
     place_call,
     sustain,
 )
-from device_matrix.scenarios.expectation import Limits, ProductFailure
+from device_matrix.scenarios.expectation import ProductFailure, ScenarioLimits
 
 FALLBACK_LIMIT_S = 15.0
-FALLEN_BACK = ["audio", "low-audio"]
+AUDIO_ONLY_STATES = ["audio", "low-audio"]
 
 
-def limits(_generation: str, sustain_s: float) -> Limits:
-    """Returns what the scenario puts up with, the same on every network that it is run over."""
-    return Limits(
-        setup_s=SETUP_LIMIT_2G_S,
-        gap_ms=GAP_LIMIT_MS,
-        effective_loss_ratio=EFFECTIVE_LOSS_LIMIT_2G,
-        sustain_s=sustain_s,
-        fallback_s=FALLBACK_LIMIT_S,
-    )
+def limits(_generation: str) -> ScenarioLimits:
+    """Returns the limits, which are the same on every network."""
+    return ScenarioLimits(setup_s=SETUP_LIMIT_2G_S, gap_ms=GAP_LIMIT_MS, effective_loss_ratio=EFFECTIVE_LOSS_LIMIT_2G)
 
 
 def run(context: CallContext) -> None:
-    """Runs the call. Raises ProductFailure at the first thing that is not as it should be."""
+    """Runs the call. Raises ProductFailure at the first step that fails."""
     place_call(context, "video")
     await_connected(context)
     await_fallback(context)
@@ -45,11 +38,11 @@ def run(context: CallContext) -> None:
 
 
 def await_fallback(context: CallContext) -> None:
-    """Waits until both ends are in audio only."""
+    """Waits until both ends use audio only."""
     context.steps.begin("fall_back")
-    limit_s = context.limits.fallback_s or FALLBACK_LIMIT_S
+    limit_s = FALLBACK_LIMIT_S
     shown = context.page.wait_call(
-        {"media": ["audio"], "fallback": FALLEN_BACK}, {"state": ["ended"]}, timeout_s=context.left_s(limit_s)
+        {"media": ["audio"], "fallback": AUDIO_ONLY_STATES}, {"state": ["ended"]}, timeout_s=context.left_s(limit_s)
     )
     if shown is None:
         raise ProductFailure("no_fallback", f"the app still showed video {limit_s:.0f} s after the call was placed")
@@ -60,7 +53,8 @@ def await_fallback(context: CallContext) -> None:
         if state is not None and state.media == "audio" and state.peer_media != "video":
             break
         if context.since_placed_s() > limit_s:
-            raise ProductFailure("no_fallback_far_end", f"the far end still was in video after {limit_s:.0f} s")
+            sentence = f"the far end still used video {limit_s:.0f} s after the call was placed"
+            raise ProductFailure("no_fallback_far_end", sentence)
         if context.page.wait_call({"state": ["ended"]}, timeout_s=POLL_S) is not None:
-            raise ProductFailure("ended_early", "the call ended while the far end fell back")
+            raise ProductFailure("ended_early", "the call ended while the far end was falling back to audio")
     context.fallback_ms = context.since_placed_s() * 1000

@@ -21,7 +21,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from loadtests.plan.call_mix import CallKinds
+from loadtests.plan.call_mix import CallMix
 from loadtests.plan.occupancy import Occupancy
 
 STEP_S = 0.25
@@ -41,7 +41,7 @@ class Arrival:
     """How long the caller lets it ring; None for as long as it does."""
 
 
-class Line(Protocol):
+class LoadLine(Protocol):
     """The wanted load over the seconds since it began."""
 
     def calls_at(self, at_s: float) -> float:
@@ -80,11 +80,11 @@ class RateCurve:
 class Arrivals:
     """The intended calls of one worker, in order, for as long as one asks."""
 
-    def __init__(self, line: Line, occupancy: Occupancy, kinds: CallKinds, rng: random.Random) -> None:
+    def __init__(self, line: LoadLine, occupancy: Occupancy, kinds: CallMix, rng: random.Random) -> None:
         self._line = line
         self._curve = RateCurve(line.calls_at, occupancy)
         self._talk = occupancy.talk
-        self._kinds = kinds
+        self._call_mix = kinds
         self._only = ""
         self._rng = rng
         self._steps = 0
@@ -100,7 +100,7 @@ class Arrivals:
             due.append(self._ready.popleft())
         return due
 
-    def next_at_s(self, now_s: float) -> float:
+    def next_due_s(self, now_s: float) -> float:
         """Returns when to ask again: the next known arrival, or the end of the steps that are drawn."""
         return self._ready[0].at_s if self._ready else max(now_s, self._steps * STEP_S)
 
@@ -123,5 +123,5 @@ class Arrivals:
 
     def _arrival(self, at_s: float) -> Arrival:
         talk_s = self._talk.draw(self._rng)
-        scenario, patience_s = self._kinds.draw(self._rng)
+        scenario, patience_s = self._call_mix.draw(self._rng)
         return Arrival(at_s, talk_s, self._only or scenario, patience_s)

@@ -11,7 +11,7 @@ from loadtests.plan.swarm_plan import SwarmPlan
 from loadtests.shapes.stage import StageTable
 
 
-class FixedLine:
+class FixedLoadLine:
     """A level that is known in full before the load begins."""
 
     def __init__(self, calls_at: Callable[[float], float]) -> None:
@@ -55,7 +55,7 @@ def planned_calls(plan: SwarmPlan, share: float) -> Callable[[float], float]:
 
 
 @dataclass(frozen=True, slots=True)
-class Move:
+class LevelChange:
     """From ``at_s`` since the load began, to another level within ``move_s``."""
 
     at_s: float
@@ -64,25 +64,25 @@ class Move:
     scenario: str = ""
 
 
-class SteeredLine:
+class AdjustableLoadLine:
     """A level that is moved while the load goes on. It begins at 0 and holds what it was last moved to."""
 
     def __init__(self, share: float) -> None:
         self._share = share
         self._starts_s: list[float] = []
-        self._moves: list[tuple[Move, float]] = []
+        self._changes: list[tuple[LevelChange, float]] = []
         """Each with the level that it sets out from, of the whole load."""
 
-    def move(self, move: Move) -> None:
-        """Adds a move. One that begins before the last one did takes its place from then on.
+    def change_level(self, change: LevelChange) -> None:
+        """Adds a change. One that begins before the last one did takes its position from then on.
 
         Calls of another kind set out from nought: those in progress are none of theirs, and a first stage of one call
         that took over the level of ten shadow calls would ring ten people in its first moment.
         """
-        at_s = max(move.at_s, self._starts_s[-1] if self._starts_s else 0.0)
-        before = self._level(at_s) if move.scenario == self.scenario_at(at_s) else 0.0
+        at_s = max(change.at_s, self._starts_s[-1] if self._starts_s else 0.0)
+        before = self._level(at_s) if change.scenario == self.scenario_at(at_s) else 0.0
         self._starts_s.append(at_s)
-        self._moves.append((Move(at_s, move.move_s, move.concurrent_calls, move.scenario), before))
+        self._changes.append((LevelChange(at_s, change.move_s, change.concurrent_calls, change.scenario), before))
 
     def calls_at(self, at_s: float) -> float:
         """Returns the wanted calls in progress, our share of them."""
@@ -90,13 +90,13 @@ class SteeredLine:
 
     def scenario_at(self, at_s: float) -> str:
         """Returns what every call of that moment is, empty for the plan's mixture."""
-        place = bisect.bisect_right(self._starts_s, at_s) - 1
-        return self._moves[place][0].scenario if place >= 0 else ""
+        position = bisect.bisect_right(self._starts_s, at_s) - 1
+        return self._changes[position][0].scenario if position >= 0 else ""
 
     def _level(self, at_s: float) -> float:
-        place = bisect.bisect_right(self._starts_s, at_s) - 1
-        if place < 0:
+        position = bisect.bisect_right(self._starts_s, at_s) - 1
+        if position < 0:
             return 0.0
-        move, before = self._moves[place]
-        done = min(1.0, (at_s - move.at_s) / move.move_s) if move.move_s > 0 else 1.0
-        return before + (move.concurrent_calls - before) * done
+        change, before = self._changes[position]
+        done = min(1.0, (at_s - change.at_s) / change.move_s) if change.move_s > 0 else 1.0
+        return before + (change.concurrent_calls - before) * done

@@ -7,26 +7,26 @@ import math
 from pathlib import Path
 from typing import Any
 
-from bedrock.foreign_text import clean
 from loadtests.master.history import History
 from loadtests.master.probe_scores import ProbeScores
-from loadtests.records.faults import FaultLog, Severity
-from loadtests.wire.live_stats import SwarmView
+from loadtests.records.fault_log import FaultLog
+from loadtests.wire.live_stats import SwarmStats
+from reports.run.faults import Severity, make_fault
 from reports.run.live import LiveWriter
 
 logger = logging.getLogger(__name__)
 
 
-class LiveView:
-    """The swarm's live file, for the terminal of ``ringfence run`` and for whoever follows a run.
+class SwarmLiveWriter:
+    """The swarm's live file, for the terminal of ``ringfence run`` and for programs that follow a run.
 
-    Lines are ``{"event": "second", …}`` with the fields of ``SwarmView.second``, ``{"event": "closing", …}`` of workers
-    that end, and one ``{"event": "end", …}``.
+    Lines are ``{"event": "second", …}`` with the fields of ``SwarmStats.second``, ``{"event": "closing", …}`` while
+    workers end, and one ``{"event": "end", …}``.
     """
 
-    def __init__(self, run_folder: Path, view: SwarmView, pipe: int | None = None) -> None:
+    def __init__(self, run_folder: Path, stats: SwarmStats, pipe: int | None = None) -> None:
         """``pipe``: see ``faults``."""
-        self._view = view
+        self._stats = stats
         self._writer = LiveWriter(run_folder / "live" / "swarm.jsonl")
         self._faults = FaultLog(run_folder, pipe)
         self.problem = ""
@@ -37,12 +37,12 @@ class LiveView:
     @property
     def faults(self) -> list[dict[str, Any]]:
         """Every fault so far."""
-        return self._faults.told
+        return self._faults.faults
 
     def second(self, at_s: float, stage: str, wanted_calls: float | None = None) -> None:
         """Writes the present second. ``wanted_calls`` is the level that the plan wants now, if that is known."""
         self.scores.refresh(at_s)
-        second = self._view.second(at_s, stage) | {"calls_wanted": wanted_calls, "visqol_p50": self.scores.score(0.5)}
+        second = self._stats.second(at_s, stage) | {"calls_wanted": wanted_calls, "visqol_p50": self.scores.score(0.5)}
         self.history.add(second)
         self._emit("second", second)
 
@@ -54,9 +54,9 @@ class LiveView:
         """Writes that no more will come, and how it ended."""
         # Scores come late: the last of them have just been written.
         self.scores.refresh(math.inf)
-        second = self._view.second(at_s, "end")
+        second = self._stats.second(at_s, "end")
         self.history.add(second | {"calls_wanted": None, "visqol_p50": self.scores.score(0.5)})
-        self._emit("end", {**second, "started_by_worker": self._view.started_by_worker(), **fields})
+        self._emit("end", {**second, "started_by_worker": self._stats.started_by_worker(), **fields})
 
     def _emit(self, event: str, fields: dict[str, Any]) -> None:
         try:
@@ -68,7 +68,7 @@ class LiveView:
 
     def fault(self, at_s: float, what: str, detail: str, severity: Severity, *, ends_load: bool = False) -> None:
         """Writes down something that the report must not pass over, and logs it."""
-        what, detail = clean(what), clean(detail)
-        logger.log(logging.INFO if severity == "note" else logging.ERROR, "%s: %s", what, detail)
-        fault = {"at_s": at_s, "what": what, "detail": detail, "severity": severity}
-        self._faults.tell(fault | {"ends_load": True} if ends_load else fault)
+        fault = make_fault(at_s=at_s, what=what, detail=detail, severity=severity, ends_load=ends_load)
+        level = logging.INFO if severity == "note" else logging.ERROR
+        logger.log(level, "%s: %s", fault["what"], fault["detail"])
+        self._faults.add(fault)

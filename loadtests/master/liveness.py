@@ -17,7 +17,7 @@ GRACE_S = 15.0
 """A worker that was away for longer is not waited for, unless it is seen again."""
 
 
-class Change(Enum):
+class LivenessChange(Enum):
     """What became of a worker."""
 
     AWAY = "away"
@@ -26,14 +26,14 @@ class Change(Enum):
     """Dead for certain, or away for longer than anybody waits."""
 
 
-class Attendance:
+class WorkerLiveness:
     """Of the workers of one run, by slot. A process that is its own worker is never away."""
 
     def __init__(self, runner: Any, slots: Mapping[str, int], clock: Clock) -> None:
         self._runner = runner
         self._slots = slots
         self._clock = clock
-        self._whereabouts: dict[int, dict[str, Any]] = {}
+        self._process_identity: dict[int, dict[str, Any]] = {}
         self._away_since_s: dict[int, float] = {}
         self._dead: set[int] = set()
         self.gone: set[int] = set()
@@ -43,32 +43,32 @@ class Attendance:
         """Workers that are not heard of now, the gone among them."""
         return set(self._away_since_s)
 
-    def introduce(self, slot: int, whereabouts: dict[str, Any]) -> None:
+    def identify(self, slot: int, process_identity: dict[str, Any]) -> None:
         """Notes who a worker is, so that its death can be told from its silence."""
-        self._whereabouts[slot] = whereabouts
+        self._process_identity[slot] = process_identity
 
-    def look(self) -> list[tuple[Change, int]]:
+    def poll(self) -> list[tuple[LivenessChange, int]]:
         """Returns what changed since the last look."""
         clients = getattr(self._runner, "clients", None)
         if clients is None:
             return []
-        changes: list[tuple[Change, int]] = []
+        changes: list[tuple[LivenessChange, int]] = []
         now_s = self._clock.monotonic_s()
         present = {node.id for node in clients.values() if node.state != "missing"}
         for client_id, slot in self._slots.items():
-            if slot in self._whereabouts and slot not in self._dead and is_dead(self._whereabouts[slot]):
+            if slot in self._process_identity and slot not in self._dead and is_dead(self._process_identity[slot]):
                 self._dead.add(slot)
             if client_id in present and slot not in self._dead:
                 if self._away_since_s.pop(slot, None) is not None:
                     self.gone.discard(slot)
-                    changes.append((Change.BACK, slot))
+                    changes.append((LivenessChange.BACK, slot))
                 continue
             if slot in self.gone:
                 continue
             if slot not in self._away_since_s:
                 self._away_since_s[slot] = now_s
-                changes.append((Change.AWAY, slot))
+                changes.append((LivenessChange.AWAY, slot))
             if slot in self._dead or now_s - self._away_since_s[slot] > GRACE_S:
                 self.gone.add(slot)
-                changes.append((Change.GONE, slot))
+                changes.append((LivenessChange.GONE, slot))
         return changes

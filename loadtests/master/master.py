@@ -23,22 +23,23 @@ from bedrock.errors import InputError, Problem, RingfenceError
 from bedrock.exit_codes import ExitCode
 from bedrock.input_file import name_problem
 from bedrock.target_url import url_problem
+from calls.targets.running_target import RunningTarget
 from loadtests.arrivals.load_line import planned_calls
 from loadtests.crash_guard import CrashGuard
-from loadtests.master.live_writer import LiveView
+from loadtests.master.live_writer import SwarmLiveWriter
 from loadtests.master.preparation import prepare_run
-from loadtests.master.service import Target
-from loadtests.master.worker_pool import Crew
-from loadtests.plan.overrides import Changes
+from loadtests.master.worker_pool import WorkerPool
+from loadtests.plan.overrides import PlanOverrides
 from loadtests.plan.swarm_plan import LoadPlan, load_plan
 from loadtests.records import upload
-from loadtests.records.faults import Severity, pipe_of
+from loadtests.records.fault_log import fault_pipe
 from loadtests.records.other_runs import other_runs, processes, warning_of
 from loadtests.records.run_folder import SwarmFolder
 from loadtests.shapes.driver import StepDriver
 from loadtests.wire import shutdown_protocol
-from loadtests.wire.live_stats import SwarmView
-from loadtests.wire.run_spec import LOCAL, OPTION, SwarmJob
+from loadtests.wire.live_stats import SwarmStats
+from loadtests.wire.run_spec import LOCAL, SPEC_OPTION, RunSpec
+from reports.run.faults import Severity
 
 logger = logging.getLogger(__name__)
 
@@ -49,8 +50,8 @@ ENGINE_NOT_STARTED = "engine_not_started"
 """A fault that ends the run: the plan cannot be carried out, and nothing is lost yet."""
 
 
-class Phase(Enum):
-    """Where a run is."""
+class RunPhase(Enum):
+    """The phases of a run."""
 
     IDLE = "idle"
     READY = "ready"
@@ -64,7 +65,7 @@ class SwarmMaster:
 
     def __init__(self, environment: Environment, clock: Clock) -> None:
         self.environment = environment
-        self.phase = Phase.IDLE
+        self.phase = RunPhase.IDLE
         self.problem = ""
         """Why the last start was refused, for the web UI."""
         self.plan = ""
@@ -73,16 +74,16 @@ class SwarmMaster:
         options: Any = environment.parsed_options
         # Read now: Locust's start form writes into the options, and the target gets our admin token.
         self._target_url, self._run_folder = str(options.target or ""), str(options.run_folder or "")
-        self._fault_pipe = pipe_of(os.environ)
+        self._fault_pipe = fault_pipe(os.environ)
         self._lock = RLock()
-        self._target: Target | None = None
-        self._job: SwarmJob | None = None
+        self._target: RunningTarget | None = None
+        self._spec: RunSpec | None = None
         self._folder: SwarmFolder | None = None
-        self._live: LiveView | None = None
+        self._live: SwarmLiveWriter | None = None
         self._driver: StepDriver | None = None
         self._loading_since_s = 0.0
         self._greenlets: list[gevent.Greenlet] = []
-        self._crew: Crew | None = None
+        self._workers: WorkerPool | None = None
         self._guard = CrashGuard(self.crashed)
         for message, listener in (
             (shutdown_protocol.SECOND, self._on_second),
@@ -92,7 +93,7 @@ class SwarmMaster:
             (shutdown_protocol.CLOSING, self._on_closing),
             (shutdown_protocol.FINAL, self._on_final),
             (shutdown_protocol.TIME, self._on_time),
-            (upload.PIECE, self._on_piece),
+            (upload.CHUNK, self._on_chunk),
         ):
             self._runner.register_message(message, self._guard.guarded(listener))
 
@@ -109,7 +110,7 @@ class SwarmMaster:
         RingfenceError with the sentence for the user.
         """
         options: Any = self.environment.parsed_options
-        changes = Changes.written_in(vars(options))
+        changes = PlanOverrides.from_values(vars(options))
         ready = prepare_run(
             options.plan, changes, self._target_url, self._run_folder, self._runner, self._target, self._clock
         )
@@ -117,12 +118,14 @@ class SwarmMaster:
             self._target = ready.target
         self.problem = ""
         crash.set_run_folder(ready.folder.path)
-        self._folder, self._job, plan = ready.folder, ready.job, ready.job.plan
-        self._crew = Crew(self._runner, ready.job.slots, ready.folder.path, self._clock, self._fault, self._closing)
-        self._live, self._driver = LiveView(ready.folder.path, self._crew.view, self._fault_pipe), None
-        vars(options)[OPTION] = ready.job.to_wire()
+        self._folder, self._spec, plan = ready.folder, ready.spec, ready.spec.plan
+        self._workers = WorkerPool(
+            self._runner, ready.spec.slots, ready.folder.path, self._clock, self._fault, self._closing
+        )
+        self._live, self._driver = SwarmLiveWriter(ready.folder.path, self._workers.stats, self._fault_pipe), None
+        vars(options)[SPEC_OPTION] = ready.spec.to_wire()
         self.environment.host = ready.target.url
-        self.phase = Phase.READY
+        self.phase = RunPhase.READY
         logger.info("Run folder %s, target %s", ready.folder.path, ready.target.url)
         for other in other_runs(processes(), os.getpid()):
             logger.warning("%s", warning_of(other))
@@ -132,9 +135,9 @@ class SwarmMaster:
         return plan.people + plan.probe_calls, plan.spawn_rate_per_s, plan.probe_calls
 
     @property
-    def view(self) -> SwarmView:
+    def stats(self) -> SwarmStats:
         """Of the present run or the last one."""
-        return self._crew.view if self._crew is not None else SwarmView()
+        return self._workers.stats if self._workers is not None else SwarmStats()
 
     @property
     def is_headless(self) -> bool:
@@ -144,12 +147,12 @@ class SwarmMaster:
     @property
     def is_starting(self) -> bool:
         """Whether a run was asked for and is being prepared: its people are made, its engines come up."""
-        return self.phase in (Phase.IDLE, Phase.READY) and self._runner.shape_greenlet is not None
+        return self.phase in (RunPhase.IDLE, RunPhase.READY) and self._runner.shape_greenlet is not None
 
     @property
     def is_over(self) -> bool:
         """Whether the run has ended and its users may go."""
-        return self.phase is Phase.ENDED
+        return self.phase is RunPhase.ENDED
 
     def check_options(self) -> LoadPlan:
         """Returns the command line's plan, to which its changes can be made. Raises InputError."""
@@ -159,7 +162,7 @@ class SwarmMaster:
         if self._run_folder and (why := name_problem(self._run_folder)):
             raise InputError([Problem("--run-folder", "", why)])
         plan = load_plan(options.plan)
-        Changes.written_in(vars(options)).apply(plan)
+        PlanOverrides.from_values(vars(options)).apply(plan)
         return plan
 
     def refuse(self, error: RingfenceError) -> None:
@@ -174,10 +177,10 @@ class SwarmMaster:
         self.problem = str(error) if foreseen else crash.report("the Locust master", error)
         self._fault("swarm_master_crashed", f"the Locust master could not go on: {crash.reason(error)}", "invalid")
         self.exit_with(error.exit_code if isinstance(error, RingfenceError) else ExitCode.CRASHED)
-        if self.phase in (Phase.READY, Phase.LOADING):
+        if self.phase in (RunPhase.READY, RunPhase.LOADING):
             self._guard.spawn(self.end, 0, interrupted=True)
-        elif self.phase is Phase.ENDING:  # it was the end that crashed
-            self.phase = Phase.ENDED
+        elif self.phase is RunPhase.ENDING:  # it was the end that crashed
+            self.phase = RunPhase.ENDED
 
     def exit_with(self, code: ExitCode) -> None:
         """Sets the exit code of a headless run; the first that is not PASS stays. The web UI outlives its runs."""
@@ -188,7 +191,7 @@ class SwarmMaster:
 
     def on_spawning_complete(self) -> None:
         """All users are started: the load begins as soon as their people are online."""
-        if self.phase is Phase.READY:
+        if self.phase is RunPhase.READY:
             self._greenlets.append(self._guard.spawn(self._begin))
 
     def end(self, drain_s: float | None = None, *, interrupted: bool = False) -> None:
@@ -196,32 +199,32 @@ class SwarmMaster:
 
         ``drain_s`` is how long calls may take to end by themselves; None leaves it to the plan.
         """
-        if drain_s == 0 and self._crew is not None:
-            self._crew.hurry()
+        if drain_s == 0 and self._workers is not None:
+            self._workers.skip_drain()
         with self._lock:
-            if self.phase not in (Phase.READY, Phase.LOADING) or self._job is None or self._crew is None:
+            if self.phase not in (RunPhase.READY, RunPhase.LOADING) or self._spec is None or self._workers is None:
                 return
-            self.phase = Phase.ENDING
-            drain_s = self._job.plan.effective_drain_s if drain_s is None else drain_s
+            self.phase = RunPhase.ENDING
+            drain_s = self._spec.plan.effective_drain_s if drain_s is None else drain_s
             logger.info("The load ends: waiting up to %.0f s for calls to end by themselves", drain_s)
-            self._crew.end(drain_s)
+            self._workers.end(drain_s)
             self._finish(interrupted)
 
     def on_test_stopping(self) -> None:
         """Locust stops the test. If the run is not over, somebody wants it to stop now."""
-        if self.phase in (Phase.READY, Phase.LOADING, Phase.ENDING):
+        if self.phase in (RunPhase.READY, RunPhase.LOADING, RunPhase.ENDING):
             self.exit_with(ExitCode.INTERRUPTED)
             self.end(0, interrupted=True)
 
     def terminate(self) -> None:
         """SIGTERM in a headless run: once the run has ended, its shape lets Locust leave. Before, there is no shape."""
-        if self.phase is Phase.IDLE:
+        if self.phase is RunPhase.IDLE:
             raise SystemExit(int(ExitCode.INTERRUPTED))
         self.on_test_stopping()
 
     def on_test_stop(self) -> None:
         """The users are gone: the next start prepares anew."""
-        self.phase = Phase.IDLE
+        self.phase = RunPhase.IDLE
 
     def close(self) -> None:
         """Ends the service that we started, if any. For the very end of the process."""
@@ -232,22 +235,22 @@ class SwarmMaster:
     # -- what workers say
 
     def _on_second(self, environment: Environment, msg: Any, **_kwargs: Any) -> None:
-        if self._crew is not None:
-            self._crew.hear_second(msg.data)
+        if self._workers is not None:
+            self._workers.receive_stats(msg.data)
 
     def _on_presence(self, environment: Environment, msg: Any, **_kwargs: Any) -> None:
-        if self._crew is not None:
-            self._crew.hear_presence(msg.data)
+        if self._workers is not None:
+            self._workers.receive_presence(msg.data)
 
     def _on_time(self, environment: Environment, msg: Any, **_kwargs: Any) -> None:
         self._answer(
             msg, shutdown_protocol.TIME_IS, {"sent_at_s": msg.data["sent_at_s"], "master_at_s": self._clock.unix_s()}
         )
 
-    def _on_piece(self, environment: Environment, msg: Any, **_kwargs: Any) -> None:
-        answer = self._crew.hear_piece(msg.data) if self._crew is not None else None
+    def _on_chunk(self, environment: Environment, msg: Any, **_kwargs: Any) -> None:
+        answer = self._workers.receive_chunk(msg.data) if self._workers is not None else None
         if answer is not None:
-            self._answer(msg, upload.GOT, answer)
+            self._answer(msg, upload.RECEIVED, answer)
 
     def _answer(self, msg: Any, message: str, data: dict[str, Any]) -> None:
         self._runner.send_message(message, data, None if msg.node_id == LOCAL else msg.node_id)
@@ -262,43 +265,43 @@ class SwarmMaster:
             self._guard.spawn(self.end, 0, interrupted=True)
 
     def _on_drained(self, environment: Environment, msg: Any, **_kwargs: Any) -> None:
-        if self._crew is not None:
-            self._crew.hear_drained(msg.data["slot"])
+        if self._workers is not None:
+            self._workers.receive_drained(msg.data["slot"])
 
     def _on_closing(self, environment: Environment, msg: Any, **_kwargs: Any) -> None:
-        if self._crew is not None:
-            self._crew.hear_closing(msg.data["slot"], msg.data["step"], msg.data["left"], msg.data["limit_s"])
+        if self._workers is not None:
+            self._workers.receive_closing(msg.data["slot"], msg.data["step"], msg.data["left"], msg.data["limit_s"])
 
     def _on_final(self, environment: Environment, msg: Any, **_kwargs: Any) -> None:
-        if self._crew is not None:
-            self._crew.hear_final(msg.data["slot"], msg.data["second"])
+        if self._workers is not None:
+            self._workers.receive_final(msg.data["slot"], msg.data["second"])
         self._answer(msg, shutdown_protocol.ACK, {})
 
     # -- our own greenlets
 
     def _begin(self) -> None:
-        job = self._job
-        if job is None:
+        spec = self._spec
+        if spec is None:
             return
         with gevent.Timeout(SIGN_IN_S, False):
-            while self.view.total("signed_in") < ALMOST_ALL * job.plan.people:
+            while self.stats.total("signed_in") < ALMOST_ALL * spec.plan.people:
                 gevent.sleep(0.1)
-        if self.phase is Phase.READY:
-            self.phase = Phase.LOADING
+        if self.phase is RunPhase.READY:
+            self.phase = RunPhase.LOADING
             self._loading_since_s = self._clock.monotonic_s()
-            logger.info("%d people are online: the load begins", self.view.total("signed_in"))
+            logger.info("%d people are online: the load begins", self.stats.total("signed_in"))
             self._runner.send_message(shutdown_protocol.GO, {})
-            if job.plan.is_stepwise:
-                self._greenlets.append(self._guard.spawn(self._walk, job))
+            if spec.plan.is_stepwise:
+                self._greenlets.append(self._guard.spawn(self._walk, spec))
 
-    def _walk(self, job: SwarmJob) -> None:
+    def _walk(self, spec: RunSpec) -> None:
         """Takes the steps of a load that decides each by the one before, and ends the run after the last."""
 
-        def steer(level: dict[str, object]) -> None:
+        def set_level(level: dict[str, object]) -> None:
             self._runner.send_message(shutdown_protocol.LEVEL, level)
 
-        longest_s = job.occupancy().longest_s()
-        self._driver = StepDriver(job.plan.stepwise(), job.run_folder, job.slo, longest_s, steer, self._clock)
+        longest_s = spec.occupancy().longest_s()
+        self._driver = StepDriver(spec.plan.stepwise(), spec.run_folder, spec.slo, longest_s, set_level, self._clock)
         try:
             result = self._driver.run()
         except RingfenceError as error:
@@ -313,18 +316,18 @@ class SwarmMaster:
         self.end()
 
     def _every_second(self) -> None:
-        while self.phase is not Phase.ENDED:
+        while self.phase is not RunPhase.ENDED:
             gevent.sleep(1.0)
-            if self._crew is not None:
-                self._crew.watch()
+            if self._workers is not None:
+                self._workers.watch()
             if self._live is not None:
                 self._live.second(self._clock.unix_s(), self.stage, self.wanted_calls)
-                if self._live.problem and self.phase in (Phase.READY, Phase.LOADING):
+                if self._live.problem and self.phase in (RunPhase.READY, RunPhase.LOADING):
                     self._fault("live_not_written", self._live.problem, "invalid", ends_load=True)
-            length_s = self._job.plan.length_s() if self._job else None
-            if self.phase is Phase.LOADING and length_s is not None and self.elapsed_s >= length_s:
+            length_s = self._spec.plan.length_s() if self._spec else None
+            if self.phase is RunPhase.LOADING and length_s is not None and self.elapsed_s >= length_s:
                 self._guard.spawn(self.end)
-            if self._target is not None and not self._target.is_running() and self.phase is Phase.LOADING:
+            if self._target is not None and not self._target.is_running() and self.phase is RunPhase.LOADING:
                 self._fault("service_lost", "the reference service ended while it was under load", "fail")
                 self._target = None
 
@@ -336,34 +339,34 @@ class SwarmMaster:
     @property
     def stage(self) -> str:
         """The plan's stage, or what the run does outside of them."""
-        if self.phase is Phase.LOADING and self._driver is not None:
+        if self.phase is RunPhase.LOADING and self._driver is not None:
             return self._driver.stage
-        if self.phase is Phase.LOADING and self._job is not None:
-            return self._job.plan.stage_at(self.elapsed_s)
-        return {Phase.READY: "sign-in", Phase.ENDING: "drain"}.get(self.phase, "")
+        if self.phase is RunPhase.LOADING and self._spec is not None:
+            return self._spec.plan.stage_at(self.elapsed_s)
+        return {RunPhase.READY: "sign-in", RunPhase.ENDING: "drain"}.get(self.phase, "")
 
     @property
     def wanted_calls(self) -> float | None:
         """The calls in progress that are wanted now, None where nothing is."""
-        if self.phase is not Phase.LOADING or self._job is None:
+        if self.phase is not RunPhase.LOADING or self._spec is None:
             return None
-        if self._job.plan.is_stepwise:
+        if self._spec.plan.is_stepwise:
             return self._driver.level_calls if self._driver is not None else None
-        return planned_calls(self._job.plan, 1.0)(self.elapsed_s)
+        return planned_calls(self._spec.plan, 1.0)(self.elapsed_s)
 
     @property
     def run_id(self) -> str:
         """Of the present run or the last one; empty before the first."""
-        return self._job.run_id if self._job else ""
+        return self._spec.run_id if self._spec else ""
 
     @property
-    def live(self) -> LiveView | None:
+    def live(self) -> SwarmLiveWriter | None:
         """What is shown of the present run or the last one; None before the first."""
         return self._live
 
     def _finish(self, interrupted: bool) -> None:
         now_s = self._clock.unix_s()
-        self.phase = Phase.ENDED
+        self.phase = RunPhase.ENDED
         if self._driver is not None:
             self._driver.close()
         if self._live is not None:
@@ -392,7 +395,7 @@ class SwarmMaster:
     def _fault(self, what: str, detail: str, severity: Severity, *, ends_load: bool = False) -> None:
         if self._live is not None:
             self._live.fault(self._clock.unix_s(), what, detail, severity, ends_load=ends_load)
-        if ends_load and self.phase in (Phase.READY, Phase.LOADING):
+        if ends_load and self.phase in (RunPhase.READY, RunPhase.LOADING):
             logger.error("The load ends now: what it measures cannot be kept any more")
             self.exit_with(ExitCode.INVALID)
             self._guard.spawn(self.end, 0)

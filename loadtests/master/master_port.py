@@ -12,7 +12,7 @@ from bedrock.exit_codes import ExitCode
 from loadtests.records.machine import CANNOT_LISTEN
 
 
-class TellingServer(zmqrpc.Server):
+class ReportingServer(zmqrpc.Server):
     """Locust's server. Locust ends with 1 when it cannot bind, or with a traceback; 1 would be read as FAIL."""
 
     def __init__(self, host: str, port: int) -> None:
@@ -31,4 +31,4 @@ class TellingServer(zmqrpc.Server):
 
 def install() -> None:
     """Has Locust's master use our server."""
-    vars(zmqrpc)["Server"] = TellingServer
+    vars(zmqrpc)["Server"] = ReportingServer

@@ -10,14 +10,15 @@ from locust.runners import MasterRunner, WorkerNode
 
 from bedrock.clock import Clock
 from bedrock.errors import EnvironmentLacks
-from loadtests.master.service import Target, named_target, own_target
+from calls.targets.own_service import ServiceSettings
+from calls.targets.running_target import RunningTarget, connect_to_target, start_target
 from loadtests.people.population import accounts
-from loadtests.plan.overrides import Changes
+from loadtests.plan.overrides import PlanOverrides
 from loadtests.plan.swarm_plan import find_plan, limits_of, load_plan, slo_reference
 from loadtests.records.machine import network_id
 from loadtests.records.receive import leave_mark
 from loadtests.records.run_folder import SwarmFolder, default_path, open_folder
-from loadtests.wire.run_spec import LOCAL, SwarmJob
+from loadtests.wire.run_spec import LOCAL, RunSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,18 +26,18 @@ class PreparedRun:
     """A run that can start."""
 
     plan_name: str
-    job: SwarmJob
+    spec: RunSpec
     folder: SwarmFolder
-    target: Target
+    target: RunningTarget
 
 
 def prepare_run(
     plan_name: str,
-    changes: Changes,
+    changes: PlanOverrides,
     target_url: str,
     run_folder: str,
     runner: Any,
-    our_service: Target | None,
+    our_service: RunningTarget | None,
     clock: Clock,
 ) -> PreparedRun:
     """Reads and changes the plan, opens the run folder, finds or starts the target, and makes its people there.
@@ -50,17 +51,18 @@ def prepare_run(
     now_s = clock.unix_s()
     path = Path(run_folder) if run_folder else default_path(now_s)
     if target_url:
-        target = named_target(target_url)
+        target = connect_to_target(target_url)
     elif our_service is not None and our_service.is_running():
         target = our_service
     else:
-        target = own_target(path, plan.service)
+        settings = ServiceSettings(**plan.service.model_dump())
+        target = start_target(path / "service.db", path / "logs" / "service.log", settings)
     try:
         folder = open_folder(path, plan, plan.name, target.url, now_s)
-        job = SwarmJob(
+        spec = RunSpec(
             run_id=folder.run_id,
             run_folder=folder.path.absolute(),
-            target_kind=target.kind,
+            target_kind="reference",
             target_url=target.url,
             seed=plan.seed,
             plan=plan.swarm,
@@ -72,12 +74,12 @@ def prepare_run(
             network=network_id(),
             slots=slots,
         )
-        target.admin.seed(accounts(job.population()))
+        target.admin.seed(accounts(spec.population()))
     except BaseException:
         if target is not our_service:
             target.stop()
         raise
-    return PreparedRun(plan.name, job, folder, target)
+    return PreparedRun(plan.name, spec, folder, target)
 
 
 def slots_of(runner: Any) -> dict[str, int]:

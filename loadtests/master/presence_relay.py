@@ -13,7 +13,7 @@ SILENT_S = 2.5
 """A worker says at least once a second who is online. Silent for longer, its people are not called any more."""
 
 
-class Switchboard:
+class PresenceRelay:
     """Passes presence on at once: an old answer is a call to a busy person."""
 
     def __init__(self, runner: Any, slots: Mapping[str, int], clock: Clock) -> None:
@@ -23,10 +23,10 @@ class Switchboard:
         self._presence: dict[int, tuple[bytes, bytes]] = {}
         self._heard_at_s: dict[int, float] = {}
 
-    def hear(self, slot: int, online: bytes, engaged: bytes) -> None:
+    def hear(self, slot: int, online: bytes, busy: bytes) -> None:
         """Takes in one worker's people, as bit sets, and tells the others."""
         self._heard_at_s[slot] = self._clock.monotonic_s()
-        self._presence[slot] = (online, engaged)
+        self._presence[slot] = (online, busy)
         self._tell()
 
     def drop(self, slot: int) -> None:
@@ -43,5 +43,5 @@ class Switchboard:
     def _tell(self) -> None:
         for client_id, slot in self._slots.items():
             others = [state for other, state in self._presence.items() if other != slot]
-            data = {"online": union([one[0] for one in others]), "engaged": union([one[1] for one in others])}
+            data = {"online": union([one[0] for one in others]), "busy": union([one[1] for one in others])}
             self._runner.send_message(shutdown_protocol.OTHERS, data, client_id)

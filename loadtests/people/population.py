@@ -12,15 +12,15 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from loadtests.people.follow_graph import follow_graph
-from loadtests.plan.apportionment import deal
+from loadtests.people.follow_graph import FollowGraph, follow_graph
+from loadtests.plan.apportionment import apportion
 from loadtests.plan.personas import Mix, Persona, PersonaBook, shares
-from loadtests.plan.regions import deal_networks
+from loadtests.plan.regions import apportion_networks
 from network_profiles import RegionMix
 
 SPARE_PER_WORKER = 2
 """Accounts beyond the plan's people, since Locust may deal one user more to one worker than to another."""
-LEAST_PAST = 10
+LEAST_HISTORY = 10
 """Missed calls or threads; with less of both, a person's past is not worth making."""
 _FIRST_NAMES = (
     *("amara", "bola", "chidi", "deepa", "emeka", "farah", "gita", "hana", "ibrahim", "jaya", "kofi", "lakshmi", "mei"),
@@ -29,7 +29,7 @@ _FIRST_NAMES = (
 
 
 @dataclass(frozen=True, slots=True)
-class Person:
+class Account:
     """One account."""
 
     index: int
@@ -45,7 +45,7 @@ class Person:
 
 
 @dataclass(frozen=True, slots=True)
-class Past:
+class AccountHistory:
     """What a sought-after person finds in their app."""
 
     index: int
@@ -57,89 +57,115 @@ class Past:
 class Population:
     """All people of a run."""
 
-    people: tuple[Person, ...]
+    people: tuple[Account, ...]
     following: tuple[tuple[int, ...], ...]
     """For each person, whom they follow."""
     contacts: tuple[tuple[int, ...], ...]
     """For each person, who follows them: whom the default callee control lets them call."""
-    probes: tuple[tuple[Person, Person], ...]
+    probes: tuple[tuple[Account, Account], ...]
     """Pairs who call each other; ``slot`` says on which worker, in the order in which a worker takes them."""
-    pasts: tuple[Past, ...] = ()
+    histories: tuple[AccountHistory, ...] = ()
     """Who has a past worth mentioning, the most sought-after first."""
 
-    def of_slot(self, slot: int) -> list[Person]:
+    def of_slot(self, slot: int) -> list[Account]:
         """Returns the people of one worker, in the order in which they sign in."""
         return [person for person in self.people if person.slot == slot]
 
-    def probes_of_slot(self, slot: int) -> list[tuple[Person, Person]]:
+    def probes_of_slot(self, slot: int) -> list[tuple[Account, Account]]:
         """Returns the probe pairs of one worker."""
         return [pair for pair in self.probes if pair[0].slot == slot]
 
 
-def populate(
-    people: int,
-    probe_pairs: int,
-    mix: Mix,
-    book: PersonaBook,
-    slots: int,
-    seed: int,
-    *,
-    region: RegionMix | None = None,
-    probe_networks: Sequence[str] = (),
-    missed_calls: int = 0,
-    threads: int = 0,
-) -> Population:
-    """Returns the same population for the same arguments, in every process.
+@dataclass(frozen=True, slots=True)
+class PopulationSpec:
+    """The parameters of a population. Equal parameters give equal people, in every process."""
 
-    Personas, and a region's networks, are dealt by quota, not drawn: shares are met to within one person on every
-    worker. ``missed_calls`` and ``threads`` are what the most sought-after person has; the k-th has 1/k of it.
+    people: int
+    """People of the plan, over all workers."""
+    probe_pairs: int
+    """Probe pairs of each worker."""
+    mix: Mix
+    book: PersonaBook
+    slots: int
+    """Number of workers."""
+    seed: int
+    region: RegionMix | None = None
+    """Where the networks come from. None: from each persona."""
+    probe_networks: Sequence[str] = ()
+    """Network profiles for one side of each probe pair, in turn."""
+    missed_calls: int = 0
+    """Missed calls of the most popular account. The account of rank k has 1/k of it."""
+    threads: int = 0
+    """Threads of the most popular account. The account of rank k has 1/k of it."""
+
+    @property
+    def tag(self) -> str:
+        """Four hexadecimal digits of the seed, for the names: runs with other seeds have other people."""
+        return hashlib.sha256(str(self.seed).encode()).hexdigest()[:4]
+
+
+def populate(spec: PopulationSpec) -> Population:
+    """Returns the people of a run.
+
+    Personas and networks are dealt by quota, not drawn: on every worker each share is met to within one person.
     """
-    rng = random.Random(f"population {seed}")
-    tag = hashlib.sha256(str(seed).encode()).hexdigest()[:4]
-    total = (-(-people // slots) + SPARE_PER_WORKER) * slots
-    per_slot = -(-total // slots)
-    personas = deal(shares(mix), per_slot)
-    networks = [book.personas[persona_id].network for persona_id in personas]
-    if region is not None:
-        networks = list(deal_networks(region, per_slot, random.Random(f"networks {seed}")))
-    names = [f"{_FIRST_NAMES[index % len(_FIRST_NAMES)]}-{index:05d}-{tag}" for index in range(total)]
-    made = tuple(
-        _person(index, name, personas[index // slots], networks[index // slots], book, seed, index % slots)
-        for index, name in enumerate(names)
-    )
-    graph = follow_graph(total, rng)
-    followers: list[list[int]] = [[] for _ in range(total)]
+    people = _people(spec)
+    graph = follow_graph(len(people), random.Random(f"population {spec.seed}"))
+    followers: list[list[int]] = [[] for _ in people]
     for follower, followed in enumerate(graph.following):
         for one in followed:
             followers[one].append(follower)
-    calm = _calmest(mix, book)
-    calm_network = book.personas[calm].network
-    behind = probe_networks or (calm_network,)
-    probes = tuple(
-        (
-            _person(
-                total + 2 * pair,
-                f"probe-{pair:03d}a-{tag}",
-                calm,
-                behind[pair // slots % len(behind)],
-                book,
-                seed,
-                pair % slots,
-            ),
-            _person(total + 2 * pair + 1, f"probe-{pair:03d}b-{tag}", calm, calm_network, book, seed, pair % slots),
+    contacts = tuple(tuple(one) for one in followers)
+    return Population(people, graph.following, contacts, _probes(spec, len(people)), _histories(spec, graph))
+
+
+def _people(spec: PopulationSpec) -> tuple[Account, ...]:
+    per_slot = -(-spec.people // spec.slots) + SPARE_PER_WORKER
+    personas = apportion(shares(spec.mix), per_slot)
+    networks = [spec.book.personas[persona_id].network for persona_id in personas]
+    if spec.region is not None:
+        networks = list(apportion_networks(spec.region, per_slot, random.Random(f"networks {spec.seed}")))
+    return tuple(
+        _account(
+            spec,
+            index,
+            f"{_FIRST_NAMES[index % len(_FIRST_NAMES)]}-{index:05d}-{spec.tag}",
+            personas[index // spec.slots],
+            networks[index // spec.slots],
+            index % spec.slots,
         )
-        for pair in range(probe_pairs * slots)
+        for index in range(per_slot * spec.slots)
     )
-    pasts = tuple(
-        Past(index, round(missed_calls / rank), round(threads / rank))
+
+
+def _probes(spec: PopulationSpec, first_index: int) -> tuple[tuple[Account, Account], ...]:
+    persona_id = _probe_persona(spec.mix, spec.book)
+    own_network = spec.book.personas[persona_id].network
+    networks = spec.probe_networks or (own_network,)
+
+    def side(pair: int, letter: str, index: int, network: str) -> Account:
+        name = f"probe-{pair:03d}{letter}-{spec.tag}"
+        return _account(spec, index, name, persona_id, network, pair % spec.slots)
+
+    return tuple(
+        (
+            side(pair, "a", first_index + 2 * pair, networks[pair // spec.slots % len(networks)]),
+            side(pair, "b", first_index + 2 * pair + 1, own_network),
+        )
+        for pair in range(spec.probe_pairs * spec.slots)
+    )
+
+
+def _histories(spec: PopulationSpec, graph: FollowGraph) -> tuple[AccountHistory, ...]:
+    return tuple(
+        AccountHistory(index, round(spec.missed_calls / rank), round(spec.threads / rank))
         for rank, index in enumerate(graph.by_popularity, start=1)
-        if max(missed_calls, threads) / rank >= LEAST_PAST
+        if max(spec.missed_calls, spec.threads) / rank >= LEAST_HISTORY
     )
-    return Population(made, graph.following, tuple(tuple(one) for one in followers), probes, pasts)
 
 
 def accounts(population: Population) -> dict[str, list[object]]:
-    """Returns the body of ``POST /admin/seed``: every account, every pair of who follows whom, and the pasts."""
+    """Returns the body of ``POST /admin/seed``: every account, every pair of who follows whom, and the histories."""
     pairs = list(itertools.chain.from_iterable(population.probes))
     people = [*population.people, *pairs]
     follows: list[object] = [
@@ -153,20 +179,24 @@ def accounts(population: Population) -> dict[str, list[object]]:
         {"name": one.name, "display_name": one.display_name, "password": one.password, "controls": "following"}
         for one in people
     ]
-    pasts: list[object] = [
+    histories: list[object] = [
         {"name": population.people[past.index].name, "missed_calls": past.missed_calls, "threads": past.threads}
-        for past in population.pasts
+        for past in population.histories
     ]
-    return {"users": users, "follows": follows, "pasts": pasts}
+    return {"users": users, "follows": follows, "pasts": histories}
 
 
-def _person(index: int, name: str, persona_id: str, network: str, book: PersonaBook, seed: int, slot: int) -> Person:
-    password = hashlib.sha256(f"{seed}:{name}".encode()).hexdigest()[:16]
+def _account(spec: PopulationSpec, index: int, name: str, persona_id: str, network: str, slot: int) -> Account:
+    password = hashlib.sha256(f"{spec.seed}:{name}".encode()).hexdigest()[:16]
     display_name = name.split("-", maxsplit=1)[0].title() + f" {index}"
-    return Person(index, name, display_name, password, persona_id, book.personas[persona_id], slot, network)
+    persona = spec.book.personas[persona_id]
+    return Account(index, name, display_name, password, persona_id, persona, slot, network)
 
 
-def _calmest(mix: Mix, book: PersonaBook) -> str:
-    """Returns the persona of the probes: no access link where the mix has one, so that they judge the load alone."""
+def _probe_persona(mix: Mix, book: PersonaBook) -> str:
+    """Returns the persona of the probes: one without an access link, if the mix has one.
+
+    Such probes measure the effect of the load alone.
+    """
     without = [persona_id for persona_id in mix.weights if not book.personas[persona_id].network]
     return sorted(without or mix.weights)[0]

@@ -19,7 +19,7 @@ SHORTEST_TALK_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class ProbeTurn:
     """One call of a pair: when it is to start, in Unix seconds, and how long it is to talk."""
 
     start_s: float
@@ -39,17 +39,17 @@ class ProbeSchedule:
         """Seconds from one start of this pair to its next."""
         return self.talk_s + PAUSE_S
 
-    def first_turn(self, now_s: float) -> Turn:
+    def first_turn(self, now_s: float) -> ProbeTurn:
         """Returns what is left of the turn under way, or the next one when too little is left to be worth a call."""
         next_start_s = self.next_start_s(now_s)
         left_s = next_start_s - PAUSE_S - now_s
         if left_s >= SHORTEST_TALK_S:
-            return Turn(now_s, left_s)
-        return Turn(next_start_s, self.talk_s)
+            return ProbeTurn(now_s, left_s)
+        return ProbeTurn(next_start_s, self.talk_s)
 
-    def next_turn(self, now_s: float) -> Turn:
+    def next_turn(self, now_s: float) -> ProbeTurn:
         """Returns the next whole turn: a pair whose call failed waits for it, and never calls in a tight loop."""
-        return Turn(self.next_start_s(now_s), self.talk_s)
+        return ProbeTurn(self.next_start_s(now_s), self.talk_s)
 
     def next_start_s(self, now_s: float) -> float:
         """Returns the first start of this pair after ``now_s``, in Unix seconds."""

@@ -13,7 +13,7 @@ from typing import Protocol
 
 from calls.bridge.messages import ListOpened
 from calls.targets.lists import ListKind
-from loadtests.people.population import Past, Population
+from loadtests.people.population import AccountHistory, Population
 
 SCROLLS_ON = 0.5
 """Chance that somebody who sees the end of a page wants the next one."""
@@ -67,10 +67,10 @@ class Visits:
     def __init__(self, population: Population, spawn: Callable[..., object]) -> None:
         """``spawn`` runs a function aside."""
         self._spawn = spawn
-        self._heavy = frozenset(past.index for past in population.pasts if is_heavy(past))
+        self._heavy = frozenset(past.index for past in population.histories if is_heavy(past))
         self._looking: set[int] = set()
 
-    def has_heavy_past(self, index: int) -> bool:
+    def has_heavy_history(self, index: int) -> bool:
         """Whether this person finds more than others do."""
         return index in self._heavy
 
@@ -89,6 +89,6 @@ class Visits:
         self._spawn(run)
 
 
-def is_heavy(past: Past) -> bool:
+def is_heavy(past: AccountHistory) -> bool:
     """Whether a past is one of those that a service is tested with on purpose."""
     return past.threads >= HEAVY_THREADS or past.missed_calls >= HEAVY_CALLS

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 
-def deal(shares: Mapping[str, float], count: int) -> list[str]:
+def apportion(shares: Mapping[str, float], count: int) -> list[str]:
     """Returns ``count`` names whose every prefix keeps the shares (summing to 1) as well as whole numbers can."""
     dealt = dict.fromkeys(shares, 0)
     order = []

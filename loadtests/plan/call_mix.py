@@ -12,7 +12,7 @@ from loadtests.plan.durations import TalkTime
 TALK = "talk"
 
 
-class CallKinds:
+class CallMix:
     """Weighted scenarios, and a distribution of patience."""
 
     def __init__(self, weights: Mapping[str, float], patience: TalkTime | None = None) -> None:
@@ -34,5 +34,5 @@ class CallKinds:
         return scenario, self._patience.draw(rng)
 
 
-JUST_TALK = CallKinds({TALK: 1.0})
+JUST_TALK = CallMix({TALK: 1.0})
 """Nothing but calls that are talked through."""

@@ -15,7 +15,7 @@ CURVES_FILE = Path(__file__).parent / "daily_curves.toml"
 HOURS = 24
 
 
-class Curve(Written):
+class DailyCurve(Written):
     """One curve."""
 
     title: str
@@ -38,17 +38,17 @@ class Curve(Written):
 
 
 class _Book(Written):
-    curves: Mapping[str, Curve]
+    curves: Mapping[str, DailyCurve]
 
 
 @functools.cache
-def load_curves(file: Path = CURVES_FILE) -> Mapping[str, Curve]:
+def load_curves(file: Path = CURVES_FILE) -> Mapping[str, DailyCurve]:
     """Returns the curves by name. Raises InputError with every problem of the file."""
     return check(_Book, read_toml(file), str(file)).curves
 
 
 def through_the_day(
-    calls_at: Callable[[float], float], curve: Curve, day_s: float, start_hour: float
+    calls_at: Callable[[float], float], curve: DailyCurve, day_s: float, start_hour: float
 ) -> Callable[[float], float]:
     """Returns the wanted calls in progress with the hour of the day in them; seconds count from the load's start."""
 

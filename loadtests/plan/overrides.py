@@ -14,7 +14,7 @@ from bedrock.errors import InputError, Problem
 from bedrock.toml_input import check
 from loadtests.plan.occupancy import occupancy_of
 from loadtests.plan.personas import load_personas
-from loadtests.plan.scaling import LONGEST_SCALE, SHORTEST_SCALE, Tables, at_level, at_pace, in_shape, tables_of
+from loadtests.plan.scaling import LONGEST_SCALE, SHORTEST_SCALE, Tables, scale_level, scale_time, tables_of, with_shape
 from loadtests.plan.swarm_plan import SHAPES, STEPWISE, LoadPlan, TalkTable, people_needed, unknown_names
 
 PLANNED = "plan"
@@ -26,7 +26,7 @@ MOST_CALLS_PER_MIN = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Changes:
+class PlanOverrides:
     """Every field as it was written, empty for unchanged."""
 
     shape: str = ""
@@ -45,17 +45,17 @@ class Changes:
     seed: str = ""
 
     @classmethod
-    def written_in(cls, values: Mapping[str, Any]) -> Changes:
+    def from_values(cls, values: Mapping[str, Any]) -> PlanOverrides:
         """Returns the changes in a start form, or in Locust's parsed options."""
         texts = {field.name: str(values.get(field.name) or "").strip() for field in fields(cls)}
         return cls(**{name: "" if text == PLANNED else text for name, text in texts.items()})
 
     def apply(self, plan: LoadPlan) -> LoadPlan:
         """Returns the plan with these changes. Raises InputError with every problem of them."""
-        if self == Changes():
+        if self == PlanOverrides():
             return plan
         problems: list[Problem] = []
-        numbers = _Numbers(self, problems)
+        numbers = _NumberReader(self, problems)
         tables = {**tables_of(plan.swarm), **self._people_and_habits(numbers, problems)}
         tables |= {"talk_s": _scaled_talk(tables["talk_s"], numbers.read("talk_median_s", 0.1, 3600))}
         shape = self.shape or plan.swarm.shape
@@ -71,13 +71,13 @@ class Changes:
         if problems:
             raise InputError(problems)
         peak = plan.swarm.peak_calls
-        tables = in_shape(tables, shape, peak, plan.swarm.length_s())
+        tables = with_shape(tables, shape, peak, plan.swarm.length_s())
         if per_min is not None:
             calls = per_min / 60 * _talking_s(tables, plan.service.no_answer_s)
         if calls is not None:
-            tables, peak = at_level(tables, calls / peak), calls
+            tables, peak = scale_level(tables, calls / peak), calls
         if time_scale is not None:
-            tables = at_pace(tables, time_scale)
+            tables = scale_time(tables, time_scale)
         if not self.people:
             # Whoever asks for more calls asks for the people too.
             needed = math.ceil(people_needed(peak, TalkTable(**tables["talk_s"]).talk_time().mean_s()))
@@ -87,7 +87,7 @@ class Changes:
         whole |= {"swarm": tables, "slo": slo, "seed": plan.seed if seed is None else seed}
         return check(LoadPlan, whole, f"plan '{plan.name}', as changed")
 
-    def _people_and_habits(self, numbers: _Numbers, problems: list[Problem]) -> Tables:
+    def _people_and_habits(self, numbers: _NumberReader, problems: list[Problem]) -> Tables:
         """Returns the keys of the section that are simply replaced."""
         replaced: Tables = {
             "people": numbers.read("people", 4, 1_000_000, whole=True),
@@ -106,10 +106,10 @@ class Changes:
         return {key: value for key, value in replaced.items() if value is not None}
 
 
-class _Numbers:
+class _NumberReader:
     """Reads numbers out of fields, and collects what is wrong with them."""
 
-    def __init__(self, changes: Changes, problems: list[Problem]) -> None:
+    def __init__(self, changes: PlanOverrides, problems: list[Problem]) -> None:
         self._changes = changes
         self._problems = problems
 

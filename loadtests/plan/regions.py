@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping, Sequence
 
-from loadtests.plan.apportionment import deal
+from loadtests.plan.apportionment import apportion
 from network_profiles import RegionMix, load_mixes
 
 
@@ -14,12 +14,12 @@ def load_regions() -> Mapping[str, RegionMix]:
     return load_mixes()
 
 
-def deal_networks(region: RegionMix, count: int, rng: random.Random) -> Sequence[str]:
+def apportion_networks(region: RegionMix, count: int, rng: random.Random) -> Sequence[str]:
     """Returns ``count`` network profile ids in the region's shares, to within one, in random order.
 
     By quota and not by lot: a run of some hundred people must not depend on who happened to get the 2G phones. The
     order is random, so that a network and a persona do not always meet.
     """
-    networks = deal(region.shares, count)
+    networks = apportion(region.shares, count)
     rng.shuffle(networks)
     return networks

@@ -31,7 +31,7 @@ def tables_of(swarm: SwarmPlan) -> Tables:
     return tables
 
 
-def in_shape(tables: Tables, shape: str, peak_calls: float, length_s: float | None) -> Tables:
+def with_shape(tables: Tables, shape: str, peak_calls: float, length_s: float | None) -> Tables:
     """Returns the section with a load of another shape, about as high and, where ``length_s`` is known, as long."""
     if shape == tables["shape"] or shape not in SHAPES:
         return {**tables, "shape": shape}
@@ -41,12 +41,12 @@ def in_shape(tables: Tables, shape: str, peak_calls: float, length_s: float | No
     return {**kept, "shape": shape, shape: _MAKERS[shape](peak_calls, length_s)}
 
 
-def at_level(tables: Tables, ratio: float) -> Tables:
+def scale_level(tables: Tables, ratio: float) -> Tables:
     """Returns the section with every level of its load multiplied by ``ratio``."""
     return _each_load(tables, lambda key, value: value * ratio if key.endswith("calls") else value)
 
 
-def at_pace(tables: Tables, ratio: float) -> Tables:
+def scale_time(tables: Tables, ratio: float) -> Tables:
     """Returns the section with every time of its load multiplied by ``ratio``; calls are as long as ever."""
 
     def scaled(key: str, value: Any) -> Any:
@@ -89,7 +89,7 @@ def _steady(peak: float, length_s: float | None) -> Tables:
 
 
 def _ramp(peak: float, length_s: float | None) -> Tables:
-    return {"to_calls": peak, "duration_s": length_s or LENGTH_S}
+    return {"to_calls": peak, "ramp_s": length_s or LENGTH_S}
 
 
 def _launch_day(peak: float, length_s: float | None) -> Tables:
@@ -107,7 +107,7 @@ def _launch_day(peak: float, length_s: float | None) -> Tables:
 def _soak(peak: float, length_s: float | None) -> Tables:
     whole_s = length_s or LENGTH_S
     rise_s = _rise_s(whole_s)
-    return {"calls": peak, "rise_s": rise_s, "duration_s": whole_s - rise_s}
+    return {"calls": peak, "rise_s": rise_s, "hold_s": whole_s - rise_s}
 
 
 def _knee(peak: float, _length_s: float | None) -> Tables:

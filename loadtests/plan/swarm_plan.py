@@ -16,7 +16,7 @@ from bedrock.errors import InputError, Problem
 from bedrock.input_file import is_file
 from bedrock.plain_values import LARGEST_SEED
 from bedrock.toml_input import Written, check, find_file, read_toml, unknown_name
-from loadtests.plan.cooldown import REST_S
+from loadtests.plan.cooldown import COOLDOWN_S
 from loadtests.plan.durations import TalkTime
 from loadtests.shapes.knee import KneeSearch, KneeTable
 from loadtests.shapes.launch_day import LaunchDayTable
@@ -28,7 +28,7 @@ from loadtests.shapes.steady import SteadyTable
 from loadtests.shapes.stepwise import Stepwise
 
 if TYPE_CHECKING:
-    from reports.slo.slo_file import Limits
+    from reports.slo.slo_file import CompletedCallLimits
 
 DEFAULT_PLAN = "default"
 _PACKAGE = Path(__file__).parent.parent
@@ -47,7 +47,7 @@ def people_needed(peak_calls: float, mean_talk_s: float) -> float:
 
     Short calls need more of them: each of the two rests afterwards, however short it was.
     """
-    return max(peak_calls * PEOPLE_PER_CALL, SPARE * 2 * peak_calls / mean_talk_s * (mean_talk_s + REST_S))
+    return max(peak_calls * PEOPLE_PER_CALL, SPARE * 2 * peak_calls / mean_talk_s * (mean_talk_s + COOLDOWN_S))
 
 
 class TalkTable(Written):
@@ -314,7 +314,7 @@ def slo_reference(plan: LoadPlan, plan_file: Path) -> str:
     return str(Path(beside).absolute()) if plan.slo.endswith(".toml") and is_file(beside) else plan.slo
 
 
-def limits_of(plan: LoadPlan, plan_file: Path) -> Limits:
+def limits_of(plan: LoadPlan, plan_file: Path) -> CompletedCallLimits:
     """Returns what a completed call must keep to, from the SLO that the plan names.
 
     Raises InputError when that SLO is wrong or does not exist.

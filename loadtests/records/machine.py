@@ -32,7 +32,7 @@ def network_id() -> str:
     return f"{_BOOT_ID.read_text(encoding='utf-8').strip()} {os.readlink('/proc/self/ns/net')}"
 
 
-def whereabouts() -> dict[str, Any]:
+def process_identity() -> dict[str, Any]:
     """Returns who this process is, for ``is_dead`` in another."""
     process = psutil.Process()
     return {"machine": machine_id(), "pid": process.pid, "born_s": process.create_time()}

@@ -22,7 +22,7 @@ LOOK_EVERY_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
-class Process:
+class ProcessInfo:
     """What the kernel tells everybody of a process."""
 
     pid: int
@@ -85,16 +85,16 @@ def warning_of(run: OtherRun) -> str:
     )
 
 
-def processes() -> Iterator[Process]:
+def processes() -> Iterator[ProcessInfo]:
     """Returns the processes of this machine that we may see."""
     for one in psutil.process_iter(["pid", "ppid", "username", "create_time", "cmdline"]):
         info = one.info
         if info["cmdline"] and info["create_time"]:
             argv = tuple(info["cmdline"])
-            yield Process(info["pid"], info["ppid"] or 0, info["username"] or "somebody", info["create_time"], argv)
+            yield ProcessInfo(info["pid"], info["ppid"] or 0, info["username"] or "somebody", info["create_time"], argv)
 
 
-def other_runs(living: Iterable[Process], own_pid: int) -> list[OtherRun]:
+def other_runs(living: Iterable[ProcessInfo], own_pid: int) -> list[OtherRun]:
     """Returns the runs among ``living`` to which the process ``own_pid`` does not belong, the oldest first."""
     by_pid = {one.pid: one for one in living}
     own_root = _root(own_pid, own_pid, by_pid)
@@ -110,7 +110,7 @@ def other_runs(living: Iterable[Process], own_pid: int) -> list[OtherRun]:
     ]
 
 
-def _root(pid: int, own_pid: int, by_pid: dict[int, Process]) -> int:
+def _root(pid: int, own_pid: int, by_pid: dict[int, ProcessInfo]) -> int:
     """Returns the topmost ancestor of ``pid``, or itself, that is part of a run or is our own process."""
     root, seen = pid, set[int]()
     while (one := by_pid.get(pid)) is not None and pid not in seen:

@@ -17,7 +17,7 @@ logger = logging.getLogger(__name__)
 REFUSED = -1
 """An offset that says: the master's disk takes nothing more, stop sending."""
 MARK = ".disk-mark"
-"""A worker that finds it in the run folder, with the job's own text inside, has our disk and writes there itself."""
+"""A worker that finds it in the run folder, with the spec's own text inside, has our disk and writes there itself."""
 _ALLOWED = re.compile(r"[a-z_]{1,40}/[A-Za-z0-9_][A-Za-z0-9_.-]{0,120}\.(parquet|log)")
 
 
@@ -47,7 +47,7 @@ class _Incoming:
     sum: int = 0
 
 
-class Receiver:
+class UploadReceiver:
     """Takes pieces of files into one run folder."""
 
     def __init__(self, run_folder: Path) -> None:

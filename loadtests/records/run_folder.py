@@ -11,13 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from bedrock.errors import EnvironmentLacks, InputError, Problem
-from bedrock.foreign_text import json_text
-from bedrock.whole_file import write_whole
 from loadtests.plan.swarm_plan import LoadPlan
 from loadtests.records.other_runs import other_runs, processes
 from reports.run.file_input import Unreadable, decode_json, read_file
+from reports.run.manifest import MANIFEST_FILE, end_manifest, new_manifest, save_manifest
 
-MANIFEST_FORMAT = 1
+WRITTEN_BY = "loadtests"
 
 
 class SwarmFolder:
@@ -37,17 +36,9 @@ class SwarmFolder:
         """
         if not self.is_ours:
             return ""
-        self._manifest |= {
-            "ended_at_s": ended_at_s,
-            "interrupted": interrupted,
-            "faults": list(faults),
-            "environment_after": _environment(),
-        }
-        try:
-            _save(self.path, self._manifest)
-        except OSError as error:
-            return f"{self.path / 'manifest.json'} cannot be written: {error.strerror or error}"
-        return ""
+        self._manifest["faults"] = list(faults)
+        end_manifest(self._manifest, ended_at_s=ended_at_s, interrupted=interrupted, environment=_environment())
+        return save_manifest(self.path, self._manifest)
 
 
 def default_path(started_at_s: float) -> Path:
@@ -62,37 +53,33 @@ def open_folder(path: Path, plan: LoadPlan, plan_name: str, target_url: str, sta
     A folder in which a swarm of ours has run already is not written to again: its name gets a number. Raises
     InputError when its manifest cannot be read, EnvironmentLacks when the folder cannot be made.
     """
-    manifest_file = path / "manifest.json"
+    manifest_file = path / MANIFEST_FILE
     if manifest_file.exists():
         known = _known(manifest_file)
-        if known.get("written_by") != "loadtests":
+        if known.get("written_by") != WRITTEN_BY:
             return SwarmFolder(path, known, is_ours=False)
         path = _unused(path)
-    manifest = {
-        "format": MANIFEST_FORMAT,
-        "written_by": "loadtests",
-        "run_id": path.name,
-        "started_at_s": started_at_s,
-        "ended_at_s": None,
-        "plan_name": plan_name,
-        "plan": plan.model_dump(mode="json"),
-        "slo": {"name": plan.slo, "file": ""},
-        "seeds": {"plan": plan.seed},
-        "versions": {name: version(name) for name in ("locust", "aiortc", "gevent")},
-        "git": {},
-        "environment_before": _environment(),
-        "environment_after": None,
-        "tiers": ["packets", *(["media"] if plan.swarm.probe_calls else [])],
-        "target": {"kind": "reference", "url": target_url},
-        "faults": [],
-        "interrupted": False,
-    }
+    manifest = new_manifest(
+        run_id=path.name,
+        started_at_s=started_at_s,
+        plan_name=plan_name,
+        plan=plan.model_dump(mode="json"),
+        slo={"name": plan.slo, "file": ""},
+        seed=plan.seed,
+        versions={name: version(name) for name in ("locust", "aiortc", "gevent")},
+        git={},
+        environment=_environment(),
+        target={"kind": "reference", "url": target_url},
+        tiers=["packets", *(["media"] if plan.swarm.probe_calls else [])],
+        more={"written_by": WRITTEN_BY},
+    )
     try:
         for name in ("calls", "messages", "lists", "samples", "health", "live", "logs"):
             (path / name).mkdir(parents=True, exist_ok=True)
-        _save(path, manifest)
     except OSError as error:
         raise EnvironmentLacks(f"the run folder {path} cannot be made: {error.strerror}") from None
+    if problem := save_manifest(path, manifest):
+        raise EnvironmentLacks(problem)
     return SwarmFolder(path, manifest, is_ours=True)
 
 
@@ -106,7 +93,7 @@ def _known(manifest_file: Path) -> dict[str, Any]:
 
 def _unused(path: Path) -> Path:
     candidate, number = path, 2
-    while (candidate / "manifest.json").exists():
+    while (candidate / MANIFEST_FILE).exists():
         candidate, number = path.with_name(f"{path.name}-{number}"), number + 1
     return candidate
 
@@ -119,7 +106,3 @@ def _environment() -> dict[str, Any]:
         "load_1min": os.getloadavg()[0],
         "other_runs": [asdict(run) for run in other_runs(processes(), os.getpid())],
     }
-
-
-def _save(path: Path, manifest: dict[str, Any]) -> None:
-    write_whole(path / "manifest.json", json_text(manifest, indent=1).encode())

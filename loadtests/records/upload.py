@@ -26,9 +26,9 @@ from bedrock.scratch import keep
 
 logger = logging.getLogger(__name__)
 
-PIECE = "ringfence_piece"
-GOT = "ringfence_got"
-PIECE_BYTES = 256_000
+CHUNK = "ringfence_piece"
+RECEIVED = "ringfence_got"
+CHUNK_BYTES = 256_000
 ANSWER_S = 2.0
 LOOK_EVERY_S = 0.5
 LOG_TAIL_BYTES = 200_000
@@ -36,7 +36,7 @@ LOG_TAIL_BYTES = 200_000
 Send = Callable[[str, dict[str, Any]], None]
 
 
-class Shipper:
+class RecordUploader:
     """Sends what appears in ``folder`` until it is told to finish."""
 
     def __init__(self, folder: Path, slot: int, send: Send) -> None:
@@ -82,20 +82,20 @@ class Shipper:
 
     def _run(self) -> None:
         try:
-            self._ship_all()
+            self._upload_all()
         except _Refused:
             logger.error("the master's disk takes no more records: they stay in %s", self.folder)
         except OSError as error:
             logger.error("records cannot be read to be sent: %s", error)
 
-    def _ship_all(self) -> None:
+    def _upload_all(self) -> None:
         while True:
             stopping = self._stopping.is_set()
             for path in self._segments():
-                self._ship(path, path.read_bytes())
+                self._upload(path, path.read_bytes())
             if stopping:
                 for path in self._logs():
-                    self._ship(path, path.read_bytes()[-LOG_TAIL_BYTES:])
+                    self._upload(path, path.read_bytes()[-LOG_TAIL_BYTES:])
                 return
             self._stopping.wait(LOOK_EVERY_S)
 
@@ -107,16 +107,16 @@ class Shipper:
     def _logs(self) -> list[Path]:
         return sorted(self.folder.glob("logs/*.log"))
 
-    def _ship(self, path: Path, data: bytes) -> None:
+    def _upload(self, path: Path, data: bytes) -> None:
         name = str(path.relative_to(self.folder))
         total = zlib.crc32(data)
         offset = 0
         while True:
-            piece = data[offset : offset + PIECE_BYTES]
+            piece = data[offset : offset + CHUNK_BYTES]
             last = offset + len(piece) >= len(data)
             self._answered.clear()
             self._send(
-                PIECE,
+                CHUNK,
                 {"slot": self._slot, "file": name, "offset": offset, "data": piece, "last": last, "sum": total},
             )
             if not self._answered.wait(ANSWER_S) or self._answer is None or self._answer[0] != name:

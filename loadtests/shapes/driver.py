@@ -19,9 +19,9 @@ from bedrock.child_process import spawn
 from bedrock.clock import Clock
 from bedrock.whole_file import write_whole
 from loadtests.errors import StepNotJudged
-from loadtests.shapes.order import Order
-from loadtests.shapes.stepwise import Ask, Stepwise, Why, step_of
-from reports.result.staged_result import Judgement, KneeResult, RolloutResult, Step
+from loadtests.shapes.judge_request import JudgeRequest
+from loadtests.shapes.stepwise import StepRequest, Stepwise, StopReason, make_step
+from reports.result.stepped_load_result import Judgement, KneeResult, RolloutResult, StepResult
 from reports.run.live import LiveWriter
 
 logger = logging.getLogger(__name__)
@@ -42,10 +42,10 @@ class StepDriver:
         run: Path,
         slo: str,
         longest_call_s: float,
-        steer: Callable[[dict[str, object]], None],
+        set_level: Callable[[dict[str, object]], None],
         clock: Clock,
     ) -> None:
-        """``longest_call_s``: after so long every call has ended, ringing included. ``steer`` tells the workers."""
+        """``longest_call_s``: after so long every call has ended, ringing included. ``set_level`` tells the workers."""
         self.stage = ""
         """The name of the step that is on."""
         self.level_calls: float | None = None
@@ -54,14 +54,14 @@ class StepDriver:
         self._run = run
         self._slo = slo
         self._lag_s = longest_call_s + WRITTEN_S
-        self._steer = steer
+        self._send_level = set_level
         self._clock = clock
         self._live = LiveWriter(run / "live" / "swarm.jsonl")
         self._over = False
 
     def run(self) -> KneeResult | RolloutResult:
         """Walks to the end, and returns the result. Raises StepNotJudged."""
-        ask: Ask | None = self._load.first()
+        ask: StepRequest | None = self._load.first()
         level = 0.0
         self._save()
         while ask is not None:
@@ -78,12 +78,12 @@ class StepDriver:
         if not self._over:
             self._save("stopped")
 
-    def _take(self, ask: Ask, level: float) -> Step:
+    def _take(self, ask: StepRequest, level: float) -> StepResult:
         """Moves to the step, holds it until it is decided or its time is up, and returns it judged."""
         hold, self.stage, self.level_calls = self._load.hold, ask.name, ask.concurrent_calls
         # Down again, the calls of the level before have to end by themselves before the new one is what it says.
         move_s = hold.rise_s if ask.concurrent_calls >= level else max(hold.rise_s, self._lag_s)
-        self._steer({"concurrent_calls": ask.concurrent_calls, "move_s": move_s, "scenario": ask.scenario})
+        self._send_level({"concurrent_calls": ask.concurrent_calls, "move_s": move_s, "scenario": ask.scenario})
         from_s = self._clock.unix_s() + move_s + hold.settle_s
         look, judgement = 0, None
         while judgement is None or (judgement.verdict == "INCONCLUSIVE" and look < hold.looks):
@@ -91,16 +91,16 @@ class StepDriver:
             until_s = from_s + hold.window_s(look)
             gevent.sleep(max(0.0, until_s + self._lag_s - self._clock.unix_s()))
             judgement = self._judge(
-                Order(
+                JudgeRequest(
                     run=str(self._run), slo=self._slo, from_s=from_s, until_s=until_s, looks=hold.looks,
                     scenario=ask.scenario,
                 )
             )  # fmt: skip
-        return step_of(ask, look, judgement)
+        return make_step(ask, look, judgement)
 
-    def _judge(self, order: Order) -> Judgement:
+    def _judge(self, order: JudgeRequest) -> Judgement:
         child = spawn(
-            "the judge", [sys.executable, "-m", "loadtests.shapes.step_judging"],
+            "the judge", [sys.executable, "-m", "loadtests.shapes.step_judge"],
             log_path=self._run / "logs" / "judging.log", cwd=PROJECT, pipe_stdout=True,
         )  # fmt: skip
         try:
@@ -115,7 +115,7 @@ class StepDriver:
         finally:
             child.stop()
 
-    def _tell(self, step: Step) -> None:
+    def _tell(self, step: StepResult) -> None:
         judged = step.judgement
         logger.info("Stage %s: %s. %s", step.name, judged.verdict, judged.reason)
         self._live.emit(
@@ -123,7 +123,7 @@ class StepDriver:
             setups_per_s=judged.setups_per_s, looks=step.looks,
         )  # fmt: skip
 
-    def _save(self, ended: Why = "") -> KneeResult | RolloutResult:
+    def _save(self, ended: StopReason = "") -> KneeResult | RolloutResult:
         result = self._load.result(ended)
         file = self._run / self._load.file_name
         write_whole(file, msgspec.json.format(msgspec.json.encode(result), indent=1))

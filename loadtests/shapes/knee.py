@@ -13,16 +13,16 @@ import math
 from pydantic import Field, model_validator
 
 from bedrock.intervals import count_bounds
-from loadtests.shapes.stage import LEAST_CALLS, MOST_CALLS
-from loadtests.shapes.stepwise import Ask, HoldTable, Why
+from loadtests.shapes.stage import MAX_CALLS, MIN_CALLS
+from loadtests.shapes.stepwise import HoldTable, StepRequest, StopReason
 from loadtests.shapes.usl import NoFit, Point, fit_usl
-from reports.result.staged_result import (
+from reports.result.stepped_load_result import (
     KNEE_FILE,
     Judgement,
     KneeEnd,
     KneeResult,
     MachinesNeeded,
-    Step,
+    StepResult,
     StepVerdict,
     UslFit,
 )
@@ -43,13 +43,13 @@ HOW = (
 class KneeTable(HoldTable):
     """``[swarm.knee]``."""
 
-    start_calls: float = Field(ge=LEAST_CALLS, le=MOST_CALLS)
-    max_calls: float = Field(ge=LEAST_CALLS, le=MOST_CALLS)
+    start_calls: float = Field(ge=MIN_CALLS, le=MAX_CALLS)
+    max_calls: float = Field(ge=MIN_CALLS, le=MAX_CALLS)
     growth: float = Field(default=1.5, ge=1.05, le=4)
     """Each step up is so many times the one before it."""
     refine: int = Field(default=2, ge=0, le=8)
     """How often the gap between what held and what broke is halved."""
-    want_calls: float = Field(default=0, ge=0, le=MOST_CALLS)
+    want_calls: float = Field(default=0, ge=0, le=MAX_CALLS)
     """PASS only when the capacity is shown to be at least this; 0 for a search that only measures."""
     want_setups_per_s: float = Field(default=LAUNCH_SETUPS_PER_S, gt=0, le=1_000_000)
     """The rate that the number of machines is worked out for."""
@@ -70,7 +70,7 @@ class KneeSearch:
 
     def __init__(self, table: KneeTable) -> None:
         self._table = table
-        self._steps: list[Step] = []
+        self._steps: list[StepResult] = []
         self._refined = 0
         self._ended: KneeEnd | None = None
 
@@ -79,11 +79,11 @@ class KneeSearch:
         """How long the steps take."""
         return self._table
 
-    def first(self) -> Ask:
+    def first(self) -> StepRequest:
         """Returns the lowest step."""
         return self._ask(self._table.start_calls)
 
-    def after(self, step: Step) -> Ask | None:
+    def after(self, step: StepResult) -> StepRequest | None:
         """Takes in a step. Returns the next one, None when the search is over."""
         self._steps.append(step)
         if self._held("FAIL"):
@@ -96,7 +96,7 @@ class KneeSearch:
             return None
         return self._ask(min(step.concurrent_calls * self._table.growth, self._table.max_calls))
 
-    def result(self, ended: Why = "") -> KneeResult:
+    def result(self, ended: StopReason = "") -> KneeResult:
         """Returns what is known by now."""
         low, high = self._low(), self._high()
         over: KneeEnd = self._ended or ended or "running"
@@ -119,14 +119,16 @@ class KneeSearch:
             machines=_machines(self._table.want_setups_per_s, low_rate, high_rate),
         )
 
-    def _ask(self, calls: float) -> Ask:
+    def _ask(self, calls: float) -> StepRequest:
         level = round(calls, 1)
-        return Ask(f"{level:g} calls" + (f" (step {len(self._steps) + 1})" if self._tried(level) else ""), level)
+        return StepRequest(
+            f"{level:g} calls" + (f" (step {len(self._steps) + 1})" if self._tried(level) else ""), level
+        )
 
     def _tried(self, level: float) -> bool:
         return any(step.concurrent_calls == level for step in self._steps)
 
-    def _refine(self, last: Step) -> Ask | None:
+    def _refine(self, last: StepResult) -> StepRequest | None:
         low, high = self._low(), self._high()
         enough = self._refined >= self._table.refine or last.judgement.verdict in ("INVALID", "INCONCLUSIVE")
         if enough or low is None or high is None or high.concurrent_calls - low.concurrent_calls < 1:
@@ -135,13 +137,13 @@ class KneeSearch:
         self._refined += 1
         return self._ask((low.concurrent_calls + high.concurrent_calls) / 2)
 
-    def _held(self, verdict: str) -> list[Step]:
+    def _held(self, verdict: str) -> list[StepResult]:
         return [step for step in self._steps if step.judgement.verdict == verdict]
 
-    def _high(self) -> Step | None:
+    def _high(self) -> StepResult | None:
         return min(self._held("FAIL"), key=lambda step: step.concurrent_calls, default=None)
 
-    def _low(self) -> Step | None:
+    def _low(self) -> StepResult | None:
         """The highest step that held, below the lowest that broke."""
         high = self._high()
         below = [step for step in self._held("PASS") if high is None or step.concurrent_calls < high.concurrent_calls]
@@ -160,7 +162,7 @@ class KneeSearch:
         except NoFit as why:
             return None, str(why)
 
-    def _verdict(self, over: KneeEnd, low: Step | None, high: Step | None) -> tuple[StepVerdict, str]:
+    def _verdict(self, over: KneeEnd, low: StepResult | None, high: StepResult | None) -> tuple[StepVerdict, str]:
         wanted = self._table.want_calls
         found = _interval(over, low, high, self._steps[-1] if self._steps else None)
         if over in ("running", "stopped"):
@@ -177,7 +179,7 @@ class KneeSearch:
         return ("INCONCLUSIVE" if wanted or over == "generator" else "PASS"), found
 
 
-def _interval(over: str, low: Step | None, high: Step | None, last: Step | None) -> str:
+def _interval(over: str, low: StepResult | None, high: StepResult | None, last: StepResult | None) -> str:
     if low is not None and high is not None:
         return (
             f"capacity between {low.concurrent_calls:g} and {high.concurrent_calls:g} calls at once: "

@@ -5,19 +5,19 @@ from __future__ import annotations
 from pydantic import Field, model_validator
 
 from bedrock.toml_input import Written
-from loadtests.shapes.stage import LEAST_CALLS, LONGEST_S, MOST_CALLS, SHORTEST_S, StageTable
+from loadtests.shapes.stage import MAX_CALLS, MAX_DURATION_S, MIN_CALLS, MIN_DURATION_S, StageTable
 
 
 class LaunchDayTable(Written):
     """``[swarm.launch_day]``."""
 
-    spike_calls: float = Field(ge=LEAST_CALLS, le=MOST_CALLS)
-    plateau_calls: float = Field(ge=LEAST_CALLS, le=MOST_CALLS)
-    rise_s: float = Field(default=10, ge=SHORTEST_S, le=LONGEST_S)
+    spike_calls: float = Field(ge=MIN_CALLS, le=MAX_CALLS)
+    plateau_calls: float = Field(ge=MIN_CALLS, le=MAX_CALLS)
+    rise_s: float = Field(default=10, ge=MIN_DURATION_S, le=MAX_DURATION_S)
     """How fast the news spreads: the steeper, the harder."""
-    spike_s: float = Field(ge=SHORTEST_S, le=LONGEST_S)
-    fall_s: float = Field(default=20, ge=SHORTEST_S, le=LONGEST_S)
-    plateau_s: float = Field(ge=0, le=LONGEST_S)
+    spike_s: float = Field(ge=MIN_DURATION_S, le=MAX_DURATION_S)
+    fall_s: float = Field(default=20, ge=MIN_DURATION_S, le=MAX_DURATION_S)
+    plateau_s: float = Field(ge=0, le=MAX_DURATION_S)
     """0: until the run is told to end."""
 
     @model_validator(mode="after")

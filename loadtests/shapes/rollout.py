@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from pydantic import Field, field_validator
 
-from loadtests.shapes.stage import LEAST_CALLS, MOST_CALLS
-from loadtests.shapes.stepwise import Ask, HoldTable, Why
-from reports.result.staged_result import ROLLOUT_FILE, RolloutEnd, RolloutResult, Step, StepVerdict
+from loadtests.shapes.stage import MAX_CALLS, MIN_CALLS
+from loadtests.shapes.stepwise import HoldTable, StepRequest, StopReason
+from reports.result.stepped_load_result import ROLLOUT_FILE, RolloutEnd, RolloutResult, StepResult, StepVerdict
 
 SHADOW = "shadow"
 """The scenario of ``calls.scenarios`` whose calls ring nobody, and the stage's name."""
@@ -28,7 +28,7 @@ _ENDS: dict[StepVerdict, RolloutEnd | None] = {
 class RolloutTable(HoldTable):
     """``[swarm.rollout]``."""
 
-    peak_calls: float = Field(ge=LEAST_CALLS, le=MOST_CALLS)
+    peak_calls: float = Field(ge=MIN_CALLS, le=MAX_CALLS)
     shadow: float = Field(default=0.1, ge=0, le=1)
     """Share of the peak's starts that the shadow stage places; 0 for no such stage."""
     shares: tuple[float, ...] = (0.01, 0.1, 0.5, 1.0)
@@ -40,10 +40,10 @@ class RolloutTable(HoldTable):
             raise ValueError("must be rising shares of the peak, each above 0 and at most 1")
         return shares
 
-    def stages(self) -> list[Ask]:
+    def stages(self) -> list[StepRequest]:
         """Returns every stage, in order."""
-        shadow = [Ask(SHADOW, self.shadow * self.peak_calls, SHADOW)] if self.shadow > 0 else []
-        return [*shadow, *(Ask(f"{share * 100:g} %", share * self.peak_calls) for share in self.shares)]
+        shadow = [StepRequest(SHADOW, self.shadow * self.peak_calls, SHADOW)] if self.shadow > 0 else []
+        return [*shadow, *(StepRequest(f"{share * 100:g} %", share * self.peak_calls) for share in self.shares)]
 
 
 class Rollout:
@@ -54,7 +54,7 @@ class Rollout:
     def __init__(self, table: RolloutTable) -> None:
         self._table = table
         self._stages = table.stages()
-        self._steps: list[Step] = []
+        self._steps: list[StepResult] = []
         self._ended: RolloutEnd | None = None
 
     @property
@@ -62,11 +62,11 @@ class Rollout:
         """How long the stages take."""
         return self._table
 
-    def first(self) -> Ask:
+    def first(self) -> StepRequest:
         """Returns the first stage."""
         return self._stages[0]
 
-    def after(self, step: Step) -> Ask | None:
+    def after(self, step: StepResult) -> StepRequest | None:
         """Takes in a stage. Returns the next one, None when the rollout is over, in whatever way."""
         self._steps.append(step)
         self._ended = _ENDS[step.judgement.verdict]
@@ -74,7 +74,7 @@ class Rollout:
             self._ended = "done"
         return None if self._ended else self._stages[len(self._steps)]
 
-    def result(self, ended: Why = "") -> RolloutResult:
+    def result(self, ended: StopReason = "") -> RolloutResult:
         """Returns what is known by now."""
         over: RolloutEnd = self._ended or ended or "running"
         verdict, sentence = self._verdict(over)
@@ -108,5 +108,5 @@ class Rollout:
             f"the rollout stopped at stage '{last.name}', still undecided after {held_s:.0f} s: {why}; {passed}"
         )
 
-    def _passed(self) -> list[Step]:
+    def _passed(self) -> list[StepResult]:
         return [step for step in self._steps if step.judgement.verdict == "PASS"]

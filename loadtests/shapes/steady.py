@@ -5,15 +5,15 @@ from __future__ import annotations
 from pydantic import Field
 
 from bedrock.toml_input import Written
-from loadtests.shapes.stage import LEAST_CALLS, LONGEST_S, MOST_CALLS, SHORTEST_S, StageTable
+from loadtests.shapes.stage import MAX_CALLS, MAX_DURATION_S, MIN_CALLS, MIN_DURATION_S, StageTable
 
 
 class SteadyTable(Written):
     """``[swarm.steady]``."""
 
-    calls: float = Field(ge=LEAST_CALLS, le=MOST_CALLS)
-    rise_s: float = Field(default=15, ge=SHORTEST_S, le=LONGEST_S)
-    hold_s: float = Field(ge=0, le=LONGEST_S)
+    calls: float = Field(ge=MIN_CALLS, le=MAX_CALLS)
+    rise_s: float = Field(default=15, ge=MIN_DURATION_S, le=MAX_DURATION_S)
+    hold_s: float = Field(ge=0, le=MAX_DURATION_S)
     """0: until the run is told to end."""
 
     def stages(self) -> tuple[StageTable, ...]:

@@ -15,16 +15,16 @@ from typing import Literal, Protocol
 from pydantic import Field, model_validator
 
 from bedrock.toml_input import Written
-from loadtests.shapes.stage import SHORTEST_S
-from reports.result.staged_result import Judgement, KneeResult, RolloutResult, Step
+from loadtests.shapes.stage import MIN_DURATION_S
+from reports.result.stepped_load_result import Judgement, KneeResult, RolloutResult, StepResult
 
 SHORTEST_HOLD_S = 0.1
-Why = Literal["", "stopped"]
+StopReason = Literal["", "stopped"]
 """What the driver of a load knows of its end that the load itself does not."""
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
+class StepRequest:
     """The step to take next."""
 
     name: str
@@ -36,7 +36,7 @@ class Ask:
 class HoldTable(Written):
     """What every load that is judged step by step says about its steps."""
 
-    rise_s: float = Field(default=10, ge=SHORTEST_S, le=3600)
+    rise_s: float = Field(default=10, ge=MIN_DURATION_S, le=3600)
     """How long the way to a step's level takes."""
     settle_s: float = Field(default=5, ge=0, le=3600)
     """How long the level is held before calls count."""
@@ -69,19 +69,19 @@ class Stepwise(Protocol):
     @property
     def hold(self) -> HoldTable: ...
 
-    def first(self) -> Ask:
+    def first(self) -> StepRequest:
         """Returns the first step."""
 
-    def after(self, step: Step) -> Ask | None:
+    def after(self, step: StepResult) -> StepRequest | None:
         """Takes in a step that was judged. Returns the next one, None when the load is over."""
 
-    def result(self, ended: Why = "") -> KneeResult | RolloutResult:
+    def result(self, ended: StopReason = "") -> KneeResult | RolloutResult:
         """Returns what is known by now. ``stopped``: somebody else has ended the run, and nothing more will come."""
 
 
-def step_of(ask: Ask, looks: int, judgement: Judgement) -> Step:
+def make_step(ask: StepRequest, looks: int, judgement: Judgement) -> StepResult:
     """Returns the record of a step."""
-    return Step(
+    return StepResult(
         name=ask.name,
         concurrent_calls=ask.concurrent_calls,
         scenario=ask.scenario,

@@ -14,7 +14,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from reports.result.staged_result import UslFit
+from reports.result.stepped_load_result import UslFit
 
 PARAMETERS = 3
 LEAST_STEPS = PARAMETERS + 1

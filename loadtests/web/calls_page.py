@@ -16,7 +16,7 @@ from locust.env import Environment
 from bedrock.intervals import proportion_bounds
 from calls.records.record import Outcome, Tier
 from loadtests.master.history import History
-from loadtests.master.master import Phase, SwarmMaster
+from loadtests.master.master import RunPhase, SwarmMaster
 
 WEB = Path(__file__).parent
 Guard = Callable[[Callable[..., Response]], Callable[..., Response]]
@@ -55,9 +55,9 @@ def install_page(environment: Environment, master: SwarmMaster) -> None:
 
 def state_of(master: SwarmMaster, run: str, epoch: int, after_s: float) -> dict[str, Any]:
     """Returns what the page shows now, and the points that a browser lacks which has ``run`` up to ``after_s``."""
-    live, view = master.live, master.view
+    live, stats = master.live, master.stats
     history = live.history if live is not None else History()
-    load, probes = view.tier(Tier.PACKETS.value), view.tier(Tier.MEDIA.value)
+    load, probes = stats.tier(Tier.PACKETS.value), stats.tier(Tier.MEDIA.value)
     outcomes = load.by_outcome + probes.by_outcome
     completed = outcomes[Outcome.COMPLETED.value]
     judged = completed + outcomes[Outcome.FAILED.value] + outcomes["lost"]
@@ -74,6 +74,6 @@ def state_of(master: SwarmMaster, run: str, epoch: int, after_s: float) -> dict[
         "completed": completed,
         "judged": judged,
         "completion": [completed / judged, bounds.low, bounds.high] if bounds is not None else None,
-        "people": 0 if master.phase in (Phase.IDLE, Phase.ENDED) else view.total("signed_in"),
+        "people": 0 if master.phase in (RunPhase.IDLE, RunPhase.ENDED) else stats.total("signed_in"),
         "calls_active": load.active + probes.active,
     }

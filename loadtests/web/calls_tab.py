@@ -14,12 +14,12 @@ from bedrock.intervals import proportion_bounds
 from calls.records.record import FUNNEL, Outcome, Stage, Tier
 from loadtests.master.master import SwarmMaster
 from loadtests.master.probe_scores import ProbeScores
-from loadtests.plan.overrides import Changes
+from loadtests.plan.overrides import PlanOverrides
 from loadtests.plan.swarm_plan import DEFAULT_PLAN, load_plan
 from loadtests.web.calls_page import install_page
-from loadtests.web.request_guard import AllowedHosts, Guard
+from loadtests.web.request_guard import AllowedHosts, RequestGuard
 from loadtests.web.start_form import START_FIELDS
-from loadtests.wire.live_stats import SwarmView, TierTally, percentile, reached
+from loadtests.wire.live_stats import SwarmStats, TierStats, percentile, reached
 
 KEY = "calls"
 COLUMNS = [
@@ -52,7 +52,7 @@ class CallsTab:
         options: Any = self._environment.parsed_options
         hosts = AllowedHosts(options.web_host or "", options.web_allowed_host)
         web_ui.app.debug = False
-        web_ui.app.wsgi_app = Guard(web_ui.app.wsgi_app, hosts)  # type: ignore[method-assign]
+        web_ui.app.wsgi_app = RequestGuard(web_ui.app.wsgi_app, hosts)  # type: ignore[method-assign]
         install_page(self._environment, self._master)
         web_ui.app.after_request(self._add_rows)
         web_ui.app.after_request(self._lock_the_host)
@@ -64,7 +64,7 @@ class CallsTab:
             report = response.get_json()
             live = self._master.live
             data = rows(
-                self._master.view, self._master.problem, time.time(), live.scores if live else None, self._master.plan
+                self._master.stats, self._master.problem, time.time(), live.scores if live else None, self._master.plan
             )
             report["extended_stats"] = [{"key": KEY, "data": data}]
             if self._master.is_starting:
@@ -91,7 +91,7 @@ class CallsTab:
         )
         try:
             plan = load_plan(request.form.get("plan") or DEFAULT_PLAN)
-            Changes.written_in({**vars(self._environment.parsed_options), **request.form}).apply(plan)
+            PlanOverrides.from_values({**vars(self._environment.parsed_options), **request.form}).apply(plan)
         except RingfenceError as error:
             return self._refused(str(error))
         return None
@@ -101,10 +101,10 @@ class CallsTab:
 
 
 def rows(
-    view: SwarmView, problem: str, now_s: float, scores: ProbeScores | None = None, plan: str = ""
+    stats: SwarmStats, problem: str, now_s: float, scores: ProbeScores | None = None, plan: str = ""
 ) -> list[dict[str, str]]:
     """Returns the tab's table."""
-    load, probes = view.tier(_LOAD), view.tier(_PROBES)
+    load, probes = stats.tier(_LOAD), stats.tier(_PROBES)
     table = [_row("Not started", problem, "", "")] if problem else []
     table += [
         _row(
@@ -124,10 +124,10 @@ def rows(
     for stage in FUNNEL[1:]:
         title = f"Reached: {stage.value.replace('_', ' ')}"
         table.append(_row(title, _share(load, stage), _share(probes, stage), "of finished calls"))
-    late_ms = percentile(view.recent(_LOAD, "setup_ms", now_s), 0.95)
-    late_probes_ms = percentile(view.recent(_PROBES, "setup_ms", now_s), 0.95)
+    late_ms = percentile(stats.recent(_LOAD, "setup_ms", now_s), 0.95)
+    late_probes_ms = percentile(stats.recent(_PROBES, "setup_ms", now_s), 0.95)
     table.append(_row("Set-up p95 of late, ms", _rounded(late_ms), _rounded(late_probes_ms), "calls of the last 15 s"))
-    figures = view.figures()
+    figures = stats.figures()
     for title, figure, percent, note in (
         ("Set-up p50, ms", "setup_ms", 50, "intended start to first audio, ringing left out; all workers' calls"),
         ("Set-up p95, ms", "setup_ms", 95, "as above: histograms of all workers, merged"),
@@ -147,16 +147,16 @@ def rows(
         table.append(_row("ViSQOL p5", NOTHING, _rounded(scores.score(0.05)), "as above"))
         delay = _rounded(scores.mouth_to_ear_ms(0.5))
         table.append(_row("Measured mouth to ear p50, ms", NOTHING, delay, "by correlation of what was heard"))
-    table += _scenario_rows(view)
+    table += _scenario_rows(stats)
     if plan:
         table.append(_row("Plan", "", "", plan))
     # Locust sorts by the key ``name`` until somebody clicks on a column.
-    return [{"name": f"{place:03d}", **row} for place, row in enumerate(table + _health_rows(view))]
+    return [{"name": f"{place:03d}", **row} for place, row in enumerate(table + _health_rows(stats))]
 
 
-def _scenario_rows(view: SwarmView) -> list[dict[str, str]]:
+def _scenario_rows(stats: SwarmStats) -> list[dict[str, str]]:
     table = []
-    for name, outcomes in sorted(view.scenarios().items()):
+    for name, outcomes in sorted(stats.scenarios().items()):
         ends = {outcome: count for outcome, count in outcomes.items() if outcome != "as_expected" and count}
         told = ", ".join(f"{count} {outcome.replace('_', ' ')}" for outcome, count in sorted(ends.items()))
         expected = f"{outcomes['as_expected']} of {sum(ends.values())} as expected" if outcomes["as_expected"] else ""
@@ -164,21 +164,25 @@ def _scenario_rows(view: SwarmView) -> list[dict[str, str]]:
     return table
 
 
-def _health_rows(view: SwarmView) -> list[dict[str, str]]:
-    planned, dropped = view.total("starts_planned"), view.total("starts_dropped")
+def _health_rows(stats: SwarmStats) -> list[dict[str, str]]:
+    planned, dropped = stats.total("starts_planned"), stats.total("starts_dropped")
     return [
         _row("Starts dropped", f"{dropped} of {planned}", "", "nobody free to call, or no engine"),
-        _row("Messages", f"{view.total('messages_ok')} ok, {view.total('messages_failed')} failed", "", "acknowledged"),
+        _row(
+            "Messages", f"{stats.total('messages_ok')} ok, {stats.total('messages_failed')} failed", "", "acknowledged"
+        ),
         _row(
             "Lists opened",
-            f"{view.total('lists_ok')} ok, {view.total('lists_failed')} failed",
+            f"{stats.total('lists_ok')} ok, {stats.total('lists_failed')} failed",
             "",
             "pages of threads and calls",
         ),
-        _row("People online", str(view.total("signed_in")), "", "probes included"),
-        _row("Datagrams dropped", f"{sum(view.engine_values('datagrams_dropped')):.0f}", "", "by the generator itself"),
-        _row("Workers lost", str(len(view.lost_workers)), "", ""),
-        *(_generator_row(slot, second, slot in view.lost_workers) for slot, second in view.generators()),
+        _row("People online", str(stats.total("signed_in")), "", "probes included"),
+        _row(
+            "Datagrams dropped", f"{sum(stats.engine_values('datagrams_dropped')):.0f}", "", "by the generator itself"
+        ),
+        _row("Workers lost", str(len(stats.lost_workers)), "", ""),
+        *(_generator_row(slot, second, slot in stats.lost_workers) for slot, second in stats.generators()),
     ]
 
 
@@ -200,7 +204,7 @@ def _row(figure: str, load: str, probes: str, note: str) -> dict[str, str]:
     return {"figure": figure, "load": load, "probes": probes, "note": note}
 
 
-def _completion(tally: TierTally) -> str:
+def _completion(tally: TierStats) -> str:
     done = tally.by_outcome[Outcome.COMPLETED.value]
     judged = done + tally.by_outcome[Outcome.FAILED.value] + tally.by_outcome["lost"]
     if not judged:
@@ -209,7 +213,7 @@ def _completion(tally: TierTally) -> str:
     return f"{done / judged:.1%} ({bounds.low:.1%} to {bounds.high:.1%})"
 
 
-def _share(tally: TierTally, stage: Stage) -> str:
+def _share(tally: TierStats, stage: Stage) -> str:
     share = reached(tally, stage)
     return NOTHING if share is None else f"{share:.1%}"
 

@@ -18,8 +18,8 @@ import psutil
 
 from bedrock.errors import InputError, Problem
 
-OPTION = "--web-allowed-host"
-VARIABLE = "RINGFENCE_WEB_ALLOWED_HOST"
+HOST_OPTION = "--web-allowed-host"
+HOST_VARIABLE = "RINGFENCE_WEB_ALLOWED_HOST"
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 EVERY_INTERFACE = frozenset({"", "0.0.0.0", "::"})
 DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -32,7 +32,7 @@ Headers = list[tuple[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class HostAddress:
     """A host and a port, as they stand in an address."""
 
     host: str
@@ -40,7 +40,7 @@ class Place:
     """None for the usual port of the scheme."""
 
     @classmethod
-    def of(cls, written: str, scheme: str = "") -> Place | None:
+    def of(cls, written: str, scheme: str = "") -> HostAddress | None:
         """Reads ``host`` or ``host:port``; None for what is no such thing."""
         try:
             parts = urlsplit(f"//{written}")
@@ -61,22 +61,22 @@ class AllowedHosts:
         self._bound = _plain(web_host)
         self._named = tuple(_read(name) for name in (part.strip() for part in named.split(",")) if name)
 
-    def has(self, place: Place) -> bool:
-        """Whether ``place`` names us. The port is not looked at: a tunnel or a container may have changed it."""
-        host = place.host
+    def has(self, address: HostAddress) -> bool:
+        """Whether ``address`` names us. The port is not looked at: a tunnel or a container may have changed it."""
+        host = address.host
         if host in LOOPBACK_NAMES or _is_loopback(host) or (not self._everywhere and host == self._bound):
             return True
         if any(host == one.host for one in self._named):
             return True
         return self._everywhere and host in _own_names()
 
-    def is_named(self, place: Place) -> bool:
-        """Whether ``place`` was named by the option as the address that browsers see, port included."""
-        return place in self._named
+    def is_named(self, address: HostAddress) -> bool:
+        """Whether ``address`` was named by the option as the address that browsers see, port included."""
+        return address in self._named
 
 
 @dataclass(frozen=True, slots=True)
-class Guard:
+class RequestGuard:
     """A WSGI application before another: answers foreign requests itself, and lets no page read the other's answers."""
 
     application: Callable[[dict[str, Any], Any], Iterable[bytes]]
@@ -100,11 +100,11 @@ class Guard:
 def why_refused(environ: dict[str, Any], hosts: AllowedHosts) -> str:
     """Returns the sentence for a foreign request, empty for one of our own pages or of a program."""
     written, own_scheme = environ.get("HTTP_HOST", ""), environ.get("wsgi.url_scheme", "http")
-    host = Place.of(written, own_scheme)
+    host = HostAddress.of(written, own_scheme)
     if host is None or not hosts.has(host):
         return (
             f"The host {written[:100]!a} is not this web UI's: open it by an address that it was started for, "
-            f"or name the host with {OPTION} or {VARIABLE}."
+            f"or name the host with {HOST_OPTION} or {HOST_VARIABLE}."
         )
     origin = environ.get("HTTP_ORIGIN")
     if origin is not None and not _is_ours(origin, own_scheme, host, hosts):
@@ -116,20 +116,20 @@ def why_refused(environ: dict[str, Any], hosts: AllowedHosts) -> str:
     return ""
 
 
-def _is_ours(origin: str, own_scheme: str, host: Place, hosts: AllowedHosts) -> bool:
+def _is_ours(origin: str, own_scheme: str, host: HostAddress, hosts: AllowedHosts) -> bool:
     scheme, separator, rest = origin.partition("://")
-    place = Place.of(rest, scheme) if separator and scheme in DEFAULT_PORTS else None
+    address = HostAddress.of(rest, scheme) if separator and scheme in DEFAULT_PORTS else None
     # A proxy in front of us may have changed the scheme or the host: then the option names what browsers see.
-    return place is not None and ((scheme == own_scheme and place == host) or hosts.is_named(place))
+    return address is not None and ((scheme == own_scheme and address == host) or hosts.is_named(address))
 
 
-def _read(name: str) -> Place:
-    place = Place.of(name)
-    if place is None:
+def _read(name: str) -> HostAddress:
+    address = HostAddress.of(name)
+    if address is None:
         raise InputError(
-            [Problem(OPTION, "", f"must be hosts such as load.example.org or 10.0.0.1:8443 (got '{name}')")]
+            [Problem(HOST_OPTION, "", f"must be hosts such as load.example.org or 10.0.0.1:8443 (got '{name}')")]
         )
-    return place
+    return address
 
 
 def _plain(host: str) -> str:

@@ -11,13 +11,13 @@ from loadtests.plan.personas import load_personas
 from loadtests.plan.regions import load_regions
 from loadtests.plan.swarm_plan import DEFAULT_PLAN, SHAPES, LoadPlan, built_in_plans
 from loadtests.records.machine import AUTO
-from loadtests.web.request_guard import OPTION as ALLOWED_HOST
-from loadtests.web.request_guard import VARIABLE as ALLOWED_HOST_VARIABLE
+from loadtests.web.request_guard import HOST_OPTION as ALLOWED_HOST
+from loadtests.web.request_guard import HOST_VARIABLE as ALLOWED_HOST_VARIABLE
 
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """One thing that may be changed of a plan; its name is a field of ``Changes``."""
+    """One thing that may be changed of a plan; its name is a field of ``PlanOverrides``."""
 
     name: str
     help: str

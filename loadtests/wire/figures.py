@@ -16,7 +16,7 @@ Key = tuple[str, str]
 """(tier, figure)"""
 
 
-class Figures:
+class FigureHistograms:
     """One histogram a tier and figure, made when its first value comes."""
 
     def __init__(self) -> None:

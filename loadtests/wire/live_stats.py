@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from calls.records.record import FUNNEL, HUMAN_OUTCOMES, HealthRow, LegRecord, Outcome, Stage, Tier
-from loadtests.wire.figures import Figures, figures_of
+from loadtests.wire.figures import FigureHistograms, figures_of
 
 WINDOW_S = 15.0
 """Percentiles of now look back this far."""
@@ -40,7 +40,7 @@ def setup_ms_of(leg: LegRecord) -> float | None:
 
 
 @dataclass(slots=True)
-class TierTally:
+class TierStats:
     """Calls of one tier, from their callers' side. Totals since the start."""
 
     started: int = 0
@@ -70,15 +70,15 @@ class TierTally:
 
 
 @dataclass(slots=True)
-class Tally:
+class WorkerStats:
     """Everything that one worker counts."""
 
-    tiers: dict[str, TierTally] = field(
-        default_factory=lambda: {Tier.PACKETS.value: TierTally(), Tier.MEDIA.value: TierTally()}
+    tiers: dict[str, TierStats] = field(
+        default_factory=lambda: {Tier.PACKETS.value: TierStats(), Tier.MEDIA.value: TierStats()}
     )
     scenarios: dict[str, collections.Counter[str]] = field(default_factory=dict)
     """By scenario: how often each outcome, and how often ``as_expected``, over both tiers."""
-    figures: Figures = field(default_factory=Figures)
+    figures: FigureHistograms = field(default_factory=FigureHistograms)
     """Since the start."""
     worker: dict[str, float] = field(default_factory=dict)
     """The worker's own last second."""
@@ -152,7 +152,7 @@ class Tally:
         }
 
 
-class SwarmView:
+class SwarmStats:
     """The whole swarm, as its workers last told it."""
 
     def __init__(self) -> None:
@@ -184,9 +184,9 @@ class SwarmView:
         """Notes that a worker is back. Its next second puts its counts right."""
         self.lost_workers.discard(slot)
 
-    def tier(self, tier: str) -> TierTally:
+    def tier(self, tier: str) -> TierStats:
         """Returns one tier's totals over all workers."""
-        total = TierTally()
+        total = TierStats()
         for second in self._last.values():
             total.add_wire(second["tiers"][tier])
         return total
@@ -210,9 +210,9 @@ class SwarmView:
                 total.setdefault(name, collections.Counter()).update(outcomes)
         return total
 
-    def figures(self) -> Figures:
+    def figures(self) -> FigureHistograms:
         """Returns the merged histograms of all workers."""
-        merged = Figures()
+        merged = FigureHistograms()
         for second in self._last.values():
             merged.add_wire(second["figures"])
         return merged
@@ -264,6 +264,6 @@ class SwarmView:
         }
 
 
-def reached(tally: TierTally, stage: Stage) -> float | None:
+def reached(tally: TierStats, stage: Stage) -> float | None:
     """Returns the share of finished calls that reached ``stage``, None when none has finished."""
     return tally.by_stage[stage.value] / tally.finished if tally.finished else None

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from loadtests.people.population import Population, populate
+from loadtests.people.population import Population, PopulationSpec, populate
 from loadtests.plan.occupancy import Occupancy, occupancy_of
 from loadtests.plan.personas import load_personas
 from loadtests.plan.regions import load_regions
@@ -14,12 +14,12 @@ from loadtests.plan.swarm_plan import SwarmPlan
 
 LOCAL = "local"
 """Client id of the one worker of a run without workers."""
-OPTION = "ringfence_job"
-"""Key of the job among Locust's parsed options: keys that Locust does not know are sent to the workers as they are."""
+SPEC_OPTION = "ringfence_run_spec"
+"""Key of the spec among Locust's parsed options: keys that Locust does not know are sent to the workers as they are."""
 
 
 @dataclass(frozen=True, slots=True)
-class SwarmJob:
+class RunSpec:
     """One run, as master and workers agree on it."""
 
     run_id: str
@@ -46,16 +46,18 @@ class SwarmJob:
         plan = self.plan
         tails = plan.heavy_tails
         return populate(
-            plan.people,
-            plan.probe_calls,
-            book.mixes[plan.mix],
-            book,
-            len(self.slots),
-            self.seed,
-            region=load_regions()[plan.region] if plan.region else None,
-            probe_networks=plan.probe_networks,
-            missed_calls=tails.missed_calls if tails else 0,
-            threads=tails.threads if tails else 0,
+            PopulationSpec(
+                people=plan.people,
+                probe_pairs=plan.probe_calls,
+                mix=book.mixes[plan.mix],
+                book=book,
+                slots=len(self.slots),
+                seed=self.seed,
+                region=load_regions()[plan.region] if plan.region else None,
+                probe_networks=plan.probe_networks,
+                missed_calls=tails.missed_calls if tails else 0,
+                threads=tails.threads if tails else 0,
+            )
         )
 
     def occupancy(self) -> Occupancy:
@@ -86,6 +88,6 @@ class SwarmJob:
         }
 
     @classmethod
-    def from_wire(cls, wire: dict[str, Any]) -> SwarmJob:
-        """Returns the job that ``to_wire`` described."""
+    def from_wire(cls, wire: dict[str, Any]) -> RunSpec:
+        """Returns the spec that ``to_wire`` described."""
         return cls(**{**wire, "run_folder": Path(wire["run_folder"]), "plan": SwarmPlan.model_validate(wire["plan"])})

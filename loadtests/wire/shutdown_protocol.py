@@ -38,7 +38,7 @@ ACK = "ringfence_ack"
 TIME = "ringfence_time"
 TIME_IS = "ringfence_time_is"
 
-SHIP_S = 120.0
+UPLOAD_S = 120.0
 """How long the records of a remote worker may take to reach the master, counted from the last file that did."""
 FINAL_S = 15.0
 """How long a worker repeats its final report to a master that does not acknowledge it. A living master does at once."""
@@ -46,7 +46,7 @@ DRAIN_MARGIN_S = 5.0
 """What the master waits beyond the time that calls have to end by themselves."""
 
 
-class RollCall:
+class WorkerBarrier:
     """Which workers have answered one step, and a way to wait for the rest."""
 
     def __init__(self, slots: Iterable[int]) -> None:
@@ -67,7 +67,7 @@ class RollCall:
     give_up = answer
     """Notes that a worker is gone and will never answer."""
 
-    def wait_no_longer(self) -> None:
+    def stop_waiting(self) -> None:
         """Wakes whoever waits: somebody is in a hurry."""
         self._all_here.set()
 

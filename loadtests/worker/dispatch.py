@@ -13,10 +13,10 @@ from calls.records.record import Tier
 from loadtests.arrivals.arrivals import Arrival
 from loadtests.errors import EngineLost
 from loadtests.people.population import Population
-from loadtests.people.presence import Pair, Presence
-from loadtests.wire.live_stats import Tally
-from loadtests.wire.run_spec import SwarmJob
-from loadtests.worker.arrival_source import OpenLoad
+from loadtests.people.presence import CallPair, Presence
+from loadtests.wire.live_stats import WorkerStats
+from loadtests.wire.run_spec import RunSpec
+from loadtests.worker.arrival_source import ArrivalSource
 from loadtests.worker.engine_bridge import CallEnd, CallOrder, EngineBridge
 
 TRIES = 3
@@ -28,23 +28,23 @@ class Dispatch:
 
     def __init__(
         self,
-        job: SwarmJob,
+        spec: RunSpec,
         slot: int,
         population: Population,
-        tally: Tally,
+        tally: WorkerStats,
         living_bridge: Callable[[], EngineBridge],
         clock: Clock,
     ) -> None:
         """``living_bridge`` raises EngineLost when there is none."""
         self.presence = Presence(population, slot)
-        self.mailboxes: dict[int, Any] = {}
+        self.call_queues: dict[int, Any] = {}
         """Where each signed-in person takes the calls that they are to place from, by index."""
         self._people = population.people
         self._tally = tally
         self._living_bridge = living_bridge
         self._clock = clock
-        self._load = OpenLoad(job, slot)
-        self._rng = random.Random(f"calls {job.seed} {slot}")
+        self._load = ArrivalSource(spec, slot)
+        self._rng = random.Random(f"calls {spec.seed} {slot}")
         self._since_s: float | None = None
 
     def start_clock(self) -> bool:
@@ -54,12 +54,12 @@ class Dispatch:
         self._since_s = self._clock.unix_s()
         return True
 
-    def steer(self, level: dict[str, Any]) -> None:
+    def set_level(self, level: dict[str, Any]) -> None:
         """Moves the load to another level, as the master says."""
         if self._since_s is not None:
-            self._load.steer(self._clock.unix_s() - self._since_s, level)
+            self._load.set_level(self._clock.unix_s() - self._since_s, level)
 
-    def call_openly(self, ending: Event) -> None:
+    def run_arrivals(self, ending: Event) -> None:
         """Gives out every call at its moment, until ``ending`` is set."""
         since_s = self._since_s or self._clock.unix_s()
         while not ending.is_set():
@@ -67,14 +67,14 @@ class Dispatch:
                 self._tally.starts_planned += 1
                 self._intend(since_s + arrival.at_s, arrival, 0)
             elapsed_s = self._clock.unix_s() - since_s
-            ending.wait(max(0.0, self._load.next_at_s(elapsed_s) - elapsed_s))
+            ending.wait(max(0.0, self._load.next_due_s(elapsed_s) - elapsed_s))
 
     def place(self, order: CallOrder) -> None:
         """Hands a call to the engine and returns; its end is counted when it comes."""
-        pair = Pair(order.caller.index, order.callee.index)
+        pair = CallPair(order.caller.index, order.callee.index)
 
         def on_over(end: CallEnd) -> None:
-            self.presence.release(pair, self._clock.monotonic_s())
+            self.presence.mark_free(pair, self._clock.monotonic_s())
             if end is CallEnd.NOT_PLACED and order.tries < TRIES:
                 self._intend(order.intended_at_s, order.arrival, order.tries + 1)
             elif end in (CallEnd.NOT_PLACED, CallEnd.REFUSED):
@@ -95,6 +95,6 @@ class Dispatch:
         if pair is None:
             self._tally.starts_dropped += 1
             return
-        self.presence.engage(pair, now_s, arrival.talk_s)
+        self.presence.mark_busy(pair, now_s, arrival.talk_s)
         caller, callee = self._people[pair.caller], self._people[pair.callee]
-        self.mailboxes[pair.caller].put(CallOrder(caller, callee, at_s, arrival, Tier.PACKETS, tries))
+        self.call_queues[pair.caller].put(CallOrder(caller, callee, at_s, arrival, Tier.PACKETS, tries))

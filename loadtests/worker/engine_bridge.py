@@ -38,10 +38,10 @@ from calls.records.record import Blame, Outcome, Tier
 from calls.targets.lists import ListKind
 from loadtests.arrivals.arrivals import Arrival
 from loadtests.errors import CallFailed, EngineLost, ListNotShown, MessageFailed, SignInFailed
-from loadtests.people.population import Person
-from loadtests.records.worker_location import Place
-from loadtests.wire.live_stats import Tally, setup_ms_of
-from loadtests.wire.run_spec import SwarmJob
+from loadtests.people.population import Account
+from loadtests.records.worker_location import WorkerLocation
+from loadtests.wire.live_stats import WorkerStats, setup_ms_of
+from loadtests.wire.run_spec import RunSpec
 
 logger = logging.getLogger(__name__)
 
@@ -78,8 +78,8 @@ class CallEnd(Enum):
 class CallOrder:
     """One call to place."""
 
-    caller: Person
-    callee: Person
+    caller: Account
+    callee: Account
     intended_at_s: float
     arrival: Arrival
     """How long they are to talk, what kind of call it is, and how patient its caller."""
@@ -93,10 +93,10 @@ class EngineBridge:
 
     def __init__(
         self,
-        job: SwarmJob,
+        spec: RunSpec,
         slot: int,
-        place: Place,
-        tally: Tally,
+        location: WorkerLocation,
+        tally: WorkerStats,
         events: Any,
         on_trouble: Callable[[str, str, str, bool], None],
         on_closing: Callable[[str, int, float], None],
@@ -114,23 +114,23 @@ class EngineBridge:
         """Not yet acknowledged, and not yet given up."""
         self.lists_in_flight = 0
         """Pages that have not come yet, and are not yet given up."""
-        self._gone_told = False
+        self._gone_reported = False
         self._closing = False
         name = f"swarm-{slot}"
-        self._media_address = place.media_address
-        log = place.records / "logs" / f"engine-{name}.log"
+        self._media_address = location.media_address
+        log = location.records / "logs" / f"engine-{name}.log"
         self._client = EngineClient.spawn(
-            place.records, job.run_id, name, "engine", zmq_module=zmq.green, log_path=log, on_event=self._on_event
+            location.records, spec.run_id, name, "engine", zmq_module=zmq.green, log_path=log, on_event=self._on_event
         )
-        target = TargetSpec(kind=job.target_kind, url=job.target_url)
+        target = TargetSpec(kind=spec.target_kind, url=spec.target_url)
         configure = Configure(
             target=target,
-            setup_limit_s=job.setup_limit_s,
-            gap_limit_ms=job.gap_limit_ms,
-            ring_limit_s=job.no_answer_s + RING_MARGIN_S,
-            silence_limit_s=job.plan.silence_patience_s,
-            talk_spurts=job.plan.dtx,
-            seed=job.seed * 1000 + slot,
+            setup_limit_s=spec.setup_limit_s,
+            gap_limit_ms=spec.gap_limit_ms,
+            ring_limit_s=spec.no_answer_s + RING_MARGIN_S,
+            silence_limit_s=spec.plan.silence_patience_s,
+            talk_spurts=spec.plan.dtx,
+            seed=spec.seed * 1000 + slot,
         )
         try:
             self._client.request(configure, CONFIGURE_S)
@@ -143,7 +143,7 @@ class EngineBridge:
         """Whether the engine is gone."""
         return not self._client.is_alive()
 
-    def sign_in(self, person: Person, tier: Tier) -> None:
+    def sign_in(self, person: Account, tier: Tier) -> None:
         """Signs a person in, and counts how long it took. Raises SignInFailed, or EngineLost."""
         habits = person.persona.answers
         answers = AnswerHabit(
@@ -166,7 +166,7 @@ class EngineBridge:
         try:
             reply = self._client.request(SignIn(person=spec), SIGN_IN_S + CONFIGURE_S)
         except EngineGone as error:
-            self._tell_gone(error)
+            self._report_engine_gone(error)
             raise EngineLost(str(error)) from None
         except BridgeError as error:
             self._tally.sign_in_failed += 1
@@ -175,7 +175,7 @@ class EngineBridge:
             raise failure from None
         self._fire("SIGN-IN", f"round trip ({person.network or 'no link'})", reply.rtt_ms)
 
-    def sign_out(self, person: Person) -> None:
+    def sign_out(self, person: Account) -> None:
         """Asks the engine to sign a person out, and does not wait for it."""
         self._client.submit(SignOut(name=person.name))
 
@@ -198,7 +198,7 @@ class EngineBridge:
 
         self._client.submit(command).add_done_callback(finished)
 
-    def send_message(self, sender: Person, receiver: Person, text: str, intended_at_s: float) -> None:
+    def send_message(self, sender: Account, receiver: Account, text: str, intended_at_s: float) -> None:
         """Sends a text message, and counts its acknowledgement when it comes."""
         command = SendMessage(sender=sender.name, to=receiver.name, text=text, intended_at_s=intended_at_s)
         self.messages_in_flight += 1
@@ -212,7 +212,7 @@ class EngineBridge:
             opened: ListOpened = self._client.request(look, LIST_S + CONFIGURE_S)
         except BridgeError as error:
             if isinstance(error, EngineGone):
-                self._tell_gone(error)
+                self._report_engine_gone(error)
             code = getattr(error, "code", "engine gone" if isinstance(error, EngineGone) else "engine silent")
             if code not in NOT_ASKED:
                 self._count_list(name, ListOpened(took_ms=0.0, reason=code, blame=Blame.GENERATOR))
@@ -241,7 +241,7 @@ class EngineBridge:
         try:
             self._client.drain(grace_s)
         except BridgeError as error:
-            self._gone_told = True
+            self._gone_reported = True
             raise EngineLost(f"its engine could not be closed in order: {error}") from None
         finally:
             self._client.close()
@@ -250,7 +250,7 @@ class EngineBridge:
         error = future.exception()
         if error is not None:
             if isinstance(error, EngineGone):
-                self._tell_gone(error)
+                self._report_engine_gone(error)
                 self._tally.call_lost(tier)
                 self._fire("CALL", f"setup ({tier.value})", None, CallFailed("the generator's engine died"))
                 return CallEnd.LOST
@@ -297,16 +297,16 @@ class EngineBridge:
         elif isinstance(event, StillClosing):
             self._on_closing(event.step, event.left, event.limit_s)
 
-    def _tell_gone(self, error: EngineGone) -> None:
-        if not self._gone_told and not self._closing:
-            self._gone_told = True
+    def _report_engine_gone(self, error: EngineGone) -> None:
+        if not self._gone_reported and not self._closing:
+            self._gone_reported = True
             lost = sum(tally.active for tally in self._tally.tiers.values())
             self._on_trouble("engine_lost", f"{error}; {lost} calls of its people were in progress", "invalid", False)
 
     def check_alive(self) -> None:
         """Tells of the engine's death when nobody was waiting for a reply."""
         if isinstance(self._client.failure, EngineGone):
-            self._tell_gone(self._client.failure)
+            self._report_engine_gone(self._client.failure)
 
     def _fire(
         self,

@@ -8,10 +8,10 @@ import gevent
 import psutil
 
 from bedrock.clock import Clock
-from calls.engine.health.headroom import fds_used_ratio, host_name, ports_used_ratio
+from calls.headroom import fds_used_ratio, host_name, ports_used_ratio
 from calls.records.record import HealthRow
 from calls.records.segments import SegmentWriter
-from loadtests.wire.live_stats import Tally, percentile
+from loadtests.wire.live_stats import WorkerStats, percentile
 
 LAG_PROBE_S = 0.05
 FLUSH_EVERY_S = 5
@@ -31,7 +31,7 @@ class WorkerHealth:
         self._lags_ms: list[float] = []
         self._lag_probe = gevent.spawn(self._probe_lag)
 
-    def second(self, tally: Tally) -> None:
+    def second(self, tally: WorkerStats) -> None:
         """Writes the second that has passed. Raises SegmentNotWritten, or OSError when it cannot even be measured."""
         lags_ms, self._lags_ms = self._lags_ms, []
         lag_ms, cpu = percentile(lags_ms, 0.99) or 0.0, self._process.cpu_percent() / 100
@@ -57,7 +57,7 @@ class WorkerHealth:
         if self._rows % FLUSH_EVERY_S == 0:
             self._segments.flush()
 
-    def close(self, tally: Tally) -> None:
+    def close(self, tally: WorkerStats) -> None:
         """Writes the last second. Raises as ``second`` does."""
         self._lag_probe.kill(block=False)
         self.second(tally)

@@ -14,9 +14,9 @@ from bedrock.errors import RingfenceError
 from bedrock.exit_codes import ExitCode
 from loadtests.crash_guard import CrashGuard
 from loadtests.records import upload
-from loadtests.records.worker_location import Place, find_place
+from loadtests.records.worker_location import WorkerLocation, locate_worker
 from loadtests.wire import shutdown_protocol
-from loadtests.wire.run_spec import LOCAL, OPTION, SwarmJob
+from loadtests.wire.run_spec import LOCAL, SPEC_OPTION, RunSpec
 from loadtests.worker.worker_run import WorkerRun
 
 logger = logging.getLogger(__name__)
@@ -29,7 +29,7 @@ class SwarmWorker:
         self.environment = environment
         self.clock = clock
         self.run: WorkerRun | None = None
-        self._user_crash_told = False
+        self._user_crash_reported = False
         self._guard = CrashGuard(self.crashed)
         options: Any = environment.parsed_options
         # Read now: when a test starts, Locust puts the master's options in the place of ours.
@@ -42,7 +42,7 @@ class SwarmWorker:
             (shutdown_protocol.CLOSE, self._on_close),
             (shutdown_protocol.ACK, self._on_ack),
             (shutdown_protocol.TIME_IS, self._on_time),
-            (upload.GOT, self._on_got),
+            (upload.RECEIVED, self._on_received),
         ):
             self._runner.register_message(message, self._guard.guarded(listener))
 
@@ -52,22 +52,22 @@ class SwarmWorker:
 
     def start_run(self) -> None:
         """Starts the engine for the run that the master describes. For Locust's ``test_start``."""
-        wire = vars(self.environment.parsed_options).get(OPTION)
+        wire = vars(self.environment.parsed_options).get(SPEC_OPTION)
         if wire is None:
             return
-        job = SwarmJob.from_wire(wire)
+        spec = RunSpec.from_wire(wire)
         client_id = self._runner.client_id if isinstance(self._runner, WorkerRunner) else LOCAL
-        slot = job.slots.get(client_id)
+        slot = spec.slots.get(client_id)
         if slot is None:
             logger.warning("This worker joined after the run was dealt out: it stays idle until the next run")
             self.run = None
             return
-        place, problem = Place(job.run_folder), None
+        location, problem = WorkerLocation(spec.run_folder), None
         try:
-            place = find_place(job, slot, self._media_address, self._run_folder)
+            location = locate_worker(spec, slot, self._media_address, self._run_folder)
         except RingfenceError as error:
             problem = error
-        self.run = WorkerRun(self.environment, self.clock, job, slot, place, self._guard)
+        self.run = WorkerRun(self.environment, self.clock, spec, slot, location, self._guard)
         self.run.start_engine(problem)
 
     def end_now(self) -> None:
@@ -88,8 +88,8 @@ class SwarmWorker:
 
     def user_crashed(self, error: Exception) -> None:
         """A task of a Locust user raised; all of them are alike, so the first is told of. For ``user_error``."""
-        if not self._user_crash_told and not isinstance(error, RingfenceError):
-            self._user_crash_told = True
+        if not self._user_crash_reported and not isinstance(error, RingfenceError):
+            self._user_crash_reported = True
             self.crashed(error)
 
     # -- what the master says
@@ -100,11 +100,11 @@ class SwarmWorker:
 
     def _on_level(self, environment: Environment, msg: Any, **_kwargs: Any) -> None:
         if self.run is not None:
-            self.run.steer(msg.data)
+            self.run.set_level(msg.data)
 
     def _on_others(self, environment: Environment, msg: Any, **_kwargs: Any) -> None:
         if self.run is not None:
-            self.run.hear_others(msg.data["online"], msg.data["engaged"])
+            self.run.receive_presence(msg.data["online"], msg.data["busy"])
 
     def _on_end(self, environment: Environment, msg: Any, **_kwargs: Any) -> None:
         if self.run is not None:
@@ -122,6 +122,6 @@ class SwarmWorker:
         if self.run is not None:
             self.run.clock_offset.hear(msg.data["sent_at_s"], msg.data["master_at_s"], self.clock.unix_s())
 
-    def _on_got(self, environment: Environment, msg: Any, **_kwargs: Any) -> None:
-        if self.run is not None and self.run.shipper is not None:
-            self.run.shipper.hear(msg.data["file"], msg.data["offset"])
+    def _on_received(self, environment: Environment, msg: Any, **_kwargs: Any) -> None:
+        if self.run is not None and self.run.uploader is not None:
+            self.run.uploader.hear(msg.data["file"], msg.data["offset"])

@@ -20,18 +20,17 @@ from calls.records.record import Tier
 from calls.targets.lists import ListKind
 from loadtests.arrivals.arrivals import Arrival
 from loadtests.crash_guard import CrashGuard
-from loadtests.errors import EngineLost, NobodyLeft
-from loadtests.people.population import Person as Account
-from loadtests.people.population import Population
+from loadtests.errors import EngineLost, NoAccountLeft
+from loadtests.people.population import Account, Population
 from loadtests.people.probes import ProbeSchedule
 from loadtests.people.visits import Visit, Visits
-from loadtests.records.machine import whereabouts
-from loadtests.records.upload import Shipper
-from loadtests.records.worker_location import Place
+from loadtests.records.machine import process_identity
+from loadtests.records.upload import RecordUploader
+from loadtests.records.worker_location import WorkerLocation
 from loadtests.wire import shutdown_protocol
 from loadtests.wire.clock_offset import ClockOffset
-from loadtests.wire.live_stats import Tally
-from loadtests.wire.run_spec import SwarmJob
+from loadtests.wire.live_stats import WorkerStats
+from loadtests.wire.run_spec import RunSpec
 from loadtests.worker.dispatch import Dispatch
 from loadtests.worker.engine_bridge import CallOrder, EngineBridge
 from loadtests.worker.health import WorkerHealth
@@ -51,20 +50,26 @@ class WorkerRun:
     """One run on one worker."""
 
     def __init__(
-        self, environment: Environment, clock: Clock, job: SwarmJob, slot: int, place: Place, guard: CrashGuard
+        self,
+        environment: Environment,
+        clock: Clock,
+        spec: RunSpec,
+        slot: int,
+        location: WorkerLocation,
+        guard: CrashGuard,
     ) -> None:
         self.environment = environment
         self.clock = clock
-        self.job = job
+        self.spec = spec
         self.slot = slot
-        self.tally = Tally()
+        self.tally = WorkerStats()
         self.acknowledged = Event()
         self.clock_offset = ClockOffset()
-        self.shipper = Shipper(place.records, slot, self._send) if place.is_remote else None
-        self._place = place
+        self.uploader = RecordUploader(location.records, slot, self._send) if location.is_remote else None
+        self._location = location
         self._guard = guard
-        self.population: Population = job.population()
-        self._dispatch = Dispatch(job, slot, self.population, self.tally, lambda: self.bridge, clock)
+        self.population: Population = spec.population()
+        self._dispatch = Dispatch(spec, slot, self.population, self.tally, lambda: self.bridge, clock)
         self.presence = self._dispatch.presence
         self._visits = Visits(self.population, guard.spawn)
         self._bridge: EngineBridge | None = None
@@ -75,10 +80,10 @@ class WorkerRun:
         self._closing = Event()
         self._closed = False
         self._lock = RLock()
-        self._silent_rounds = 0
-        self._told_clock = self._told_unwritten = False
-        self._whereabouts = whereabouts()
-        self._health = WorkerHealth(place.records, job.run_id, slot, clock)
+        self._rounds_without_master = 0
+        self._clock_fault_sent = self._health_fault_sent = False
+        self._process_identity = process_identity()
+        self._health = WorkerHealth(location.records, spec.run_id, slot, clock)
         self._greenlets: list[gevent.Greenlet] = []
 
     @property
@@ -94,20 +99,20 @@ class WorkerRun:
             if problem is not None:
                 raise problem
             self._bridge = EngineBridge(
-                self.job,
+                self.spec,
                 self.slot,
-                self._place,
+                self._location,
                 self.tally,
                 self.environment.events,
                 self._on_trouble,
-                self._say_closing,
+                self._send_closing,
             )
         except RingfenceError as error:
             hint = f" ({error.hint})" if error.hint else ""
-            self._say_fault("engine_not_started", f"worker {self.slot}: {error}{hint}", "invalid")
+            self._send_fault("engine_not_started", f"worker {self.slot}: {error}{hint}", "invalid")
         except OSError as error:
-            self._say_fault("engine_not_started", f"worker {self.slot}: {error}", "invalid")
-        self._greenlets = [self._guard.spawn(self._every_second), self._guard.spawn(self._say_presence)]
+            self._send_fault("engine_not_started", f"worker {self.slot}: {error}", "invalid")
+        self._greenlets = [self._guard.spawn(self._every_second), self._guard.spawn(self._send_presence)]
 
     @property
     def bridge(self) -> EngineBridge:
@@ -118,22 +123,22 @@ class WorkerRun:
 
     # -- what Locust's users ask for
 
-    def claim_person(self, mailbox: Any) -> Account:
-        """Returns the next of this worker's people; calls that they are to place go to ``mailbox``."""
-        if len(self._dispatch.mailboxes) >= len(self._people) or self._ending.is_set():
-            raise NobodyLeft("every person of this worker is signed in")
-        account = self._people[len(self._dispatch.mailboxes)]
-        self._dispatch.mailboxes[account.index] = mailbox
+    def claim_person(self, call_queue: Any) -> Account:
+        """Returns the next of this worker's people; calls that they are to place go to ``call_queue``."""
+        if len(self._dispatch.call_queues) >= len(self._people) or self._ending.is_set():
+            raise NoAccountLeft("every person of this worker is signed in")
+        account = self._people[len(self._dispatch.call_queues)]
+        self._dispatch.call_queues[account.index] = call_queue
         return account
 
     def claim_probe(self) -> tuple[ProbeSchedule, tuple[Account, Account]]:
         """Returns the next of this worker's probe pairs and its turn among all pairs."""
         if self._claimed_probes >= len(self._probes) or self._ending.is_set():
-            raise NobodyLeft("every probe of this worker is signed in")
+            raise NoAccountLeft("every probe of this worker is signed in")
         pair = self._probes[self._claimed_probes]
-        phase = self._claimed_probes * len(self.job.slots) + self.slot
+        phase = self._claimed_probes * len(self.spec.slots) + self.slot
         self._claimed_probes += 1
-        return ProbeSchedule(phase, self.job.plan.probe_calls), pair
+        return ProbeSchedule(phase, self.spec.plan.probe_calls), pair
 
     def sign_in(self, account: Account, tier: Tier) -> None:
         """Signs a person in. Raises SignInFailed or EngineLost."""
@@ -175,7 +180,7 @@ class WorkerRun:
 
     def visit(self, account: Account, intended_at_s: float, rng: random.Random, *, at_sign_in: bool = False) -> None:
         """Has a person open their app and look at their lists, without waiting for them."""
-        is_heavy = self._visits.has_heavy_past(account.index)
+        is_heavy = self._visits.has_heavy_history(account.index)
 
         def open_page(
             look_at: ListKind, *, person: str = "", before: int | None = None, intended_at_s: float | None = None
@@ -199,16 +204,16 @@ class WorkerRun:
     def go(self) -> None:
         """Starts the clock of the load. The master says it once to all workers."""
         if self._dispatch.start_clock():
-            self._greenlets.append(self._guard.spawn(self._dispatch.call_openly, self._ending))
+            self._greenlets.append(self._guard.spawn(self._dispatch.run_arrivals, self._ending))
 
-    def hear_others(self, online: bytes, engaged: bytes) -> None:
+    def receive_presence(self, online: bytes, busy: bytes) -> None:
         """Takes in who is online and busy elsewhere."""
-        self._silent_rounds = 0
-        self.presence.hear(online, engaged)
+        self._rounds_without_master = 0
+        self.presence.hear(online, busy)
 
-    def steer(self, level: dict[str, Any]) -> None:
+    def set_level(self, level: dict[str, Any]) -> None:
         """Moves the load to another level, as the master says."""
-        self._dispatch.steer(level)
+        self._dispatch.set_level(level)
 
     # -- the end
 
@@ -232,11 +237,11 @@ class WorkerRun:
                     self._bridge.close(0.0 if self._in_flight() else LAST_LEGS_S)
             except EngineLost as error:
                 if self.tally.engine:
-                    self._say_fault("engine_not_closed", f"worker {self.slot}: {error}", "invalid")
+                    self._send_fault("engine_not_closed", f"worker {self.slot}: {error}", "invalid")
             self._close_health()
             self._closed = True
-            self._ship_the_rest()
-            self._say_statistics()
+            self._upload_rest()
+            self._send_locust_stats()
             final = {"slot": self.slot, "second": self.tally.take_second()}
             said = shutdown_protocol.repeat_until(
                 self.acknowledged,
@@ -254,7 +259,7 @@ class WorkerRun:
         except (OSError, SegmentNotWritten) as error:
             logger.error("the last seconds of this worker's health are not written: %s", error)
 
-    def _say_statistics(self) -> None:
+    def _send_locust_stats(self) -> None:
         """Sends Locust's own last statistics ahead of our final report: at the end of a run it waits for neither."""
         runner = self._runner
         if isinstance(runner, WorkerRunner):
@@ -263,14 +268,14 @@ class WorkerRun:
             events.report_to_master.fire(client_id=runner.client_id, data=data)
             runner.send_message("stats", data)
 
-    def _ship_the_rest(self) -> None:
-        if self.shipper is None:
+    def _upload_rest(self) -> None:
+        if self.uploader is None:
             return
-        if left := self.shipper.finish(shutdown_protocol.SHIP_S, self._say_shipping):
+        if left := self.uploader.finish(shutdown_protocol.UPLOAD_S, self._send_upload_progress):
             detail = (
-                f"worker {self.slot}: {len(left)} files did not reach the master; they are in {self._place.records}"
+                f"worker {self.slot}: {len(left)} files did not reach the master; they are in {self._location.records}"
             )
-            self._say_fault("records_not_shipped", detail, "invalid")
+            self._send_fault("records_not_shipped", detail, "invalid")
 
     def _in_flight(self) -> int:
         if self._bridge is None or self._bridge.is_lost:
@@ -290,10 +295,10 @@ class WorkerRun:
             self._write_health()
             if self._bridge is not None:
                 self._bridge.check_alive()
-            self._say_second()
+            self._send_stats()
             # Counted in rounds of our own: after a stall of this very process, its master has not been silent.
-            self._silent_rounds += 1
-            if self._silent_rounds > MASTER_SILENT_S and not self._ending.is_set():
+            self._rounds_without_master += 1
+            if self._rounds_without_master > MASTER_SILENT_S and not self._ending.is_set():
                 logger.error("The master has been silent for %d s: this worker ends its run", MASTER_SILENT_S)
                 self.end(0)
                 self.acknowledged.set()
@@ -307,30 +312,30 @@ class WorkerRun:
         except (OSError, SegmentNotWritten) as error:
             if isinstance(error, SegmentNotWritten) and not error.is_final:
                 logger.error("%s", error)
-            elif not self._told_unwritten:
-                self._told_unwritten = True
+            elif not self._health_fault_sent:
+                self._health_fault_sent = True
                 self._on_trouble("health_not_written", str(error), "invalid", ends_load=True)
 
-    def _say_second(self) -> None:
+    def _send_stats(self) -> None:
         second = self.tally.take_second()
         offset = self.clock_offset.best
         if offset is not None:
             second["clock"] = {"offset_ms": offset.offset_ms, "uncertainty_ms": offset.uncertainty_ms}
-            if offset.is_far_off and not self._told_clock:
-                self._told_clock = True
+            if offset.is_far_off and not self._clock_fault_sent:
+                self._clock_fault_sent = True
                 detail = f"{offset.offset_ms:+.0f} ms from the master's clock, known to {offset.uncertainty_ms:.1f} ms"
-                self._say_fault("clock_offset", f"worker {self.slot}: its clock is {detail}", "invalid")
-        self._send(shutdown_protocol.SECOND, {"slot": self.slot, "whereabouts": self._whereabouts, "second": second})
+                self._send_fault("clock_offset", f"worker {self.slot}: its clock is {detail}", "invalid")
+        self._send(shutdown_protocol.SECOND, {"slot": self.slot, "process": self._process_identity, "second": second})
         self._send(shutdown_protocol.TIME, {"sent_at_s": self.clock.unix_s()})
 
-    def _say_presence(self) -> None:
+    def _send_presence(self) -> None:
         told, told_at_s = (b"", b""), 0.0
         while not self._closed:
             now_s = self.clock.monotonic_s()
             known = self.presence.to_wire(now_s)
             if known != told or now_s - told_at_s >= PRESENCE_AT_LEAST_S:
                 told, told_at_s = known, now_s
-                self._send(shutdown_protocol.PRESENCE, {"slot": self.slot, "online": known[0], "engaged": known[1]})
+                self._send(shutdown_protocol.PRESENCE, {"slot": self.slot, "online": known[0], "busy": known[1]})
             gevent.sleep(PRESENCE_S)
 
     def _on_trouble(self, what: str, detail: str, severity: str, ends_load: bool) -> None:
@@ -338,15 +343,15 @@ class WorkerRun:
             self.tally.signed_in = 0
             self.tally.engine = {}
             self.presence.sign_out_all()
-        self._say_fault(what, f"worker {self.slot}: {detail}", severity, ends_load)
+        self._send_fault(what, f"worker {self.slot}: {detail}", severity, ends_load)
 
-    def _say_closing(self, step: str, left: int, limit_s: float) -> None:
+    def _send_closing(self, step: str, left: int, limit_s: float) -> None:
         self._send(shutdown_protocol.CLOSING, {"slot": self.slot, "step": step, "left": left, "limit_s": limit_s})
 
-    def _say_shipping(self, left: int) -> None:
-        self._say_closing("shipping records", left, shutdown_protocol.SHIP_S)
+    def _send_upload_progress(self, left: int) -> None:
+        self._send_closing("shipping records", left, shutdown_protocol.UPLOAD_S)
 
-    def _say_fault(self, what: str, detail: str, severity: str, ends_load: bool = False) -> None:
+    def _send_fault(self, what: str, detail: str, severity: str, ends_load: bool = False) -> None:
         logger.error("%s: %s", what, detail)
         fault = {"slot": self.slot, "what": what, "detail": detail, "severity": severity, "ends_load": ends_load}
         self._send(shutdown_protocol.FAULT, fault)

@@ -1,1 +1,1 @@
-"""What a link costs, and how many packets it carries."""
+"""Benchmarks links: CPU time, memory, and errors of delay, for one to many links."""

@@ -1,4 +1,4 @@
-"""What a link costs this machine, and how true it stays, as links grow from one to many."""
+"""Measures the cost of links on this machine, and their delay error, for a growing number of links."""
 
 from __future__ import annotations
 
@@ -15,44 +15,45 @@ from pathlib import Path
 from typing import Any
 
 from bedrock.child_environment import child_environment
+from bedrock.quantile import quantile
 from network_profiles.bench.traffic import read_report
 from network_profiles.catalogue.catalogue import load_catalogue
 from network_profiles.errors import LinkLost
 from network_profiles.links.backends import choose_backend
-from network_profiles.links.opening import open_link
+from network_profiles.links.open_link import open_link
 from network_profiles.links.shaped_link import ShapedLink
 from network_profiles.model.link import LinkDirection
 from network_profiles.model.profile import Direction, NetworkProfile
 
 PROFILE_ID = "lte_good"
-"""Without its jitter: the delay of every packet is then known, whatever the backend draws."""
+"""Measured without its jitter, so that the delay of every packet is known for any backend."""
 SETTLE_S = 5.0
-"""How long a packet may be on its way after the last was sent, before it counts as lost."""
+"""Time after the last send until a missing packet counts as lost."""
 _REPORT_TIMEOUT_S = 30.0
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
-    """So many links, each with a video call's packets both ways."""
+class LinkBenchStep:
+    """The figures of one number of links, each with a video call's packets in both directions."""
 
     links: int
     backend: str
     compiled: bool
-    """Whether the links' own processes run compiled code, as their memory maps say."""
+    """Whether the links' processes run compiled code; read from their memory maps."""
     load_average: float
-    """Of the machine's last minute, at the step's end: well above 1, others had a part in the delay error."""
+    """Of the last minute, at the step's end. Well above 1, other programs added to the delay error."""
     packets_per_s: float
-    """Sent, all links and both directions together."""
+    """Packets sent, over all links and both directions."""
     lost_packets: int
-    """Never came out; the links lose none by themselves."""
+    """Packets that never arrived. The profile itself loses none."""
     core_ratio: float
-    """CPU time of all the links' own processes (user and system, from the scheduler) per second: 1 is one core."""
+    """CPU time of all links' processes (user and system, from the scheduler) per second; 1 is one core."""
     cpu_us_per_packet: float
     delay_error_p50_ms: float
-    """How far one-way delays are from the link model's, either way."""
+    """Absolute error of one-way delays against the link model."""
     delay_error_p99_ms: float
     late_p99_ms: float | None
-    """The worst link's own figure: how late it let packets go; None where the kernel carries them."""
+    """Lateness of packets in the worst link's own process; None with netem."""
     memory_mb_per_link: float
     """Proportional set size of a link's process."""
 
@@ -74,9 +75,12 @@ def bench(
     lasts_s: float,
     *,
     backend: str | None = None,
-    on_step: Callable[[Step], None] = lambda _step: None,
-) -> list[Step]:
-    """Measures each number of links, in growing order, for ``lasts_s``. Raises LinkCannotBeBuilt, LinkLost."""
+    on_step: Callable[[LinkBenchStep], None] = lambda _step: None,
+) -> list[LinkBenchStep]:
+    """Measures each number of links in ``counts``, in growing order, for ``lasts_s`` each.
+
+    Raises LinkCannotBeBuilt, LinkLost.
+    """
     profile = steady_profile()
     chosen = choose_backend(backend).name
     steps = []
@@ -99,27 +103,26 @@ def steady_profile() -> NetworkProfile:
     return profile.model_copy(update=directions)
 
 
-def _measure(links: Sequence[ShapedLink], profile: NetworkProfile, lasts_s: float) -> Step:
+def _measure(links: Sequence[ShapedLink], profile: NetworkProfile, lasts_s: float) -> LinkBenchStep:
     for link in links:
-        link.counters()  # lateness counts from here
+        link.counters()  # resets the lateness
     before_s = _cpu_s(links)
-    ways = _carry(links, lasts_s)
+    reports = _run_traffic(links, lasts_s)
     spent_s = _cpu_s(links) - before_s
     counters = [link.counters() for link in links]
     sides = [side for one in counters for side in (one.down, one.up)]
     late_ms = [side.late_p99_ms for side in sides if side.late_p99_ms is not None]
     errors_ms: list[float] = []
     sent = lost = 0
-    for number, way in enumerate(ways):
+    for number, direction_report in enumerate(reports):
         direction = profile.up if number % 2 else profile.down
-        arrivals = dict(map(tuple, way["received"]))
-        sent += len(way["sent"])
-        lost += len(way["sent"]) - len(arrivals)
-        errors_ms += _errors_ms(direction, way["sent"], arrivals)
+        arrivals = dict(map(tuple, direction_report["received"]))
+        sent += len(direction_report["sent"])
+        lost += len(direction_report["sent"]) - len(arrivals)
+        errors_ms += _errors_ms(direction, direction_report["sent"], arrivals)
     if not errors_ms:
-        raise LinkLost("no packet came over any of the links that were measured")
-    errors_ms.sort()
-    return Step(
+        raise LinkLost("no packet arrived over any of the measured links")
+    return LinkBenchStep(
         links=len(links),
         backend=links[0].backend,
         compiled=all(_runs_compiled(link.pid) for link in links),
@@ -129,14 +132,14 @@ def _measure(links: Sequence[ShapedLink], profile: NetworkProfile, lasts_s: floa
         core_ratio=spent_s / lasts_s,
         cpu_us_per_packet=1e6 * spent_s / sent,
         delay_error_p50_ms=statistics.median(errors_ms),
-        delay_error_p99_ms=errors_ms[int(0.99 * (len(errors_ms) - 1))],
+        delay_error_p99_ms=quantile(errors_ms, 0.99) or 0.0,
         late_p99_ms=max(late_ms, default=None),
         memory_mb_per_link=statistics.fmean(_proportional_mb(link.pid) for link in links),
     )
 
 
-def _carry(links: Sequence[ShapedLink], lasts_s: float) -> list[dict[str, Any]]:
-    order = {
+def _run_traffic(links: Sequence[ShapedLink], lasts_s: float) -> list[dict[str, Any]]:
+    command = {
         "links": [(link.pid, link.host_address, link.device_address) for link in links],
         "lasts_s": lasts_s,
         "settle_s": SETTLE_S,
@@ -145,19 +148,19 @@ def _carry(links: Sequence[ShapedLink], lasts_s: float) -> list[dict[str, Any]]:
     try:
         done = subprocess.run(
             argv,
-            input=json.dumps(order).encode() + b"\n",
+            input=json.dumps(command).encode() + b"\n",
             capture_output=True,
             check=True,
             env=child_environment(),
             timeout=lasts_s + _REPORT_TIMEOUT_S,
         )
     except subprocess.SubprocessError as error:
-        raise LinkLost(f"the traffic of {len(links)} links did not come back: {error}") from None
+        raise LinkLost(f"the traffic generator of {len(links)} links failed: {error}") from None
     return read_report(done.stdout)
 
 
 def _errors_ms(direction: Direction, sent: list[list[float]], arrivals: dict[int, float]) -> Iterator[float]:
-    """How far each arrival is from what the link model says of the same sends."""
+    """Yields each arrival's absolute error against the link model, for the same packets."""
     model = LinkDirection(direction, random.Random(0))
     for number, (at_s, size) in enumerate(sent):
         expected_s = model.offer(at_s, int(size)).at_s
@@ -166,12 +169,12 @@ def _errors_ms(direction: Direction, sent: list[list[float]], arrivals: dict[int
 
 
 def _cpu_s(links: Sequence[ShapedLink]) -> float:
-    """CPU seconds of the links' processes so far, to the nanosecond, system time included (Linux ``schedstat``)."""
+    """Returns the CPU seconds of the links' processes so far, system time included (from ``schedstat``, in ns)."""
     return sum(int(Path(f"/proc/{link.pid}/schedstat").read_text(encoding="utf-8").split()[0]) for link in links) / 1e9
 
 
 def _runs_compiled(pid: int) -> bool:
-    return "/network_profiles.link." in Path(f"/proc/{pid}/maps").read_text(encoding="utf-8")
+    return "/network_profiles.model.link." in Path(f"/proc/{pid}/maps").read_text(encoding="utf-8")
 
 
 def _proportional_mb(pid: int) -> float:

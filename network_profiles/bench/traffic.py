@@ -1,45 +1,38 @@
-"""A video call's packets over many links at once, from one process: ``python -m network_profiles.bench.traffic``.
+"""Sends a video call's packets over many links at once: ``python -m network_profiles.bench.traffic``.
 
-It reads one JSON line: ``{"links": [[pid, host address, device address], …], "lasts_s": …, "settle_s": …}``, sends
-both ways over every link, waits for the last packets, ``settle_s`` at most, and prints one JSON line: for each link and
-direction ``{"sent": [[at_s, bytes], …], "received": [[number, at_s], …]}``, ``down`` before ``up``. Times are
-CLOCK_MONOTONIC; arrivals are stamped by the kernel, so that this process may read them late.
+It reads one JSON line: ``{"links": [[pid, host address, device address], …], "lasts_s": …, "settle_s": …}``. It sends
+in both directions of every link, waits for the last packets, at most ``settle_s``, and prints one JSON line. For each
+link and direction, ``down`` before ``up``, that line has ``{"sent": [[at_s, bytes], …], "received": [[number, at_s],
+…]}``. Times are CLOCK_MONOTONIC. The kernel stamps arrivals, so this process may read them late.
 """
 
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import heapq
 import json
 import os
 import socket
-import struct
 import sys
 import time
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from bedrock import crash
+from network_profiles.links.interfaces import enter_network_namespace
+from network_profiles.links.timestamped_udp import numbered_payload, open_udp, receive, wall_to_monotonic_s
 
 FRAMES_PER_S, FRAME_PACKETS, VIDEO_BYTES = 30.0, 2, 1092
-"""VP8 at 500 kbit/s and 640x360, what WebRTC's simulcast table aims at there: the better video call that
-``feasibility`` weighs. A frame's packets leave at once, as Chromium's pacer lets them (its burst is
-40 ms)."""
+"""VP8 at 500 kbit/s and 640x360, the target of WebRTC's simulcast table: ``GOOD_VIDEO`` of ``feasibility``. A frame's
+packets leave together, as with Chromium's pacer (its burst is 40 ms)."""
 AUDIO_PACKETS_PER_S, AUDIO_BYTES = 50.0, 110
-"""Opus at 24 kbit/s, a frame of 20 ms a packet, with 50 bytes of IP, UDP and SRTP."""
+"""Opus at 24 kbit/s, one frame of 20 ms per packet, with 50 bytes of IP, UDP, RTP and SRTP headers."""
 
-_HEADERS_BYTES = 28
-_SO_TIMESTAMPNS, _SO_RCVBUFFORCE = 35, 33
-_RECEIVE_BUFFER_BYTES = 4 * 1024 * 1024
-_CLONE_NEWNET = 0x40000000
-_TIMESPEC, _NUMBER = struct.Struct("qq"), struct.Struct("!I")
 _READ_EVERY_S = 0.2
-_LOOK_EVERY_S = 0.02
-_LIBC = ctypes.CDLL(None, use_errno=True)
+_POLL_S = 0.02
 
 
-class Way(NamedTuple):
+class TrafficDirection(NamedTuple):
     """One direction of one link."""
 
     sender: socket.socket
@@ -49,25 +42,31 @@ class Way(NamedTuple):
 
 
 def main() -> int:
-    """Sends, receives, reports."""
-    order = json.loads(sys.stdin.readline())
-    ways = [way for pid, host, device in order["links"] for way in _ways(pid, host, device)]
-    _send(ways, order["lasts_s"])
-    ends_at_s = time.monotonic() + order["settle_s"]
-    # The links lose none: when all have come, there is nothing left to wait for.
-    while time.monotonic() < ends_at_s and any(len(way.received) < len(way.sent) for way in ways):
-        time.sleep(_LOOK_EVERY_S)
-        _read_all(ways)
-    print(json.dumps([{"sent": way.sent, "received": way.received} for way in ways]), flush=True)
+    """Sends, receives and prints the report."""
+    command = json.loads(sys.stdin.readline())
+    directions = [
+        direction for pid, host, device in command["links"] for direction in _both_directions(pid, host, device)
+    ]
+    _send(directions, command["lasts_s"])
+    ends_at_s = time.monotonic() + command["settle_s"]
+    # The links lose no packet, so stop waiting when all have arrived.
+    while time.monotonic() < ends_at_s and any(
+        len(direction.received) < len(direction.sent) for direction in directions
+    ):
+        time.sleep(_POLL_S)
+        _read_all(directions)
+    print(
+        json.dumps([{"sent": direction.sent, "received": direction.received} for direction in directions]), flush=True
+    )
     return 0
 
 
-def _send(ways: list[Way], lasts_s: float) -> None:
+def _send(directions: list[TrafficDirection], lasts_s: float) -> None:
     starts_at_s = time.monotonic() + 0.1
-    # Streams start spread over their interval: calls do not tick together.
+    # Streams start spread over their interval, because calls are not synchronised.
     turns = [
-        (starts_at_s + (number + offset) / len(ways) / times_per_s, 1.0 / times_per_s, count, size, way)
-        for number, way in enumerate(ways)
+        (starts_at_s + (number + offset) / len(directions) / times_per_s, 1.0 / times_per_s, count, size, direction)
+        for number, direction in enumerate(directions)
         for offset, times_per_s, count, size in (
             (0.0, FRAMES_PER_S, FRAME_PACKETS, VIDEO_BYTES),
             (0.5, AUDIO_PACKETS_PER_S, 1, AUDIO_BYTES),
@@ -81,68 +80,52 @@ def _send(ways: list[Way], lasts_s: float) -> None:
         wait_s = at_s - time.monotonic()
         if wait_s > 0:
             time.sleep(wait_s)
-        _, interval_s, count, size, way = turns[place]
+        _, interval_s, count, size, direction = turns[place]
         heapq.heapreplace(due, (at_s + interval_s, place))
         for _ in range(count):
-            payload = _NUMBER.pack(len(way.sent)).ljust(size - _HEADERS_BYTES, b"\0")
+            payload = numbered_payload(len(direction.sent), size)
             sent_at_s = time.monotonic()
-            way.sender.send(payload)
-            way.sent.append((sent_at_s, size))
+            direction.sender.send(payload)
+            direction.sent.append((sent_at_s, size))
         if sent_at_s > reads_at_s:
-            _read_all(ways)
+            _read_all(directions)
             reads_at_s = sent_at_s + _READ_EVERY_S
 
 
-def _read_all(ways: list[Way]) -> None:
-    offset_s = time.monotonic() - time.time()
-    for way in ways:
+def _read_all(directions: list[TrafficDirection]) -> None:
+    offset_s = wall_to_monotonic_s()
+    for direction in directions:
         with contextlib.suppress(BlockingIOError):
             while True:
-                payload, ancillary, _, _ = way.receiver.recvmsg(2048, 64, socket.MSG_DONTWAIT)
-                seconds, nanoseconds = _TIMESPEC.unpack(ancillary[0][2])
-                way.received.append((_NUMBER.unpack_from(payload)[0], seconds + nanoseconds / 1e9 + offset_s))
+                number, at_s, _ = receive(direction.receiver, offset_s)
+                direction.received.append((number, at_s))
 
 
-def _ways(pid: int, host_address: str, device_address: str) -> tuple[Way, Way]:
-    host = _socket(host_address)
+def _both_directions(pid: int, host_address: str, device_address: str) -> tuple[TrafficDirection, TrafficDirection]:
+    host = open_udp(host_address)
     with _inside(pid):
-        device = _socket(device_address)
+        device = open_udp(device_address)
     host.connect(device.getsockname())
     device.connect(host.getsockname())
-    return Way(host, device, [], []), Way(device, host, [], [])
-
-
-def _socket(address: str) -> socket.socket:
-    udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    udp.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
-    with contextlib.suppress(OSError):
-        udp.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _RECEIVE_BUFFER_BYTES)
-    udp.bind((address, 0))
-    return udp
+    return TrafficDirection(host, device, [], []), TrafficDirection(device, host, [], [])
 
 
 @contextlib.contextmanager
 def _inside(pid: int) -> Iterator[None]:
-    """A socket belongs to the network namespace that it was made in, for good."""
+    """Enters the network namespace of ``pid`` for the block. A socket stays in the namespace where it was made."""
     ours = os.open("/proc/self/ns/net", os.O_RDONLY)
     theirs = os.open(f"/proc/{pid}/ns/net", os.O_RDONLY)
     try:
-        _enter(theirs)
+        enter_network_namespace(theirs)
         yield
     finally:
-        _enter(ours)
+        enter_network_namespace(ours)
         os.close(theirs)
         os.close(ours)
 
 
-def _enter(namespace: int) -> None:
-    if _LIBC.setns(namespace, _CLONE_NEWNET) != 0:
-        number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number), "setns")
-
-
 def read_report(text: bytes) -> list[dict[str, Any]]:
-    """Returns what the process printed."""
+    """Returns the report that the process printed."""
     return list(json.loads(text))
 
 

@@ -1,1 +1,1 @@
-"""The networks that ringfence knows, who has which, and what is feasible on them."""
+"""The built-in network profiles, their mixes by region, and the call formats that fit each."""

@@ -1,4 +1,4 @@
-"""The profiles that come with the product, one TOML file each, named by its id; and a person's own, named by path."""
+"""Loads network profiles: built-in ones by id (one TOML file each), a user's own ones by path."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _ORDER = ("2g", "3g", "4g", "5g", "wifi", "satellite")
 
 
 class Catalogue(Mapping[str, NetworkProfile]):
-    """Profiles by id. A person's own profile is had by its path, ``catalogue["nets/mine.toml"]``, wherever an id is.
+    """Profiles by id, or by path: ``catalogue["nets/mine.toml"]`` reads a user's own profile.
 
-    Once had by its path it is known by its id as well. A path raises InputError with every problem of the file, and
-    when its id is taken by another profile.
+    A profile that was read by its path is known by its id afterwards. A path raises InputError with every problem of
+    the file, and when another profile has the same id.
     """
 
     def __init__(self, profiles: Iterable[NetworkProfile]) -> None:
-        self._profiles = {profile.id: profile for profile in sorted(profiles, key=_place)}
+        self._profiles = {profile.id: profile for profile in sorted(profiles, key=_sort_key)}
         self._by_path: dict[str, NetworkProfile] = {}
 
     def __getitem__(self, name: str) -> NetworkProfile:
@@ -41,7 +41,7 @@ class Catalogue(Mapping[str, NetworkProfile]):
         return profile
 
     def name_for_others(self, profile_id: str) -> str:
-        """Returns what another process, which has read no files of its own yet, finds that profile by."""
+        """Returns the name by which another process finds that profile: its id, or the absolute path of its file."""
         paths = (path for path, profile in self._by_path.items() if profile.id == profile_id)
         return next((str(Path(path).resolve()) for path in paths), profile_id)
 
@@ -53,12 +53,12 @@ class Catalogue(Mapping[str, NetworkProfile]):
 
 
 def is_path(name: str) -> bool:
-    """Whether a profile's name is a file and not an id."""
+    """Whether a profile's name is a path and not an id."""
     return name.endswith(".toml") or "/" in name
 
 
 def read_profile(path: Path) -> NetworkProfile:
-    """Returns the profile written in ``path``, its traces read. Raises InputError with every problem of the file."""
+    """Returns the profile in ``path`` and reads its traces. Raises InputError with every problem of the file."""
     profile = check(NetworkProfile, read_toml(path), str(path))
     problems: list[Problem] = []
     sides = {
@@ -73,7 +73,7 @@ def read_profile(path: Path) -> NetworkProfile:
 def read_folder(folder: Path) -> Catalogue:
     """Returns every profile of ``folder`` by id, slowest generation first.
 
-    Raises InputError with the problems of all the files together; a file's name must be its profile's id.
+    A file's name must be its profile's id. Raises InputError with the problems of all files together.
     """
     profiles: list[NetworkProfile] = []
     problems: list[Problem] = []
@@ -97,8 +97,8 @@ def load_catalogue() -> Catalogue:
     return read_folder(PROFILES_FOLDER)
 
 
-def problem_of(name: str, file: str, key: str, *, what: str = "network profile") -> list[Problem]:
-    """Returns what is wrong with ``name``, an id or a path that stands in ``file`` at ``key``; empty for nothing."""
+def profile_name_problems(name: str, file: str, key: str, *, what: str = "network profile") -> list[Problem]:
+    """Returns what is wrong with ``name``, an id or a path at ``key`` of ``file``; empty when nothing is."""
     try:
         if name in load_catalogue():
             return []
@@ -110,21 +110,21 @@ def problem_of(name: str, file: str, key: str, *, what: str = "network profile")
 def resolve(names: Iterable[str], *, file: str = "command line", key: str = "profile") -> list[NetworkProfile]:
     """Returns the profiles of these ids and paths, in order.
 
-    Raises InputError with everything wrong in the files, and every unknown id with the nearest known one.
+    Raises InputError with every problem of the files, and with the nearest known id for every unknown id.
     """
     wanted = list(names)
-    problems = [problem for name in wanted for problem in problem_of(name, file, key)]
+    problems = [problem for name in wanted for problem in profile_name_problems(name, file, key)]
     if problems:
         raise InputError(problems)
     return [load_catalogue()[name] for name in wanted]
 
 
-def _place(profile: NetworkProfile) -> tuple[int, float, str]:
+def _sort_key(profile: NetworkProfile) -> tuple[int, float, str]:
     return (_ORDER.index(profile.generation), profile.down.rate_kbit or float("inf"), profile.id)
 
 
 def _with_its_trace(direction: Direction, path: Path, side: str, problems: list[Problem]) -> Direction:
-    """Returns the direction with its trace's absolute path and mean rate; adds to ``problems`` what is wrong."""
+    """Returns the direction with its trace's absolute path and mean rate; appends to ``problems``."""
     if direction.trace is None or direction.trace.file is None:
         return direction
     if direction.rate_kbit is not None:

@@ -1,7 +1,7 @@
-"""What a call needs of a link, in whole IP packets, and what the link gives it, for as much of the time as it does.
+"""Compares a call's needs with a link: which formats fit, and for what share of the time. Counts whole IP packets.
 
-A packet of media costs 50 bytes beside what it carries: IPv4 20, UDP 8, RTP 12 (RFC 3550), SRTP's tag 10 (RFC 3711,
-80 bit). Rates are those of an empty link: signaling and consent checks come on top.
+A media packet has 50 bytes of headers: IPv4 20, UDP 8, RTP 12 (RFC 3550), SRTP's tag 10 (RFC 3711, 80 bit). Rates are
+those of an empty link: signaling and consent checks come on top.
 """
 
 from __future__ import annotations
@@ -10,36 +10,36 @@ from dataclasses import dataclass
 
 from network_profiles.model.plain_profile import plain_profile
 from network_profiles.model.profile import Direction, NetworkProfile
-from network_profiles.model.schedule import Course, course
+from network_profiles.model.schedule import Schedule, build_schedule
 
 HEADERS_BYTES = 50
 ALWAYS_RATIO = 0.995
-"""Share of the time from which on a format counts as fitting: a drop of half a second in a hundred is a hiccup."""
+"""A format fits when the link carries it for at least this share of the time: 0.5 s of 100 s may be missing."""
 MOSTLY_RATIO = 0.95
-"""Share of the time in service from which on a format is what calls can count on, where the rate wanders."""
+"""Where the rate varies, calls can rely on a format that fits for at least this share of the time in service."""
 VOICE_LOSS_MAX_RATIO = 0.2
-"""An engineering choice: of one packet in five, concealment and in-band FEC still make speech that is understood."""
+"""An engineering choice: with one packet in five lost, concealment and in-band FEC keep speech intelligible."""
 VIDEO_LOSS_MAX_RATIO = 0.1
-"""From 10 % loss on, congestion control as in WebRTC (draft-ietf-rmcat-gcc, loss-based control) gives up rate."""
+"""Above 10 % loss, WebRTC's congestion control (draft-ietf-rmcat-gcc, loss-based) reduces the rate."""
 _SETUP_ROUND_TRIPS = 3
-"""ICE's check and the two flights of DTLS 1.2, each of which waits for the other side."""
+"""One for ICE's check and two for DTLS 1.2: each flight waits for the other side."""
 
 
 @dataclass(frozen=True, slots=True)
 class CallFormat:
-    """How a call's media are sent, each way."""
+    """How a call's media are sent in each direction."""
 
     name: str
     title: str
     media_kbit: float
     packets_per_s: float
     loss_max_ratio: float
-    """Random loss beyond which it is of no use, however wide the link."""
+    """Random loss above which the format is unusable at any rate."""
     source: str
 
     @property
     def wire_kbit(self) -> float:
-        """kbit/s of whole IP packets."""
+        """Rate of whole IP packets."""
         return self.media_kbit + self.packets_per_s * HEADERS_BYTES * 8 / 1000.0
 
 
@@ -84,47 +84,47 @@ class Fit:
 
     format: CallFormat
     down_ratio: float
-    """Share of the time in which the link carries it towards the device."""
+    """Share of the time in which the link carries the format towards the device."""
     up_ratio: float
 
     @property
     def both_ways(self) -> bool:
-        """Whether it fits both ways, all the time but for hiccups."""
+        """Whether it fits in both directions for at least ``ALWAYS_RATIO`` of the time."""
         return min(self.down_ratio, self.up_ratio) >= ALWAYS_RATIO
 
     @property
     def sometimes(self) -> bool:
-        """Whether there is time at all in which it fits both ways."""
+        """Whether it fits for some of the time in each direction."""
         return min(self.down_ratio, self.up_ratio) > 0
 
 
 @dataclass(frozen=True, slots=True)
 class Feasibility:
-    """What to expect of calls on a profile."""
+    """What calls can expect of a profile."""
 
     profile_id: str
     rtt_ms: float
-    """Of the empty link, a small packet's time on the wire included."""
+    """Round trip of the empty link, with a small packet's time on the wire."""
     setup_floor_ms: float
-    """No media can flow sooner after the answer: three round trips."""
+    """Least time from answer to first media: three round trips."""
     fits: tuple[Fit, ...]
-    """In the order of ``FORMATS``: the least demanding first."""
+    """In the order of ``FORMATS``, the least demanding first."""
     round_trips_ratio: float
-    """Share of round trips that random loss lets through, outages apart. Each that is lost is tried again."""
+    """Share of round trips that random loss lets through, outages left out. A lost one is tried again."""
     outage_ratio: float
-    """Share of the time in which nothing passes, in the direction that has more of it."""
+    """Share of the time in outages, in the direction with more of them."""
 
     def fit(self, wanted: CallFormat) -> Fit:
-        """Returns how ``wanted``, one of ``FORMATS``, fits."""
+        """Returns the fit of ``wanted``, one of ``FORMATS``."""
         return self.fits[FORMATS.index(wanted)]
 
     @property
     def sentence(self) -> str:
-        """The best that a call can be here, outages apart."""
+        """One sentence: the best format that fits, outages left out."""
         best = next((fit.format for fit in reversed(self.fits) if self._between_outages(fit)), None)
-        nothing = f", but for {self.outage_ratio:.0%} of the time shown nothing passes" if self.outage_ratio > 0 else ""
+        nothing = f"; nothing passes for {self.outage_ratio:.0%} of the time shown" if self.outage_ratio > 0 else ""
         if best is None:
-            return "not even low audio fits: a call must be refused gracefully"
+            return "not even low audio fits: the service must refuse a call with a clear message"
         fits = {
             LOW_VOICE: "only low audio fits",
             DEFAULT_VOICE: "voice fits, video does not",
@@ -138,10 +138,10 @@ class Feasibility:
         return in_service > 0 and min(fit.down_ratio, fit.up_ratio) >= MOSTLY_RATIO * in_service
 
 
-def describe(profile: NetworkProfile, *, seed: int = 1) -> Feasibility:
-    """Returns what a call needs against what the link gives, over the course that ``seed`` makes of it."""
+def assess_feasibility(profile: NetworkProfile, *, seed: int = 1) -> Feasibility:
+    """Returns what calls can expect of ``profile``, over the schedule that ``seed`` gives it."""
     numbers = plain_profile(profile)
-    down, up = course(numbers, "down", seed=seed), course(numbers, "up", seed=seed)
+    down, up = build_schedule(numbers, "down", seed=seed), build_schedule(numbers, "up", seed=seed)
     on_wire_ms = sum(_on_wire_ms(direction, HEADERS_BYTES) for direction in (profile.down, profile.up))
     rtt_ms = profile.rtt_ms + on_wire_ms
     fits = tuple(Fit(one, _share(down, one), _share(up, one)) for one in FORMATS)
@@ -150,11 +150,11 @@ def describe(profile: NetworkProfile, *, seed: int = 1) -> Feasibility:
     return Feasibility(profile.id, rtt_ms, _SETUP_ROUND_TRIPS * rtt_ms, fits, passing, outage_ratio)
 
 
-def _share(one: Course, wanted: CallFormat) -> float:
+def _share(one: Schedule, wanted: CallFormat) -> float:
     return one.share_carrying(wanted.wire_kbit, loss_max_ratio=wanted.loss_max_ratio)
 
 
-def _outage_ratio(one: Course) -> float:
+def _outage_ratio(one: Schedule) -> float:
     return sum(outage.lasts_s for outage in one.outages) / one.length_s
 
 

@@ -1,4 +1,4 @@
-"""Region mixes: which networks the people of a region are on, as weighted profiles in ``mixes.toml``."""
+"""Loads region mixes: the networks that people of a region use, as weighted profiles, from ``mixes.toml``."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pydantic import BeforeValidator, Field
 
 from bedrock.errors import InputError, Problem
 from bedrock.toml_input import Written, check, read_toml
-from network_profiles.catalogue.catalogue import load_catalogue, problem_of
+from network_profiles.catalogue.catalogue import load_catalogue, profile_name_problems
 from network_profiles.model.quantity import between
 
 MIXES_FILE = Path(__file__).parent / "mixes.toml"
@@ -22,7 +22,7 @@ Weight = Annotated[float, BeforeValidator(between(1e-6, 1e6, "(a weight, against
 
 
 class WrittenMix(Written):
-    """One mix as a person writes it."""
+    """One mix as written in the file."""
 
     title: str = Field(min_length=1)
     source: str = Field(min_length=1)
@@ -30,22 +30,22 @@ class WrittenMix(Written):
     weights: Mapping[str, Weight] = Field(min_length=1)
 
 
-class MixBook(Written):
-    """All of a file of mixes."""
+class MixFile(Written):
+    """A file of mixes."""
 
     mixes: Mapping[str, WrittenMix]
 
 
 @dataclass(frozen=True, slots=True)
 class RegionMix:
-    """Weighted profiles. Weights are as written; ``shares`` sum to 1."""
+    """Weighted profiles. ``weights`` are as written; ``shares`` sum to 1."""
 
     id: str
     title: str
     weights: Mapping[str, float]
     source: str
     synthetic: bool
-    """Whether a weight is an engineering choice and not a published figure."""
+    """Whether some weight is an engineering choice, not a published figure."""
 
     @property
     def shares(self) -> dict[str, float]:
@@ -63,21 +63,21 @@ class RegionMix:
         return shares
 
     def draw(self, rng: random.Random) -> str:
-        """Returns one person's profile id."""
+        """Draws one person's profile id."""
         return rng.choices(list(self.weights), list(self.weights.values()))[0]
 
 
 def read_mixes(file: Path) -> Mapping[str, RegionMix]:
     """Returns the mixes of ``file`` by id, in its order.
 
-    Raises InputError with every problem of the file, a profile that does not exist among them.
+    Raises InputError with every problem of the file, unknown profiles included.
     """
-    book = check(MixBook, read_toml(file), str(file))
+    mix_file = check(MixFile, read_toml(file), str(file))
     problems: list[Problem] = []
     mixes: dict[str, RegionMix] = {}
-    for mix_id, written in book.mixes.items():
+    for mix_id, written in mix_file.mixes.items():
         for name in written.weights:
-            problems += problem_of(name, str(file), f"mixes.{mix_id}.weights.{name}")
+            problems += profile_name_problems(name, str(file), f"mixes.{mix_id}.weights.{name}")
         weights = MappingProxyType(dict(written.weights))
         mixes[mix_id] = RegionMix(mix_id, written.title, weights, written.source, written.synthetic)
     if problems:

@@ -1,1 +1,1 @@
-"""Open links: namespaces, backends, daemons, and programs that run behind a link."""
+"""Opens shaped links: namespaces, backends, daemons, and programs that run behind a link."""

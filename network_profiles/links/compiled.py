@@ -1,4 +1,4 @@
-"""A link's packet path, compiled where that is possible: ``python -m network_profiles.links.compiled`` builds it."""
+"""Lists the modules of a link's packet path that mypyc may compile: ``python -m network_profiles.links.compiled``."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LINKS = CompiledSet(
         "network_profiles.links.userspace.tun_forwarder",
     ),
 )
-"""What a packet passes through in the link's own process."""
+"""The modules that a packet passes in the link's own process."""
 
 if __name__ == "__main__":
     LINKS.build_and_report()

@@ -1,4 +1,4 @@
-"""What a link's daemon counted."""
+"""The packet counters of a link."""
 
 from __future__ import annotations
 
@@ -7,23 +7,23 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class DirectionCounters:
-    """One direction, totals since the link was opened. Bytes are those of whole IP packets."""
+    """Counters of one direction since the link was opened. Bytes count whole IP packets."""
 
     packets: int
-    """Offered to the link."""
+    """Packets offered to the link."""
     bytes: int
     delivered_packets: int
-    """Including those still on their way."""
+    """Packets that the link did not drop, those still on their way included."""
     delivered_bytes: int
     drops: dict[str, int]
-    """Packets by cause: ``loss``, ``queue``, ``outage``."""
+    """Dropped packets by cause: ``loss``, ``queue``, ``outage``."""
     refused: int
-    """Packets that the kernel did not take from the daemon: the harness's fault, not the link's."""
+    """Packets that the kernel did not accept from the daemon. The harness dropped them, not the link."""
     overrun: int
-    """Packets that the kernel dropped before the daemon could read them: the harness's fault, not the link's."""
+    """Packets that the kernel dropped before the daemon read them. The harness dropped them, not the link."""
     late_p99_ms: float | None
-    """Since the previous reading: how late packets left against the model's moment. None where the kernel carries them
-    and does not say."""
+    """99th percentile of lateness against the model's time, since the previous reading. None with netem: the kernel
+    does not report it."""
     late_max_ms: float | None
 
 

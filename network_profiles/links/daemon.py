@@ -1,10 +1,15 @@
-"""What the daemons of both backends have in common: how one comes up, what it is told, and how it ends.
+"""Runs the daemon of either backend: start, commands on stdin, end.
 
 SETTINGS is JSON: ``device``, ``host_address``, ``device_address``, ``seed``, ``profile`` (a PlainProfile). The first
-line on stdout is ``{"event": "ready"}`` or ``{"event": "error", "what": …, "errno": …}``. Then each JSON line on stdin
-is answered by one on stdout: ``{"do": "counters"}``, ``{"do": "set_profile", "profile": …}``, ``{"do": "hold"}`` (the
-link stays as it is at the start of its timeline), ``{"do": "restart"}`` (the timeline begins now, at the monotonic
-``at_s`` of the answer). The end of stdin is the end of the daemon.
+line on stdout is ``{"event": "ready"}`` or ``{"event": "error", "what": …, "errno": …}``. The daemon answers each JSON
+line on stdin by one on stdout. The commands:
+
+- ``{"do": "counters"}``
+- ``{"do": "set_profile", "profile": …}``
+- ``{"do": "hold"}``: the link keeps the state at the start of its timeline.
+- ``{"do": "restart"}``: the timeline starts now; ``at_s`` of the answer is that monotonic time.
+
+The daemon ends when stdin closes.
 
 Only the standard library is imported: a matrix runs dozens of these.
 """
@@ -22,54 +27,53 @@ from typing import Any, Protocol
 from bedrock.exit_codes import ExitCode
 from network_profiles.links import interfaces
 from network_profiles.model import plain_profile
-from network_profiles.model.plain_profile import PlainProfile, Side
+from network_profiles.model.plain_profile import PlainProfile
 
 INNER_DEVICE = "link0"
 """The link's device in the namespace behind it."""
-SIDES: tuple[Side, Side] = ("down", "up")
 
 
 class Daemon(Protocol):
-    """A link that runs."""
+    """A running link."""
 
     def counters(self) -> dict[str, Any]:
-        """Returns what a ``DirectionCounters`` is made of, for each side."""
+        """Returns the fields of ``DirectionCounters`` for each side."""
 
     def set_profile(self, profile: PlainProfile) -> None:
-        """Becomes another link, its timeline beginning now."""
+        """Changes the link to ``profile``; its timeline starts now."""
 
     def hold(self) -> None:
-        """Stays as the link is at the start of its timeline."""
+        """Holds the link in the state at the start of its timeline."""
 
     def restart(self) -> float:
-        """Begins the timeline again. Returns the monotonic moment that it begins at."""
+        """Restarts the timeline now. Returns the monotonic time of the start."""
 
-    def run(self, orders: Orders) -> None:
-        """Carries on until the orders end."""
+    def run(self, command_reader: CommandReader) -> None:
+        """Carries packets until stdin closes."""
 
 
-class Orders:
-    """What comes in on stdin, and its answers."""
+class CommandReader:
+    """Reads commands from stdin and answers them on stdout."""
 
     def __init__(self) -> None:
         self.descriptor = sys.stdin.fileno()
         self._half_line = b""
 
-    def obey(self, daemon: Daemon) -> bool:
-        """Reads what there is, does it, answers each line; returns False at the end of the orders."""
+    def handle_pending(self, daemon: Daemon) -> bool:
+        """Runs and answers the commands that have arrived; returns False when stdin has closed."""
         chunk = os.read(self.descriptor, 65536)
         *lines, self._half_line = (self._half_line + chunk).split(b"\n")
         for line in lines:
-            say(_do(json.loads(line), daemon))
+            write_line(_execute(json.loads(line), daemon))
         return bool(chunk)
 
 
-def _do(order: dict[str, Any], daemon: Daemon) -> dict[str, Any]:
-    match order["do"]:
+def _execute(command: dict[str, Any], daemon: Daemon) -> dict[str, Any]:
+    match command["do"]:
         case "counters":
             return daemon.counters()
         case "set_profile":
-            daemon.set_profile(plain_profile.from_json(order["profile"]))
+            daemon.set_profile(plain_profile.from_json(command["profile"]))
         case "hold":
             daemon.hold()
         case "restart":
@@ -78,30 +82,30 @@ def _do(order: dict[str, Any], daemon: Daemon) -> dict[str, Any]:
 
 
 def serve(build: Callable[[], Daemon]) -> int:
-    """Builds the link, says so, and runs it to the end of its orders. Returns the exit code."""
+    """Builds the link, reports it ready, and runs it until stdin closes. Returns the exit code."""
     try:
         daemon = build()
     except OSError as error:
-        say({"event": "error", "what": str(error), "errno": error.errno})
+        write_line({"event": "error", "what": str(error), "errno": error.errno})
         return ExitCode.ENVIRONMENT
-    _be_prompt()
-    say({"event": "ready"})
+    _raise_priority()
+    write_line({"event": "ready"})
     with contextlib.suppress(BrokenPipeError):
-        daemon.run(Orders())
+        daemon.run(CommandReader())
     return 0
 
 
-def say(answer: dict[str, Any]) -> None:
-    """Prints one line of JSON for whoever holds the link."""
+def write_line(answer: dict[str, Any]) -> None:
+    """Prints one line of JSON for the link's owner."""
     sys.stdout.write(json.dumps(answer) + "\n")
     sys.stdout.flush()
 
 
-def _be_prompt() -> None:
-    """What is due on a link is due at its time, whatever else the machine does."""
-    interfaces.wake_precisely()
+def _raise_priority() -> None:
+    """Raises this process above others, so that packets leave on time on a busy machine."""
+    interfaces.minimise_timer_slack()
     with contextlib.suppress(OSError):
         os.setpriority(os.PRIO_PROCESS, 0, -15)
     with contextlib.suppress(OSError):
         os.sched_setscheduler(0, os.SCHED_RR | os.SCHED_RESET_ON_FORK, os.sched_param(1))
-    gc.disable()  # nothing here makes cycles
+    gc.disable()  # the daemon creates no reference cycles

@@ -1,7 +1,7 @@
-"""An open link as its owner holds it, whatever the backend: its daemon, and the conversation with it.
+"""Starts and controls the daemon of an open link, for either backend.
 
-Both backends keep a link's namespace alive by one small process, the daemon, which is in the namespace, ends with its
-owner, and answers a JSON line on stdin by one on stdout.
+In both backends a small process, the daemon, keeps a link's namespace alive. It runs inside the namespace, ends with
+its owner, and answers each JSON line on stdin by one on stdout.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ from network_profiles.model.profile import NetworkProfile
 
 READY_TIMEOUT_S = 20.0
 ANSWER_TIMEOUT_S = 20.0
-END_TIMEOUT_S = 20.0
-"""How long a daemon that closed its end of a pipe may take to be gone: the kernel closes pipes before it is."""
+EXIT_TIMEOUT_S = 20.0
+"""How long a daemon may take to exit after it closed a pipe: the kernel closes pipes before the process is gone."""
 
 
 def missing_for_daemon() -> list[str]:
-    """Returns what this machine lacks for the link of any backend, a sentence each."""
+    """Returns one sentence for each thing that this machine lacks for a link of any backend."""
     missing = []
     if os.geteuid() != 0:
         missing.append("root is needed for namespaces and network devices (run it with sudo)")
@@ -66,11 +66,11 @@ def start_daemon(module: str, claim: Claim, profile: NetworkProfile, *, seed: in
         "seed": seed,
         "profile": plain_profile(profile),
     }
-    # -S: the daemon needs nothing of site-packages, whose .pth files cost start-up time and memory.
+    # -S: the daemon needs no site-packages, and their .pth files cost start-up time and memory.
     argv = [sys.executable, "-S", "-m", module, json.dumps(settings), name]
     child = spawn(f"link {name}", argv, pipe_stdout=True)
     try:
-        said = child.wait_ready(READY_TIMEOUT_S)
+        first_line = child.wait_ready(READY_TIMEOUT_S)
     except ChildCrashed:
         child.stop()
         raise
@@ -80,16 +80,18 @@ def start_daemon(module: str, claim: Claim, profile: NetworkProfile, *, seed: in
     except BaseException:
         child.stop()
         raise
-    if said["event"] == "ready":
+    if first_line["event"] == "ready":
         return child
     child.stop()
-    if said.get("errno") == errno.EBUSY:
+    if first_line.get("errno") == errno.EBUSY:
         return None
-    raise LinkCannotBeBuilt(f"the kernel refused a shaped link: {said.get('what')}", hint="see 'ringfence doctor'")
+    raise LinkCannotBeBuilt(
+        f"the kernel refused a shaped link: {first_line.get('what')}", hint="see 'ringfence doctor'"
+    )
 
 
 class DaemonLink:
-    """A ShapedLink but for what its counters say. Any thread may use it."""
+    """A ShapedLink except for ``counters``, which each backend adds. Any thread may use it."""
 
     def __init__(self, backend: BackendName, child: ChildProcess, claim: Claim, profile: NetworkProfile) -> None:
         self.backend: BackendName = backend
@@ -99,7 +101,7 @@ class DaemonLink:
         self.device = claim.device
         self.pid = child.pid
         try:
-            # Held open, so that its inode names this namespace and no later one, even when the daemon has died.
+            # Kept open, so that no later namespace gets the same inode, even when the daemon has died.
             self._namespace = os.open(f"/proc/{child.pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
         except OSError:
             raise LinkLost(f"the daemon of link {claim.device} ended as soon as it was ready") from None
@@ -120,24 +122,26 @@ class DaemonLink:
         raise NotImplementedError
 
     def set_profile(self, profile: NetworkProfile) -> None:
-        self._ask({"do": "set_profile", "profile": plain_profile(profile)})
+        self._request({"do": "set_profile", "profile": plain_profile(profile)})
         self.profile = profile
 
     def hold_timeline(self) -> None:
-        self._ask({"do": "hold"})
+        self._request({"do": "hold"})
 
     def restart_timeline(self) -> float:
-        return float(self._ask({"do": "restart"})["at_s"])
+        return float(self._request({"do": "restart"})["at_s"])
 
     def close(self) -> None:
         if self._closed:
             return
         self._closed = True
-        namespace_processes.kill([pid for pid in namespace_processes.inhabitants(self.namespace) if pid != self.pid])
+        namespace_processes.kill(
+            [pid for pid in namespace_processes.processes_in_namespace(self.namespace) if pid != self.pid]
+        )
         os.close(self._namespace)
         self._child.stop()
 
-    def _ask(self, command: dict[str, Any]) -> dict[str, Any]:
+    def _request(self, command: dict[str, Any]) -> dict[str, Any]:
         stdin, stdout = self._child.popen.stdin, self._child.popen.stdout
         with self._lock:
             if self._closed or stdin is None or stdout is None:
@@ -150,14 +154,14 @@ class DaemonLink:
                     return answer
             except (BrokenPipeError, EOFError):
                 with contextlib.suppress(subprocess.TimeoutExpired):
-                    self._child.popen.wait(END_TIMEOUT_S)
+                    self._child.popen.wait(EXIT_TIMEOUT_S)
             except (OSError, ValueError):
-                pass  # it is said below that there was no answer
+                pass  # reported below as no answer
         code = self._child.popen.poll()
         died = "does not answer" if code is None else crash.describe_exit(code, self.pid)
         raise LinkLost(
             f"the daemon of link {self.device} {died}",
-            hint="what was measured over this link does not count; run it again",
+            hint="results measured over this link do not count; run it again",
         )
 
     def _read_line(self, descriptor: int) -> bytes:

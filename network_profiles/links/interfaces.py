@@ -1,4 +1,4 @@
-"""Addresses, routes, neighbours and namespaces by ioctl: no program to start, nothing to parse."""
+"""Sets addresses, routes, neighbours and namespaces by system calls, without starting a program."""
 
 from __future__ import annotations
 
@@ -33,19 +33,26 @@ _LIBC = ctypes.CDLL(None, use_errno=True)
 
 
 def enter_new_network_namespace() -> None:
-    """Moves this process into a network namespace of its own, which lives as long as a process is in it."""
+    """Moves the calling thread into a new network namespace, which lives as long as a thread is in it."""
     if _LIBC.unshare(_CLONE_NEWNET) != 0:
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number), "unshare")
 
 
-def wake_precisely() -> None:
-    """Asks the kernel for wake-ups within a nanosecond of their time, where the default slack is 50 us."""
+def enter_network_namespace(descriptor: int) -> None:
+    """Moves the calling thread into the network namespace of this open file. Raises OSError."""
+    if _LIBC.setns(descriptor, _CLONE_NEWNET) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number), "setns")
+
+
+def minimise_timer_slack() -> None:
+    """Sets the timer slack to 1 ns, so that wake-ups are on time; the default slack is 50 us."""
     _LIBC.prctl(_PR_SET_TIMERSLACK, 1, 0, 0, 0)
 
 
-def give_address(name: str, address: str) -> None:
-    """Gives the device its address in a /30, takes IPv6 away (nothing may bypass the link), and brings it up."""
+def assign_address(name: str, address: str) -> None:
+    """Gives the device its address in a /30, disables IPv6 on it (no bypass of the link), and brings it up."""
     no_ipv6 = Path(f"/proc/sys/net/ipv6/conf/{name}/disable_ipv6")
     if no_ipv6.exists():
         no_ipv6.write_text("1", encoding="utf-8")
@@ -57,9 +64,9 @@ def give_address(name: str, address: str) -> None:
 
 
 def set_queue_length(name: str, packets: int) -> None:
-    """Sets how many packets may wait between the kernel and whoever reads the device.
+    """Sets how many packets may wait between the kernel and the device's reader.
 
-    By netlink: the older ioctl asks for the machine's root, where netlink is content with the namespace's.
+    It uses netlink, which root of the namespace may use; the older ioctl needs root of the machine.
     """
     link = struct.pack("=BxHiII", socket.AF_UNSPEC, 0, socket.if_nametoindex(name), 0, 0)
     length = struct.pack("=HHI", 8, _IFLA_TXQLEN, packets)
@@ -72,8 +79,8 @@ def set_queue_length(name: str, packets: int) -> None:
         raise OSError(-error, os.strerror(-error), name)
 
 
-def know_neighbour(name: str, address: str, mac: str) -> None:
-    """Writes down, for ever, at which Ethernet address ``address`` is: nobody has to ask over a slow link."""
+def add_static_neighbour(name: str, address: str, mac: str) -> None:
+    """Adds a permanent ARP entry for ``address``, so that no ARP request crosses a slow link."""
     request = (
         _socket_address(address)
         + struct.pack("H", _ARPHRD_ETHER) + bytes.fromhex(mac.replace(":", "")).ljust(14, b"\0")
@@ -83,17 +90,17 @@ def know_neighbour(name: str, address: str, mac: str) -> None:
         fcntl.ioctl(control, _SIOCSARP, request)
 
 
-def switch_offloads_off(name: str) -> None:
-    """Makes the device carry finished packets of at most the MTU, as a wire does: no 64 kB segments to shape as one."""
+def disable_offloads(name: str) -> None:
+    """Switches off the device's offloads: it then carries packets of at most the MTU, no 64 kB segments."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
         for command in _SET_OFFLOADS.values():
             value = ctypes.create_string_buffer(struct.pack("II", command, 0))
-            with contextlib.suppress(OSError):  # a device without that offload says so
+            with contextlib.suppress(OSError):  # the device does not have that offload
                 _set(control, _SIOCETHTOOL, name, struct.pack("P", ctypes.addressof(value)))
 
 
-def forbid_ipv6() -> None:
-    """Takes IPv6 away from every device of this namespace, present and future."""
+def disable_ipv6() -> None:
+    """Disables IPv6 on every device of this namespace, present and future."""
     for scope in ("all", "default"):
         switch = Path(f"/proc/sys/net/ipv6/conf/{scope}/disable_ipv6")
         if switch.exists():
@@ -106,7 +113,7 @@ def bring_loopback_up() -> None:
         _up(control, "lo")
 
 
-def route_everything_via(gateway: str) -> None:
+def add_default_route(gateway: str) -> None:
     """Adds the default route of this namespace."""
     anywhere = _socket_address("0.0.0.0")
     route = struct.pack(

@@ -1,4 +1,4 @@
-"""The processes inside a network namespace, found by the namespace's inode."""
+"""Finds and kills the processes inside a network namespace, which is identified by its inode."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ def namespace_inode(pid: int | str) -> int:
     return os.stat(f"/proc/{pid}/ns/net").st_ino
 
 
-def inhabitants(inode: int) -> list[int]:
-    """Returns the processes in that namespace, ours never among them."""
+def processes_in_namespace(inode: int) -> list[int]:
+    """Returns the processes in that namespace; none when it is our own."""
     if inode == namespace_inode("self"):
         return []
     found = []
@@ -26,16 +26,16 @@ def inhabitants(inode: int) -> list[int]:
     return found
 
 
-def cut_off(pids: list[int]) -> list[int]:
-    """Returns those whose namespace has no device but loopback: a link's namespace whose link has gone.
+def without_link_device(pids: list[int]) -> list[int]:
+    """Returns the processes whose namespace has only loopback: their link is gone.
 
-    An inode is used again once its namespace is gone, so it alone does not prove that a process was ours.
+    The kernel reuses an inode once its namespace is gone, so the inode alone does not prove that a process was ours.
     """
     return [pid for pid in pids if _devices(pid) <= {"lo"}]
 
 
 def kill(pids: list[int]) -> None:
-    """Kills each, at once."""
+    """Kills the processes with SIGKILL."""
     for pid in pids:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.kill(pid, signal.SIGKILL)

@@ -1,57 +1,54 @@
-"""A network without any device but loopback, for programs that take orders from whoever connects to them.
+"""Makes a network namespace with only loopback, for servers that obey anybody who can connect to them.
 
-What listens on 127.0.0.1 there is reached by nobody outside: another user of the machine cannot enter it, and we do,
-a thread at a time. The network has no name; it ends with whoever made it and the last program inside.
+Nobody outside can reach a server on 127.0.0.1 in there. Other users of the machine cannot enter the namespace; our own
+threads enter it one by one. The namespace has no name: it ends with its maker and the last program inside.
 """
 
 from __future__ import annotations
 
-import ctypes
 import os
 import socket
 import threading
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TypeVar
 
+from bedrock.free_port import LOOPBACK, free_port
 from network_profiles.errors import LinkCannotBeBuilt
 from network_profiles.links import interfaces
 
-_CLONE_NEWNET = 0x40000000
-_LIBC = ctypes.CDLL(None, use_errno=True)
-LOOPBACK = "127.0.0.1"
 Result = TypeVar("Result")
 
 
 class PrivateNetwork:
-    """One such network, held open by a descriptor of ours until ``close``."""
+    """A private network, kept alive by a descriptor of this process until ``close``."""
 
     def __init__(self) -> None:
-        """Raises LinkCannotBeBuilt where the kernel does not let us have one."""
+        """Raises LinkCannotBeBuilt when the kernel refuses a network namespace."""
         try:
-            self._descriptor = in_thread_of_its_own(_make)
+            self._descriptor = run_in_own_thread(_make)
         except OSError as error:
             sentence = f"the kernel refuses a network namespace: {error.strerror}"
             raise LinkCannotBeBuilt(sentence, hint="run it with sudo") from None
 
     @property
     def path(self) -> str:
-        """The file by which other processes of ours enter it, for as long as it is open here."""
+        """The file by which our other processes enter the network while it is open here."""
         return f"/proc/{os.getpid()}/fd/{self._descriptor}"
 
     @property
     def exec_prefix(self) -> list[str]:
-        """The argv prefix that runs a command inside."""
+        """The argv prefix that runs a command in the network."""
         return enter_prefix(self.path)
 
     def close(self) -> None:
-        """Lets go of it. Safe to call twice."""
+        """Closes our descriptor of the network. Safe to call twice."""
         if self._descriptor >= 0:
             descriptor, self._descriptor = self._descriptor, -1
             os.close(descriptor)
 
 
-def lacks() -> str:
-    """Returns why there can be no such network here, empty when there can."""
+def missing_prerequisite() -> str:
+    """Returns why this machine cannot have a private network; empty when it can."""
     try:
         PrivateNetwork().close()
     except LinkCannotBeBuilt as error:
@@ -64,39 +61,37 @@ def enter_prefix(path: str) -> list[str]:
     return ["nsenter", f"--net={path}", "--"]
 
 
-def own_network() -> str:
-    """Returns the path of the network that we are in, for other processes, while we live."""
+def own_network_path() -> str:
+    """Returns the path by which other processes enter our own network while this process lives."""
     return f"/proc/{os.getpid()}/ns/net"
 
 
 def connect(path: str, port: int, timeout_s: float | None) -> socket.socket:
     """Returns a connection to ``port`` of loopback in the network at ``path``. Raises OSError."""
-    return run_inside(path, lambda: socket.create_connection((LOOPBACK, port), timeout_s))
+    return run_in_network(path, lambda: socket.create_connection((LOOPBACK, port), timeout_s))
 
 
-def free_port(path: str) -> int:
-    """Returns a TCP port that was free a moment ago on loopback in the network at ``path``. Raises OSError."""
-    return run_inside(path, _free_port)
+def free_port_in_network(path: str) -> int:
+    """Returns a free TCP port of loopback in the network at ``path``. Raises OSError."""
+    return run_in_network(path, free_port)
 
 
-def run_inside(path: str, act: Callable[[], Result]) -> Result:
-    """Returns what ``act`` returns in the network at ``path``. Sockets that it makes stay there. Raises OSError."""
+def run_in_network(path: str, act: Callable[[], Result]) -> Result:
+    """Runs ``act`` in the network at ``path`` and returns its result. Its sockets stay there. Raises OSError."""
 
     def enter_and_act() -> Result:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         try:
-            if _LIBC.setns(descriptor, _CLONE_NEWNET) != 0:
-                number = ctypes.get_errno()
-                raise OSError(number, os.strerror(number), path)
+            interfaces.enter_network_namespace(descriptor)
         finally:
             os.close(descriptor)
         return act()
 
-    return in_thread_of_its_own(enter_and_act)
+    return run_in_own_thread(enter_and_act)
 
 
-def in_thread_of_its_own(act: Callable[[], Result]) -> Result:
-    """Returns what ``act`` returns, or raises what it raises: a network belongs to a thread, and ours keeps its own."""
+def run_in_own_thread(act: Callable[[], Result]) -> Result:
+    """Runs ``act`` in a new thread and returns or raises what it does. So the caller's thread keeps its own network."""
     results: list[Result] = []
     errors: list[BaseException] = []
 
@@ -118,10 +113,3 @@ def _make() -> int:
     interfaces.enter_new_network_namespace()
     interfaces.bring_loopback_up()
     return os.open(f"/proc/self/task/{threading.get_native_id()}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((LOOPBACK, 0))
-        address: Any = probe.getsockname()
-        return int(address[1])

@@ -1,10 +1,10 @@
-"""Links without root: the whole command runs again as the root of a user namespace of its own, and the lab is inside.
+"""Allows links without root: runs the whole command again as root of its own user namespace.
 
-Linux lets any user own network namespaces that way, unless the machine's owner forbids it. Nothing of it is seen from
-outside: the far end of a link is inside too, so a server for it has to be started by the command itself.
+Linux lets any user own network namespaces that way, unless the machine's owner forbids it. Nothing inside can be
+reached from outside. The far end of a link is inside too, so the command itself must start the server for it.
 
-``python -m network_profiles.links.rootless COMMAND …`` is the first program in there. It brings loopback up,
-takes a folder for the claims on addresses that only this namespace sees, and becomes COMMAND.
+``python -m network_profiles.links.rootless COMMAND …`` is the first program in the namespace. It brings loopback up,
+mounts a folder for address claims that only this namespace sees, and then becomes COMMAND.
 """
 
 from __future__ import annotations
@@ -19,37 +19,37 @@ from typing import NoReturn
 from bedrock import crash
 from bedrock.child_environment import user_name
 from bedrock.exit_codes import ExitCode
+from bedrock.project import PROJECT_ROOT
 from bedrock.short_command import run_and_read
 from network_profiles.errors import LinkCannotBeBuilt
 from network_profiles.links.addresses import claims_folder
 from network_profiles.links.interfaces import bring_loopback_up
 
 _UNSHARE = ("unshare", "--user", "--map-root-user", "--net", "--mount", "--")
-_PACKAGE_ROOT = Path(__file__).resolve().parent.parent.parent
 _TUN = Path("/dev/net/tun")
 _UID_MAP = Path("/proc/self/uid_map")
 _LIBC = ctypes.CDLL(None, use_errno=True)
 
 
 def enter_if_needed(command: Sequence[str]) -> None:
-    """Becomes ``command`` again inside a namespace of our own when we are not root; returns at once when we are.
+    """Runs ``command`` anew inside its own user namespace, in place of this process; returns at once for root.
 
     Raises LinkCannotBeBuilt with every reason why this user cannot have links on this machine.
     """
     if os.geteuid() == 0:
         return
-    missing = lacks()
+    missing = missing_prerequisites()
     if missing:
         sentence = "without root, links cannot be built here: " + "; ".join(missing)
         raise LinkCannotBeBuilt(sentence, hint="run it with sudo", missing=missing)
-    path = os.pathsep.join([str(_PACKAGE_ROOT), os.environ.get("PYTHONPATH", "")])
+    path = os.pathsep.join([str(PROJECT_ROOT), os.environ.get("PYTHONPATH", "")])
     inner = [*_UNSHARE, sys.executable, "-P", "-m", "network_profiles.links.rootless", *command]
-    # Programs name files after their user, and 'root', whom we become, has some that are not ours.
+    # Programs name files after their user. Inside we are 'root', whose files belong to somebody else.
     os.execvpe(inner[0], inner, {**os.environ, "PYTHONPATH": path, "LOGNAME": user_name()})
 
 
-def inside() -> bool:
-    """Whether our root, if we are root, is only that of a user namespace, as it is in a rootless container."""
+def in_user_namespace() -> bool:
+    """Whether this process is in a user namespace: its root is not the machine's, as in a rootless container."""
     try:
         whole_machine = _UID_MAP.read_text(encoding="utf-8").split() == ["0", "0", "4294967295"]
     except OSError:  # a kernel without user namespaces
@@ -57,13 +57,13 @@ def inside() -> bool:
     return not whole_machine
 
 
-def lab() -> str:
-    """Returns whose networks ours are: ``machine``, or ``user_namespace``."""
-    return "user_namespace" if inside() else "machine"
+def network_scope() -> str:
+    """Returns where our networks are: ``machine``, or ``user_namespace``."""
+    return "user_namespace" if in_user_namespace() else "machine"
 
 
-def lacks() -> list[str]:
-    """Returns what keeps a user who is not root from having links, a sentence each; empty when nothing."""
+def missing_prerequisites() -> list[str]:
+    """Returns one sentence for each thing that a user without root lacks for links; empty when none."""
     missing = []
     try:
         tried = run_and_read([*_UNSHARE, "true"])
@@ -84,17 +84,19 @@ def lacks() -> list[str]:
 
 
 def main() -> None:
-    """Prepares the namespace that we are the first in, and becomes the command named."""
+    """Prepares the new namespace, then becomes the command named."""
     bring_loopback_up()
     _hide_claims_of_others()
-    theirs = os.environ.pop("PYTHONPATH", "").partition(os.pathsep)[2]  # ours was put before it, for this program alone
+    theirs = os.environ.pop("PYTHONPATH", "").partition(os.pathsep)[
+        2
+    ]  # enter_if_needed put our path first, for this program only
     if theirs:
         os.environ["PYTHONPATH"] = theirs
     os.execvp(sys.argv[1], sys.argv[1:])
 
 
 def _hide_claims_of_others() -> None:
-    """Our addresses are in nobody else's way: their claims and ours must not meet in one folder."""
+    """Hides the claims of other processes: their addresses and ours are in different networks."""
     try:
         folder = claims_folder()
     except LinkCannotBeBuilt as error:

@@ -1,4 +1,4 @@
-"""Runs any command behind a link, as if it stood at the far end of that network."""
+"""Runs any command behind a link, as if its machine were on that network."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from collections.abc import Callable, Iterator, Sequence
 from types import FrameType
 
 from bedrock.errors import EnvironmentLacks, InputError, Problem
-from network_profiles.links.opening import open_link
+from network_profiles.links.open_link import open_link
 from network_profiles.links.shaped_link import ShapedLink
 from network_profiles.model.profile import NetworkProfile
 
 FAR_END = "RINGFENCE_FAR_END"
-"""Environment variable of the command: the address at the link's other end, which answers pings and any server."""
+"""Environment variable of the command: the address of the link's other end, where pings and servers answer."""
 _INTERRUPT_GRACE_S = 2.0
 
 
@@ -30,12 +30,12 @@ def run_behind(
     *,
     before: Callable[[ShapedLink], None] = lambda _link: None,
 ) -> int:
-    """Runs ``argv`` behind ``profile`` with our own terminal, and returns its exit code (128 + signal when killed).
+    """Runs ``argv`` behind ``profile`` on our terminal, and returns its exit code (128 + signal when killed).
 
-    ``$RINGFENCE_FAR_END`` in an argument, which the shell that called us could not know yet, becomes that address.
-    ``before`` may look at the link first, and refuse it by raising. A Ctrl-C is the command's to answer; a second one
-    kills it. Raises InputError without a command, EnvironmentLacks when there is no such command, LinkCannotBeBuilt
-    when there is no link to be had.
+    ``$RINGFENCE_FAR_END`` in an argument is replaced by that address: the calling shell could not know it yet.
+    ``before`` may measure the link first, and refuse it by raising. The command handles the first Ctrl-C; a second
+    one kills it. Raises InputError without a command, EnvironmentLacks for an unknown command, LinkCannotBeBuilt when
+    no link can be opened.
     """
     if not argv:
         raise InputError([Problem("command line", "command", "is missing: write it after the profile and --")])
@@ -49,10 +49,10 @@ def run_behind(
 
 
 def _run(link: ShapedLink, argv: Sequence[str]) -> int:
-    told = [argument.replace(f"${FAR_END}", link.host_address) for argument in argv]
+    resolved = [argument.replace(f"${FAR_END}", link.host_address) for argument in argv]
     with _interrupts() as interrupt:
         command = subprocess.Popen(
-            ["setpriv", "--pdeathsig", "KILL", "--", *link.exec_prefix, *told],
+            ["setpriv", "--pdeathsig", "KILL", "--", *link.exec_prefix, *resolved],
             env={**os.environ, FAR_END: link.host_address},
         )
         try:
@@ -64,10 +64,10 @@ def _run(link: ShapedLink, argv: Sequence[str]) -> int:
 
 
 class _Interrupt:
-    """Answers Ctrl-C by making ``descriptor`` readable, and never by an exception.
+    """Signals Ctrl-C by making ``descriptor`` readable, never by an exception.
 
-    One that is raised as a child ends takes the place of its exit code: waitpid has returned it, nobody has stored it,
-    and ``subprocess`` makes a 0 of what it cannot ask for again.
+    An exception raised while a child ends would lose its exit code: waitpid has returned it, but it is not stored yet.
+    ``subprocess`` cannot ask again and would report 0.
     """
 
     def __init__(self) -> None:
@@ -77,7 +77,7 @@ class _Interrupt:
         os.eventfd_write(self.descriptor, 1)
 
     def comes_before(self, ended: int, within_s: float | None = None) -> bool:
-        """Waits for ``ended`` to become readable; returns whether Ctrl-C, or the time's end, came first."""
+        """Waits for ``ended`` to become readable; returns whether Ctrl-C or the end of the time came first."""
         readable, _, _ = select.select([ended, self.descriptor], [], [], within_s)
         if self.descriptor in readable:
             os.eventfd_read(self.descriptor)
@@ -86,7 +86,7 @@ class _Interrupt:
 
 @contextlib.contextmanager
 def _interrupts() -> Iterator[_Interrupt]:
-    """Ctrl-C is ours to answer inside: also one that falls between the command's start and our waiting for it."""
+    """Handles Ctrl-C inside the block, also between the command's start and our wait for it."""
     interrupt = _Interrupt()
     try:
         if threading.current_thread() is not threading.main_thread():
@@ -104,7 +104,7 @@ def _interrupts() -> Iterator[_Interrupt]:
 def _wait(command: subprocess.Popen[bytes], interrupt: _Interrupt) -> int:
     ended = os.pidfd_open(command.pid)
     try:
-        # A terminal sends the signal to the command too; whoever signals us alone does not.
+        # A terminal sends SIGINT to the command too. Another sender may signal only us: then we pass it on.
         if interrupt.comes_before(ended) and interrupt.comes_before(ended, _INTERRUPT_GRACE_S):
             command.send_signal(signal.SIGINT)
             if interrupt.comes_before(ended):

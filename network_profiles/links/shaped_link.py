@@ -1,4 +1,4 @@
-"""An open link, whichever backend carries its packets."""
+"""The interface of an open link, the same for both backends."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ BackendName = Literal["userspace", "netem"]
 
 
 class ShapedLink(Protocol):
-    """Addresses, the way in, and what can be asked of it. Any thread may use it."""
+    """An open link: its addresses, the namespace behind it, and its controls. Any thread may use it."""
 
     @property
     def backend(self) -> BackendName:
-        """What carries its packets."""
+        """The backend that carries its packets."""
 
     @property
     def profile(self) -> NetworkProfile:
-        """What it behaves as now."""
+        """The profile that it follows now."""
 
     @property
     def host_address(self) -> str:
@@ -35,7 +35,7 @@ class ShapedLink(Protocol):
 
     @property
     def pid(self) -> int:
-        """Its daemon, which is in the namespace."""
+        """Process id of its daemon, which is in the namespace."""
 
     @property
     def namespace(self) -> int:
@@ -43,22 +43,22 @@ class ShapedLink(Protocol):
 
     @property
     def exec_prefix(self) -> list[str]:
-        """What to put before a command to run it behind the link."""
+        """The argv prefix that runs a command behind the link."""
 
     def is_alive(self) -> bool:
-        """Whether packets are still carried."""
+        """Whether the link still carries packets."""
 
     def counters(self) -> LinkCounters:
-        """Returns what the link did so far. Raises LinkLost."""
+        """Returns the link's counters so far. Raises LinkLost."""
 
     def set_profile(self, profile: NetworkProfile) -> None:
-        """Makes the link another one from the next packet on, its timeline beginning now. Raises LinkLost."""
+        """Changes the link to ``profile`` from the next packet on; its timeline starts now. Raises LinkLost."""
 
     def hold_timeline(self) -> None:
-        """Keeps the link as it is apart from its phases and outages, so that it can be measured. Raises LinkLost."""
+        """Holds the link free of phases and outages, so that it can be measured. Raises LinkLost."""
 
     def restart_timeline(self) -> float:
-        """Begins the phases and outages anew, now. Returns that moment of the monotonic clock. Raises LinkLost."""
+        """Restarts phases and outages now. Returns the monotonic time of the start. Raises LinkLost."""
 
     def close(self) -> None:
-        """Kills what still runs behind the link, then ends it. Safe to call twice."""
+        """Kills every process behind the link, then ends the link. Safe to call twice."""

@@ -1,7 +1,7 @@
-"""A kernel timer at an absolute time: ``timerfd``, which Python offers from 3.13 on only.
+"""A kernel timer at an absolute time: ``timerfd``, which Python itself offers only from 3.13 on.
 
-It stays set while other things wake us. A timeout handed to ``select`` is armed and taken back at every call, and each
-time the kernel programs the machine's clock anew; asyncio's and uvloop's own timers count whole milliseconds.
+It stays armed while other events wake the process. A timeout of ``select`` is armed and cancelled at every call, and
+the kernel programs the machine's clock anew each time. The timers of asyncio and uvloop count whole milliseconds.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ _LIBC = ctypes.CDLL(None, use_errno=True)
 _set_timer: Final = _LIBC.timerfd_settime
 _VALUE = struct.Struct("@ll")
 _VALUE_OFFSET: Final = _VALUE.size
-"""An itimerspec is an interval, which stays nought, and a value."""
+"""An itimerspec is an interval, which stays 0, and a value."""
 _put_value: Final = _VALUE.pack_into
 
 
 class Timer:
-    """``descriptor`` becomes readable when the moment has come, and stays so until the timer is set again."""
+    """``descriptor`` becomes readable at the set time, and stays so until the timer is set again."""
 
     def __init__(self) -> None:
         self.descriptor: int = _LIBC.timerfd_create(time.CLOCK_MONOTONIC, _NONBLOCK_CLOEXEC)
@@ -35,14 +35,14 @@ class Timer:
         self._at = (ctypes.c_char * len(self._setting)).from_buffer(self._setting)
 
     def set(self, at_s: float) -> None:
-        """Sets it to a moment of the monotonic clock, a past one too."""
-        # Nought would silence it.
+        """Arms the timer for a monotonic time; a past time is allowed."""
+        # A value of 0 would disarm it.
         seconds, ns = divmod(max(1, int(at_s * _NS_PER_S)), _NS_PER_S)
         _put_value(self._setting, _VALUE_OFFSET, seconds, ns)
         _set_timer(self.descriptor, _ABSOLUTE, self._at, None)
 
-    def silence(self) -> None:
-        """Takes the moment back, one that has come too."""
+    def disarm(self) -> None:
+        """Disarms the timer, even when its time has come."""
         _put_value(self._setting, _VALUE_OFFSET, 0, 0)
         _set_timer(self.descriptor, _ABSOLUTE, self._at, None)
 

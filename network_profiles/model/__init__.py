@@ -1,1 +1,1 @@
-"""The link model: what a link is made of and how it changes. Pure: no socket, no process."""
+"""The link model: a link's parameters, how they change with time, and when each packet arrives. Pure: no I/O."""

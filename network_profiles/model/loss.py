@@ -1,7 +1,8 @@
-"""Bursty random loss: the Gilbert-Elliott chain with a lossless good state and a bad state that loses everything.
+"""Draws bursty random loss: a Gilbert-Elliott chain whose good state loses nothing and whose bad state loses all.
 
-Per packet, ``r = 1 / B`` leaves the bad state and ``p = L / (B * (1 - L))`` enters it, for a mean loss L and a mean
-burst of B packets (Gilbert 1960, Elliott 1963; the same p and r are netem's ``loss gemodel p r``).
+Per packet, the chain leaves the bad state with probability ``r = 1 / B`` and enters it with
+``p = L / (B * (1 - L))``, for a mean loss L and a mean burst of B packets (Gilbert 1960, Elliott 1963). netem's
+``loss gemodel p r`` has the same p and r.
 """
 
 from __future__ import annotations
@@ -18,12 +19,12 @@ class Chain(NamedTuple):
 
 
 def chain(loss_ratio: float, loss_burst_packets: float) -> Chain:
-    """Returns the chain of a mean loss below 1 and a mean burst of at least 1 packet."""
+    """Returns the chain for a mean loss below 1 and a mean burst of at least 1 packet."""
     return Chain(loss_ratio / (loss_burst_packets * (1.0 - loss_ratio)), 1.0 / loss_burst_packets)
 
 
 class GilbertElliott:
-    """Says of each packet in turn whether it is lost. Starts in the chain's stationary distribution."""
+    """Decides for each packet in turn whether it is lost. Starts in the chain's stationary distribution."""
 
     __slots__ = ("_bad", "_chain", "_random")
 
@@ -34,7 +35,7 @@ class GilbertElliott:
         self._bad = everything or self._random() < loss_ratio
 
     def loses_next(self) -> bool:
-        """Steps the chain by one packet."""
+        """Advances the chain by one packet and returns whether that packet is lost."""
         lost = self._bad
         if lost:
             self._bad = self._random() >= self._chain.leave_bad

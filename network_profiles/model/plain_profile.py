@@ -1,4 +1,4 @@
-"""A profile as plain numbers: what travels to the link's daemon, and what a link's timeline is made from."""
+"""A profile as plain numbers: the form that goes to a link's daemon, and the source of a link's timeline."""
 
 from __future__ import annotations
 
@@ -9,19 +9,20 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from network_profiles.model.link import LinkDirection
 from network_profiles.model.shape import PlainShape, plain_shape
-from network_profiles.model.timeline import Stretch, Timeline, phases, random_outages
-from network_profiles.model.traces.delivery_opportunities import Opportunities, WanderingRate
-from network_profiles.model.traces.generate import Process, RateStretch, generate
+from network_profiles.model.timeline import TimedShape, Timeline, phase_sequence, random_outages
+from network_profiles.model.traces.delivery_opportunities import RecordedOpportunities, VariableRateOpportunities
+from network_profiles.model.traces.generate import RateProcess, RateSegment, generate
 from network_profiles.model.traces.mahimahi import read_trace
 
 if TYPE_CHECKING:
     from network_profiles.model.profile import NetworkProfile, Trace
 
 Side = Literal["down", "up"]
+SIDES: tuple[Side, Side] = ("down", "up")
 
 
 class PlainPhase(NamedTuple):
-    """A stretch of time with its link in both directions; an outage has neither."""
+    """A time with its link in both directions; in an outage both are None."""
 
     lasts_s: float
     down: PlainShape | None
@@ -29,19 +30,19 @@ class PlainPhase(NamedTuple):
 
 
 class PlainOutages(NamedTuple):
-    """A random on/off process: see ``network_profiles.model.profile.Outages``."""
+    """Random outages: see ``network_profiles.model.profile.Outages``."""
 
     mean_between_s: float
     shortest_s: float
     longest_s: float
 
 
-PlainTrace = Process | str
-"""The numbers of a generator, or the absolute path of a file in mahimahi's format."""
+PlainTrace = RateProcess | str
+"""The parameters of a generated trace, or the absolute path of a file in mahimahi's format."""
 
 
 class PlainProfile(NamedTuple):
-    """The numbers of a NetworkProfile, as JSON arrays when dumped."""
+    """The numbers of a NetworkProfile. ``json.dumps`` writes them as arrays."""
 
     down: PlainShape
     up: PlainShape
@@ -52,46 +53,47 @@ class PlainProfile(NamedTuple):
     up_trace: PlainTrace | None = None
 
     def direction(self, side: Side, seed: int) -> LinkDirection:
-        """Returns one direction of a fresh link, without its timeline. Each direction draws its own randomness."""
+        """Returns one direction of a new link, without its timeline. Each direction draws its own randomness."""
         return LinkDirection(self.shape(side), random.Random(f"{seed}/{side}"))
 
     def timeline(self, side: Side, seed: int, started_at_s: float) -> Timeline | None:
-        """Returns how that direction changes from ``started_at_s`` on, by any clock; None when it never does.
+        """Returns how that direction changes from ``started_at_s`` on, by any clock; None when it never changes.
 
-        Both directions of one seed see the same outages: a lift takes them both. A trace is sampled: its rate for each
-        100 ms, an outage where it has no room at all. ``Timeline.moment`` tells the link at a time and the next change.
-        Raises TraceUnreadable when a trace's file is gone.
+        Both directions of one seed have the same outages, as in a lift. A trace is sampled: one rate for each 100 ms,
+        an outage for a gap. Raises TraceUnreadable when a trace's file is gone.
         """
         trace = self.down_trace if side == "down" else self.up_trace
         if trace is not None:
-            return self._along(trace, side, seed, started_at_s)
+            return self._trace_timeline(trace, side, seed, started_at_s)
         if self.phases:
-            stretches = [(phase.lasts_s, phase.down if side == "down" else phase.up) for phase in self.phases]
-            return Timeline(phases(stretches, repeat=self.repeat), started_at_s)
+            timed_shapes = [(phase.lasts_s, phase.down if side == "down" else phase.up) for phase in self.phases]
+            return Timeline(phase_sequence(timed_shapes, repeat=self.repeat), started_at_s)
         if self.outages:
             rng = random.Random(f"{seed}/outages")
             return Timeline(random_outages(self.shape(side), rng=rng, **self.outages._asdict()), started_at_s)
         return None
 
-    def _along(self, trace: PlainTrace, side: Side, seed: int, started_at_s: float) -> Timeline:
+    def _trace_timeline(self, trace: PlainTrace, side: Side, seed: int, started_at_s: float) -> Timeline:
         shape = self.shape(side)
         if isinstance(trace, str):
             recorded = read_trace(Path(trace))
-            room = Opportunities(recorded.at_ms, started_at_s)
-            return Timeline(_shapes(shape, recorded.sampled()), started_at_s, room=room)
+            opportunities = RecordedOpportunities(recorded.at_ms, started_at_s)
+            return Timeline(_shapes(shape, recorded.sampled()), started_at_s, opportunities=opportunities)
 
-        def fresh() -> Iterator[RateStretch]:
+        def rates() -> Iterator[RateSegment]:
             return generate(trace, shape.rate_kbit or 0.0, seed=str(seed), side=side)
 
-        return Timeline(_shapes(shape, fresh()), started_at_s, room=WanderingRate(fresh(), started_at_s))
+        return Timeline(
+            _shapes(shape, rates()), started_at_s, opportunities=VariableRateOpportunities(rates(), started_at_s)
+        )
 
     def shape(self, side: Side) -> PlainShape:
-        """Returns what that direction is between its changes, and what it is held to while it is measured."""
+        """Returns the shape of that direction apart from its changes; a link under measurement is held to it."""
         return self.down if side == "down" else self.up
 
 
-def _shapes(shape: PlainShape, rates: Iterator[RateStretch]) -> Iterator[Stretch]:
-    """The sampled form of a trace: ``shape`` at its rates, its queue always the same number of bytes."""
+def _shapes(shape: PlainShape, rates: Iterator[RateSegment]) -> Iterator[TimedShape]:
+    """Yields the samples of a trace: ``shape`` at each rate, with a queue of constant bytes."""
     queue_bits = shape.queue_ms * (shape.rate_kbit or 0.0)
     for lasts_s, kbit in rates:
         yield lasts_s, None if kbit <= 0 else shape._replace(rate_kbit=kbit, queue_ms=max(1.0, queue_bits / kbit))
@@ -100,7 +102,7 @@ def _shapes(shape: PlainShape, rates: Iterator[RateStretch]) -> Iterator[Stretch
 def plain_profile(profile: NetworkProfile) -> PlainProfile:
     """Returns the profile's numbers."""
     down, up = plain_shape(profile.down), plain_shape(profile.up)
-    stretches = tuple(
+    segments = tuple(
         PlainPhase(phase.lasts_s, None, None)
         if phase.outage
         else PlainPhase(
@@ -114,7 +116,7 @@ def plain_profile(profile: NetworkProfile) -> PlainProfile:
     return PlainProfile(
         down,
         up,
-        stretches,
+        segments,
         profile.repeat,
         None if outages is None else PlainOutages(outages.mean_between_s, outages.shortest_s, outages.longest_s),
         _plain_trace(profile.down.trace),
@@ -123,12 +125,12 @@ def plain_profile(profile: NetworkProfile) -> PlainProfile:
 
 
 def from_json(arrays: Sequence[Any]) -> PlainProfile:
-    """Returns what ``json.dumps`` of a PlainProfile was made from."""
-    down, up, stretches, repeat, outages, down_trace, up_trace = arrays
+    """Returns the PlainProfile that ``json.dumps`` wrote as ``arrays``."""
+    down, up, segments, repeat, outages, down_trace, up_trace = arrays
     return PlainProfile(
         PlainShape(*down),
         PlainShape(*up),
-        tuple(PlainPhase(lasts_s, _shape_or_none(one), _shape_or_none(other)) for lasts_s, one, other in stretches),
+        tuple(PlainPhase(lasts_s, _shape_or_none(one), _shape_or_none(other)) for lasts_s, one, other in segments),
         repeat,
         None if outages is None else PlainOutages(*outages),
         _trace_or_none(down_trace),
@@ -145,8 +147,8 @@ def _plain_trace(trace: Trace | None) -> PlainTrace | None:
         return None
     if trace.process is None:
         return trace.file
-    return Process(*(getattr(trace.process, name) for name in Process._fields))
+    return RateProcess(*(getattr(trace.process, name) for name in RateProcess._fields))
 
 
 def _trace_or_none(written: Sequence[Any] | str | None) -> PlainTrace | None:
-    return written if written is None or isinstance(written, str) else Process(*written)
+    return written if written is None or isinstance(written, str) else RateProcess(*written)

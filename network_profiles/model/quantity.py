@@ -1,4 +1,4 @@
-"""Numbers with a unit and an allowed range, whose error message names both."""
+"""Validates numbers of a profile; each error message names the unit and the allowed range."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ MAX_RATE_KBIT = 10_000_000.0
 
 
 def between(low: float, high: float, unit: str, *, or_none: bool = False) -> Callable[[Any], float | None]:
-    """Returns a check that takes a number from ``low`` to ``high``, in ``unit``, and nothing else."""
+    """Returns a check that accepts only a number from ``low`` to ``high``, in ``unit``."""
 
     def check(value: Any) -> float | None:
         if value is None and or_none:
@@ -31,7 +31,7 @@ MAX_LOSS_RATIO = 0.99
 
 
 def loss_ratio(value: Any) -> float | None:
-    """Takes a share of lost packets. Who writes 1 or more meant per cent: at 1 nothing at all would pass."""
+    """Checks a share of lost packets. A value of 1 or more was meant in per cent: at 1 no packet would pass."""
     try:
         return between(0.0, MAX_LOSS_RATIO, "(a share: 1 % is 0.01)")(value)
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""What one direction of a link is made of, free of any library: the model and its daemon need no more than this."""
+"""The six parameters of one direction of a link, without any library: all that the model and its daemons need."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import NamedTuple, Protocol
 
 
 class Shape(Protocol):
-    """The six numbers of one direction. ``network_profiles.model.profile.Direction`` is the checked form of it."""
+    """The six parameters of one direction. ``network_profiles.model.profile.Direction`` is their validated form."""
 
     @property
     def rate_kbit(self) -> float | None:
@@ -14,11 +14,11 @@ class Shape(Protocol):
 
     @property
     def owd_ms(self) -> float:
-        """One-way delay beside the time on the wire and in the queue."""
+        """One-way delay, without the time on the wire and in the queue."""
 
     @property
     def jitter_ms(self) -> float:
-        """Standard deviation of the delay."""
+        """Standard deviation of the one-way delay."""
 
     @property
     def loss_ratio(self) -> float:
@@ -30,11 +30,11 @@ class Shape(Protocol):
 
     @property
     def queue_ms(self) -> float:
-        """Depth of the drop-tail queue, as time at the link's rate."""
+        """Depth of the drop-tail queue, in ms at the link's rate."""
 
 
 class PlainShape(NamedTuple):
-    """A Shape as it travels between processes."""
+    """A Shape in the form that is sent between processes."""
 
     rate_kbit: float | None
     owd_ms: float
@@ -45,5 +45,5 @@ class PlainShape(NamedTuple):
 
 
 def plain_shape(shape: Shape) -> PlainShape:
-    """Returns ``shape`` as plain numbers."""
+    """Returns the numbers of ``shape``."""
     return PlainShape(*(getattr(shape, name) for name in PlainShape._fields))

@@ -1,6 +1,6 @@
-"""How a link changes with time: a sequence of stretches, each a shape or an outage, whoever sends what.
+"""Says how a link changes with time: a sequence of segments, each a shape or an outage.
 
-Outages are a process in time and not in packets: a voice call and a video call lose the same seconds to a lift.
+Outages depend on time, not on packets: in a lift, a voice call and a video call lose the same seconds.
 """
 
 from __future__ import annotations
@@ -11,63 +11,69 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from network_profiles.model.shape import PlainShape
-from network_profiles.model.traces.delivery_opportunities import Room
+from network_profiles.model.traces.delivery_opportunities import DeliveryOpportunities
 
-Stretch = tuple[float, PlainShape | None]
-"""Seconds that it lasts, and the link in it; None is an outage."""
+TimedShape = tuple[float, PlainShape | None]
+"""A duration in seconds, and the link's shape during it; None is an outage."""
 
 
-class Moment(NamedTuple):
-    """What a link is at one time, and how long it stays so."""
+class TimelineState(NamedTuple):
+    """The state of a link at one time, and until when it stays so."""
 
     shape: PlainShape | None
-    """None in an outage: nothing that is sent comes out."""
+    """None in an outage: every packet sent is lost."""
     until_s: float
-    """When it next may change, by the clock of the question; infinity when it never does again."""
+    """Time of the next possible change, by the caller's clock; infinity when there is none."""
 
 
 class Timeline:
-    """Looks up the link at a time. Times asked for must not go back; after the last stretch its link stays.
+    """Looks up the link's state at a time. Query times must never decrease. The last segment lasts for ever.
 
-    Of a trace the stretches are samples, for whoever cannot follow it byte by byte; ``room`` is the trace itself, which
-    the link model follows instead.
+    For a trace, the segments are samples for those who cannot follow it byte by byte. ``opportunities`` is the trace
+    itself, which the link model follows instead.
     """
 
-    def __init__(self, stretches: Iterator[Stretch], started_at_s: float, *, room: Room | None = None) -> None:
-        self.room = room
-        self._stretches = stretches
+    def __init__(
+        self,
+        timed_shapes: Iterator[TimedShape],
+        started_at_s: float,
+        *,
+        opportunities: DeliveryOpportunities | None = None,
+    ) -> None:
+        self.opportunities = opportunities
+        self._timed_shapes = timed_shapes
         self._ends_at_s = started_at_s
         self._shape: PlainShape | None = None
 
-    def moment(self, now_s: float) -> Moment:
-        """Returns the link at ``now_s`` and the time at which to ask again.
+    def state_at(self, now_s: float) -> TimelineState:
+        """Returns the link's state at ``now_s`` and the time at which to ask again.
 
-        This is what a backend that shapes by settings (``tc change``) follows: apply ``shape``, wait for ``until_s``,
-        ask again at ``until_s``. Two neighbouring stretches may be equal.
+        A backend that shapes by settings (``tc change``) uses it in a loop: apply ``shape``, wait until ``until_s``,
+        ask again. Two neighbouring states may be equal.
         """
-        return Moment(self.at(now_s), self._ends_at_s)
+        return TimelineState(self.shape_at(now_s), self._ends_at_s)
 
-    def at(self, now_s: float) -> PlainShape | None:
-        """Returns the link's shape at ``now_s``, None in an outage."""
+    def shape_at(self, now_s: float) -> PlainShape | None:
+        """Returns the link's shape at ``now_s``; None in an outage."""
         while now_s >= self._ends_at_s:
-            stretch = next(self._stretches, None)
-            if stretch is None:
+            timed_shape = next(self._timed_shapes, None)
+            if timed_shape is None:
                 self._ends_at_s = float("inf")
             else:
-                self._ends_at_s += stretch[0]
-                self._shape = stretch[1]
+                self._ends_at_s += timed_shape[0]
+                self._shape = timed_shape[1]
         return self._shape
 
 
-def phases(stretches: Iterable[Stretch], *, repeat: bool) -> Iterator[Stretch]:
-    """The stretches as written, once or for ever."""
-    return itertools.cycle(stretches) if repeat else iter(tuple(stretches))
+def phase_sequence(timed_shapes: Iterable[TimedShape], *, repeat: bool) -> Iterator[TimedShape]:
+    """Yields the phases of a profile, once or in an endless cycle."""
+    return itertools.cycle(timed_shapes) if repeat else iter(tuple(timed_shapes))
 
 
 def random_outages(
     shape: PlainShape, *, mean_between_s: float, shortest_s: float, longest_s: float, rng: random.Random
-) -> Iterator[Stretch]:
-    """Service of exponential length, then an outage of uniform length, for ever."""
+) -> Iterator[TimedShape]:
+    """Yields, for ever, service of exponential length and then an outage of uniform length."""
     while True:
         yield rng.expovariate(1.0 / mean_between_s), shape
         yield rng.uniform(shortest_s, longest_s), None

@@ -1,1 +1,1 @@
-"""The proof that an open link is its profile: what is measured and what is allowed."""
+"""Measures open links and compares the figures with their profile: the proof that a link matches it."""

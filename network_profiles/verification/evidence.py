@@ -1,4 +1,4 @@
-"""The proof's result: what was wanted of a link and what it gave, a figure a line, for each direction."""
+"""The result of a proof: each figure measured on a link, with its allowed bounds, per direction."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import Any
 
 EVIDENCE_FORMAT = 1
 LATE_LINK_MS = 2.0
-"""The least of the proof's tolerances: a link whose own process woke later than this may miss it for that alone."""
+"""The smallest tolerance on delay. A link whose own process woke later than this may miss it for that reason alone."""
 LATE_PROBE_MS = 50.0
-"""Half of the time that a probe leaves its last packets to come out."""
+"""Half of the time that a probe waits for its last packets."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,32 +20,32 @@ class Figure:
     """``down`` or ``up``."""
     name: str
     wanted: float
-    """What the profile says."""
+    """The profile's value."""
     got: float | None
-    """None when too few packets came to tell."""
+    """The measured value; None when too few packets arrived."""
     low: float
-    """Least and most that a link which is what the profile says shows, given these very packets."""
+    """``low`` and ``high``: the least and most that a correct link shows for the same packets."""
     high: float
     samples: int
-    """Packets that the figure was read from."""
+    """Packets that the figure is computed from."""
     expected: float | None = None
-    """What the link model gives for these very packets, where that is not what the profile says: a packet's own time on
-    the wire is in its delay, and a link that keeps order delays more than its median."""
+    """The link model's value for the same packets, where it differs from the profile's. A packet's delay includes its
+    time on the wire, and keeping packets in order raises the median delay."""
     interval: tuple[float, float] | None = None
-    """Exact 99 % interval (Clopper-Pearson) of what was measured, for a ratio."""
+    """Exact 99 % interval (Clopper-Pearson) of a measured ratio."""
 
     @property
     def ok(self) -> bool:
         return self.got is not None and self.low <= self.got <= self.high
 
     def __str__(self) -> str:
-        got = "unknown (too few packets came through)" if self.got is None else f"{self.got:.5g}"
-        return f"{self.side} {self.name} {got}, wanted {self.low:.5g} to {self.high:.5g} ({self.samples} packets)"
+        got = "unknown (too few packets arrived)" if self.got is None else f"{self.got:.5g}"
+        return f"{self.side} {self.name} {got}, allowed {self.low:.5g} to {self.high:.5g} ({self.samples} packets)"
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What one probe of one link showed. Rates count whole IP packets."""
+    """The figures of one probe of one link. Rates count whole IP packets."""
 
     profile_id: str
     backend: str
@@ -54,17 +54,17 @@ class Evidence:
     duration_s: float
     figures: tuple[Figure, ...]
     seed: int | None = None
-    """Of the link's chance, where the proof chose it."""
+    """Seed of the link, where the proof chose it."""
     first_misses: tuple[str, ...] = ()
-    """What earlier looks held against the link, when a later one decided."""
+    """Misses of earlier measurements, when a later one decided."""
     not_shaped: tuple[str, ...] = ()
-    """What the profile asks for and this backend does not do at all, a phrase each."""
-    lab: str = "machine"
-    """``user_namespace`` where the link was that of a user without root."""
+    """Parts of the profile that this backend does not shape, one phrase each."""
+    network_scope: str = "machine"
+    """``user_namespace`` for a link of a user without root; JSON calls it ``lab``."""
     link_late_ms: float | None = None
-    """How late the link's own process let a packet go, at most; None where the kernel carries them."""
+    """Highest lateness of a packet that left the link's own process; None with netem."""
     probe_late_ms: float = 0.0
-    """How late an end of the probe sent a packet against its plan, at most."""
+    """Highest lateness of a packet that an endpoint of the probe sent, against its plan."""
 
     @property
     def ok(self) -> bool:
@@ -77,9 +77,9 @@ class Evidence:
 
     @property
     def machine_was_late(self) -> bool:
-        """Whether this machine kept the link or the probe waiting, so that a miss may be its own.
+        """Whether this machine delayed the link or the probe, so that the machine may have caused a miss.
 
-        Where no process of the link tells, the probe has to have been as prompt as a link.
+        With netem, whose lateness is unknown, the probe must keep the link's own limit.
         """
         if self.link_late_ms is None:
             return self.probe_late_ms > LATE_LINK_MS
@@ -87,14 +87,14 @@ class Evidence:
 
     @property
     def lateness(self) -> str:
-        """A sentence on how late this machine was; empty when it was not."""
+        """A sentence that says how late this machine was; empty when it was on time."""
         if not self.machine_was_late:
             return ""
-        link = "" if self.link_late_ms is None else f"the link let packets go up to {self.link_late_ms:.3g} ms late, "
-        return f"this machine was short of CPU: {link}the probe sent up to {self.probe_late_ms:.3g} ms late"
+        link = "" if self.link_late_ms is None else f"the link sent packets up to {self.link_late_ms:.3g} ms late, "
+        return f"this machine was short of CPU: {link}the probe sent packets up to {self.probe_late_ms:.3g} ms late"
 
     def to_dict(self) -> dict[str, Any]:
-        """Returns the evidence as JSON-ready tables: ``down`` and ``up`` hold a table for each figure."""
+        """Returns the evidence as JSON-ready tables. ``down`` and ``up`` hold one table per figure."""
         directions: dict[str, dict[str, Any]] = {}
         for figure in self.figures:
             directions.setdefault(figure.side, {})[figure.name] = {
@@ -111,7 +111,7 @@ class Evidence:
             "format": EVIDENCE_FORMAT,
             "profile": self.profile_id,
             "backend": self.backend,
-            "lab": self.lab,
+            "lab": self.network_scope,
             "ok": self.ok,
             "misses": self.misses,
             "at_s": self.at_s,

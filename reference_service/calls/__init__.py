@@ -1,1 +1,1 @@
-"""Calls: their states, their log, what is said in them."""
+"""Handles calls: their states, their log, and the messages in them."""

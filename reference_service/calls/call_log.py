@@ -1,4 +1,4 @@
-"""The log of every call: who, when, each transition, the outcome, the quality reports; written off the loop."""
+"""Logs every call: who, when, each transition, the outcome, the quality reports. Writes outside the event loop."""
 
 from __future__ import annotations
 

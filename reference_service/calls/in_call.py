@@ -1,10 +1,10 @@
-"""What two people in a call say to each other through the service, and how they end it."""
+"""Handles the messages inside a call: relays them, and ends the call."""
 
 from __future__ import annotations
 
 import msgspec
 
-from reference_service.calls.call import Call, Side, State, hold
+from reference_service.calls.call import Call, CallPhase, CallSide, hold
 from reference_service.calls.switchboard import Switchboard, illegal
 from reference_service.connection import Connection
 from reference_service.protocol import (
@@ -21,8 +21,8 @@ from reference_service.protocol import (
 )
 
 
-class InCall:
-    """Relays and endings; messages that crossed the end of their call are dropped, they harm nobody."""
+class InCallMessages:
+    """Relays and endings. Messages that arrive after the end of their call are dropped."""
 
     def __init__(self, switchboard: Switchboard) -> None:
         self._switchboard = switchboard
@@ -53,7 +53,7 @@ class InCall:
         self._say(call, side, encode("call.reoffer", call_id=call.call_id, **fields))
 
     def reanswer(self, device: Connection, message: CallReanswer) -> None:
-        """Closes the other side's offer, and takes back an own one: who answers has rolled it back (RFC 8829, 5.7)."""
+        """Closes the other side's offer, and the sender's own: who answers has rolled it back (RFC 8829, 5.7)."""
         call, side = self._in_talk(device, message)
         if call is None:
             return
@@ -86,7 +86,7 @@ class InCall:
         self._say(call, side, encode("call.quality", call_id=call.call_id, **report))
 
     def decline(self, device: Connection, message: CallDecline) -> None:
-        """The callee will not pick up: on no device."""
+        """The callee declines, on all devices."""
         call, side = self._switchboard.find(device, message)
         if call is None:
             self._switchboard.tell_end(device, message)
@@ -96,7 +96,7 @@ class InCall:
             self._switchboard.end(call, "declined", device.user)
 
     def cancel(self, device: Connection, message: CallCancel) -> None:
-        """The caller gives up; one that crossed the answer is a cancel all the same: the caller had not heard it."""
+        """The caller cancels. A cancel that crosses the answer counts: the caller had not received the answer."""
         call, side = self._switchboard.find(device, message)
         if call is None:
             self._switchboard.tell_end(device, message)
@@ -113,20 +113,20 @@ class InCall:
         else:
             self.leave(call, side)
 
-    def leave(self, call: Call, side: Side) -> None:
+    def leave(self, call: Call, side: CallSide) -> None:
         """Ends ``call`` as ``side`` would, whatever its state."""
-        if call.state is State.ANSWERED:
+        if call.state is CallPhase.ANSWERED:
             self._switchboard.end(call, "hangup", side.user)
         else:
             self._switchboard.end(call, "canceled" if side is call.caller else "declined", side.user)
 
-    def _in_talk(self, device: Connection, message: CallMessage) -> tuple[Call | None, Side]:
+    def _in_talk(self, device: Connection, message: CallMessage) -> tuple[Call | None, CallSide]:
         call, side = self._switchboard.find(device, message)
         return call, side if call is None else self._mine(call, side, device, message)
 
-    def _mine(self, call: Call, side: Side, device: Connection, message: CallMessage) -> Side:
+    def _mine(self, call: Call, side: CallSide, device: Connection, message: CallMessage) -> CallSide:
         """Returns ``side`` when this device has the call, taking it up after a lost socket."""
-        if call.state is not State.ANSWERED:
+        if call.state is not CallPhase.ANSWERED:
             raise illegal(message, f"the call is {call.state}")
         if side.connection is None:
             self._switchboard.adopt(call, side, device)
@@ -134,7 +134,7 @@ class InCall:
             raise illegal(message, "another of your devices has this call")
         return side
 
-    def _say(self, call: Call, side: Side, message: bytes) -> None:
+    def _say(self, call: Call, side: CallSide, message: bytes) -> None:
         if side is call.caller:
             call.send_to_callee(message)
         else:

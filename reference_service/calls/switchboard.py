@@ -1,7 +1,7 @@
 """The call state machine: invite, ring, answer, end. One call a person at a time; the first answer wins.
 
-All of it runs on the event loop without waiting, so each message finds and leaves a whole state: the races (cancel
-against answer, two devices answering, two people calling each other) are settled by which message was read first.
+All of it runs on the event loop and never waits, so each message sees a complete state. Races are decided by the
+message that was read first: cancel against answer, two devices that answer, two people who call each other.
 An ended call keeps both people engaged until its log is on disk; only then do they hear ``call.ended``.
 """
 
@@ -11,12 +11,12 @@ import asyncio
 from collections import Counter, OrderedDict
 from typing import NamedTuple
 
-from reference_service.calls.call import Call, EndReason, Side, State
+from reference_service.calls.call import Call, CallPhase, CallSide, EndReason
 from reference_service.calls.call_log import CallLog
 from reference_service.connection import Connection
 from reference_service.faults import Faults
 from reference_service.people.directory import Directory
-from reference_service.people.presence import Presence
+from reference_service.people.presence import OnlineUsers
 from reference_service.protocol import (
     CallAnswer,
     CallInvite,
@@ -43,7 +43,7 @@ class Switchboard:
     """Every live call. Methods raise Rejected for what a client may not do."""
 
     def __init__(
-        self, directory: Directory, presence: Presence, log: CallLog, faults: Faults, *, no_answer_s: float
+        self, directory: Directory, presence: OnlineUsers, log: CallLog, faults: Faults, *, no_answer_s: float
     ) -> None:
         self.counts: Counter[str] = Counter()
         self.log = log
@@ -73,8 +73,8 @@ class Switchboard:
         call = Call(
             call_id=invite.call_id,
             row=row,
-            caller=Side(caller.user),
-            callee=Side(invite.to),
+            caller=CallSide(caller.user),
+            callee=CallSide(invite.to),
             media=invite.media,
             incoming=encode(
                 "call.incoming",
@@ -123,8 +123,8 @@ class Switchboard:
             return
         if side is not call.callee or not call.is_before_answer:
             raise illegal(message, "only a callee who has not answered rings")
-        if call.state is State.TRYING:
-            call.state = State.RINGING
+        if call.state is CallPhase.TRYING:
+            call.state = CallPhase.RINGING
             self.log.event(call, "ringing", device.user)
             call.send_to_caller(encode("call.ringing", call_id=call.call_id))
 
@@ -145,7 +145,7 @@ class Switchboard:
                 other.calls.discard(call.call_id)
                 other.send(self._end_message(call, "answered_elsewhere", device.user))
         call.ringing_on.clear()
-        call.state = State.ANSWERED
+        call.state = CallPhase.ANSWERED
         device.calls.add(call.call_id)
         call.callee.bind(device)
         for held in call.on_answer:
@@ -158,9 +158,9 @@ class Switchboard:
 
     def end(self, call: Call, reason: EndReason, by: str | None) -> None:
         """Ends ``call``, once; everybody hears of it when the log is on disk."""
-        if call.state is State.ENDED:
+        if call.state is CallPhase.ENDED:
             return
-        call.state = State.ENDED
+        call.state = CallPhase.ENDED
         call.end_reason, call.ended_by = reason, by
         call.stop_timers()
         call.caller.stop_grace()
@@ -172,16 +172,16 @@ class Switchboard:
     def end_by_operator(self, call_id: str) -> bool:
         """Hangs a call up for both sides; says whether there was one."""
         call = self._live.get(call_id)
-        if call is None or call.state is State.ENDED:
+        if call is None or call.state is CallPhase.ENDED:
             return False
         self.end(call, "hangup", None)
         return True
 
-    def engaged(self, user: str) -> Call | None:
+    def call_of(self, user: str) -> Call | None:
         """The call that ``user`` is in, ringing included."""
         return self._engaged.get(user)
 
-    def find(self, device: Connection, message: CallMessage) -> tuple[Call | None, Side]:
+    def find(self, device: Connection, message: CallMessage) -> tuple[Call | None, CallSide]:
         """Returns the live call of ``message`` and the sender's side; no call when it is over or ending.
 
         Raises Rejected when there never was such a call, or the sender has no part in it.
@@ -190,9 +190,9 @@ class Switchboard:
         if call is None:
             ended = self._ended.get(message.call_id)
             if ended is not None and device.user in ended.people:
-                return None, Side(device.user)
+                return None, CallSide(device.user)
         elif (side := call.side_of(device.user)) is not None:
-            return (None if call.state is State.ENDED else call), side
+            return (None if call.state is CallPhase.ENDED else call), side
         raise Rejected("unknown_call", "you have no such call", call_id=message.call_id)
 
     def tell_end(self, device: Connection, message: CallMessage) -> None:
@@ -212,7 +212,7 @@ class Switchboard:
         device.is_gone = True
         for call_id in device.calls:
             call = self._live.get(call_id)
-            if call is None or call.state is State.ENDED:
+            if call is None or call.state is CallPhase.ENDED:
                 continue
             call.early.pop(device, None)
             if device in call.ringing_on:
@@ -241,7 +241,7 @@ class Switchboard:
         else:
             self.adopt(call, side, device)
 
-    def adopt(self, call: Call, side: Side, device: Connection) -> None:
+    def adopt(self, call: Call, side: CallSide, device: Connection) -> None:
         """Gives ``side`` to ``device``; a device that had it hears that the call went elsewhere."""
         before = side.connection
         if before is device:
@@ -307,7 +307,7 @@ class Switchboard:
         device.send(encode("call.trying", call_id=call.call_id))
         if not device.is_gone:
             call.caller.bind(device)
-        elif call.state is not State.ENDED:
+        elif call.state is not CallPhase.ENDED:
             self._start_grace(call, call.caller)
 
     def _not_stored(self, caller: Connection, call_id: str) -> None:
@@ -341,7 +341,7 @@ class Switchboard:
             call.caller.send(held)
         call.held_behind_answer.clear()
 
-    def _start_grace(self, call: Call, side: Side) -> None:
+    def _start_grace(self, call: Call, side: CallSide) -> None:
         self.log.event(call, "connection_lost", side.user)
         side.stop_grace()
         side.grace = self._loop.call_later(RESUME_GRACE_S, self.end, call, "peer_lost", side.user)

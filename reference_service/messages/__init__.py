@@ -1,1 +1,1 @@
-"""Text messages and their past."""
+"""Handles text messages, and seeds the history of users."""

@@ -1,4 +1,4 @@
-"""Text messages: acknowledged and delivered once they are on disk, counted as unread until the thread is read."""
+"""Handles text messages: acknowledged and delivered once on disk, counted as unread until the thread is read."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 from reference_service.calls.call_log import CallLog, pair_of
 from reference_service.connection import Connection
 from reference_service.people.directory import Directory
-from reference_service.people.presence import Presence
+from reference_service.people.presence import OnlineUsers
 from reference_service.protocol import MessageSend, Rejected, ThreadList, ThreadRead, encode
 from reference_service.storage.store import Store
 
@@ -22,7 +22,7 @@ class Messaging:
     """Threads between two people. ``now_ms`` is Unix milliseconds."""
 
     def __init__(
-        self, store: Store, directory: Directory, presence: Presence, log: CallLog, now_ms: Callable[[], int]
+        self, store: Store, directory: Directory, presence: OnlineUsers, log: CallLog, now_ms: Callable[[], int]
     ) -> None:
         self.sent = 0
         self._store = store

@@ -1,1 +1,1 @@
-"""Accounts, who is online, who may call whom."""
+"""Accounts, who follows whom, who is online."""

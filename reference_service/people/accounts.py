@@ -1,4 +1,4 @@
-"""Passwords and session tokens: pure functions, no state."""
+"""Hashes passwords, makes and reads session tokens: pure functions, no state."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The people: who they are, whom they follow, and who may call whom. In memory, with every change on disk too."""
+"""Holds the accounts: who follows whom, and who may call whom. In memory, with every change also on disk."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class User:
     who: Who
 
 
-class Person(msgspec.Struct, frozen=True):
+class NewAccount(msgspec.Struct, frozen=True):
     """An account to seed."""
 
     name: Annotated[str, msgspec.Meta(pattern=r"^[\w.@+-]{1,64}\Z")]
@@ -73,7 +73,7 @@ class Directory:
             self._tie(*tie)
 
     async def seed(
-        self, people: Sequence[Person], follows: Sequence[tuple[str, str]], close_friends: Sequence[tuple[str, str]]
+        self, people: Sequence[NewAccount], follows: Sequence[tuple[str, str]], close_friends: Sequence[tuple[str, str]]
     ) -> list[str]:
         """Adds or overwrites accounts and adds ties; safe to repeat. Raises UnknownPerson and then changes nothing.
 
@@ -163,7 +163,7 @@ class Directory:
             self._followers[whom].add(who)
 
 
-def _hash_of(person: Person, before: str | None) -> str:
+def _hash_of(person: NewAccount, before: str | None) -> str:
     """The hash that stands already, when it is of the same password."""
     if before is not None and check_password(person.password, before):
         return before

@@ -1,4 +1,4 @@
-"""Who is online, and on which sockets: a person with three devices is online three times and rings on each."""
+"""Knows who is online, and on which sockets. A user with three devices rings on each of them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from reference_service.settings import MAX_SOCKETS_PER_USER
 CLOSE_TOO_MANY = 4409
 
 
-class Presence:
+class OnlineUsers:
     """The signed-in sockets of every user."""
 
     def __init__(self) -> None:

@@ -1,1 +1,1 @@
-"""SQLite on disk."""
+"""Stores everything in SQLite on disk."""

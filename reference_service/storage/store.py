@@ -1,9 +1,8 @@
-"""SQLite on disk with group commit: one writer thread, one reader thread, nothing on the event loop.
+"""Writes to SQLite in groups: one writer thread, one reader thread, nothing on the event loop.
 
-Jobs are functions of a connection. The writer takes whatever has gathered while the last commit was being synced, runs
-it in one transaction, syncs once and only then resolves the jobs' futures: what is resolved survives ``kill -9`` and
-a power cut (WAL, ``synchronous=FULL``). A job that raises takes only itself down: its batch is rolled back and the
-others run again one by one.
+Jobs are functions of a connection. The writer takes all jobs that arrived during the last commit, runs them in one
+transaction and syncs once. Only then it resolves the jobs' futures, so a resolved job survives ``kill -9`` and a power
+cut (WAL, ``synchronous=FULL``). When a job raises, its batch is rolled back and the other jobs run again one by one.
 """
 
 from __future__ import annotations
@@ -21,14 +20,14 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from reference_service.error_output import complain
+from reference_service.error_output import print_error
 from reference_service.storage.schema import SCHEMA
 
 T = TypeVar("T")
 Job = Callable[[sqlite3.Connection], T]
 
 BATCH_LIMIT = 512
-"""Most jobs in one transaction; keeps the wait of the first one short."""
+"""Most jobs in one transaction, so that the first one does not wait long."""
 
 
 class StoreUnusable(Exception):
@@ -49,9 +48,9 @@ class Store:
         self.jobs = 0
         self.largest_batch = 0
         self.failed = 0
-        """Jobs whose effect is not on disk."""
+        """Jobs that failed: their effect is not on disk."""
         self.problem = ""
-        """Why nothing can be stored at the moment; empty while all is well."""
+        """Why nothing can be stored now; empty while storing works."""
         self._loop = asyncio.get_running_loop()
         self._queue: queue.SimpleQueue[_Queued | None] = queue.SimpleQueue()
         self._lock_fd = _take_lock(path)
@@ -78,7 +77,7 @@ class Store:
     def log(self, job: Job[None]) -> asyncio.Future[None]:
         """Queues ``job`` for a caller who need not look at the future."""
         done = self.write(job)
-        done.add_done_callback(_look_at)
+        done.add_done_callback(_consume_exception)
         return done
 
     async def read(self, job: Job[T]) -> T:
@@ -86,7 +85,7 @@ class Store:
         try:
             return await self._loop.run_in_executor(self._reader, job, self._reading)
         except sqlite3.Error as problem:
-            complain(f"store: a question could not be answered: {problem}")
+            print_error(f"store: a read failed: {problem}")
             raise
 
     async def close(self) -> None:
@@ -95,7 +94,7 @@ class Store:
         await self._loop.run_in_executor(None, self._writer.join)
         self._reader.shutdown(wait=True)
         for connection in (self._reading, self._writing):
-            with contextlib.suppress(sqlite3.Error):  # what was confirmed is in the log beside the file already
+            with contextlib.suppress(sqlite3.Error):  # confirmed data is in the WAL file already
                 connection.close()
         os.close(self._lock_fd)
 
@@ -128,7 +127,7 @@ class Store:
             outcomes = [queued.job(self._writing) for queued in batch]
             self._writing.execute("COMMIT")
             return outcomes
-        except Exception as problem:  # whatever a job raises belongs to its future, never to this thread
+        except Exception as problem:  # a job's exception goes to its future, never to this thread
             with contextlib.suppress(sqlite3.Error):  # a full disk may have rolled it back already
                 if self._writing.in_transaction:
                     self._writing.execute("ROLLBACK")
@@ -147,25 +146,25 @@ class Store:
                 queued.done.set_result(outcome)
 
     def _note(self, outcome: object) -> None:
-        """Tells the operator when storing begins to fail and when it works again, not each time in between."""
+        """Prints when storing begins to fail and when it works again, not each failure in between."""
         if isinstance(outcome, sqlite3.Error):
             self.failed += 1
             if not self.problem:
                 self.problem = str(outcome)
-                complain(f"store: nothing can be stored: {outcome}. It is refused and not acknowledged until it can.")
+                print_error(f"store: nothing can be stored: {outcome}. Changes are refused meanwhile.")
         elif self.problem and not isinstance(outcome, Exception):
             self.problem = ""
-            complain(f"store: storing works again. Changes refused since the service started: {self.failed}")
+            print_error(f"store: storing works again. Changes refused since the service started: {self.failed}")
 
 
-def _look_at(done: asyncio.Future[None]) -> None:
-    """The store has told of a failure; a future that nobody looks at would be told of once more."""
+def _consume_exception(done: asyncio.Future[None]) -> None:
+    """Reads the exception, which the store has printed, so that asyncio does not print it again."""
     if not done.cancelled():
         done.exception()
 
 
 def _take_lock(path: Path) -> int:
-    """Holds ``path.lock`` for the life of this process; the kernel lets go of it however the process ends."""
+    """Locks ``path.lock`` while this process lives. The kernel unlocks it however the process ends."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         lock_fd = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -180,7 +179,7 @@ def _take_lock(path: Path) -> int:
 
 
 def _keep_private(path: Path) -> None:
-    """Makes the file when it is not there, for its owner alone, and takes everybody else's rights away.
+    """Creates the file if needed, and gives only its owner access.
 
     SQLite gives the files beside it (``-wal``, ``-shm``) the rights of this one. Raises OSError.
     """

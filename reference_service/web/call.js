@@ -1,6 +1,6 @@
 // One call: its state, its messages, its media. Draws nothing.
 
-import { LOW_AUDIO, audioWish } from "./sdp.js";
+import { LOW_AUDIO, audioPreference } from "./sdp.js";
 import { CAPS, judge, openPolicy, startCap } from "./degradation.js";
 import { Peer, openCamera, openMedia } from "./peer.js";
 
@@ -130,7 +130,7 @@ export class Call {
   ring() {
     this.#send("call.ringing");
     this.#signaling.measure().catch(() => {});
-    this.#noteWish(this.#invite.sdp);
+    this.#noteAudioPreference(this.#invite.sdp);
   }
 
   async answer({ audioOnly = false } = {}) {
@@ -188,7 +188,7 @@ export class Call {
   #answered({ sdp }) {
     if (!this.outgoing || !["calling", "ringing"].includes(this.state)) return;
     this.#enter("connecting");
-    this.#noteWish(sdp);
+    this.#noteAudioPreference(sdp);
     this.#queue(async () => {
       await this.#peer.apply("answer", sdp, { low: this.#low });
       if (!this.sendsVideo) this.#dropCamera(); // They answered with audio only.
@@ -197,8 +197,8 @@ export class Call {
   }
 
   /** A far end that asks for low audio has no room for video either. */
-  #noteWish(sdp) {
-    this.#farLow = audioWish(sdp).ptimeMs >= LOW_AUDIO.ptimeMs;
+  #noteAudioPreference(sdp) {
+    this.#farLow = audioPreference(sdp).ptimeMs >= LOW_AUDIO.ptimeMs;
     if (this.#farLow) this.#pauseVideo();
   }
 
@@ -209,7 +209,7 @@ export class Call {
       if (!this.#peer.settled) this.#again = this.#offering;
       await this.#peer.rollback();
       await this.#peer.apply("offer", sdp, { low: this.#low });
-      this.#noteWish(sdp);
+      this.#noteAudioPreference(sdp);
       if (reason === "upgrade") this.#farPaused = false;
       await this.#answerVideo();
       const answer = await this.#peer.answer({ low: this.#low });
@@ -223,7 +223,7 @@ export class Call {
     this.#queue(async () => {
       if (this.#peer.settled) return; // An answer to an offer that was taken back.
       await this.#peer.apply("answer", sdp, { low: this.#low });
-      this.#noteWish(sdp);
+      this.#noteAudioPreference(sdp);
       this.#settled();
     });
   }

@@ -5,6 +5,10 @@ import { avatar, duration, h, hueOf, icon, set, text } from "./dom.js";
 
 const QUALITY = { good: "Good connection", fair: "Fair connection", poor: "Poor connection" };
 
+/** Endings that leave nothing to read or to decide: their screen closes by itself. */
+const CLOSES_ITSELF = new Set(["hangup", "answered_elsewhere"]);
+const CLOSE_AFTER_MS = 20000;
+
 function endWords({ endReason, displayName, outgoing, startedAtMs, endedAtMs }) {
   const name = displayName;
   const words = {
@@ -65,12 +69,14 @@ class CallScreen {
   #parts = null;
   #call = null;
   #clock = 0;
+  #closing;
   #focusBack = null;
   #signalingOnline = true;
   #actions;
 
   constructor(actions) {
     this.#actions = actions;
+    this.#root.addEventListener("keydown", ({ key }) => key === "Escape" && this.#call?.over && actions.close());
   }
 
   #button(testid, name, label, onclick, extra = "") {
@@ -80,6 +86,7 @@ class CallScreen {
 
   #build(call) {
     const on = (act) => () => act(this.#call);
+    const kind = call.media === "video" ? "video" : "phone";
     const face = avatar(call);
     const parts = {
       remote: h("video", { class: "remote", autoplay: true, playsinline: true }),
@@ -95,8 +102,8 @@ class CallScreen {
       hangUp: this.#button("hang-up", "phone", "End", on((c) => c.hangUp()), "red down"),
       decline: this.#button("decline", "phone", "Decline", on((c) => c.hangUp()), "red down"),
       audioOnly: this.#button("answer-audio", "phone", "Audio only", on((c) => c.answer({ audioOnly: true }))),
-      answer: this.#button("answer", "phone", "Answer", on((c) => c.answer()), "green"),
-      again: this.#button("call-again", "phone", "Call again", on((c) => this.#actions.again(c)), "green"),
+      answer: this.#button("answer", kind, "Answer", on((c) => c.answer()), "green"),
+      again: this.#button("call-again", kind, "Call again", on((c) => this.#actions.again(c)), "green"),
       close: this.#button("close-call", "close", "Close", () => this.#actions.close()),
     };
     parts.local.muted = parts.remote.muted = true;
@@ -112,6 +119,7 @@ class CallScreen {
 
   show(call) {
     if (call !== this.#call) {
+      this.#stopClosing();
       this.#call = call;
       this.#build(call);
       if (this.#root.hidden) this.#focusBack = document.activeElement;
@@ -121,10 +129,17 @@ class CallScreen {
       clearInterval(this.#clock);
       this.#clock = setInterval(() => this.#tick(), 1000);
     } else this.draw();
+    if (call.over && CLOSES_ITSELF.has(call.endReason)) this.#closing ??= setTimeout(() => this.#actions.close(), CLOSE_AFTER_MS);
+  }
+
+  #stopClosing() {
+    clearTimeout(this.#closing);
+    this.#closing = undefined;
   }
 
   hide() {
     clearInterval(this.#clock);
+    this.#stopClosing();
     this.#call = this.#parts = null;
     this.#root.hidden = !(this.#app.inert = false);
     this.#root.replaceChildren();

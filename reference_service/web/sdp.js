@@ -50,7 +50,7 @@ export function limitAudio(sdp, { ptimeMs, maxAverageBitrate }) {
 }
 
 /** What the far end wants to receive. */
-export function audioWish(sdp) {
+export function audioPreference(sdp) {
   const lines = (sdp.split(/\r?\n(?=m=)/).find((part) => part.startsWith("m=audio")) ?? "").split(/\r?\n/);
   const number = (pattern) => Number(match(lines, pattern)) || null;
   return { ptimeMs: number(/^a=ptime:(\d+)/), maxAverageBitrate: number(/^a=fmtp:.*maxaveragebitrate=(\d+)/) };

@@ -1,1 +1,1 @@
-"""Figures of a run that no rule asks for, aggregated from its records."""
+"""Aggregates the figures of a run that no rule needs, from its records."""

@@ -1,4 +1,4 @@
-"""The figures of ``summary.json`` that no rule asks for: counts, tiers, funnel, health, grid. All aggregated in SQL."""
+"""Aggregates in SQL the figures of ``summary.json`` that no rule needs: counts, tiers, funnel, health, grid."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ from typing import Any
 
 from calls.records.record import FUNNEL, Outcome
 from reports.aggregate.quality import quality_figures
-from reports.gate.facts import concurrent_held_60s, peak_concurrent
+from reports.gate.exact_counts import concurrent_held_60s, peak_concurrent
+from reports.gate.generator_checks import ENGINES
+from reports.gate.matrix_checks import planned_cells
 from reports.gate.outliers import call_outliers, cell_outliers
-from reports.gate.validity import ENGINES, planned_cells, unreadable_files
+from reports.gate.record_checks import unreadable_files
 from reports.result.summary import (
     AttemptSeen,
     FailureGroup,
@@ -19,17 +21,17 @@ from reports.result.summary import (
     TierFigures,
     WriterHealth,
 )
-from reports.run.cells import Cell
+from reports.run.cells import CellAttempts
 from reports.run.store import RunStore
-from reports.slo.slo_file import Limits
+from reports.slo.slo_file import CompletedCallLimits
 
 SWARM = "source = 'swarm'"
 MISSING = "missing"
 """The status of a cell that was planned and left no result."""
 
 
-def swarm_figures(store: RunStore, limits: Limits, send_late_bound_ms: float) -> SwarmFigures:
-    """Returns the swarm's figures."""
+def swarm_figures(store: RunStore, limits: CompletedCallLimits, send_late_bound_ms: float) -> SwarmFigures:
+    """Returns the figures of the swarm."""
     counts = dict(store.rows(f"SELECT outcome, count(*) FROM calls WHERE {SWARM} GROUP BY outcome"))
     held = concurrent_held_60s(store).value
     return SwarmFigures(
@@ -52,7 +54,7 @@ def swarm_figures(store: RunStore, limits: Limits, send_late_bound_ms: float) ->
 
 
 def generator_health(store: RunStore, send_late_bound_ms: float) -> GeneratorHealth:
-    """Returns what the generator's processes said of themselves."""
+    """Returns the health of the processes of the load generator."""
     writers = [WriterHealth(**row) for row in store.records(_WRITERS, [send_late_bound_ms])]
     planned, dropped = store.rows(
         """SELECT coalesce(sum(planned), 0), coalesce(sum(dropped), 0) FROM (
@@ -70,7 +72,7 @@ def generator_health(store: RunStore, send_late_bound_ms: float) -> GeneratorHea
 
 
 def matrix_figures(store: RunStore) -> MatrixFigures:
-    """Returns the matrix's figures: every cell that ran, and every planned one that left nothing."""
+    """Returns the figures of the matrix: every cell that ran, and every planned cell without a result."""
     grid = [_grid_cell(cell) for cell in store.cells.cells]
     known = {cell.cell for cell in grid}
     planned = planned_cells(store)
@@ -96,7 +98,7 @@ def tiers(store: RunStore) -> dict[str, int]:
 
 
 def duration_s(store: RunStore) -> float | None:
-    """Returns how long the run lasted: by its manifest, else from its first to its last record."""
+    """Returns the duration of the run: by its manifest, otherwise from its first to its last record."""
     manifest = store.folder.manifest
     if manifest and manifest.started_at_s is not None and manifest.ended_at_s is not None:
         return manifest.ended_at_s - manifest.started_at_s
@@ -115,7 +117,7 @@ def _funnel(store: RunStore) -> dict[str, int]:
     }
 
 
-def _grid_cell(cell: Cell) -> GridCell:
+def _grid_cell(cell: CellAttempts) -> GridCell:
     shown = cell.verdict_attempt
     return GridCell(
         cell=shown.cell, device=shown.device, device_title=shown.device_title or shown.device,

@@ -1,24 +1,32 @@
-"""What calls sounded like and where their time went, aggregated in SQL over legs, windows and probes."""
+"""Aggregates in SQL the audio quality of calls and their set-up time by stage, over legs, windows and probes."""
 
 from __future__ import annotations
 
 from reports.gate.call_view import BAD_R
-from reports.result.quality_result import MouthToEarFigures, ProbeFigures, QualityFigures, StepFigures, WindowFigures
+from reports.result.quality_result import (
+    MouthToEarFigures,
+    ProbeFigures,
+    QualityFigures,
+    SetupStageFigures,
+    WindowFigures,
+)
 from reports.run.store import RunStore
 
 STEPS = ("intended to sent", "sent to ringing", "ringing to answer", "answer to ICE", "ICE to DTLS", "DTLS to audio")
-"""The funnel as durations, in the order of the columns ``step_1_ms`` … of call_view.py. The person's own ringing time
-is taken out of the third; what is left adds up to ``setup_ms``."""
+"""The stages of the funnel as durations, in the order of the columns ``step_1_ms`` … of call_view.py.
+
+The third excludes ringing time. All of them add up to ``setup_ms``.
+"""
 MIN_RANKED, MIN_SPREAD = 10, 0.3
-"""Fewer legs, or legs that the E-model finds alike to so much MOS, have no order that could agree."""
+"""With fewer legs, or a smaller spread of the E-model's MOS, the two orders cannot be compared."""
 
 
 def quality_figures(store: RunStore) -> QualityFigures:
-    """Returns the swarm's figures. Needs the table ``calls``."""
+    """Returns the quality figures of the swarm. Needs the table ``calls``."""
     rho, ranked, spread = store.rows(_RANKS)[0]
     return QualityFigures(
         steps=_steps(store),
-        moves=_durations(store, "move_gap_ms", "silence of a move"),
+        moves=_durations(store, "move_gap_ms", "network change"),
         windows=[WindowFigures(**row) for row in store.records(_WINDOWS, [BAD_R])],
         mouth_to_ear=[MouthToEarFigures(**row) for row in store.records(_MOUTH_TO_EAR)],
         probes=[ProbeFigures(**row) for row in store.records(_PROBES)],
@@ -29,13 +37,13 @@ def quality_figures(store: RunStore) -> QualityFigures:
     )
 
 
-def _steps(store: RunStore) -> list[StepFigures]:
-    columns = [*((f"step_{number}_ms", name) for number, name in enumerate(STEPS, 1)), ("setup_ms", "all of it")]
+def _steps(store: RunStore) -> list[SetupStageFigures]:
+    columns = [*((f"step_{number}_ms", name) for number, name in enumerate(STEPS, 1)), ("setup_ms", "total set-up")]
     figures = (_durations(store, column, name) for column, name in columns)
     return [step for step in figures if step is not None]
 
 
-def _durations(store: RunStore, column: str, name: str) -> StepFigures | None:
+def _durations(store: RunStore, column: str, name: str) -> SetupStageFigures | None:
     """Returns the percentiles of one column of ``calls``, None when no call has it."""
     row = store.rows(
         f"""SELECT count({column}), quantile_disc({column}, 0.5), quantile_disc({column}, 0.95),
@@ -43,7 +51,7 @@ def _durations(store: RunStore, column: str, name: str) -> StepFigures | None:
     )[0]
     if not row[0]:
         return None
-    return StepFigures(step=name, calls=row[0], p50_ms=row[1], p95_ms=row[2], p99_ms=row[3], longest_ms=row[4])
+    return SetupStageFigures(step=name, calls=row[0], p50_ms=row[1], p95_ms=row[2], p99_ms=row[3], longest_ms=row[4])
 
 
 _WINDOWS = """

@@ -1,1 +1,1 @@
-"""Judges a run: is it valid, does it keep its rules, what is the verdict."""
+"""Decides the verdict of a run: checks its validity and evaluates its SLO rules."""

@@ -1,16 +1,15 @@
-"""Joins legs to calls, in SQL: what a completed call is, how long it took to set up, whose fault a failed one is.
+"""Joins legs to calls in SQL, and decides for each call: outcome, set-up time, blame.
 
 A call is ``completed`` when both sides heard audio, within the setup limit, with no silence beyond the gap limit, and
-both hung up cleanly, not before the caller meant to. What people decide (busy, declined, …) stays what it is. The
-rest ``failed``:
+both hung up cleanly, not before the caller intended. Busy, declined, … keep their own outcome. All others ``failed``:
 
-- half a call (one side's record is lost) failed, and the blame is the generator's; a caller that never got as far as
-  ringing has no other half to lose;
-- a call whose answer was given but never reached the caller failed, even when the caller then saw ``no_answer``: only
-  the join can see it.
+- A call that lost the record of one side failed, and the generator is to blame. A caller that never got as far as
+  ringing has no other side to lose.
+- A call whose answer never reached the caller failed, even when the caller then saw ``no_answer``. Only the join of
+  both sides can show this.
 
-A call of the matrix whose attempt ended in an environment error is no call at all: its legs stay in ``legs``, and its
-attempt in the cell, but nothing can be said of the product by it.
+A matrix call whose attempt ended in an environment error is not counted as a call, because it says nothing about the
+product. Its legs stay in ``legs``, and its attempt stays in the cell.
 """
 
 from __future__ import annotations
@@ -18,27 +17,27 @@ from __future__ import annotations
 from calls.records.record import FUNNEL, HUMAN_OUTCOMES, Blame, Tier
 from reports.run.store import RunStore
 from reports.slo.metrics import GENERATIONS, NO_ACCESS_LINK
-from reports.slo.slo_file import Limits
+from reports.slo.slo_file import CompletedCallLimits
 
 ANSWER_GLARE_S = 5.0
-"""An answer this close before the caller gave up may still have been on its way: the worst link's round trip, twice."""
+"""An answer this close before the caller gave up may still have been in transit: two round trips of the worst link."""
 
 BAD_R = 74.0
-"""R of 50 on the scale to 100, where full band has 148: below it nearly nobody is satisfied."""
+"""R of 50 on the scale to 100; full band goes to 148. Below it nearly all listeners are dissatisfied."""
 
 EARLY_HANG_UP_S = 1.0
-"""A call that the far end or the service ended by so much before the caller's intended end was cut short."""
+"""A call was cut short when the far end or the service ended it this long before the caller's intended end."""
 
-ECHO = "peer_gave_up"
-"""The reason of a side that only saw the other one hang up before there was media: the other one knows why."""
+ECHO_REASON = "peer_gave_up"
+"""The reason of a side that only saw the other side hang up before media. The other side knows the cause."""
 
 BLAME_ORDER = (Blame.GENERATOR, Blame.TARGET, Blame.DEVICE, Blame.NETWORK, Blame.UNKNOWN)
-"""When the two sides blame different parties, the first of these counts."""
+"""When the two sides blame different parties, the first one in this order counts."""
 
 
-def make_calls(store: RunStore, limits: Limits) -> None:
-    """Makes the table ``calls``, one row a call, from ``legs``."""
-    store.execute(_ONE_LEG_A_SIDE)
+def make_calls(store: RunStore, limits: CompletedCallLimits) -> None:
+    """Makes the table ``calls`` from ``legs``, with one row for each call."""
+    store.execute(_LAST_LEG_OF_EACH_SIDE)
     store.execute(
         _CALLS,
         {
@@ -52,20 +51,20 @@ def make_calls(store: RunStore, limits: Limits) -> None:
 
 
 def make_seconds(store: RunStore) -> None:
-    """Makes the table ``seconds``: the swarm's arrivals, failures and calls under way, for each second of the run."""
+    """Makes the table ``seconds``: arrivals, failures and calls in progress of the swarm, second by second."""
     store.execute(_SECONDS)
 
 
 def _rank(column: str, order: tuple[str, ...]) -> str:
-    """A CASE that turns a name into its place in ``order``; an unknown name comes last."""
+    """Returns a CASE that turns a name into its place in ``order``. An unknown name comes last."""
     whens = " ".join(f"WHEN '{name}' THEN {place}" for place, name in enumerate(order))
     return f"CASE {column} {whens} ELSE {len(order)} END"
 
 
-def _culprit_rank(side: str) -> str:
-    """How much a side's own account of a failure counts: less is more; an echo of the other side's counts least."""
+def _blame_rank(side: str) -> str:
+    """Returns the rank of the blame that a side gives. The lowest counts; an echo of the other side ranks last."""
     rank = _rank(f"CASE WHEN {side}.outcome = 'failed' THEN {side}.blame END", _BLAMES)
-    return f"({rank}) * 2 + CAST({side}.reason = '{ECHO}' AS INT)"
+    return f"({rank}) * 2 + CAST({side}.reason = '{ECHO_REASON}' AS INT)"
 
 
 _HUMAN = "(" + ", ".join(f"'{outcome}'" for outcome in sorted(HUMAN_OUTCOMES)) + ")"
@@ -74,7 +73,7 @@ _FIDELITY = tuple(reversed([str(tier) for tier in Tier]))
 _BLAMES = tuple(str(blame) for blame in BLAME_ORDER)
 _STAGES = {str(stage): place for place, stage in enumerate(FUNNEL)}
 
-_ONE_LEG_A_SIDE = """
+_LAST_LEG_OF_EACH_SIDE = """
 CREATE VIEW sides AS
 SELECT * FROM legs
 WHERE source <> 'matrix' OR (cell, attempt) NOT IN (SELECT cell, attempt FROM void_attempts)
@@ -142,8 +141,8 @@ SELECT
     media_both_ways AND setup_ms <= $setup_limit_ms AS set_up_in_time,
     set_up_in_time AND coalesce(longest_gap_ms, 0) <= $gap_limit_ms AS sustained,
     coalesce(r.reason = 'peer_hung_up' AND r.talked_s < r.planned_talk_s - $early_s, false) AS cut_short,
-    {_culprit_rank("r")} AS caller_blame_rank,
-    {_culprit_rank("e")} AS callee_blame_rank,
+    {_blame_rank("r")} AS caller_blame_rank,
+    {_blame_rank("e")} AS callee_blame_rank,
     CASE WHEN callee_blame_rank < caller_blame_rank THEN e.blame
          WHEN r.outcome = 'failed' THEN r.blame WHEN e.outcome = 'failed' THEN e.blame END AS said_blame,
     CASE WHEN callee_blame_rank < caller_blame_rank THEN e.reason

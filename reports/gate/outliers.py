@@ -1,16 +1,16 @@
-"""Which devices, networks or personas fail more often than the rest, with few false alarms among many groups."""
+"""Finds devices, networks, drivers and personas that fail more often than the others, with few false alarms."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from reports.gate.statistics import benjamini_hochberg, more_failures_p_value
+from reports.gate.statistics import benjamini_hochberg, fisher_p_value
 from reports.result.summary import Outlier
 from reports.run.store import RunStore
 
 
 def call_outliers(store: RunStore) -> list[Outlier]:
-    """Networks and personas whose swarm calls fail more often than the others'."""
+    """Returns the networks and personas whose swarm calls fail more often than those of the others."""
     found = []
     for by in ("network", "persona"):
         rows = store.rows(
@@ -22,7 +22,7 @@ def call_outliers(store: RunStore) -> list[Outlier]:
 
 
 def cell_outliers(store: RunStore) -> list[Outlier]:
-    """Devices, networks and drivers whose cells fail more often than the others'."""
+    """Returns the devices, networks and drivers whose cells fail more often than those of the others."""
     found = []
     for by in ("device", "network", "driver"):
         rows = store.rows(
@@ -37,7 +37,7 @@ def _outliers(by: str, groups: Sequence[tuple[str, int, int]]) -> list[Outlier]:
     all_failed, total = sum(group[1] for group in groups), sum(group[2] for group in groups)
     if len(groups) < 2 or all_failed == 0:
         return []
-    p_values = [more_failures_p_value(failed, n, all_failed - failed, total - n) for _name, failed, n in groups]
+    p_values = [fisher_p_value(failed, n, all_failed - failed, total - n) for _name, failed, n in groups]
     return [
         Outlier(
             by=by, name=name, failed=failed, n=n, others_failed=all_failed - failed, others_n=total - n, p_value=p_value

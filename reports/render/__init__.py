@@ -1,1 +1,1 @@
-"""A result for people and machines: terminal, HTML, Markdown, JUnit."""
+"""Shows the result of a run: terminal, HTML, Markdown, JUnit."""

@@ -1,8 +1,7 @@
-"""``junit.xml``: one suite for the cells of the matrix, each attempt in it, and one for the rules of the gate.
+"""Writes ``junit.xml``: one suite for the cells of the matrix with their attempts, and one for the rules of the gate.
 
-The file keeps to what the strictest reader takes, the schema of Jenkins' xUnit plugin: a test case has no properties,
-the root does not count what was skipped, and a time is a plain number. What is known of a cell beyond its verdict
-stands in its ``system-out``, a line each.
+The file follows the strictest schema, that of the xUnit plugin for Jenkins. A test case has no properties, the root has
+no count of skipped cases, and a time is a plain number. Other facts about a cell are lines in its ``system-out``.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from reports.run.cells import CellStatus
 
 
 def junit_xml(summary: Summary, run_id: str) -> str:
-    """Returns the document. A failed cell or rule is a failure; what says nothing of the product is an error."""
+    """Returns the document. A failed cell or rule is a failure. Without a result, it is an error."""
     summary, run_id = clean_all((summary, run_id))
     document: Any = JUnitXml(name=f"ringfence {run_id}")
     if summary.matrix.grid:

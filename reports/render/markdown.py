@@ -1,8 +1,8 @@
-"""``summary.md``: the summary as a comment on a merge request, short enough to be read.
+"""Writes ``summary.md``: a short summary to post as a comment on a merge request.
 
-What a run recorded is shown as it is: it calls nobody (@name, #1), links nowhere, loads no picture and is no HTML. A
-zero-width space keeps names and addresses apart from what a forge makes of them: it looks at the text as shown, so that
-a backslash would not do.
+Text from a run is shown as it is. It mentions nobody (@name, #1), links nowhere, loads no picture and is no HTML. A
+zero-width space breaks names and addresses, so that a forge makes no mention and no link of them. A backslash is not
+enough: the forge looks at the text as shown.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 
 from bedrock.foreign_text import clean_all
-from reports.render.terminal import SENTENCES, outlier_lines, retry_lines
+from reports.render.verdict_words import outlier_lines, retry_lines, verdict_sentence
 from reports.result.summary import RuleKind, RuleResult, Summary, Verdict
 from reports.text import bounds, clock, counted, figure, grouped
 
@@ -27,13 +27,13 @@ REASONS_SHOWN = 10
 def summary_markdown(summary: Summary, run_id: str) -> str:
     """Returns the comment."""
     summary, run_id = clean_all((summary, run_id))
-    parts = [f"## {SIGNS[summary.verdict]} {summary.verdict}: {SENTENCES[summary.verdict]}", _facts(summary, run_id)]
+    parts = [f"## {SIGNS[summary.verdict]} {summary.verdict}: {verdict_sentence(summary)}", _facts(summary, run_id)]
     if summary.reasons:
         parts.append("\n".join(f"- {_escape(reason)}" for reason in summary.reasons[:REASONS_SHOWN]))
     parts.append(_rules(summary.rules_of(RuleKind.SLO)))
     broken = [rule for rule in summary.rules_of(RuleKind.TRUST, RuleKind.EVIDENCE) if rule.verdict is not Verdict.PASS]
     if not broken:
-        parts.append("The harness vouches for these figures: every check of its own health holds.")
+        parts.append("These figures can be trusted: every check of the test machine and of the records passed.")
     retried = "\n".join(f"- {_escape(line)}" for line in retry_lines(summary.matrix))
     parts += [part for part in (_cells(summary), retried, _failures(summary)) if part]
     return "\n\n".join(parts) + "\n"
@@ -52,7 +52,7 @@ def _facts(summary: Summary, run_id: str) -> str:
 
 
 def _rules(rules: list[RuleResult]) -> str:
-    lines = ["| | rule | measured | bounds | wanted | n |", "|---|---|---:|---:|---:|---:|"]
+    lines = ["| | rule | measured | bounds | target | n |", "|---|---|---:|---:|---:|---:|"]
     for rule in rules:
         interval = "" if rule.confidence is None or rule.value is None else bounds(rule.low, rule.high, rule.unit)
         scope = "" if rule.scope in {"", "all"} else f" <sub>{_escape(rule.scope)}</sub>"

@@ -1,24 +1,24 @@
-"""The terminal's section on what calls sounded like and where their time went."""
+"""Prints the section on audio quality and set-up time."""
 
 from __future__ import annotations
 
 from rich import box
 from rich.console import Console
 from rich.padding import Padding
-from rich.rule import Rule as Line
 from rich.table import Table
 from rich.text import Text
 
 from reports.render.quality_view import quality_tables
+from reports.render.terminal_layout import heading
 from reports.result.summary import Summary
 
 
 def print_quality(summary: Summary, console: Console) -> None:
-    """Prints the tables that have anything in them; nothing for a run without a swarm."""
+    """Prints the tables with at least one row; nothing for a run without a swarm."""
     tables = quality_tables(summary)
     if not tables:
         return
-    console.print(Line("[bold]quality[/]", align="left", style="dim", characters="─"))
+    console.print(heading("quality"))
     for shown in tables:
         table = Table(
             box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="dim", padding=(0, 1),

@@ -1,4 +1,4 @@
-"""The quality of a run as tables of words, the same for the terminal and the page."""
+"""Prepares the quality of a run as tables of text, the same for the terminal and the page."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from reports.text import counted, figure, grouped, percent
 
 @dataclass(frozen=True, slots=True)
 class QualityTable:
-    """A table with what must be known to read it. The first column is a name, the others are figures."""
+    """A table with a note that explains it. The first column is a name, the others are figures."""
 
     title: str
     columns: Sequence[str]
@@ -21,7 +21,7 @@ class QualityTable:
 
 
 def quality_tables(summary: Summary) -> list[QualityTable]:
-    """Returns the tables that have anything in them."""
+    """Returns the tables with at least one row."""
     quality = summary.swarm.quality
     if quality is None:
         return []
@@ -36,10 +36,10 @@ def _steps(quality: QualityFigures) -> QualityTable:
          figure(step.longest_ms, "ms"))
         for step in shown
     ]  # fmt: skip
-    note = "each step ends when the slower side has made it; the person's own ringing time is taken out of the answer"
+    note = "each stage ends when the slower side has reached it; set-up time excludes ringing time"
     if quality.moves is not None:
-        note += "; a move is a change of networks in mid-call, its silence no gap of the call when it was planned"
-    return QualityTable("The way to audio", ("step", "calls", "p50", "p95", "p99", "longest"), rows, note)
+        note += "; network change: silence while a side changed networks in mid-call; a planned one is no gap"
+    return QualityTable("Set-up time, stage by stage", ("stage", "calls", "p50", "p95", "p99", "longest"), rows, note)
 
 
 def _windows(quality: QualityFigures) -> QualityTable:
@@ -51,15 +51,15 @@ def _windows(quality: QualityFigures) -> QualityTable:
         )
         for tier in quality.windows
     ]  # fmt: skip
-    columns = ("tier", "windows", "LQ p5", "p50", "CQ p5", "p50", "< 3.1", "< 3.6", "bad s")
+    columns = ("tier", "windows", "LQ p5", "p50", "CQ p5", "p50", "< 3.1", "< 3.6", "bad seconds")
     calibrated = ", ".join(
         f"{tier.tier} {percent(tier.calibrated_ratio)} % calibrated, {percent(tier.extrapolated_ratio)} % extrapolated "
-        "and left out"
+        "and not counted"
         for tier in quality.windows
         if tier.calibrated_ratio or tier.extrapolated_ratio
     )
-    note = "MOS of every 5 s that a leg heard, full band (G.107.2): LQ listening, CQ with the delay; bad: R below 50"
-    return QualityTable("Quality, window by window", columns, rows, f"{note}; {calibrated}" if calibrated else note)
+    note = "MOS of each 5 s window of a leg, full band (G.107.2): LQ listening, CQ with delay; bad seconds: R below 50"
+    return QualityTable("MOS per 5 s window", columns, rows, f"{note}; {calibrated}" if calibrated else note)
 
 
 def _mouth_to_ear(quality: QualityFigures) -> QualityTable:
@@ -76,8 +76,8 @@ def _mouth_to_ear(quality: QualityFigures) -> QualityTable:
         if tier.clock and tier.uncertainty_ms is not None
     )
     columns = ("tier", "legs", "frame", "codec", "network", "playout", "total p50", "p95")
-    note = "parts are medians; probes (media) measure the whole by correlation, the others add the parts up"
-    return QualityTable("Mouth to ear", columns, rows, f"{note}. Clock: {clocks}" if clocks else note)
+    note = "parts are medians; probe calls (media tier) measure the total by correlation, other calls add up the parts"
+    return QualityTable("Mouth-to-ear delay", columns, rows, f"{note}. Clock: {clocks}" if clocks else note)
 
 
 def _probes(quality: QualityFigures) -> QualityTable:
@@ -90,16 +90,18 @@ def _probes(quality: QualityFigures) -> QualityTable:
         for side in quality.probes
     ]  # fmt: skip
     agreement = (
-        "too few or too alike to rank"
+        "too few legs, or scores too similar, to compare the order"
         if quality.rank_agreement is None
         else f"rank agreement {quality.rank_agreement:.2f}"
     )
-    notes = ["E-model and mouth to ear are medians, stretch is how much the delay moved within a probe, p95",
-             f"{' and '.join(quality.measures) or 'not scored'} on {' and '.join(quality.voices) or 'no'} speech",
+    notes = ["E-model and mouth-to-ear are medians; delay spread: how much the delay changed within a probe call, p95",
+             f"{' and '.join(quality.measures)} on {' and '.join(quality.voices) or 'unknown'} speech"
+        if quality.measures
+        else "no probe call was scored",
              f"E-model and ViSQOL have different scales: {agreement}"]  # fmt: skip
     if quality.unscored:
         notes.append("not scored: " + ", ".join(f"{counted(n, 'leg')} ({why})" for why, n in quality.unscored.items()))
-    columns = ("direction", "scored", "ViSQOL p5", "p50", "E-model", "m-to-e", "stretch")
+    columns = ("direction", "scored", "ViSQOL p5", "p50", "E-model", "mouth-to-ear", "delay spread")
     return QualityTable("Probe calls", columns, rows, "; ".join(notes))
 
 

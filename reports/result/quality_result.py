@@ -1,12 +1,12 @@
-"""What calls sounded like and where their time went, as it stands in ``summary.json``."""
+"""Defines the quality figures in ``summary.json``: audio quality of calls, and their set-up time by stage."""
 
 from __future__ import annotations
 
 import msgspec
 
 
-class StepFigures(msgspec.Struct, frozen=True, kw_only=True):
-    """One step on the way from the plan to audio on both sides. Percentiles are over the calls that made it."""
+class SetupStageFigures(msgspec.Struct, frozen=True, kw_only=True):
+    """One stage between the intended start and audio on both sides. Percentiles are over the calls that passed it."""
 
     step: str
     calls: int
@@ -17,7 +17,7 @@ class StepFigures(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class WindowFigures(msgspec.Struct, frozen=True, kw_only=True):
-    """The windows of some 5 s that the legs of one tier heard; each is scored by itself."""
+    """The windows of about 5 s that the legs of one tier received. Each is scored by itself."""
 
     tier: str
     windows: int
@@ -33,13 +33,13 @@ class WindowFigures(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds in windows whose R is below 50 on the scale to 100 (74 of 148 on ours)."""
     heard_s: float = 0.0
     calibrated_ratio: float = 0.0
-    """Share whose parameters are not published but confirmed by our own calibration."""
+    """Share whose model parameters are not published, but confirmed by our own calibration."""
     extrapolated_ratio: float = 0.0
-    """Share that is a guess; left out of the MOS figures above."""
+    """Share whose model parameters are a guess. It is not in the MOS figures above."""
 
 
 class MouthToEarFigures(msgspec.Struct, frozen=True, kw_only=True):
-    """Mouth to ear and its parts over the legs of one tier. Parts are medians, so they need not add up exactly."""
+    """Mouth-to-ear delay and its parts over the legs of one tier. Parts are medians, so they may not add up exactly."""
 
     tier: str
     legs: int
@@ -50,13 +50,13 @@ class MouthToEarFigures(msgspec.Struct, frozen=True, kw_only=True):
     p50_ms: float | None = None
     p95_ms: float | None = None
     clock: str = ""
-    """How the delays are known: ``same_clock``, ``estimated``, or both."""
+    """How the delays were measured: ``same_clock``, ``estimated``, or both."""
     uncertainty_ms: float | None = None
-    """The largest bound on the clocks' error."""
+    """The largest bound of the clock error."""
 
 
 class ProbeFigures(msgspec.Struct, frozen=True, kw_only=True):
-    """What one side of the probe calls heard, judged by ViSQOL."""
+    """The audio that one side of the probe calls received, scored by ViSQOL."""
 
     listener: str
     legs: int
@@ -67,20 +67,20 @@ class ProbeFigures(msgspec.Struct, frozen=True, kw_only=True):
     """Of the same legs."""
     mouth_to_ear_p50_ms: float | None = None
     stretch_p95_ms: float | None = None
-    """How much the delay moved within a probe."""
+    """How much the delay changed within a probe call."""
 
 
 class QualityFigures(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything above, of the swarm."""
+    """All quality figures of the swarm."""
 
-    steps: list[StepFigures] = []
-    moves: StepFigures | None = None
+    steps: list[SetupStageFigures] = []
+    moves: SetupStageFigures | None = None
     """The silence of calls in which a side changed networks; None when none did."""
     windows: list[WindowFigures] = []
     mouth_to_ear: list[MouthToEarFigures] = []
     probes: list[ProbeFigures] = []
     rank_agreement: float | None = None
-    """Spearman's rho between E-model and ViSQOL over the scored probe legs; None when they are too few or too alike."""
+    """Spearman's rho between E-model and ViSQOL over the scored legs. None when they are too few or too similar."""
     unscored: dict[str, int] = {}
     """Probe legs without a score, by reason."""
     voices: list[str] = []

@@ -1,6 +1,6 @@
-"""What a run came to: the shape of ``summary.json``. Its top-level keys are a contract; change them with the format.
+"""Defines ``summary.json``, the result of a run. Its top-level keys are a contract: change them only with the format.
 
-Numbers that could not be had are null. An interval's open end (too few calls to bound it) is null, too.
+A number that could not be measured is null. The open end of an interval (too few calls to bound it) is null, too.
 """
 
 from __future__ import annotations
@@ -11,20 +11,20 @@ import msgspec
 
 from bedrock.exit_codes import ExitCode
 from reports.result.quality_result import QualityFigures
-from reports.result.staged_result import KneeResult, RolloutResult
+from reports.result.stepped_load_result import KneeResult, RolloutResult
 
 SUMMARY_FORMAT = 1
 
 
 class Verdict(StrEnum):
-    """What a rule, and the whole gate, can say."""
+    """The verdict of a rule, and of the whole run."""
 
     PASS = "PASS"
     FAIL = "FAIL"
     INCONCLUSIVE = "INCONCLUSIVE"
-    """Too few calls to know."""
+    """Too little was tested to decide."""
     INVALID = "INVALID"
-    """The harness cannot vouch for its own figures."""
+    """The run can't be trusted, or too little was tested: it says nothing about the product."""
 
     @property
     def exit_code(self) -> ExitCode:
@@ -32,18 +32,18 @@ class Verdict(StrEnum):
 
 
 class RuleKind(StrEnum):
-    """What a rule guards."""
+    """What a rule or check is about."""
 
     SLO = "slo"
-    """The product, by its SLO file."""
+    """The product, by the SLO file."""
     TRUST = "trust"
-    """The harness: whether its figures are true at all."""
+    """The test itself: whether its figures are true."""
     EVIDENCE = "evidence"
-    """The run: whether as much was tested as was planned. What was tested stays true."""
+    """The run: whether as much was tested as was planned. The results of what was tested stay true."""
 
 
 class RuleResult(msgspec.Struct, frozen=True, kw_only=True):
-    """One rule, judged."""
+    """The result of one rule or check."""
 
     name: str
     verdict: Verdict
@@ -60,11 +60,11 @@ class RuleResult(msgspec.Struct, frozen=True, kw_only=True):
     confidence: float | None = None
     required: bool = True
     reason: str = ""
-    """One sentence: what was measured, what was wanted. For a trust rule it names the writer and the second."""
+    """One sentence: the measured value and the target. For a trust check it names the process and the second."""
     tiers: dict[str, int] = {}
-    """How many of the n calls came from which tier."""
+    """The number of the n calls in each tier."""
     examples: list[str] = []
-    """Calls, cells or people that broke it most."""
+    """Calls, cells or people with the worst values."""
 
 
 class Outlier(msgspec.Struct, frozen=True, kw_only=True):
@@ -102,12 +102,12 @@ class TierFigures(msgspec.Struct, frozen=True, kw_only=True):
     owd_ms_p95: float | None = None
     mos_lq_median: float | None = None
     mos_ungrounded: int = 0
-    """Calls left out of the MOS figures, because the model's tables do not cover them."""
+    """Calls without a MOS figure, because the model does not cover their codec or loss."""
     probe_score_median: float | None = None
 
 
 class WriterHealth(msgspec.Struct, frozen=True, kw_only=True):
-    """One generator process over the whole run."""
+    """One process of the load generator over the whole run."""
 
     writer: str
     role: str
@@ -121,7 +121,7 @@ class WriterHealth(msgspec.Struct, frozen=True, kw_only=True):
     send_late_p99_ms_p99: float | None
     send_late_max_ms: float
     late_seconds: int
-    """Active seconds whose 99th percentile was beyond the bound."""
+    """Active seconds whose 99th percentile was over the bound."""
     active_seconds: int
     datagrams_dropped: int
     packets_sent: int
@@ -129,7 +129,7 @@ class WriterHealth(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class GeneratorHealth(msgspec.Struct, frozen=True, kw_only=True):
-    """Whether the swarm itself kept up."""
+    """Whether the load generator kept up."""
 
     writers: list[WriterHealth] = []
     send_late_bound_ms: float | None = None
@@ -141,7 +141,7 @@ class GeneratorHealth(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SwarmFigures(msgspec.Struct, frozen=True, kw_only=True):
-    """The swarm's calls. ``calls`` counts what people decide, too; ``completed + failed`` is the denominator."""
+    """The calls of the swarm. ``calls`` includes busy, declined, …; ratios are of ``completed + failed``."""
 
     calls: int = 0
     completed: int = 0
@@ -152,16 +152,16 @@ class SwarmFigures(msgspec.Struct, frozen=True, kw_only=True):
     by_tier: dict[str, TierFigures] = {}
     health: GeneratorHealth = GeneratorHealth()
     concurrent_held_60s: int | None = None
-    """Most calls with media both ways held through every second of some minute."""
+    """Most calls with media both ways that were held through every second of one minute."""
     funnel: dict[str, int] = {}
     """How many calls reached each stage."""
     failures: list[FailureGroup] = []
     outliers: list[Outlier] = []
     messages: dict[str, float | int | None] = {}
     lists: dict[str, float | int | None] = {}
-    """Pages of lists that people opened, and those of heavy pasts apart."""
+    """Pages of lists that people opened; those of users with long histories (``heavy``) also by themselves."""
     limits: dict[str, float] = {}
-    """What ``completed`` meant in this run."""
+    """The limits that a completed call met in this run."""
     quality: QualityFigures | None = None
     """None in a summary of an older version."""
 
@@ -189,7 +189,7 @@ class GridCell(msgspec.Struct, frozen=True, kw_only=True):
     driver: str
     tier: str
     status: str
-    """As in cells.py, or ``missing`` for a cell that was planned and left no result."""
+    """As in cells.py, or ``missing`` for a planned cell without a result."""
     attempts: int
     attempts_seen: list[AttemptSeen] = []
     blame: str = ""
@@ -218,7 +218,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     verdict: Verdict
     exit_code: int
     reasons: list[str]
-    """Why the verdict is not PASS, the weightiest first; empty when it is."""
+    """Why the verdict is not PASS, most important first. Empty for PASS."""
     rules: list[RuleResult]
     swarm: SwarmFigures
     matrix: MatrixFigures
@@ -226,19 +226,14 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     """Legs by tier."""
     duration_s: float | None
     knee: KneeResult | None = None
-    """What a search for the capacity found."""
+    """The result of a knee search, which looks for the capacity."""
     rollout: RolloutResult | None = None
-    """How far a rollout came."""
+    """The result of a rollout."""
 
     def rules_of(self, *kinds: RuleKind) -> list[RuleResult]:
         return [rule for rule in self.rules if rule.kind in kinds]
 
 
 def summary_json(summary: Summary) -> str:
-    """The text of ``summary.json``."""
+    """Returns the text of ``summary.json``."""
     return msgspec.json.format(msgspec.json.encode(summary), indent=2).decode() + "\n"
-
-
-def read_summary(written: bytes) -> Summary:
-    """Returns a ``summary.json``. Raises msgspec.DecodeError when it is torn."""
-    return msgspec.json.decode(written, type=Summary)

@@ -1,6 +1,6 @@
-"""What one attempt at one cell of the device matrix found, its file, and how attempts become one status.
+"""Reads and writes the result of each attempt at a cell, and merges the attempts into one status.
 
-A cell's file is ``cells/<cell>/<attempt>/cell.json``; its screenshots and logs lie beside it.
+The file is ``cells/<cell>/<attempt>/cell.json``. Screenshots and logs are beside it.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from reports.run.run_folder import is_moment, refuse_newer
 
 CELL_FORMAT = 1
 MOST_ATTEMPTS = 10_000
-"""No run tries a cell so often."""
+"""No run tries a cell more often."""
 DEATHS = frozenset({"browser_died", "link_died"})
-"""Reasons of an environment error: what served this attempt alone died in the middle of it."""
+"""Reasons of an environment error: the browser or the link of this attempt died."""
 
 
 class CellStatus(StrEnum):
@@ -31,15 +31,18 @@ class CellStatus(StrEnum):
 
     PASSED = "passed"
     FAILED = "failed"
-    """The product did not do what the scenario asks."""
+    """The product did not do what the scenario requires."""
     ENVIRONMENT_ERROR = "environment_error"
-    """The harness could not do its part: a link that is off, a browser that died. Says nothing of the product."""
+    """The test itself failed: a link missed its profile, a browser died. It says nothing about the product."""
     SKIPPED = "skipped"
 
 
 MERGE_ORDER = (CellStatus.SKIPPED, CellStatus.ENVIRONMENT_ERROR, CellStatus.PASSED, CellStatus.FAILED)
-"""A cell's status is the last of these that any attempt has. Only an environment error may be tried again, so a
-pass may follow one and outranks it; a failure outranks everything, so that no retry can ever hide it."""
+"""The status of a cell is the last of these that any attempt has.
+
+Only an environment error may be tried again, so a pass may follow one and outranks it. A failure outranks everything,
+so that no retry can hide it.
+"""
 
 
 class CellResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,7 +65,7 @@ class CellResult(msgspec.Struct, frozen=True, kw_only=True):
     status: CellStatus
     blame: Blame = Blame.NOBODY
     reason: str = ""
-    """Short code with few distinct values, e.g. ``no_audio``, ``link_off``."""
+    """A short code with few distinct values, e.g. ``no_audio``, ``link_off``."""
     detail: str = ""
     """One sentence for a person."""
     started_at_s: float = 0.0
@@ -71,14 +74,14 @@ class CellResult(msgspec.Struct, frozen=True, kw_only=True):
     replay: str = ""
     """The one command that runs this cell again."""
     shaping: dict[str, Any] = {}
-    """What the probe measured on the link before the cell used it."""
+    """The measurements of the link before the cell used it."""
     figures: dict[str, float | str | None] = {}
     artifacts: list[str] = []
     """File names in the attempt's own folder."""
 
 
 @dataclass(frozen=True, slots=True)
-class Cell:
+class CellAttempts:
     """One cell with every attempt at it, in the order of their numbers."""
 
     attempts: tuple[CellResult, ...]
@@ -95,7 +98,7 @@ class Cell:
 
     @property
     def environment_errors(self) -> tuple[CellResult, ...]:
-        """The attempts that say nothing of the product, whatever a later one said."""
+        """The attempts that say nothing about the product, even if a later one passed or failed."""
         return tuple(attempt for attempt in self.attempts if attempt.status is CellStatus.ENVIRONMENT_ERROR)
 
 
@@ -103,7 +106,7 @@ class Cell:
 class CellsRead:
     """Every cell of a run folder, by name, and the files that could not be read."""
 
-    cells: tuple[Cell, ...]
+    cells: tuple[CellAttempts, ...]
     unreadable: tuple[str, ...]
 
 
@@ -113,7 +116,7 @@ def merge_status(statuses: Iterable[CellStatus]) -> CellStatus:
 
 
 def attempt_folder(run_folder: Path, cell: str, attempt: int) -> Path:
-    """Where an attempt keeps its files. Raises ValueError for a name that is not one plain path component."""
+    """Returns the folder of an attempt. Raises ValueError for a name that is not one plain path component."""
     if not cell or cell != Path(cell).name or cell in {".", ".."} or attempt < 1:
         raise ValueError(f"not a cell and an attempt: {cell!r}, {attempt}")
     return run_folder / "cells" / cell / str(attempt)
@@ -141,13 +144,14 @@ def read_cells(run_folder: Path) -> CellsRead:
             try:
                 result = _read_cell(path)
             except FileNotFoundError:
-                continue  # an attempt that is under way, or one whose process died: the plan knows the cell
+                continue  # an attempt in progress, or one whose process died: the plan names the cell
             except Unreadable as error:
                 unreadable.append(f"{path.relative_to(run_folder)}: {error}")
                 continue
             attempts.setdefault(result.cell, []).append(result)
     cells = tuple(
-        Cell(tuple(sorted(found, key=lambda result: result.attempt))) for _name, found in sorted(attempts.items())
+        CellAttempts(tuple(sorted(found, key=lambda result: result.attempt)))
+        for _name, found in sorted(attempts.items())
     )
     return CellsRead(cells, tuple(unreadable))
 

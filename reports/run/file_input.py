@@ -1,7 +1,7 @@
-"""Reads one file of a run folder, which may be anything: a pipe that nobody writes to, a device, a terabyte of zeros.
+"""Reads one file of a run folder safely: only regular files of a bounded size, and without waiting.
 
-Only regular files of a bounded size are read, without ever waiting. What cannot be read is told in a few words that
-follow the file's name.
+The file may be anything, e.g. a pipe without a writer, a device, or a terabyte of zeros. The message about a file that
+cannot be read continues a sentence that begins with the name of the file.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TypeVar
 import msgspec
 
 LONGEST_BYTES = 64 * 2**20
-"""No JSON file of ours comes near to it: a manifest has some 20 kB."""
+"""Our JSON files are much smaller: a manifest has about 20 kB."""
 
 T = TypeVar("T")
 
@@ -25,13 +25,13 @@ _KINDS = {
 
 
 class Unreadable(Exception):
-    """Why a file could not be read, e.g. ``is a named pipe, not a file``."""
+    """Says why a file cannot be read, e.g. ``is a named pipe, not a file``."""
 
 
 def read_file(path: Path, longest_bytes: int = LONGEST_BYTES) -> bytes:
-    """Returns what is in a regular file of at most ``longest_bytes``.
+    """Returns the content of a regular file of at most ``longest_bytes``.
 
-    Raises FileNotFoundError when there is none, Unreadable for anything else that is in the way.
+    Raises FileNotFoundError when there is none, and Unreadable for everything else.
     """
     require_regular(path)
     try:
@@ -62,7 +62,7 @@ def require_regular(path: Path) -> None:
 
 
 def list_folder(path: Path) -> list[Path]:
-    """Returns what is in a folder, sorted by name; nothing when there is none. Raises Unreadable."""
+    """Returns the entries of a folder, sorted by name. Returns none without a folder. Raises Unreadable."""
     try:
         return sorted(Path(entry) for entry in os.scandir(path))
     except FileNotFoundError:
@@ -76,7 +76,7 @@ def list_folder(path: Path) -> list[Path]:
 
 
 def decode_json(written: bytes, kind: type[T]) -> T:
-    """Returns a JSON text as ``kind``. Raises Unreadable when it is torn, or has not that shape."""
+    """Returns a JSON text as ``kind``. Raises Unreadable when it is torn or of another type."""
     try:
         return msgspec.json.decode(written, type=kind)
     except RecursionError:

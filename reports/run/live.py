@@ -1,4 +1,4 @@
-"""The live files ``live/*.jsonl``: one JSON object a line, appended by swarm and matrix, followed by the CLI."""
+"""Writes and follows ``live/*.jsonl``: swarm and matrix append one JSON object a line, the command line reads them."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from reports.run.file_input import LONGEST_BYTES, Unreadable, decode_json, requi
 
 
 class LiveWriter:
-    """Appends events. Several processes may write to one file: every line is one append, so lines never mix."""
+    """Appends events. Several processes may write to one file: each line is one write, so lines never mix."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         path.parent.mkdir(parents=True, exist_ok=True)
 
     def emit(self, event: str, **fields: Any) -> None:
-        """Appends ``{"event": event, **fields}``, its text clean. Raises OSError when the disk refuses."""
+        """Appends ``{"event": event, **fields}``, its text clean. Raises OSError when the disk is full."""
         line = msgspec.json.encode(clean_all({"event": event, **fields})) + b"\n"
         descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
         try:
@@ -30,16 +30,16 @@ class LiveWriter:
 
 
 class LiveReader:
-    """Follows a live file from its start. The file may not exist yet, and its last line may be half written."""
+    """Follows a live file from its start. The file may not exist yet, and its last line may be incomplete."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._offset = 0
         self.problem = ""
-        """Why the file, or the first line that is no JSON object, cannot be read; empty for a file that is whole."""
+        """Why the file, or its first line without a JSON object, cannot be read. Empty for a whole file."""
 
     def read_new(self) -> list[dict[str, Any]]:
-        """Returns the events appended since the last call; a line that is not a JSON object is passed over."""
+        """Returns the events appended since the last call; skips lines without a JSON object."""
         chunk = self._new_bytes()
         whole, newline, _half = chunk.rpartition(b"\n")
         if len(chunk) == LONGEST_BYTES and not newline:

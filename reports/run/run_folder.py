@@ -1,4 +1,4 @@
-"""Opens a run folder: finds it, checks its format, reads its manifest. Damage becomes a reason, never a traceback."""
+"""Opens a run folder: finds it, checks its format, reads its manifest. Damage becomes a reason of the verdict."""
 
 from __future__ import annotations
 
@@ -6,60 +6,25 @@ import os
 import stat
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
 from bedrock.foreign_text import clean, clean_all
 from bedrock.input_file import name_problem
 from reports.errors import NewerFormat, RunFolderMissing
+from reports.run.faults import Fault, read_faults
 from reports.run.file_input import Unreadable, decode_json, read_file
+from reports.run.manifest import MANIFEST_FORMAT, Manifest
 from reports.slo.slo_file import BUILT_IN, built_in_names
 
-MANIFEST_FORMAT = 1
 PARTS = ("manifest.json", "plan.toml", "calls", "cells", "health", "live")
 """A folder with none of these is no run."""
 LATEST = "latest"
-"""A link to the newest run beside it. Where the file system has no links: a file with its name."""
+"""A link to the newest run beside it, or a file with its name where the file system has no links."""
 LONGEST_SHOWN = 80
-"""Characters of a name that no folder can have, as an error shows it."""
+"""Characters that an error shows of an impossible folder name."""
 END_OF_TIME_S = 4_102_444_800.0
 """The year 2100. No clock of a machine that makes calls shows less than 0 or more than this."""
-
-
-class Fault(msgspec.Struct, frozen=True, kw_only=True):
-    """Something that the supervisor of a run saw happen to one of its processes, or to the service under test."""
-
-    at_s: float
-    what: str
-    detail: str = ""
-    severity: str = "note"
-    """``fail`` (the product broke), ``invalid`` (the harness broke) or ``note``."""
-
-
-class Manifest(msgspec.Struct, frozen=True, kw_only=True):
-    """``manifest.json``. Every field has a default, so that an older or half-filled manifest still reads."""
-
-    format: int = MANIFEST_FORMAT
-    run_id: str = ""
-    started_at_s: float | None = None
-    ended_at_s: float | None = None
-    plan_name: str = ""
-    plan: dict[str, Any] = {}
-    slo: dict[str, Any] = {}
-    seeds: dict[str, Any] | int | None = None
-    versions: dict[str, Any] = {}
-    git: Any = None
-    environment_before: dict[str, Any] | None = None
-    environment_after: dict[str, Any] | None = None
-    tiers: list[str] = []
-    target: dict[str, Any] = {}
-    faults: list[Fault] = []
-    interrupted: bool = False
-
-    def plans(self, part: str) -> bool:
-        """Whether the plan of the run holds the part ``swarm`` or ``matrix``."""
-        return bool(self.plan.get(part))
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +44,10 @@ class RunFolder:
 
     @property
     def slo_reference(self) -> str:
-        """What to hand to ``load_slo`` to judge this run as it was meant.
+        """The argument of ``load_slo`` for the SLO that this run was made for.
 
-        A file of the user's own stays the reference when it is gone: another of the same name may say something else.
-        A built-in one is found by its name on a machine that has ringfence in another place.
+        A file of the user stays the reference even when it is gone, because another file of that name may differ. A
+        built-in SLO is found by its name, so that it works on another machine.
         """
         slo = self.manifest.slo if self.manifest else {}
         file, name = slo.get("file"), str(slo.get("name") or "default")
@@ -99,7 +64,7 @@ def find_run(named: Path) -> RunFolder:
     """
     path = _find(named)
     manifest, problems = _read_manifest(path)
-    noted, unread = _noted_faults(path / "faults.jsonl")
+    noted, unread = read_faults(path)
     known = list(manifest.faults) if manifest else []
     seen = {(fault.at_s, fault.what) for fault in known}
     known += [fault for fault in noted if (fault.at_s, fault.what) not in seen]
@@ -201,7 +166,7 @@ def _read_manifest(path: Path) -> tuple[Manifest | None, list[str]]:
     try:
         written = read_file(file)
     except FileNotFoundError:
-        return None, ["manifest.json is missing"]
+        return None, ["manifest.json is missing: no ringfence run wrote this folder, or it was damaged"]
     except Unreadable as error:
         return None, [f"manifest.json {error}"]
     refuse_newer(written, MANIFEST_FORMAT, file)
@@ -238,23 +203,6 @@ def _salvaged(written: bytes) -> Manifest | None:
             except (msgspec.ValidationError, RecursionError):
                 continue
     return Manifest(**kept)
-
-
-def _noted_faults(file: Path) -> tuple[list[Fault], list[str]]:
-    """The faults that the run's processes wrote down, and what cannot be read of them."""
-    try:
-        lines = read_file(file).splitlines()
-    except FileNotFoundError:
-        return [], []
-    except Unreadable as error:
-        return [], [f"faults.jsonl {error}"]
-    faults, problems = [], []
-    for number, line in enumerate(lines, 1):
-        try:
-            faults.append(clean_all(decode_json(line, Fault)))
-        except Unreadable as error:
-            problems.append(f"faults.jsonl: line {number} {error}")
-    return faults, problems[:1]
 
 
 def _with_sound_time(fault: Fault, manifest: Manifest | None) -> Fault:

@@ -1,19 +1,16 @@
-"""The run store: DuckDB tables over a folder's parquet segments. A segment that cannot be read is skipped and named.
+"""Loads the Parquet segments of a run folder into DuckDB tables. A segment that cannot be read is skipped and named.
 
-Rows that no run can have written (a time that no clock shows, a number that no measurement gives, nothing where a value
-must be) are left out, and their segment is named too: one of them would bend every chart and every percentile.
+Rows with impossible values are left out: an impossible time or number, or an empty required value. Their segment is
+named, too. One such row would distort every chart and percentile.
 
 Tables ``legs``, ``messages``, ``lists``, ``health``, ``windows`` and ``probes`` have the columns of ``calls.records``;
-``samples`` is a view. A column that an older version did not write yet gets its default; the score of a probe is joined
-into its leg. The database lives in a temporary file, so a million legs cost disk, not memory.
+``samples`` is a view. A column that an older version did not write gets its default. The score of a probe call is
+joined into its leg. The database is a temporary file, so a million legs need disk, not memory.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import enum
-import types
-import typing
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,40 +23,18 @@ import pyarrow.parquet as pq
 
 from bedrock.foreign_text import clean_all
 from bedrock.scratch import ScratchFolder
-from calls.records.record import (
-    RECORD_FORMAT,
-    HealthRow,
-    LegRecord,
-    ListRow,
-    MessageRow,
-    ProbeRow,
-    SampleRow,
-    WindowRow,
-)
+from calls.records.record import RECORD_FORMAT
 from reports.errors import NewerFormat
-from reports.run.cells import Cell, read_cells
+from reports.run.cells import CellAttempts, read_cells
+from reports.run.columns import FOLDERS, Column, columns_of, impossible_value_sql
 from reports.run.file_input import Unreadable, list_folder, require_regular
 from reports.run.run_folder import END_OF_TIME_S, RunFolder
 
-FOLDERS: dict[str, tuple[str, type[msgspec.Struct]]] = {
-    "legs": ("calls", LegRecord),
-    "messages": ("messages", MessageRow),
-    "lists": ("lists", ListRow),
-    "health": ("health", HealthRow),
-    "samples": ("samples", SampleRow),
-    "windows": ("windows", WindowRow),
-    "probes": ("probes", ProbeRow),
-}
-"""Table name -> its folder and the struct that gives its columns."""
-
 MEMORY_LIMIT = "1GB"
 MOST_ROWS = 20_000_000
-"""Rows of one segment. A writer flushes every second; a file that claims more is none of ours."""
-LARGEST_NUMBER = 1e15
-"""No count and no time that we measure, in whatever unit, comes near to it."""
+"""Rows of one segment. Our processes flush every second, so a file with more rows is damaged."""
 LONGEST_RUN_S = 31 * 86_400.0
-"""Records further than this from the middle one of a run belong to another run, or to a broken clock."""
-_TYPES: dict[type, str] = {str: "VARCHAR", int: "BIGINT", float: "DOUBLE", bool: "BOOLEAN"}
+"""Records further than this from the median time belong to another run, or to a broken clock."""
 
 
 @dataclass(slots=True)
@@ -71,24 +46,8 @@ class Segments:
     """``folder/file: why``."""
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
-    """One column of a table."""
-
-    name: str
-    kind: str
-    """Its SQL type."""
-    default: Any
-    required: bool = False
-    """Whether it holds a value in every row."""
-
-    @property
-    def quoted(self) -> str:
-        return f'"{self.name}"'
-
-
 class RunStore:
-    """An open run folder, ready to be asked. Use as a context manager."""
+    """An open run folder that answers SQL queries. Use it as a context manager."""
 
     def __init__(self, folder: RunFolder) -> None:
         """Reads every segment and every cell. Raises NewerFormat when a record is of a newer version."""
@@ -126,12 +85,12 @@ class RunStore:
         return [dict(zip(names, map(clean_all, row), strict=True)) for row in cursor.fetchall()]
 
     def value(self, sql: str, parameters: Sequence[Any] = ()) -> Any:
-        """Returns the one value of a query, None when it has no row."""
+        """Returns the single value of a query. None when it has no row."""
         row = self._database.execute(sql, list(parameters)).fetchone()
         return clean_all(row[0]) if row else None
 
     def execute(self, sql: str, parameters: Sequence[Any] | dict[str, Any] = ()) -> None:
-        """Runs a statement that has no answer, e.g. the making of a derived table."""
+        """Runs a statement without a result, e.g. one that creates a table."""
         self._database.execute(sql, parameters if isinstance(parameters, dict) else list(parameters))
 
     def _load(self) -> None:
@@ -153,7 +112,7 @@ class RunStore:
 
     def _load_table(self, table: str) -> None:
         folder, struct = FOLDERS[table]
-        columns = _columns(struct)
+        columns = columns_of(struct)
         files = self._readable(folder)
         definitions = ", ".join(f"{column.quoted} {column.kind}" for column in columns)
         self.execute(f"CREATE TABLE {table} ({definitions})")
@@ -167,7 +126,7 @@ class RunStore:
         self._files[table] = files
 
     def _readable(self, folder: str) -> list[Path]:
-        """Returns the segments whose footer is whole: a torn parquet file has none."""
+        """Returns the segments with a whole footer. A torn Parquet file has none."""
         try:
             found = list_folder(self.folder.path / folder)
         except Unreadable as error:
@@ -193,9 +152,9 @@ class RunStore:
         return readable
 
     def _plain_name(self, file: Path) -> str:
-        """A name of the segment that the database takes as it is, whatever folders and files are called.
+        """Returns a link to the segment with a plain name.
 
-        A bracket in a path would be a pattern, and a name that is not text in the locale's encoding no path at all.
+        DuckDB reads a bracket in a path as a pattern, and refuses a name that is not in the encoding of the locale.
         """
         if file not in self._names:
             link = self._temporary.path / f"{len(self._names)}.parquet"
@@ -223,11 +182,11 @@ class RunStore:
             low_s, high_s = max(low_s, middle_s - LONGEST_RUN_S), min(high_s, middle_s + LONGEST_RUN_S)
         for table, (_folder, struct) in FOLDERS.items():
             if table != "samples":
-                self._leave_out(table, _columns(struct), low_s, high_s)
+                self._leave_out(table, columns_of(struct), low_s, high_s)
         self._trust_times_between(low_s, high_s)
 
     def _leave_out(self, table: str, columns: list[Column], low_s: float, high_s: float) -> None:
-        impossible = " OR ".join(_impossible(column, low_s, high_s) for column in columns)
+        impossible = " OR ".join(impossible_value_sql(column, low_s, high_s) for column in columns)
         if not self.value(f"SELECT count(*) FROM {table} WHERE {impossible}"):
             return
         self.execute(f"DELETE FROM {table} WHERE {impossible}")
@@ -240,7 +199,7 @@ class RunStore:
                 self.segments.unreadable.append(f"{name}: {bad} {rows} a time or a number that no run can have")
 
     def _trust_times_between(self, low_s: float, high_s: float) -> None:
-        """Forgets a start or an end in the manifest that is no time of this run's records."""
+        """Removes a start or an end from the manifest that is far from all records of the run."""
         manifest, problems = self.folder.manifest, list(self.folder.problems)
         for name in ("started_at_s", "ended_at_s"):
             at_s = getattr(manifest, name, None)
@@ -265,7 +224,7 @@ class RunStore:
         return True
 
     def _select(self, files: list[Path], columns: list[Column]) -> tuple[str, list[Any]]:
-        """A query of ``columns`` in order; one that no file has, or that is null where it may not be, is defaulted."""
+        """Returns a query of ``columns`` in order. A column that no file has, or a null, gets its default."""
         names = [self._plain_name(file) for file in files]
         described = self.rows("DESCRIBE SELECT * FROM read_parquet(?, union_by_name = true)", [names])
         present = {row[0] for row in described}
@@ -290,7 +249,7 @@ class RunStore:
         self.execute("DROP TABLE samples")
         self.execute(f"CREATE VIEW samples AS SELECT {kept} FROM read_parquet([{quoted}], union_by_name = true)")
 
-    def _load_cells(self, cells: Sequence[Cell]) -> None:
+    def _load_cells(self, cells: Sequence[CellAttempts]) -> None:
         names = ("cell", "device", "device_class", "network", "generation", "scenario", "driver", "tier", "status")
         self.execute(f"CREATE TABLE cells ({', '.join(f'{name} VARCHAR' for name in names)}, emulated BOOLEAN)")
         self.execute("CREATE TABLE void_attempts (cell VARCHAR, attempt INTEGER)")
@@ -308,34 +267,4 @@ UPDATE legs SET visqol_mos_lq = probes.visqol_mos_lq,
 FROM probes
 WHERE probes.call_id = legs.call_id AND probes.side = legs.side AND probes.visqol_mos_lq IS NOT NULL
 """
-"""A probe's score comes after its leg's row, out of another process."""
-
-
-def _columns(struct: type[msgspec.Struct]) -> list[Column]:
-    """The struct's fields as columns."""
-    hints = typing.get_type_hints(struct)
-    columns = []
-    for info in msgspec.structs.fields(struct):
-        default = None if info.default is msgspec.NODEFAULT else info.default
-        plain = default.value if isinstance(default, enum.Enum) else default
-        required = type(None) not in typing.get_args(hints[info.name])
-        columns.append(Column(info.name, _sql_type(hints[info.name]), plain, required))
-    return columns
-
-
-def _impossible(column: Column, low_s: float, high_s: float) -> str:
-    """SQL: whether a row's value in ``column`` cannot have been written by a run between the two moments."""
-    wrong = [f"{column.quoted} IS NULL"] if column.required else []
-    if column.kind in {"DOUBLE", "BIGINT"}:
-        moment = column.name == "at_s" or column.name.endswith("_at_s")
-        low, high = (low_s, high_s) if moment else (-LARGEST_NUMBER, LARGEST_NUMBER)
-        # Asked for by itself: a Parquet file's statistics know no NaN, and the reader passes over a file by them.
-        finite = f"isfinite({column.quoted}) AND " if column.kind == "DOUBLE" else ""
-        wrong.append(f"NOT coalesce({finite}{column.quoted} BETWEEN {low!r} AND {high!r}, true)")
-    return "(" + (" OR ".join(wrong) or "false") + ")"
-
-
-def _sql_type(hint: Any) -> str:
-    if typing.get_origin(hint) in (types.UnionType, typing.Union):
-        hint = next(part for part in typing.get_args(hint) if part is not type(None))
-    return "VARCHAR" if isinstance(hint, type) and issubclass(hint, enum.Enum) else _TYPES[hint]
+"""The score of a probe call is written after its leg, by another process."""

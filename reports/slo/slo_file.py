@@ -1,4 +1,4 @@
-"""The SLO file: limits that define a completed call, bounds of a valid run, and the rules of the release gate.
+"""Reads an SLO file: limits of a completed call, bounds of a valid run, and the rules of the release gate.
 
     [limits]
     setup_limit_s = 20.0
@@ -9,9 +9,9 @@
     metric = "completion_ratio"                      # see metrics.py
     where = { source = "swarm", generation = "2g" }  # equal to the value, or to one of a list
     objective = ">= 0.85"
-    confidence = 0.95                                # of each one-sided decision
+    confidence = 0.95                                # of each one-sided bound
     min_n = 60                                       # fewer calls than this never pass
-    required = true                                  # false: shown, but the verdict does not wait for it
+    required = true                                  # false: shown, but does not change the verdict
 
 The objective's grammar:
 
@@ -44,50 +44,52 @@ Operator = Literal[">=", "<=", ">", "<"]
 WhereValue = str | bool | tuple[str, ...]
 
 
-class Limits(Written):
-    """What a completed call must keep to."""
+class CompletedCallLimits(Written):
+    """The limits that a completed call must meet."""
 
     setup_limit_s: float = Field(default=20.0, gt=0, le=600)
-    """From the intended start to audio both ways, the ringing time of the person called taken out."""
+    """From the intended start to audio both ways, without ringing time."""
     gap_limit_ms: float = Field(default=3000.0, gt=0, le=600_000)
     """The longest silence that a completed call may have."""
 
 
 class ValidityBounds(Written):
-    """How far the harness itself may stray before its figures are not worth judging. See validity.py."""
+    """The bounds of a valid run. Beyond them it can't be trusted, or too little was tested. See validity.py."""
 
     send_late_p99_ms_max: float = Field(default=10.0, gt=0, le=60_000)
-    """For a second of a swarm engine, and for a leg of its own."""
+    """For one second of a swarm engine, and for one leg of the swarm."""
     matrix_send_late_p99_ms_max: float = Field(default=40.0, gt=0, le=60_000)
-    """For a second of the device matrix's far end: two frames of 20 ms. It carries one call, and no load figure."""
+    """For one second of the far end of the device matrix: two frames of 20 ms. It carries one call only."""
     send_late_seconds_ratio_max: float = Field(default=0.05, ge=0, le=1)
-    """Share of leg-seconds: a second at the peak weighs as many calls as it spoiled."""
+    """Share of leg-seconds, so that a late second counts once for each call that was active in it."""
     send_late_legs_ratio_max: float = Field(default=0.25, ge=0, le=1)
-    """One bad second puts every leg of that second over the bound, so a few of them are forgiven."""
+    """One late second puts every leg of that second over the bound, so a share of the legs is allowed."""
     datagrams_dropped_max: int = Field(default=0, ge=0, le=1_000_000_000)
     health_gap_s_max: float = Field(default=5.0, gt=0, le=3600)
     lost_halves_ratio_max: float = Field(default=0.01, ge=0, le=1)
     starts_dropped_ratio_max: float = Field(default=0.05, ge=0, le=1)
     environment_error_ratio_max: float = Field(default=0.1, ge=0, le=1)
-    """Share of the planned cells that came to no judgement of the product, whatever was tried again."""
+    """Share of the planned cells without a result for the product, after all attempts."""
     environment_retry_ratio_max: float = Field(default=0.2, ge=0, le=1)
-    """Share of the cells in which the environment failed at least once, a good retry or not: where it fails that often,
-    who passed at last may have passed by luck. It also bounds a product that crashes browsers now and then."""
+    """Share of the cells in which the environment failed at least once, even if a retry passed.
+
+    Above it, a pass may be luck. It also bounds a product that crashes browsers now and then.
+    """
     environment_retries_forgiven: int = Field(default=1, ge=0, le=1_000_000_000)
-    """So many cells may need another attempt, whatever share of a small matrix they are."""
+    """This many cells may need another attempt, even if they are a large share of a small matrix."""
     deaths_repaired_max: int = Field(default=0, ge=0, le=1_000_000_000)
-    """Browsers and links that may die in the middle of a cell, even when the next attempt passes."""
+    """This many browsers and links may die in the middle of a cell if the next attempt passes."""
     unreadable_segments_max: int = Field(default=0, ge=0, le=1_000_000_000)
     cpu_ratio_max: float = Field(default=0.97, gt=0, le=100)
-    """Of one core, for a second of an engine or a Locust worker: each has one thread that does the work."""
+    """Of one core, for one second of an engine or a Locust worker: each works in one thread."""
     loop_lag_p99_ms_max: float = Field(default=100.0, gt=0, le=60_000)
-    """For a second of a swarm engine."""
+    """For one second of a swarm engine."""
     steal_ratio_max: float = Field(default=0.25, gt=0, le=1)
-    """Of a second of the whole machine, taken by its hypervisor."""
+    """CPU steal: share of a second of the whole machine that the hypervisor took."""
     busy_seconds_ratio_max: float = Field(default=0.2, ge=0, le=1)
-    """Share of a process's seconds that may be over one of the three bounds above."""
+    """Share of the seconds of a process that may be over one of the three bounds above."""
     fds_used_ratio_max: float = Field(default=0.9, gt=0, le=1)
-    """In any second: beyond it calls fail for want of a socket, and would be blamed on the service."""
+    """In any second. Beyond it calls fail because they get no socket, and the service would be blamed."""
     ports_used_ratio_max: float = Field(default=0.9, gt=0, le=1)
 
 
@@ -112,7 +114,7 @@ class Rule(Written):
 
     @property
     def scope(self) -> str:
-        """The ``where`` in words, e.g. ``swarm, 4g/5g/wifi``; keys whose values speak for themselves go unnamed."""
+        """The ``where`` in words, e.g. ``swarm, 4g/5g/wifi``. Keys with obvious values are not named."""
         parts = []
         for key, value in self.where.items():
             values = "/".join(_names(value))
@@ -120,7 +122,7 @@ class Rule(Written):
         return ", ".join(parts) or "all"
 
     def matches(self, value: float) -> bool:
-        """Whether one value is on the right side of the limit."""
+        """Returns whether a value meets the target."""
         limit = self.limit
         return {">=": value >= limit, "<=": value <= limit, ">": value > limit, "<": value < limit}[self.operator]
 
@@ -131,13 +133,13 @@ class SloFile(Written):
     name: str = Field(min_length=1)
     file: str = ""
     """Where it was read from; set by ``load_slo``."""
-    limits: Limits = Limits()
+    limits: CompletedCallLimits = CompletedCallLimits()
     validity: ValidityBounds = ValidityBounds()
     rule: tuple[Rule, ...] = Field(min_length=1, max_length=500)
 
 
 def built_in_names() -> list[str]:
-    """The names that ``load_slo`` knows without a path."""
+    """Returns the names that ``load_slo`` knows without a path."""
     return sorted(path.stem for path in BUILT_IN.glob("*.toml"))
 
 
@@ -166,7 +168,7 @@ def check_slo(tables: dict[str, Any], file: str) -> SloFile:
     written = [rule for rule in rules if isinstance(rule, dict)] if isinstance(rules, list) else []
     for index, rule in enumerate(written):
         problems.extend(_rule_problems(rule, file, f"rule[{index}]"))
-    problems.extend(_twice(written, file))
+    problems.extend(_duplicate_names(written, file))
     if problems or slo is None:
         raise InputError(problems)
     return slo
@@ -201,7 +203,12 @@ def _objective_problems(objective: str, metric: Metric | None, file: str, key: s
         return
     if (metric.better is Better.HIGHER) != operator.startswith(">"):
         sense = ">=" if metric.better is Better.HIGHER else "<="
-        yield Problem(file, key, f"for {metric.name} {metric.better} is better", f"write '{sense} {limit:g}'")
+        yield Problem(
+            file,
+            key,
+            f"{metric.name}: {metric.better} is better, so the target cannot be '{objective}'",
+            f"write '{sense} {limit:g}'",
+        )
     if (metric.kind is Kind.RATIO or metric.unit == "ratio") and limit > 1:
         yield Problem(file, key, f"{metric.name} lies between 0 and 1 (got {limit:g})", f"write {limit / 100:g}")
 
@@ -210,8 +217,8 @@ def _where_problems(where: dict[str, Any], metric: Metric, file: str, key: str) 
     known = WHERE_KEYS[metric.table]
     for name, value in where.items():
         if name not in known:
-            told = nearest(name, known) or f"{metric.name} is of the whole run and takes no where"
-            yield Problem(file, f"{key}.{name}", f"{metric.name} cannot be narrowed by '{name}'", told)
+            hint = nearest(name, known) or f"{metric.name} is measured over the whole run: leave out 'where'"
+            yield Problem(file, f"{key}.{name}", f"{metric.name} cannot be filtered by '{name}'", hint)
             continue
         allowed = _allowed(name)
         for item in _names(value):
@@ -227,7 +234,7 @@ def _allowed(key: str) -> tuple[str, ...]:
     return ()
 
 
-def _twice(rules: list[dict[str, Any]], file: str) -> Iterable[Problem]:
+def _duplicate_names(rules: list[dict[str, Any]], file: str) -> Iterable[Problem]:
     seen: set[str] = set()
     for index, rule in enumerate(rules):
         name = rule.get("name")
@@ -242,5 +249,5 @@ def _names(value: Any) -> tuple[str, ...]:
 
 
 def where_values(value: WhereValue) -> tuple[str, ...]:
-    """The strings that a ``where`` value stands for, as they are written in the records."""
+    """Returns the strings in the records that a ``where`` value stands for."""
     return tuple("" if item == NO_ACCESS_LINK else item for item in _names(value))

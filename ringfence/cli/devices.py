@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from cyclopts import App
 from rich.console import Console
 from rich.table import Column, Table
 
@@ -13,12 +12,10 @@ from bedrock.toml_input import unknown_name
 from device_matrix.cpu.cpu_limit import quota_cores
 from device_matrix.devices import catalogue
 
-app = App(name="devices", help="Device profiles of the matrix: list them, or show one.", help_format="plaintext")
 DESKTOP_CORES = 64
-"""More than any phone asks for: the quota that is shown is the device's own, not this machine's."""
+"""More cores than any phone has, so the quota shown is the device's own and not this machine's limit."""
 
 
-@app.command(name="list")
 def list_devices(*, json: bool = False) -> int:
     """List the device profiles.
 
@@ -31,9 +28,10 @@ def list_devices(*, json: bool = False) -> int:
     if json:
         print(json_text([device.model_dump(mode="json", by_alias=True) for device in devices.values()], indent=1))
         return ExitCode.PASS
-    whole_id = Column("id", no_wrap=True, min_width=max(map(len, devices)))  # an id is typed in elsewhere
+    whole_id = Column("id", no_wrap=True, min_width=max(map(len, devices)))  # ids get copied into commands
     columns = ("class", "os", "CSS pixels", "DPR", "RAM MB", "CPU cores")
-    table = Table(whole_id, *columns, box=None, header_style="dim")
+    # Without outer padding the table fits into 80 columns.
+    table = Table(whole_id, *columns, box=None, header_style="dim", padding=(0, 2, 0, 0), pad_edge=False)
     for device in devices.values():
         table.add_row(
             device.id,
@@ -46,12 +44,11 @@ def list_devices(*, json: bool = False) -> int:
         )
     console = Console()
     console.print(table)
-    console.print("[dim]CPU cores: of a desktop, what the browser's control group is held to.[/]")
-    console.print("[dim]All are emulated in desktop Chromium (tier browser).[/]")
+    console.print("[dim]CPU cores: the limit of the browser's control group, in cores of a desktop.[/]")
+    console.print("[dim]Every device is emulated in desktop Chromium (tier browser).[/]")
     return ExitCode.PASS
 
 
-@app.command
 def show(device: str, *, json: bool = False) -> int:
     """Show every figure of one device profile, with its source.
 

@@ -1,4 +1,4 @@
-"""``ringfence history`` and ``compare``: the runs of a folder, one below the other or side by side."""
+"""Implements ``ringfence history`` and ``ringfence compare``: lists the runs of a folder, or two runs side by side."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ from bedrock.errors import InputError, Problem, RingfenceError
 from bedrock.exit_codes import ExitCode
 from bedrock.foreign_text import clean, clean_all, json_text
 from reports.errors import RunFolderMissing
-from reports.result.summary import SUMMARY_FORMAT, RuleResult, Summary
+from reports.result.summary import SUMMARY_FORMAT, RuleKind, RuleResult, Summary, Verdict
 from reports.run.file_input import Unreadable, decode_json, list_folder, read_file
 from reports.run.run_folder import PARTS, find_run, is_run, refuse_newer, require_name
+from reports.text import bounds, counted, figure, grouped
 
 VERDICT_STYLES = {"PASS": "green", "FAIL": "bold red", "INCONCLUSIVE": "yellow", "INVALID": "magenta"}
 FIGURES = ("calls", "completed", "peak", "cells", "passed")
@@ -50,7 +51,9 @@ def history(runs: Path = Path("runs"), *, json: bool = False) -> int:
 
 
 def compare(before: Path, after: Path = Path("runs/latest"), *, json: bool = False) -> int:
-    """Show two runs' rules side by side: value, interval and verdict of each, and what changed.
+    """Show the rules of two runs side by side: value, interval and verdict of each, and what changed.
+
+    Checks of the test itself are shown where one of the runs breaks them.
 
     Parameters
     ----------
@@ -66,21 +69,27 @@ def compare(before: Path, after: Path = Path("runs/latest"), *, json: bool = Fal
     if json:
         print(json_text({"before": old.verdict.value, "after": new.verdict.value, "rules": rows}, indent=1))
         return ExitCode.PASS
-    table = Table(box=None, header_style="dim")
-    for name in ("rule", old_name, new_name, "change"):
-        table.add_column(Text(name))
+    if old_name == new_name:
+        old_name, new_name = clean(str(before)), clean(str(after))
+    table = Table(box=None, header_style="dim", padding=(0, 2, 0, 0))
+    for name in ("rule", f"before: {old_name}", f"after: {new_name}", "change"):
+        table.add_column(Text(name), overflow="fold")
     table.add_row(Text("verdict", "bold"), _styled(old.verdict), _styled(new.verdict), "")
-    for row in rows:
-        table.add_row(Text(row["name"]), _cell(row["before"]), _cell(row["after"]), row["change"])
+    shown = [row for row in rows if _is_of_interest(row)]
+    for row in shown:
+        table.add_row(Text(row["name"]), _cell(row["before"]), _cell(row["after"]), _change_in_words(row))
     Console().print(table)
-    Console().print("[dim]Intervals that overlap may be the same product: one pair of runs proves no trend.[/]")
+    if len(shown) < len(rows):
+        checks = counted(len(rows) - len(shown), "check")
+        Console().print(f"[dim]{checks} of the test itself passed in both runs (--json shows them).[/]")
+    Console().print("[dim]A change is named where the intervals do not overlap. One pair of runs proves no trend.[/]")
     return ExitCode.PASS
 
 
 def _runs_in(runs: Path) -> list[Path]:
-    """The runs of a folder, the newest first; a folder that is itself a run is the only one of them.
+    """Returns the runs of a folder, newest first. A folder that is itself a run is the only one.
 
-    Raises RunFolderMissing, in the words of the other commands, when there is none.
+    Raises RunFolderMissing when there is none, with the same message as the other commands.
     """
     require_name(runs)
     try:
@@ -92,7 +101,10 @@ def _runs_in(runs: Path) -> list[Path]:
         found = []
     if not found:
         find_run(runs)  # says what is wrong with it
-        raise RunFolderMissing(f"{runs} is no run folder: it holds none of {', '.join(PARTS)}")
+        raise RunFolderMissing(
+            f"{runs} is no run folder: it holds none of {', '.join(PARTS)}",
+            hint="name the folder that holds the runs, e.g. runs",
+        )
     return found
 
 
@@ -124,11 +136,29 @@ def _change(first: RuleResult | None, second: RuleResult | None) -> str:
     return "lower" if second.high < first.low else ""
 
 
+def _is_of_interest(row: dict[str, Any]) -> bool:
+    """Whether the table shows a row: every SLO rule, and each check of the test itself that one run breaks."""
+    sides = [side for side in (row["before"], row["after"]) if side is not None]
+    return any(side["kind"] == RuleKind.SLO or side["verdict"] != Verdict.PASS for side in sides)
+
+
+def _change_in_words(row: dict[str, Any]) -> str:
+    """Returns the change, and whether it is better or worse by the objective of the rule."""
+    change, rule = row["change"], row["after"] or row["before"]
+    if change not in {"higher", "lower"} or rule["kind"] != RuleKind.SLO:
+        return str(change)
+    higher_is_better = rule["objective"].startswith(">")
+    return f"{change}: {'better' if (change == 'higher') == higher_is_better else 'worse'}"
+
+
 def _cell(rule: dict[str, Any] | None) -> Text:
     if rule is None:
         return Text("-")
-    value = "-" if rule["value"] is None else f"{rule['value']:.4g}"
-    return Text.assemble(f"{value} (n={rule['n']}) ", _styled(rule["verdict"]))
+    shown = Text.assemble(f"{figure(rule['value'], rule['unit'])} ", _styled(rule["verdict"]))
+    if rule["confidence"] is not None and rule["value"] is not None:
+        interval = bounds(rule["low"], rule["high"], rule["unit"])
+        shown.append(f"\n{interval}, n = {grouped(rule['n'])}", "dim")
+    return shown
 
 
 def _styled(verdict: str) -> Text:
@@ -136,7 +166,7 @@ def _styled(verdict: str) -> Text:
 
 
 def _row(path: Path) -> dict[str, Any]:
-    """One run in short. Whatever is wrong with it is told in its row: it hides none of the others."""
+    """Returns one run in short. A problem with the run stands in its own row, so the others are still shown."""
     row: dict[str, Any] = {"run": clean(path.resolve().name), "verdict": NO_REPORT}
     row |= dict.fromkeys(FIGURES, "-") | {"problem": ""}
     try:
@@ -153,7 +183,7 @@ def _row(path: Path) -> dict[str, Any]:
 
 
 def _summary(run: Path) -> tuple[str, Summary]:
-    """A run's name and its summary. Raises InputError, which names the file, when there is none to be read."""
+    """Returns the name of a run and its summary. Raises InputError, with the file's name, when there is none."""
     folder = find_run(run)
     file = str(folder.path / "summary.json")
     try:

@@ -1,4 +1,4 @@
-"""``ringfence serve``: the reference service on its own, with a few people to try it with."""
+"""``ringfence serve``: starts the reference service alone, with three users to try it with."""
 
 from __future__ import annotations
 
@@ -12,12 +12,11 @@ from bedrock import crash
 from bedrock.errors import ChildCrashed, EnvironmentLacks, InputError, Problem
 from bedrock.exit_codes import ExitCode
 from bedrock.input_file import name_problem
-from calls.targets.admin_api import AdminApi
+from calls.targets.running_target import RunningTarget
 from loadtests.plan.swarm_plan import ServiceTable
-from ringfence.cli.run import handle_ends
 from ringfence.errors import ChildDied
-from ringfence.orchestration.supervisor import undisturbed
-from ringfence.orchestration.target import Target, start_target
+from ringfence.orchestration.signals import handle_end_signals, ignore_end_signals
+from ringfence.orchestration.target import open_target
 from ringfence.run_plan import PlanFile
 
 DEMO_PEOPLE = {"ada": "Ada Park", "ben": "Ben Okoye", "cleo": "Cleo Marsh"}
@@ -29,22 +28,22 @@ def serve(
     database: Path = Path("runs/service.sqlite"),
     degradation: bool = True,
 ) -> int:
-    """Start the reference calling service on loopback, with three people who follow each other, until Ctrl-C.
+    """Start the reference calling service on loopback, with three users who follow each other, until Ctrl-C.
 
-    Exits with 130 after Ctrl-C, 5 when it cannot be started here, 70 when it crashed.
+    Exit codes: 130 after Ctrl-C, 5 a prerequisite is missing, 70 the service crashed.
 
     Parameters
     ----------
     port
-        TCP port; 0 takes a free one.
+        TCP port; 0 for any free port.
     database
-        Where messages and call logs are kept, across restarts.
+        SQLite file with messages and call logs. It is kept for the next start.
     degradation
-        Whether its web client gives up video, then bitrate, on a poor network.
+        Whether its web client turns off video, then lowers the audio bitrate, on a poor network.
     """
     if problem := name_problem(str(database)):
         raise InputError([Problem("--database", "", problem)])
-    handle_ends()
+    handle_end_signals()
     console = Console(highlight=False)
     try:
         database.parent.mkdir(parents=True, exist_ok=True)
@@ -52,7 +51,7 @@ def serve(
         raise EnvironmentLacks(f"the folder of {database} cannot be made: {error.strerror}") from None
     plan = PlanFile(name="serve", service=ServiceTable(degradation=degradation))
     log = database.with_suffix(".log")
-    target = start_target(plan, database=database, log_path=log, port=port)
+    target = open_target(plan, database=database, log_path=log, port=port)
     try:
         seed_demo_people(target)
         console.print(f"the calling service answers at [bold]{target.url}[/]")
@@ -64,14 +63,13 @@ def serve(
                 died = ChildCrashed if code == ExitCode.CRASHED else ChildDied
                 raise died(f"the calling service {crash.describe_exit(code, target.process.pid)}", hint=f"see {log}")
     finally:
-        with undisturbed():
-            if target.process is not None:
-                target.process.stop()
+        with ignore_end_signals():
+            target.stop()
     return ExitCode.PASS
 
 
-def seed_demo_people(target: Target) -> None:
-    """Makes the demo people, each following the others."""
+def seed_demo_people(target: RunningTarget) -> None:
+    """Makes the demo users, who all follow each other."""
     names = list(DEMO_PEOPLE)
     body: dict[str, list[Any]] = {
         "users": [
@@ -80,4 +78,4 @@ def seed_demo_people(target: Target) -> None:
         ],
         "follows": [[one, other] for one in names for other in names if one != other],
     }
-    AdminApi(target.url, target.admin_token).seed(body)
+    target.admin.seed(body)

@@ -1,4 +1,4 @@
-"""``ringfence gate`` and ``report``: the verdict of a run that exists."""
+"""Implements ``ringfence gate`` and ``ringfence report``: the verdict and the reports of a finished run."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from reports.slo.slo_file import SloFile, built_in_names, load_slo
 def gate(run: Path = Path("runs/latest"), *, slo: str = "", json: bool = False) -> int:
     """Judge a run against an SLO. The exit code is the verdict: 0 PASS, 1 FAIL, 3 INCONCLUSIVE, 4 INVALID.
 
-    2 is wrong usage, 5 a missing prerequisite, 70 a crash of ringfence itself: none of them is a verdict.
+    2 is wrong usage, 5 a missing prerequisite, 70 a crash of ringfence itself. These three are no verdicts.
 
     Parameters
     ----------
@@ -49,14 +49,14 @@ def report(run: Path = Path("runs/latest"), *, slo: str = "", json: bool = False
     json
         Print the summary as JSON.
     """
-    judge(run, _slo_of(run, slo), json=json)
+    report_verdict(run, _slo_of(run, slo), json=json)
     return ExitCode.PASS
 
 
-def judge(run: Path, slo: SloFile, *, json: bool) -> int:
-    """Summarises a run, writes every report into its folder, shows it, and returns the verdict's exit code.
+def report_verdict(run: Path, slo: SloFile, *, json: bool) -> int:
+    """Judges a run, writes every report into its folder, shows the summary, and returns the exit code of the verdict.
 
-    A folder that takes no reports costs the reports, and never the verdict on the terminal.
+    When the reports cannot be written, the verdict is still shown on the terminal.
     """
     summary = summarize(run, slo)
     unwritten = ""
@@ -81,7 +81,7 @@ def _slo_of(run: Path, named: str) -> SloFile:
     try:
         return load_slo(reference)
     except InputError as error:
-        hint = f"the run's manifest names it; name another with --slo: {', '.join(built_in_names())}, or a file"
+        hint = f"manifest.json of the run names it; name another with --slo: {', '.join(built_in_names())}, or a file"
         raise InputError([replace(one, hint=one.hint or hint) for one in error.problems]) from None
 
 

@@ -1,1 +1,1 @@
-"""What this machine has, which tiers it can run, and the command for each missing piece."""
+"""Checks this machine: which prerequisites it has, which tiers it can run, and how to get what is missing."""

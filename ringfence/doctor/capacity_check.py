@@ -1,4 +1,4 @@
-"""Whether this machine carries the load that a plan asks for, by its own last bench."""
+"""Refuses a plan whose load is beyond what this machine was last measured to carry."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ from bedrock.errors import EnvironmentLacks
 from calls.bench.capacity import Capacity, last_bench
 from loadtests.plan.occupancy import occupancy_of
 from loadtests.plan.personas import load_personas
-from ringfence.run_plan import Plan
+from ringfence.run_plan import RunPlan
 
 BENCH = "ringfence bench media"
 
 
-def require_capacity(plan: Plan) -> str:
-    """Returns a line of advice, empty for none. Raises EnvironmentLacks when the last bench says that it cannot be."""
+def require_capacity(plan: RunPlan) -> str:
+    """Returns one line of advice, or an empty text. Raises EnvironmentLacks for a plan beyond the last measurement."""
     if plan.written.swarm is None:
         return ""
     bench = last_bench()
     if bench is None:
-        return f"what this machine carries is not known: '{BENCH}' measures it, and a plan beyond it is then refused"
-    refuse_beyond(plan, bench, os.cpu_count() or 1)
+        return f"no measurement of how many calls this machine carries; run '{BENCH}' to have plans checked against it"
+    refuse_overload(plan, bench, os.cpu_count() or 1)
     return ""
 
 
-def refuse_beyond(plan: Plan, bench: Capacity, cores: int) -> None:
-    """Raises EnvironmentLacks when the plan's peak is more than ``cores`` like the measured one carry."""
+def refuse_overload(plan: RunPlan, bench: Capacity, cores: int) -> None:
+    """Raises EnvironmentLacks when the plan's peak is more than ``cores`` cores like the measured one carry."""
     swarm = plan.written.swarm
     if swarm is None:
         return
@@ -48,13 +48,13 @@ def refuse_beyond(plan: Plan, bench: Capacity, cores: int) -> None:
         )
         needed_cores = math.ceil(starts_per_s / max(1e-9, bench.setups_per_s_core))
     raise EnvironmentLacks(
-        f"the plan '{name}' wants {wanted} from {workers}, and this machine was last measured to carry {measured}",
-        hint=_fix(needed_cores, cores),
+        f"the plan '{name}' asks for {wanted} from {workers}, and this machine was last measured to carry {measured}",
+        hint=_advice(needed_cores, cores),
     )
 
 
-def _starts_per_s(plan: Plan) -> float:
-    """Starts a second that hold the peak, by how long the plan's calls last."""
+def _starts_per_s(plan: RunPlan) -> float:
+    """Returns how many calls a second must start to hold the peak, from the length of the plan's calls."""
     swarm = plan.written.swarm
     assert swarm is not None
     book = load_personas()
@@ -65,12 +65,12 @@ def _starts_per_s(plan: Plan) -> float:
     return swarm.peak_calls / occupancy.talking_s() if occupancy.talking_s() > 0 else 0.0
 
 
-def _fix(needed_cores: int, cores: int) -> str:
+def _advice(needed_cores: int, cores: int) -> str:
     if needed_cores <= cores:
-        return f"give it swarm.workers = {needed_cores}, one for each core that it needs; or --force"
+        return f"set swarm.workers = {needed_cores}, one for each core that the plan needs; or start it with --force"
     return (
-        f"it needs {needed_cores} cores: ask for less, add workers on other machines, or --force and see the run "
-        f"judged INVALID where the generator falls behind; '{BENCH}' measures again"
+        f"it needs {needed_cores} cores: lower the load, add workers on other machines, or start it with --force; the "
+        f"run is INVALID if the generator falls behind. '{BENCH}' measures again"
     )
 
 

@@ -1,4 +1,4 @@
-"""One function a check. Each looks at the machine and changes nothing."""
+"""Checks the machine, one function a check. No check changes anything."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from ringfence.doctor.finding import Finding
 from ringfence.doctor.tuning import check_tuning
 
 MINIMUM_DESCRIPTORS = 4096
-"""100 calls hold two UDP sockets and two WebSockets each, with room for logs and pipes."""
+"""Far more than 100 calls need: two UDP sockets and two WebSockets each, and some logs and pipes."""
 
 EMPTY_TOP_GROUP = (
     "mkdir /sys/fs/cgroup/init && for pid in $(cat /sys/fs/cgroup/cgroup.procs); do "
     "echo $pid > /sys/fs/cgroup/init/cgroup.procs; done"
 )
-"""Moves a container's processes out of the group that it sees as the top."""
+"""Moves a container's processes out of its top control group."""
 SHARED_MEMORY = "/dev/shm"
 
 SWARM = frozenset({Tier.PACKETS, Tier.MEDIA})
@@ -42,38 +42,38 @@ def check_python() -> Finding:
 
 
 def check_root() -> Finding:
-    """Root, for namespaces, TUN devices and cgroups, or what stands in for it: nothing here stops a run."""
+    """Root, or a user namespace in its place, for namespaces, TUN devices and control groups. Never stops a run."""
     if os.geteuid() == 0:
-        detail = "root of a user namespace" if rootless.inside() else "root"
+        detail = "root of a user namespace" if rootless.in_user_namespace() else "root"
         return Finding("rights", True, detail)
-    missing = rootless.lacks()
+    missing = rootless.missing_prerequisites()
     user = f"user id {os.geteuid()}"
     if not missing:
-        detail = f"{user}: links and browsers go into a user namespace, and browsers have all of the CPU"
+        detail = f"{user}: links and browsers run in a user namespace; browsers run without CPU limits"
         return Finding("rights", True, detail)
     return Finding("rights", False, f"{user}, no shaped links: {'; '.join(missing)}", "sudo make run")
 
 
 def check_links() -> list[Finding]:
-    """Both backends of shaped links, each tried, and which of them a run uses unless it is told."""
+    """Tries both backends of shaped links, and says which of them a run uses by default."""
     if os.geteuid() != 0:
-        return []  # they are tried in the user namespace; without one, the browser's own emulation stands in
-    missing = {name: backend(name).lacks() for name in BACKEND_NAMES}
+        return []  # a run tries them in its user namespace; without one it uses the browser's own emulation
+    missing = {name: backend(name).missing_prerequisites() for name in BACKEND_NAMES}
     usable = [name for name in BACKEND_NAMES if not missing[name]]
     findings = []
     for name in BACKEND_NAMES:
         title = f"{name} links"
         if missing[name]:
-            blocked = frozenset() if usable or rootless.inside() else BROWSER
+            blocked = frozenset() if usable or rootless.in_user_namespace() else BROWSER
             findings.append(Finding(title, False, "; ".join(missing[name]), "", blocked))
         else:
-            how = "links run on it" if name == usable[0] else f"usable with --backend {name}"
+            how = "used by default" if name == usable[0] else f"usable with --backend {name}"
             findings.append(Finding(title, True, how))
     return findings
 
 
 def check_programs() -> list[Finding]:
-    """Programs that are looked for on PATH."""
+    """Programs on PATH."""
     wanted = [
         ("ip", "iproute2", BROWSER),
         ("nsenter", "util-linux", BROWSER),
@@ -94,28 +94,28 @@ def check_appium() -> Finding:
 
 def check_cpu_limit() -> Finding:
     """A cgroup controller for CPU quotas."""
-    missing = cpu_limit.lacks()
+    missing = cpu_limit.missing_prerequisites()
     if not missing:
         return Finding("CPU limits", True, f"cgroup {cpu_limit.cpu_controller()}")
-    if os.geteuid() == 0 and not rootless.inside():
+    if os.geteuid() == 0 and not rootless.in_user_namespace():
         if cpu_limit.is_occupied():
             return Finding("CPU limits", False, "; ".join(missing), EMPTY_TOP_GROUP, BROWSER)
         return Finding("CPU limits", False, "; ".join(missing), "mount -t cgroup2 none /sys/fs/cgroup", BROWSER)
-    return Finding("CPU limits", False, f"every device has all of the CPU: {'; '.join(missing)}", "sudo make run")
+    return Finding("CPU limits", False, f"browsers run without CPU limits: {'; '.join(missing)}", "sudo make run")
 
 
 def check_private_network() -> Finding:
-    """A network of their own for Appium and chromedriver, which take orders from whoever connects."""
-    missing = private_network.lacks()
+    """A private network for Appium and chromedriver, which obey anybody who connects."""
+    missing = private_network.missing_prerequisite()
     if not missing:
-        return Finding("Appium's network", True, "of its own: no other user of the machine reaches it")
-    if os.geteuid() != 0 and not rootless.lacks():
-        return Finding("Appium's network", True, "of its own, in the user namespace")
-    return Finding("Appium's network", False, f"no cells with Appium: {missing}", "sudo make run")
+        return Finding("Appium's network", True, "private: no other user of this machine can reach it")
+    if os.geteuid() != 0 and not rootless.missing_prerequisites():
+        return Finding("Appium's network", True, "private, in the user namespace")
+    return Finding("Appium's network", False, f"cells with Appium cannot run: {missing}", "sudo make run")
 
 
 def check_temporary_files() -> Finding:
-    """A folder of the user's own for sockets, browser profiles and records of remote workers."""
+    """A private folder for sockets, browser profiles and records of remote workers."""
     try:
         folder = user_folder()
     except EnvironmentLacks as error:
@@ -132,20 +132,20 @@ def check_home() -> Finding:
     if str(home) == named:
         return Finding("home folder", True, named)
     why = f"HOME is {named}, which this user cannot enter" if named else "HOME is not set"
-    return Finding("home folder", True, f"{why}: {home} stands in")
+    return Finding("home folder", True, f"{why}: using {home} instead")
 
 
 def check_shared_memory() -> Finding:
-    """``/dev/shm``, which DuckDB, Chromium and Python's own libraries look for."""
+    """``/dev/shm``, which DuckDB, Chromium and Python's libraries use."""
     ok = os.path.isdir(SHARED_MEMORY) and os.access(SHARED_MEMORY, os.W_OK)
     if ok:
         return Finding("shared memory", True, SHARED_MEMORY)
-    detail = f"there is no {SHARED_MEMORY} to write to; browsers keep what they share in the temporary files"
+    detail = f"{SHARED_MEMORY} cannot be written; browsers use temporary files instead"
     return Finding("shared memory", False, detail, f"mount -t tmpfs none {SHARED_MEMORY}")
 
 
 def check_descriptors() -> Finding:
-    """Room for open files."""
+    """The limit on open files."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     ok = soft >= MINIMUM_DESCRIPTORS or hard >= MINIMUM_DESCRIPTORS
     return Finding(
@@ -154,10 +154,10 @@ def check_descriptors() -> Finding:
 
 
 def check_phones() -> list[Finding]:
-    """``adb`` and what it sees: emulators and phones."""
+    """Android emulators and phones that ``adb`` sees. Both are optional."""
     if shutil.which("adb") is None:
         tiers = frozenset({Tier.EMULATOR, Tier.DEVICE})
-        return [Finding("Android devices", False, "adb is not on this machine", "apt-get install adb", tiers)]
+        return [Finding("Android devices", False, "adb is not installed", "apt-get install adb", tiers)]
     listed = run_and_read(["adb", "devices"], timeout_s=20).stdout
     serials = [line.split("\t")[0] for line in listed.splitlines() if line.endswith("\tdevice")]
     emulators = [serial for serial in serials if serial.startswith("emulator-")]
@@ -168,8 +168,8 @@ def check_phones() -> list[Finding]:
     ]
 
 
-def examine() -> list[Finding]:
-    """Runs every check."""
+def run_checks() -> list[Finding]:
+    """Runs every check and returns the findings."""
     single: list[Callable[[], Finding]] = [check_python, check_root]
     findings = [check() for check in single]
     findings += check_links()
@@ -180,7 +180,7 @@ def examine() -> list[Finding]:
 
 
 def runnable_tiers(findings: list[Finding]) -> list[Tier]:
-    """Returns the tiers that miss nothing."""
+    """Returns the tiers that this machine can run."""
     blocked = {tier for finding in findings if not finding.ok for tier in finding.tiers}
     return [tier for tier in Tier if tier not in blocked]
 
@@ -188,7 +188,7 @@ def runnable_tiers(findings: list[Finding]) -> list[Tier]:
 def _program(name: str, package: str, tiers: frozenset[Tier]) -> Finding:
     path = shutil.which(name) or shutil.which(name, path="/usr/sbin:/sbin")
     if path is None:
-        return Finding(name, False, "not on this machine", f"apt-get install {package}", tiers)
+        return Finding(name, False, "not installed", f"apt-get install {package}", tiers)
     return Finding(name, True, str(Path(path)), "", tiers)
 
 

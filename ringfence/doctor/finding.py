@@ -1,4 +1,4 @@
-"""What a check of the doctor returns."""
+"""Defines the result of one check of the doctor."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from calls.records.record import Tier
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What one check found."""
+    """The result of one check."""
 
     name: str
     ok: bool
     detail: str
     fix: str = ""
-    """The command that brings the missing piece."""
+    """The command that installs or changes what is missing."""
     tiers: frozenset[Tier] = frozenset()
-    """Tiers that cannot run without it; empty for a piece that only makes things better."""
+    """Tiers that cannot run without it. Empty: it only makes runs better."""

@@ -1,4 +1,4 @@
-"""What a machine that carries a large swarm should be tuned for, as far as it can be read here."""
+"""Checks kernel settings that bound a large swarm: socket buffers, ports, connection tracking."""
 
 from __future__ import annotations
 
@@ -8,28 +8,26 @@ from ringfence.doctor.finding import Finding
 
 PROC = Path("/proc")
 RECEIVE_BUFFER_BYTES = 512 * 1024
-"""What the engine asks the kernel for, for every socket that media come in on."""
+"""The receive buffer that the engine asks for, for each media socket."""
 PORTS_PER_CALL = 4
-"""Both sides on one machine: a UDP port for each one's media, a TCP port for each one's signaling."""
+"""Both sides on one machine, each with a UDP port for media and a TCP port for signaling."""
 CALLS_WANTED = 300
-"""What one core carries: a machine with less room than that is bound by its settings and not by its processors."""
+"""Calls that one core carries. A machine with room for fewer is limited by its settings, not by its processors."""
 
 
 def check_tuning(proc: Path = PROC) -> list[Finding]:
-    """Socket buffers, ports and connection tracking, each against what one core's calls need."""
-    checks = [_buffers(proc), _ports(proc), _tracking(proc)]
+    """Checks each setting against what the calls of one core need."""
+    checks = [_receive_buffers(proc), _ports(proc), _connection_tracking(proc)]
     return [check for check in checks if check is not None]
 
 
-def _buffers(proc: Path) -> Finding | None:
+def _receive_buffers(proc: Path) -> Finding | None:
     most = _number(proc / "sys/net/core/rmem_max")
     if most is None:
         return None
     ok = most >= RECEIVE_BUFFER_BYTES
     fix = "" if ok else f"sysctl -w net.core.rmem_max={4 * RECEIVE_BUFFER_BYTES}"
-    return Finding(
-        "receive buffers", ok, f"{most // 1024} kB at most, {RECEIVE_BUFFER_BYTES // 1024} kB asked for", fix
-    )
+    return Finding("receive buffers", ok, f"{most // 1024} kB at most (needed: {RECEIVE_BUFFER_BYTES // 1024} kB)", fix)
 
 
 def _ports(proc: Path) -> Finding | None:
@@ -44,8 +42,8 @@ def _ports(proc: Path) -> Finding | None:
     return Finding("ports", ok, f"{low} to {high}, {used} in use: room for {room} calls", fix)
 
 
-def _tracking(proc: Path) -> Finding | None:
-    """Connection tracking forgets flows when its table is full: packets are dropped and nobody is told."""
+def _connection_tracking(proc: Path) -> Finding | None:
+    """A full table of connection tracking drops packets without a message."""
     most = _number(proc / "sys/net/netfilter/nf_conntrack_max")
     used = _number(proc / "sys/net/netfilter/nf_conntrack_count")
     if most is None or used is None:

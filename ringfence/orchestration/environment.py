@@ -1,4 +1,4 @@
-"""What a run was measured on: kernel, cores, memory, versions, the state of the source tree."""
+"""Describes the machine of a run: kernel, cores, memory, versions, the state of the source tree."""
 
 from __future__ import annotations
 

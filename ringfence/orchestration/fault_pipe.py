@@ -1,15 +1,15 @@
-"""The reading end of the pipe on which the swarm's master tells its faults, when no file takes them any more."""
+"""Reads the faults that the swarm's master writes to a pipe. It works on a full disk, where no file does."""
 
 from __future__ import annotations
 
 import os
 from typing import Any
 
-from loadtests.records.faults import fault_in
+from reports.run.faults import fault_in
 
 
 class FaultPipe:
-    """``close_writing_end`` when the master has been started: then the end of the pipe is the end of the master."""
+    """Call ``close_writing_end`` once the master has been started: then the pipe ends when the master ends."""
 
     def __init__(self) -> None:
         self.reading_end, self.writing_end = os.pipe()
@@ -18,13 +18,13 @@ class FaultPipe:
         self._closed = False
 
     def close_writing_end(self) -> None:
-        """Leaves the writing end to the child. Safe to call twice."""
+        """Closes our copy of the writing end. Safe to call twice."""
         if self.writing_end >= 0:
             os.close(self.writing_end)
             self.writing_end = -1
 
     def read(self) -> list[dict[str, Any]] | None:
-        """Returns the faults that have come; None when no more will."""
+        """Returns the faults that have arrived. Returns None when the pipe has ended."""
         try:
             chunk = os.read(self.reading_end, 65536)
         except BlockingIOError:

@@ -1,4 +1,4 @@
-"""The device matrix as a process: pytest with its xdist workers."""
+"""Starts the device matrix: pytest with its xdist workers."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ from pathlib import Path
 
 from bedrock.child_process import ChildProcess, spawn
 from calls.targets.admin_api import TOKEN_VARIABLE
-from ringfence.orchestration.run_folder import RunFolder
-from ringfence.orchestration.target import Target
+from calls.targets.running_target import RunningTarget
+from ringfence.orchestration.run_folder import RunFolderWriter
 
 
-def start_matrix(workers: int, target: Target, folder: RunFolder, filters: Mapping[str, str]) -> ChildProcess:
+def start_matrix(
+    workers: int, target: RunningTarget, folder: RunFolderWriter, filters: Mapping[str, str]
+) -> ChildProcess:
     """Starts pytest on the ``[matrix]`` section of the run's plan.
 
     ``filters`` narrows it: ``cell``, ``devices``, ``networks``, ``scenarios``, ``drivers``, each empty for all.

@@ -1,4 +1,4 @@
-"""What the live files say at this moment: read by the screen and by the conductor."""
+"""Reads the live files of a run, for the screen and the supervisor."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Progress:
     swarm_ended: bool = False
     _closing: list[dict[str, Any]] = field(default_factory=list)
     _matrix_lines: list[dict[str, Any]] = field(default_factory=list)
-    _news: list[str] = field(default_factory=list)
+    _messages: list[str] = field(default_factory=list)
     _swarm: LiveReader = field(init=False)
     _matrix: LiveReader = field(init=False)
 
@@ -58,7 +58,7 @@ class Progress:
                 self.peak_concurrent = max(self.peak_concurrent, int(line.get("calls_active") or 0))
             elif line.get("event") == "judged":
                 reason = f": {line['reason']}" if line.get("reason") else ""
-                self._news.append(f"stage {line.get('stage')}: {line.get('verdict')}{reason}")
+                self._messages.append(f"stage {line.get('stage')}: {line.get('verdict')}{reason}")
             elif line.get("event") == "closing":
                 self._closing.append(line)
             elif line.get("event") == "end":
@@ -67,9 +67,9 @@ class Progress:
             self._take_matrix(line)
             self._matrix_lines.append(line)
 
-    def take_news(self) -> list[str]:
+    def take_messages(self) -> list[str]:
         """Returns what was said since the last call: how the steps of a load were judged."""
-        news, self._news = self._news, []
+        news, self._messages = self._messages, []
         return news
 
     def take_closing(self) -> list[dict[str, Any]]:

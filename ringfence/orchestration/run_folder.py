@@ -1,4 +1,4 @@
-"""Makes a run folder and keeps its manifest true from the first second to the last."""
+"""Makes a run folder, and keeps its manifest up to date until the run ends."""
 
 from __future__ import annotations
 
@@ -14,30 +14,29 @@ import tomli_w
 
 from bedrock.clock import Clock
 from bedrock.errors import EnvironmentLacks
-from bedrock.foreign_text import clean_all, json_text
-from bedrock.whole_file import write_whole
 from device_matrix.network.link_choice import chosen_backend
-from loadtests.records.faults import Severity, noted_faults
-from network_profiles.links.rootless import lab
+from network_profiles.links.rootless import network_scope
+from reports.run.faults import Severity, make_fault, noted_faults
+from reports.run.manifest import add_faults, end_manifest, new_manifest, save_manifest
 from ringfence.orchestration.environment import capture_environment, git_state, package_versions
-from ringfence.run_plan import Plan
+from ringfence.run_plan import RunPlan
 
-MANIFEST_FORMAT = 1
+SUBFOLDERS = ("calls", "messages", "lists", "samples", "health", "cells", "live", "logs")
 
-FOR_RECORDS, FOR_REPORTS = ".reserve-for-records", ".reserve-for-reports"
-RESERVES = {FOR_RECORDS: 1_000_000, FOR_REPORTS: 2_000_000}
-"""Bytes kept from the first second, so that a run that fills the disk can still write what it knows at its end."""
+RESERVE_FOR_RECORDS, RESERVE_FOR_REPORTS = ".reserve-for-records", ".reserve-for-reports"
+RESERVES = {RESERVE_FOR_RECORDS: 1_000_000, RESERVE_FOR_REPORTS: 2_000_000}
+"""Bytes reserved at the start, so that a run that fills the disk can still write its last records and reports."""
 
 
 @dataclass(slots=True)
-class RunFolder:
-    """One run's folder. Every change of the manifest is written whole, then renamed into place."""
+class RunFolderWriter:
+    """Writes one run's folder. Each change of the manifest is written to disk at once."""
 
     path: Path
     clock: Clock
     manifest: dict[str, Any] = field(default_factory=dict)
     advice: str = ""
-    """What a person should know of the folder, one sentence; mostly empty."""
+    """A sentence about the folder for the user; mostly empty."""
     problem: str = ""
     """Why the manifest was not written the last time, empty when it was."""
 
@@ -53,45 +52,31 @@ class RunFolder:
 
     def record_fault(self, what: str, detail: str, severity: Severity) -> None:
         """Notes something that went wrong. ``invalid`` and ``fail`` each decide the verdict; ``note`` does not."""
-        self.take_fault({"at_s": self.clock.unix_s(), "what": what, "detail": detail, "severity": severity})
+        self.add_fault(make_fault(at_s=self.clock.unix_s(), what=what, detail=detail, severity=severity))
 
-    def take_fault(self, fault: dict[str, Any]) -> None:
-        """Takes over a fault that another process of the run has told, once."""
-        if (fault["what"], fault["at_s"]) not in self._known_faults():
-            self.manifest["faults"].append(clean_all(fault))
+    def add_fault(self, fault: dict[str, Any]) -> None:
+        """Adds a fault to the manifest, once: the pipe and the file may both report it."""
+        if add_faults(self.manifest, [fault]):
             self.save()
 
-    def _known_faults(self) -> set[tuple[Any, Any]]:
-        return {(fault["what"], fault["at_s"]) for fault in self.manifest["faults"]}
-
-    def absorb_faults(self) -> None:
-        """Takes over the faults that other processes of the run wrote down in ``faults.jsonl``."""
-        known = self._known_faults()
-        self.manifest["faults"] += [
-            fault for fault in noted_faults(self.path) if (fault["what"], fault["at_s"]) not in known
-        ]
+    def copy_noted_faults(self) -> None:
+        """Copies the faults in ``faults.jsonl``, which other processes of the run wrote, into the manifest."""
+        add_faults(self.manifest, noted_faults(self.path))
         self.save()
 
     def finish(self, *, interrupted: bool, other_runs: list[dict[str, Any]]) -> None:
         """Writes the end of the run into the manifest, and which other runs were on the machine meanwhile."""
-        self.absorb_faults()
-        self.manifest["ended_at_s"] = self.clock.unix_s()
-        self.manifest["interrupted"] = interrupted
-        self.manifest["environment_after"] = {**capture_environment(), "other_runs": other_runs}
+        add_faults(self.manifest, noted_faults(self.path))
+        environment = {**capture_environment(), "other_runs": other_runs}
+        end_manifest(self.manifest, ended_at_s=self.clock.unix_s(), interrupted=interrupted, environment=environment)
         self.save()
 
     def save(self) -> None:
-        """Writes ``manifest.json`` whole and renames it into place. A disk that refuses is noted in ``problem``."""
-        file = self.path / "manifest.json"
-        try:
-            write_whole(file, json_text(self.manifest, indent=1).encode())
-        except OSError as error:
-            self.problem = f"{file} cannot be written: {error.strerror or error}"
-        else:
-            self.problem = ""
+        """Writes ``manifest.json``. A disk that refuses is noted in ``problem``."""
+        self.problem = save_manifest(self.path, self.manifest)
 
     def is_full(self) -> bool:
-        """Whether the disk says that it has no room left; a quota shows only when something is written."""
+        """Whether the disk reports no free space. A full quota shows only when something is written."""
         try:
             room = os.statvfs(self.path)
         except OSError:
@@ -99,60 +84,21 @@ class RunFolder:
         free = room.f_bavail if os.geteuid() else room.f_bfree
         return free == 0 or (room.f_files > 0 and room.f_ffree == 0)
 
-    def spend_reserve(self, name: str) -> None:
-        """Gives back the room that was kept for one part of the end of the run."""
+    def release_reserve(self, name: str) -> None:
+        """Frees the disk space that was reserved for one part of the end of the run."""
         with contextlib.suppress(OSError):
             (self.path / name).unlink(missing_ok=True)
 
 
-def create_run_folder(runs: Path, plan: Plan, clock: Clock, other_runs: list[dict[str, Any]]) -> RunFolder:
+def create_run_folder(runs: Path, plan: RunPlan, clock: Clock, other_runs: list[dict[str, Any]]) -> RunFolderWriter:
     """Makes ``runs/<UTC time>-<plan name>/`` and points ``runs/latest`` at it.
 
     Raises EnvironmentLacks when the folder cannot be made.
     """
     started_at_s = clock.unix_s()
-    stamp = datetime.fromtimestamp(started_at_s, UTC).strftime("%Y-%m-%dT%H%M%S")
-    path = runs / f"{stamp}-{plan.written.name}"
-    try:
-        runs.mkdir(parents=True, exist_ok=True)
-        if path.exists():
-            path = path.with_name(f"{path.name}-{secrets.token_hex(2)}")
-        for name in ("calls", "messages", "lists", "samples", "health", "cells", "live", "logs"):
-            (path / name).mkdir(parents=True)
-    except OSError as error:
-        raise EnvironmentLacks(f"the run folder {path} cannot be made: {error.strerror}") from None
-    folder = RunFolder(path, clock)
-    folder.manifest = {
-        "format": MANIFEST_FORMAT,
-        "run_id": path.name,
-        "started_at_s": started_at_s,
-        "ended_at_s": None,
-        "plan_name": plan.written.name,
-        "plan": plan.tables,
-        "slo": {"name": plan.slo.name, "file": str(plan.slo.file)},
-        "seeds": {"plan": plan.written.seed},
-        "versions": package_versions(),
-        "git": git_state(),
-        "environment_before": {**capture_environment(), "other_runs": other_runs},
-        "environment_after": None,
-        "tiers": [],
-        "link_backend": None if plan.written.matrix is None else chosen_backend(plan.written.matrix.backend),
-        "lab": lab(),
-        "target": {},
-        "faults": [],
-        "interrupted": False,
-    }
-    try:
-        folder.plan_file.write_bytes(tomli_w.dumps(plan.tables).encode())
-        for name, size in RESERVES.items():
-            (path / name).write_bytes(bytes(size))
-    except OSError as error:
-        for name in RESERVES:
-            folder.spend_reserve(name)
-        raise EnvironmentLacks(
-            f"the run folder {path} has no room: {error.strerror or error}",
-            hint="free some, or name another with --runs",
-        ) from None
+    path = _make_folders(runs, plan.written.name, started_at_s)
+    folder = RunFolderWriter(path, clock, _first_manifest(path, plan, started_at_s, other_runs))
+    _write_plan_and_reserves(folder, plan)
     folder.save()
     if folder.problem:
         raise EnvironmentLacks(folder.problem)
@@ -160,10 +106,54 @@ def create_run_folder(runs: Path, plan: Plan, clock: Clock, other_runs: list[dic
     return folder
 
 
-def point_latest_at(run: Path) -> str:
-    """Makes ``runs/latest`` lead to ``run``: a link, or a file with its name where the file system has no links.
+def _make_folders(runs: Path, plan_name: str, started_at_s: float) -> Path:
+    stamp = datetime.fromtimestamp(started_at_s, UTC).strftime("%Y-%m-%dT%H%M%S")
+    path = runs / f"{stamp}-{plan_name}"
+    try:
+        runs.mkdir(parents=True, exist_ok=True)
+        if path.exists():
+            path = path.with_name(f"{path.name}-{secrets.token_hex(2)}")
+        for name in SUBFOLDERS:
+            (path / name).mkdir(parents=True)
+    except OSError as error:
+        raise EnvironmentLacks(f"the run folder {path} cannot be made: {error.strerror}") from None
+    return path
 
-    Returns one sentence when it cannot, empty otherwise: a run is no worse for a missing short name.
+
+def _first_manifest(path: Path, plan: RunPlan, started_at_s: float, other_runs: list[dict[str, Any]]) -> dict[str, Any]:
+    matrix = plan.written.matrix
+    return new_manifest(
+        run_id=path.name,
+        started_at_s=started_at_s,
+        plan_name=plan.written.name,
+        plan=plan.tables,
+        slo={"name": plan.slo.name, "file": str(plan.slo.file)},
+        seed=plan.written.seed,
+        versions=package_versions(),
+        git=git_state(),
+        environment={**capture_environment(), "other_runs": other_runs},
+        more={"link_backend": None if matrix is None else chosen_backend(matrix.backend), "lab": network_scope()},
+    )
+
+
+def _write_plan_and_reserves(folder: RunFolderWriter, plan: RunPlan) -> None:
+    try:
+        folder.plan_file.write_bytes(tomli_w.dumps(plan.tables).encode())
+        for name, size in RESERVES.items():
+            (folder.path / name).write_bytes(bytes(size))
+    except OSError as error:
+        for name in RESERVES:
+            folder.release_reserve(name)
+        raise EnvironmentLacks(
+            f"the disk of the run folder {folder.path} is full: {error.strerror or error}",
+            hint="free some disk space, or name another folder with --runs",
+        ) from None
+
+
+def point_latest_at(run: Path) -> str:
+    """Makes ``runs/latest`` lead to ``run``: a link, or a file with the run's name where the file system has no links.
+
+    Returns one sentence when it cannot, else an empty text: a run works without its short name.
     """
     latest = run.parent / "latest"
     if latest.is_dir() and not latest.is_symlink():

@@ -1,4 +1,4 @@
-"""What a person sees while a run goes on: a live screen on a terminal, plain lines when piped."""
+"""Shows the progress of a run: a live screen in a terminal, plain lines in a pipe or file."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ MARKS = {
 
 
 class Screen:
-    """Draws progress. ``duration_s`` is the plan's own estimate of a run without trouble."""
+    """Draws progress. ``duration_s`` is the expected duration of the run."""
 
     def __init__(self, console: Console, title: str, duration_s: float) -> None:
         self.console = console
@@ -47,16 +47,16 @@ class Screen:
             self._live = None
 
     def say(self, sentence: str) -> None:
-        """Tells of a step of the run."""
+        """Prints a step of the run."""
         self._last_said = sentence
         self.console.print(Text.assemble(("ringfence:", "dim"), f" {clean(sentence)}"))
 
     def warn(self, sentence: str) -> None:
-        """Tells of something that went wrong."""
+        """Prints a problem of the run."""
         self.console.print(Text(f"ringfence: {clean(sentence)}", "bold yellow"))
 
     def draw(self, progress: Progress, elapsed_s: float) -> None:
-        """Shows the state of the run: redraws the live screen, or prints a line now and then."""
+        """Shows the state of the run: redraws the live screen, or prints a line every 10 s."""
         if self._live is not None:
             self._live.update(self._screen(progress, elapsed_s))
         elif elapsed_s - self._last_plain_s >= PLAIN_LINE_EVERY_S and (progress.second or progress.cells):
@@ -70,7 +70,7 @@ class Screen:
         if progress.cells:
             parts.append(_matrix_panel(progress))
         if len(parts) == 1:
-            parts.append(Text(" people are made, engines come up", style="dim"))
+            parts.append(Text(" creating users, starting engines", style="dim"))
         return Group(*parts)
 
     def _headline(self, elapsed_s: float) -> Text:
@@ -108,11 +108,11 @@ def _swarm_panel(progress: Progress) -> Panel:
         ("probe calls now", lambda: _whole(second, "probes_active")),
         ("completed", lambda: _whole(second, "completed")),
         ("failed", lambda: _whole(second, "failed")),
-        ("other endings", lambda: _whole(second, "other")),
+        ("busy, declined, …", lambda: _whole(second, "other")),
         ("starts dropped", lambda: _whole(second, "starts_dropped")),
-        ("setup p95", lambda: _ms(second, "setup_p95_ms")),
+        ("set-up p95", lambda: _ms(second, "setup_p95_ms")),
         ("one-way delay p95", lambda: _ms(second, "owd_p95_ms")),
-        ("MOS, middle / worst", lambda: f"{_mos(second, 'mos_p50')} / {_mos(second, 'mos_p5')}"),
+        ("MOS median / worst 5 %", lambda: f"{_mos(second, 'mos_p50')} / {_mos(second, 'mos_p5')}"),
         ("send lateness p99", lambda: _ms(second, "send_late_p99_ms")),
         ("engine CPU", lambda: f"{float(second.get('engine_cpu') or 0):.0%} of a core"),
     ]

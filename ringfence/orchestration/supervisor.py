@@ -1,8 +1,8 @@
-"""One run from start to verdict: what is started when, who is watched, what happens when one of them dies.
+"""Supervises one run: starts its processes, watches them, reacts when one ends, and ends all of them.
 
 Timeline: target, then swarm, then (``matrix.start_after_s`` later) the matrix; the swarm's last stage lasts until the
-matrix has ended. Children are watched by descriptor (pidfd), so a death is noticed at once; the screen is redrawn on a
-tick. Whatever happens, ``finish`` ends every process and leaves a readable folder.
+matrix has ended. Children are watched by descriptor (pidfd), so their exit is noticed at once. The screen is
+redrawn every 0.5 s. In every case ``run`` ends every process and leaves a readable folder.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import os
 import selectors
 import signal
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from bedrock import crash
@@ -21,60 +21,62 @@ from bedrock.child_process import ChildProcess
 from bedrock.clock import Clock
 from bedrock.errors import EnvironmentLacks, RingfenceError
 from bedrock.exit_codes import ExitCode
+from calls.targets.running_target import RunningTarget
+from device_matrix.cleanup import sweep
 from loadtests.records.machine import CANNOT_LISTEN
 from loadtests.records.other_runs import Neighbours, warning_of
-from reports.gate.staged import read_knee, read_rollout
-from ringfence.orchestration.cleanup import sweep_leftovers
+from reports.gate.stepped_load import read_knee, read_rollout
 from ringfence.orchestration.matrix import start_matrix
-from ringfence.orchestration.matrix_end import MatrixEnd
+from ringfence.orchestration.matrix_shutdown import MatrixShutdown
 from ringfence.orchestration.progress import Progress
-from ringfence.orchestration.run_folder import FOR_RECORDS, RESERVES, RunFolder
+from ringfence.orchestration.run_folder import RESERVE_FOR_RECORDS, RESERVES, RunFolderWriter
 from ringfence.orchestration.screen import Screen
+from ringfence.orchestration.signals import ignore_end_signals
 from ringfence.orchestration.swarm import SwarmProcesses, start_swarm
-from ringfence.orchestration.swarm_end import SwarmEnd
-from ringfence.orchestration.target import Target, start_target
-from ringfence.run_plan import Plan
+from ringfence.orchestration.swarm_shutdown import SwarmShutdown
+from ringfence.orchestration.target import open_target
+from ringfence.run_plan import RunPlan
 
 TICK_S = 0.5
-WORKER_ALONE_S = 90.0
-"""A worker whose master is dead tells nobody how far it is. Its engine's steps add up to 50 s on the slowest link, and
+ORPHAN_WORKER_LIMIT_S = 90.0
+"""A worker whose master is dead cannot report its progress. Its engine's steps add up to 50 s on the slowest link, and
 its last report, which nobody acknowledges, takes 15 s."""
 MATRIX_OK_EXITS = frozenset({ExitCode.PASS, ExitCode.FAIL, ExitCode.INVALID})
-"""All passed, some failed, some came to no judgement. Cells judge themselves: these are no fault of the harness."""
-MACHINE_IS_FULL = frozenset(
+"""All cells passed, some failed, some were not judged. None of these is a fault of the harness."""
+MACHINE_FULL_ERRORS = frozenset(
     {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN}
 )
-"""What ends a run as INVALID and is no fault of our code."""
+"""Shortages of the machine: they make a run INVALID and are no fault of our code."""
 
 
 @dataclass(slots=True)
-class Conductor:
+class Supervisor:
     """Runs one plan. Use ``run`` once."""
 
-    plan: Plan
-    folder: RunFolder
+    plan: RunPlan
+    folder: RunFolderWriter
     clock: Clock
     screen: Screen
     neighbours: Neighbours
     matrix_filters: Mapping[str, str] = field(default_factory=dict)
 
-    target: Target | None = None
+    target: RunningTarget | None = None
     swarm: SwarmProcesses | None = None
     matrix: ChildProcess | None = None
     progress: Progress = field(init=False)
     selector: selectors.BaseSelector = field(default_factory=selectors.DefaultSelector)
     _watched: dict[int, ChildProcess] = field(default_factory=dict)
     _matrix_done: bool = False
-    _swarm_end: SwarmEnd | None = None
+    _swarm_shutdown: SwarmShutdown | None = None
     _stop_reason: str = ""
-    _no_more_load: bool = False
-    """What is measured cannot be kept any more: the load ends by itself or is ended, and nothing new begins."""
+    _load_has_ended: bool = False
+    """Records cannot be kept any more: the load is ending, and nothing new is started."""
 
     def __post_init__(self) -> None:
         self.progress = Progress(self.folder.path / "live")
 
     def run(self) -> None:
-        """Starts and watches everything to its end. Raises KeyboardInterrupt after cleaning up on Ctrl-C."""
+        """Runs the plan to its end. Raises KeyboardInterrupt after cleaning up on Ctrl-C."""
         interrupted = False
         try:
             self._start_target()
@@ -86,25 +88,25 @@ class Conductor:
             interrupted = True
             raise
         except OSError as error:
-            if error.errno not in MACHINE_IS_FULL:
+            if error.errno not in MACHINE_FULL_ERRORS:
                 raise
-            self._stop("machine_full", f"this machine has no room left for the run: {error}", "invalid")
+            self._stop("machine_full", f"this machine has no resources left for the run: {error}", "invalid")
         finally:
-            with undisturbed():
+            with ignore_end_signals():
                 self._end_everything()
                 for reserve in RESERVES:
-                    self.folder.spend_reserve(reserve)
+                    self.folder.release_reserve(reserve)
                 self.neighbours.look(now=True)
                 self.folder.finish(interrupted=interrupted, other_runs=self.neighbours.to_json())
-                # A process of ours that was killed left its scratch folder: no later run may ever come to sweep it.
+                # A killed process left its scratch folder, and there may be no later run that removes it.
                 with contextlib.suppress(OSError, RingfenceError):
-                    sweep_leftovers()
+                    sweep()
             self.selector.close()
 
     def _start_target(self) -> None:
         url = self.plan.written.target.url
-        self.screen.say(f"asking for the calling service at {url}" if url else "starting the calling service")
-        self.target = start_target(
+        self.screen.say(f"connecting to the calling service at {url}" if url else "starting the calling service")
+        self.target = open_target(
             self.plan.written,
             database=self.folder.path / "service" / "service.sqlite",
             log_path=self.folder.path / "logs" / "service.log",
@@ -143,48 +145,50 @@ class Conductor:
             for key, _ in self.selector.select(TICK_S):
                 descriptor = key.fd
                 if descriptor not in self._watched:
-                    self._hear_faults()
+                    self._read_faults()
                     continue
                 self.selector.unregister(descriptor)
                 os.close(descriptor)
-                self._child_ended(self._watched.pop(descriptor))
+                self._handle_exit(self._watched.pop(descriptor))
             elapsed_s = self.clock.monotonic_s() - started_at_s
             self._advance(elapsed_s)
             for other in self.neighbours.look():
                 self.screen.warn(warning_of(other))
             self.progress.read()
-            for sentence in self.progress.take_news():
+            for sentence in self.progress.take_messages():
                 self.screen.say(sentence)
             self.screen.draw(self.progress, elapsed_s)
-        self._notice_the_last_ends()
+        self._handle_last_exits()
 
-    def _notice_the_last_ends(self) -> None:
-        """Takes in the ends that came between the last look at the descriptors and the look at the processes."""
+    def _handle_last_exits(self) -> None:
+        """Handles exits between the last check of the descriptors and the check of the processes."""
         for descriptor, child in list(self._watched.items()):
             if not child.is_running():
                 self.selector.unregister(descriptor)
                 os.close(descriptor)
-                self._child_ended(self._watched.pop(descriptor))
+                self._handle_exit(self._watched.pop(descriptor))
 
     def _is_over(self) -> bool:
         if self._stop_reason:
             return True
         swarm_over = self.swarm is None or not self.swarm.master.is_running()
-        matrix_over = self.plan.written.matrix is None or self._matrix_done or (self._no_more_load and not self.matrix)
+        matrix_over = (
+            self.plan.written.matrix is None or self._matrix_done or (self._load_has_ended and not self.matrix)
+        )
         return swarm_over and matrix_over
 
     def _advance(self, elapsed_s: float) -> None:
         matrix = self.plan.written.matrix
-        if not self._no_more_load and (self.folder.problem or self.folder.is_full()):
+        if not self._load_has_ended and (self.folder.problem or self.folder.is_full()):
             problem = self.folder.problem or f"the disk of {self.folder.path} is full"
             self.folder.record_fault("disk_refuses", problem, "invalid")
             self._end_load(problem)
-        if self.matrix is None and matrix is not None and not self._no_more_load:
+        if self.matrix is None and matrix is not None and not self._load_has_ended:
             swarm_gone = self.swarm is None or not self.swarm.master.is_running()
             if elapsed_s >= matrix.start_after_s or swarm_gone:
                 self._start_matrix()
         if self.swarm is not None and self.swarm.master.is_running():
-            self._end_swarm_in_time()
+            self._end_open_stage()
         if elapsed_s > self.plan.written.max_duration_s:
             self._stop(
                 "time_limit",
@@ -192,93 +196,93 @@ class Conductor:
                 "invalid",
             )
 
-    def _end_swarm_in_time(self) -> None:
+    def _end_open_stage(self) -> None:
         assert self.swarm is not None
         matrix_over = self.plan.written.matrix is None or self._matrix_done
         section = self.plan.written.swarm
-        if matrix_over and self._swarm_end is None and section is not None and self._swarm_is_in_its_open_stage():
-            self.screen.say("nothing else is running: the swarm hangs up")
+        if matrix_over and self._swarm_shutdown is None and section is not None and self._swarm_is_in_open_stage():
+            self.screen.say("nothing else is running: the swarm ends its calls")
             self.swarm.master.signal(signal.SIGUSR1)
-            self._swarm_end = SwarmEnd(self.clock, section.effective_drain_s)
-        elif self._swarm_end is not None:
-            self._hear_of_the_end(self._swarm_end)
-            if self._swarm_end.is_overdue:
-                detail = f"the swarm was told to end and makes no progress: {self._swarm_end.in_words()}"
+            self._swarm_shutdown = SwarmShutdown(self.clock, section.effective_drain_s)
+        elif self._swarm_shutdown is not None:
+            self._read_shutdown_lines(self._swarm_shutdown)
+            if self._swarm_shutdown.is_overdue:
+                detail = f"the swarm was told to end and makes no progress: {self._swarm_shutdown.in_words()}"
                 self._stop("swarm_drain", detail, "invalid")
 
-    def _hear_of_the_end(self, end: SwarmEnd) -> None:
+    def _read_shutdown_lines(self, end: SwarmShutdown) -> None:
         for line in self.progress.take_closing():
             end.hear(line)
 
-    def _hear_faults(self) -> None:
-        """Takes in what the master tells of the swarm's faults."""
+    def _read_faults(self) -> None:
+        """Reads the swarm's faults from the master's pipe."""
         assert self.swarm is not None
         faults = self.swarm.faults.read()
         if faults is None:
             self.selector.unregister(self.swarm.faults.reading_end)
         for fault in faults or ():
-            self.folder.take_fault(fault)
-            if fault.get("ends_load") and not self._no_more_load:
+            self.folder.add_fault(fault)
+            if fault.get("ends_load") and not self._load_has_ended:
                 self._end_load(str(fault.get("detail", "")))
 
-    def _hear_last_faults(self) -> None:
+    def _read_last_faults(self) -> None:
         assert self.swarm is not None
         while faults := self.swarm.faults.read():
             for fault in faults:
-                self.folder.take_fault(fault)
+                self.folder.add_fault(fault)
         self.swarm.faults.close()
 
     def _end_load(self, why: str) -> None:
-        """Has swarm and matrix end now, each with what it has; whoever does not is ended a little later."""
-        self._no_more_load = True
-        self.folder.spend_reserve(FOR_RECORDS)
+        """Tells swarm and matrix to end now and to keep their records."""
+        self._load_has_ended = True
+        self.folder.release_reserve(RESERVE_FOR_RECORDS)
         self.screen.warn(f"the load ends: {why}")
         if self.swarm is not None and self.swarm.master.is_running():
             self.swarm.master.signal(signal.SIGTERM)
-            self._swarm_end = SwarmEnd(self.clock, 0.0)
+            self._swarm_shutdown = SwarmShutdown(self.clock, 0.0)
         if self.matrix is not None:
             self.matrix.signal(signal.SIGINT)
 
-    def _swarm_is_in_its_open_stage(self) -> bool:
+    def _swarm_is_in_open_stage(self) -> bool:
         section = self.plan.written.swarm
         stages = section.timeline if section is not None else ()
         return self.progress.swarm_stage in [stage.name for stage in stages if stage.duration_s == 0]
 
-    def _child_ended(self, child: ChildProcess) -> None:
+    def _handle_exit(self, child: ChildProcess) -> None:
         code = child.popen.wait()
         if child is self.matrix:
             self._matrix_done = True
-            if code not in MATRIX_OK_EXITS and not self._no_more_load:
+            if code not in MATRIX_OK_EXITS and not self._load_has_ended:
                 self.folder.record_fault(
                     "matrix_died", f"pytest {crash.describe_exit(code, child.pid)}: {child.log_tail(3)}", "invalid"
                 )
             return
         if self.target is not None and child is self.target.process:
-            # Its death is the product's; an exception of our own reference service, which ends with 70, is ours.
+            # A service that dies is a product failure. Exit code 70 is an exception of our own reference service.
             crashed = code == ExitCode.CRASHED
             detail = f"the calling service ended in the middle of the run: it {crash.describe_exit(code, child.pid)}"
-            # A service that shares a disk that is full is no witness of its own quality.
-            ours = crashed or self._no_more_load or self.folder.is_full()
+            # On a full disk the service may have died of the disk, so the product is not blamed.
+            ours = crashed or self._load_has_ended or self.folder.is_full()
             self._stop("target_crashed" if crashed else "target_died", detail, "invalid" if ours else "fail")
             return
         if self.swarm is not None and child is self.swarm.master:
             if code == ExitCode.ENVIRONMENT and (sentence := _port_taken(child)):
                 self.folder.record_fault("swarm_master_died", sentence, "invalid")
                 raise EnvironmentLacks(sentence, hint="start the run again: each takes a port that is free then")
-            if code not in (0, self._code_of_steps()) and not self._no_more_load:
+            if code not in (0, self._exit_code_of_steps()) and not self._load_has_ended:
                 self.folder.record_fault(
                     "swarm_master_died", f"the Locust master {crash.describe_exit(code, child.pid)}", "invalid"
                 )
             return
         self.progress.read()
         ending = self.progress.swarm_ended or self.progress.swarm_stage == "drain"
-        if (code != 0 or not ending) and not self._no_more_load:
+        if (code != 0 or not ending) and not self._load_has_ended:
             self.folder.record_fault(
                 "swarm_worker_died", f"{child.name} {crash.describe_exit(code, child.pid)}", "invalid"
             )
 
-    def _code_of_steps(self) -> int:
-        """Returns how the master ends when the steps of its load came to what they did: no fault of its own."""
+    def _exit_code_of_steps(self) -> int:
+        """Returns the master's exit code after the last step of a stepped load. It is no fault of the master."""
         result = read_knee(self.folder.path) or read_rollout(self.folder.path)
         return int(ExitCode[result.verdict]) if result is not None else 0
 
@@ -288,24 +292,24 @@ class Conductor:
         self._stop_reason = what
 
     def _end_everything(self) -> None:
-        """Ends what still runs, the callers before the called, each with a bounded grace."""
+        """Ends all processes: matrix and swarm before the service, each within a limit."""
         if self.matrix is not None:
             self._end_matrix(self.matrix)
         if self.swarm is not None:
             self._end_swarm(self.swarm)
-            self._hear_last_faults()
-        if self.target is not None and self.target.process is not None:
-            self.target.process.stop(timeout_s=10)
+            self._read_last_faults()
+        if self.target is not None:
+            self.target.stop()
         for descriptor in self._watched:
             os.close(descriptor)
         self._watched.clear()
 
     def _end_matrix(self, matrix: ChildProcess) -> None:
-        """Has the matrix release its cells, for as long as it or one of its far ends makes progress."""
+        """Ends the matrix. Waits as long as its cells or far ends make progress."""
         if matrix.is_running():
             self.progress.read()
             self.progress.take_matrix_lines()
-            end = MatrixEnd(self.clock)
+            end = MatrixShutdown(self.clock)
             matrix.signal(signal.SIGINT)
             while not end.is_overdue:
                 with contextlib.suppress(subprocess.TimeoutExpired):
@@ -317,18 +321,18 @@ class Conductor:
         matrix.stop()
 
     def _end_swarm(self, swarm: SwarmProcesses) -> None:
-        """Has the master end its workers, for as long as they make progress; then the workers that it left."""
+        """Ends the master, and waits as long as its workers make progress. Then ends the workers that are left."""
         if swarm.master.is_running():
-            end = SwarmEnd(self.clock, 0.0)
+            end = SwarmShutdown(self.clock, 0.0)
             swarm.master.signal(signal.SIGTERM)
             while not end.is_overdue:
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     swarm.master.popen.wait(TICK_S)
                     break
                 self.progress.read()
-                self._hear_of_the_end(end)
+                self._read_shutdown_lines(end)
         swarm.master.stop(timeout_s=0)
-        deadline_s = self.clock.monotonic_s() + WORKER_ALONE_S
+        deadline_s = self.clock.monotonic_s() + ORPHAN_WORKER_LIMIT_S
         for worker in swarm.workers:
             worker.signal(signal.SIGTERM)
         for worker in swarm.workers:
@@ -338,18 +342,6 @@ class Conductor:
 
 
 def _port_taken(master: ChildProcess) -> str:
-    """Returns why a master could not listen for its workers, empty when that is not why it ended."""
+    """Returns the sentence of a master whose port was taken, or an empty text."""
     lines = [line for line in master.log_tail().splitlines() if CANNOT_LISTEN in line]
     return lines[-1].removeprefix("ringfence: ").partition(" (")[0] if lines else ""
-
-
-@contextlib.contextmanager
-def undisturbed() -> Iterator[None]:
-    """Lets no impatient second Ctrl-C or SIGTERM break off the end of a run: it is bounded in time by itself."""
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    previous = {number: signal.signal(number, signal.SIG_IGN) for number in numbers}
-    try:
-        yield
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)

@@ -1,4 +1,4 @@
-"""The swarm's processes: one Locust master and its workers, all on loopback."""
+"""Starts the swarm: one Locust master and its workers, all on loopback."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from pathlib import Path
 
 from bedrock.child_process import ChildProcess, spawn
 from calls.targets.admin_api import TOKEN_VARIABLE
-from loadtests.records.faults import PIPE
+from calls.targets.running_target import RunningTarget
+from loadtests.records.fault_log import PIPE
 from loadtests.records.machine import WORKER_NUMBER
 from ringfence.orchestration.fault_pipe import FaultPipe
-from ringfence.orchestration.run_folder import RunFolder
-from ringfence.orchestration.target import Target
+from ringfence.orchestration.run_folder import RunFolderWriter
 
 
 @dataclass(slots=True)
@@ -30,7 +30,7 @@ class SwarmProcesses:
         return [self.master, *self.workers]
 
 
-def start_swarm(workers: int, target: Target, folder: RunFolder) -> SwarmProcesses:
+def start_swarm(workers: int, target: RunningTarget, folder: RunFolderWriter) -> SwarmProcesses:
     """Starts a headless master and ``workers`` worker processes that run the ``[swarm]`` section of the run's plan."""
     port = str(free_port())
     shared = ["--plan", str(folder.plan_file), "--target", target.url, "--run-folder", str(folder.path.absolute())]
@@ -73,5 +73,5 @@ def free_port() -> int:
 
 
 def locust_command() -> list[str]:
-    """Returns how a Locust process of ours is started: no configuration file of Locust has a say in it."""
+    """Returns how a Locust process of ours is started: without reading Locust's configuration files."""
     return [sys.executable, "-m", "loadtests.locust_process", "-f", str(locustfile())]

@@ -8,7 +8,7 @@ import socket
 
 import pytest
 
-from calls.engine.health.headroom import fds_used_ratio, host_name, ports_used_ratio, sockets_used
+from calls.headroom import fds_used_ratio, host_name, ports_used_ratio, sockets_used
 
 SOCKSTAT = "sockets: used 690\nTCP: inuse 40 orphan 0 tw 7 alloc 3 mem 140\nUDP: inuse 30 mem 465\nRAW: inuse 0\n"
 

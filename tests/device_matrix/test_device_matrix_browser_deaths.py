@@ -6,11 +6,9 @@ import json
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
-from typing import cast
 
 import pytest
 from machine_in_time import in_time
@@ -24,16 +22,20 @@ from device_matrix.cells import Cell, DriverName
 from device_matrix.cpu import cpu_limit
 from device_matrix.cpu.cpu_limit import CpuGroup
 from device_matrix.devices import catalogue
-from device_matrix.pytest_plugin import plugin
-from device_matrix.pytest_plugin.plugin import RunnableAttempt
-from network_profiles import lacks, load_catalogue
+from device_matrix.pytest_plugin import cell_run
+from device_matrix.pytest_plugin.cell_run import RunnableAttempt
+from network_profiles import load_catalogue, missing_prerequisites
 from reports.build import summarize, write_all
 from reports.result.summary import Summary
+from reports.run.cells import CellResult
 from reports.slo.slo_file import SloFile, check_slo
 
 pytestmark = [
     pytest.mark.integration,
-    pytest.mark.skipif(bool(lacks() or cpu_limit.lacks()), reason="no links or CPU groups on this machine"),
+    pytest.mark.skipif(
+        bool(missing_prerequisites() or cpu_limit.missing_prerequisites()),
+        reason="no links or CPU groups on this machine",
+    ),
 ]
 
 MENDED = Cell("redmi-go", "lte_good", "audio_call", DriverName.PLAYWRIGHT)
@@ -57,6 +59,16 @@ def worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Worker]:
 
 
 @dataclass
+class AttemptInTime:
+    """An attempt that is made again when the product calls it off because this machine was late."""
+
+    make: Callable[[], Attempt]
+
+    def run(self) -> CellResult:
+        return in_time(lambda: self.make().run())
+
+
+@dataclass
 class Deaths:
     """Which attempt's browser dies in which step."""
 
@@ -64,11 +76,7 @@ class Deaths:
     step_of_attempt: dict[int, str]
 
     def attempt(self, worker: Worker, cell: Cell, number: int) -> RunnableAttempt:
-        """One that is made again when the product calls it off because this machine was late."""
-        return cast(
-            RunnableAttempt,
-            SimpleNamespace(run=lambda: in_time(lambda: self._doomed(worker, cell, number).run())),
-        )
+        return AttemptInTime(lambda: self._doomed(worker, cell, number))
 
     def _doomed(self, worker: Worker, cell: Cell, number: int) -> Attempt:
         made = Attempt(worker, cell, number)
@@ -83,14 +91,13 @@ class Deaths:
         return made
 
     def _kill_browser(self) -> None:
-        (group,) = self.worker.stop._groups
+        (group,) = self.worker.stop_request._groups
         assert isinstance(group, CpuGroup)
         os.kill(group.pids()[0], signal.SIGKILL)
 
 
 def run_cell(worker: Worker, cell: Cell, step_of_attempt: dict[int, str]) -> None:
-    item = cast(pytest.Item, SimpleNamespace(user_properties=[]))
-    plugin.run_cell(worker, cell, item, Deaths(worker, step_of_attempt).attempt)
+    cell_run.run_cell(worker, cell, [], Deaths(worker, step_of_attempt).attempt)
 
 
 def slo_of_the_matrix_alone(allowed_deaths: int) -> SloFile:

@@ -12,12 +12,12 @@ from waiting import HANG_LIMIT_S, eventually
 
 from device_matrix.capture.rtp_capture import LinkCapture
 from device_matrix.capture.rtp_streams import audio_streams, measure_stream, parse_rtp
-from device_matrix.errors import LinkOff
-from network_profiles import lacks, load_catalogue, open_link
+from device_matrix.errors import LinkUnusable
+from network_profiles import load_catalogue, missing_prerequisites, open_link
 
 pytestmark = [
     pytest.mark.integration,
-    pytest.mark.skipif(bool(lacks()), reason="no shaped links on this machine"),
+    pytest.mark.skipif(bool(missing_prerequisites()), reason="no shaped links on this machine"),
 ]
 
 SEND_RTP = """
@@ -59,6 +59,6 @@ def test_a_stream_through_a_link_is_seen_at_both_ends_with_its_one_way_delay(tmp
 
 
 def test_a_link_that_is_gone_cannot_be_captured() -> None:
-    with pytest.raises(LinkOff) as caught:
+    with pytest.raises(LinkUnusable) as caught:
         LinkCapture(link_pid=1, host_device="rf-none")
     assert caught.value.reason == "no_capture"

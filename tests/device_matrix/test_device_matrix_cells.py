@@ -29,12 +29,15 @@ from device_matrix.drivers import appium_server
 from device_matrix.drivers.appium_server import AppiumServer
 from device_matrix.drivers.playwright_driver import PlaywrightDriver
 from device_matrix.scenarios import video_fallback
-from network_profiles import ShapedLink, lacks, load_catalogue, open_link
+from network_profiles import ShapedLink, load_catalogue, missing_prerequisites, open_link
 from reports.run.cells import CellResult, CellStatus
 
 pytestmark = [
     pytest.mark.integration,
-    pytest.mark.skipif(bool(lacks() or cpu_limit.lacks()), reason="no links or CPU groups on this machine"),
+    pytest.mark.skipif(
+        bool(missing_prerequisites() or cpu_limit.missing_prerequisites()),
+        reason="no links or CPU groups on this machine",
+    ),
 ]
 
 PLAYWRIGHT_CELL = Cell("redmi-go", "lte_good", "audio_call", DriverName.PLAYWRIGHT)
@@ -48,7 +51,7 @@ def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def worker(run_folder: Path) -> Iterator[Worker]:
-    with matrix_worker(run_folder, with_appium=not appium_server.lacks()) as made:
+    with matrix_worker(run_folder, with_appium=not appium_server.missing_prerequisites()) as made:
         yield made
 
 
@@ -166,7 +169,7 @@ def test_a_call_driven_by_playwright_is_measured_at_both_ends(worker: Worker) ->
     assert begun_s <= caller["first_audio_at_s"] <= over_s
 
 
-@pytest.mark.skipif(bool(appium_server.lacks()), reason="no Appium server on this machine")
+@pytest.mark.skipif(bool(appium_server.missing_prerequisites()), reason="no Appium server on this machine")
 def test_a_call_driven_by_appium_is_measured_the_same_way(worker: Worker) -> None:
     require_whole_call(worker, run(worker, APPIUM_CELL))
 

@@ -16,7 +16,9 @@ from device_matrix.cpu.cpu_limit import PERIOD_US, CpuGroup
 from device_matrix.cpu.owner import new_name, owner_is_gone
 from device_matrix.errors import DeviceUnavailable
 
-needs_groups = pytest.mark.skipif(bool(cpu_limit.lacks()), reason="no control groups that are ours to write")
+needs_groups = pytest.mark.skipif(
+    bool(cpu_limit.missing_prerequisites()), reason="no control groups that are ours to write"
+)
 
 
 def tree_v1(root: Path) -> Path:
@@ -62,20 +64,20 @@ def test_version_2_takes_both_in_one_file_and_is_switched_on_for_children(tmp_pa
 def test_a_container_whose_top_group_holds_its_processes_says_so_beforehand(tmp_path: Path) -> None:
     root = tree_v2(tmp_path / "v2")
     (root / "cgroup.procs").write_text("1\n7\n")
-    assert cpu_limit.lacks(root) == [], "the machine's own top may hold processes"
+    assert cpu_limit.missing_prerequisites(root) == [], "the machine's own top may hold processes"
     (root / "cgroup.type").write_text("domain\n")
-    assert "holds processes itself" in cpu_limit.lacks(root)[0]
+    assert "holds processes itself" in cpu_limit.missing_prerequisites(root)[0]
     assert (root / "cgroup.subtree_control").read_text() == "", "who only looks changes nothing"
     (root / "cgroup.subtree_control").write_text("cpu\n")
-    assert cpu_limit.lacks(root) == []
+    assert cpu_limit.missing_prerequisites(root) == []
     (root / "cgroup.subtree_control").write_text("")
     (root / "cgroup.procs").write_text("")
-    assert cpu_limit.lacks(root) == []
+    assert cpu_limit.missing_prerequisites(root) == []
 
 
 def test_a_machine_without_groups_says_so(tmp_path: Path) -> None:
     assert cpu_limit.cpu_controller(tmp_path) == ""
-    assert "no control group" in cpu_limit.lacks(tmp_path)[0]
+    assert "no control group" in cpu_limit.missing_prerequisites(tmp_path)[0]
     with pytest.raises(DeviceUnavailable) as caught:
         CpuGroup(root=tmp_path)
     assert caught.value.reason == "no_cpu_group"
@@ -171,6 +173,6 @@ def _runs(pid: int) -> bool:
 
 def test_groups_are_made_by_root_only() -> None:
     if os.geteuid() == 0:
-        assert cpu_limit.lacks() == []
+        assert cpu_limit.missing_prerequisites() == []
     else:
-        assert "root is needed" in cpu_limit.lacks()[0]
+        assert "root is needed" in cpu_limit.missing_prerequisites()[0]

@@ -8,7 +8,7 @@ import pytest
 
 from device_matrix.attempt.figures import cpu_figures
 from device_matrix.cpu.cpu_limit import CpuGroup
-from device_matrix.cpu.speed import CpuSpeed, hold
+from device_matrix.cpu.speed import CpuSpeed, limit_and_measure
 from device_matrix.devices import catalogue
 from device_matrix.drivers.protocol import Browser
 from device_matrix.errors import DeviceUnavailable
@@ -55,7 +55,7 @@ class Group:
 
 def look(busy_cores: float, quota_cores: float, *, held: float = 25.0) -> CpuSpeed:
     group = Group(busy_cores)
-    return hold(cast(Browser, Page(group, held=held)), cast(CpuGroup, group), quota_cores, group.clock)
+    return limit_and_measure(cast(Browser, Page(group, held=held)), cast(CpuGroup, group), quota_cores, group.clock)
 
 
 def test_what_the_quota_and_the_page_did_is_kept() -> None:

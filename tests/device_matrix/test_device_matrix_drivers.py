@@ -14,13 +14,9 @@ from waiting import HANG_LIMIT_S
 
 from calls.targets.trust import CA_FILE_VARIABLE, trust
 from device_matrix.devices import catalogue
-from device_matrix.drivers.appium_capabilities import (
-    SessionPorts,
-    chromium_capabilities,
-    uiautomator2_capabilities,
-    xcuitest_capabilities,
-)
+from device_matrix.drivers.appium_capabilities import chromium_capabilities
 from device_matrix.drivers.chromium import browser_arguments
+from device_matrix.drivers.phone_capabilities import SessionPorts, uiautomator2_capabilities, xcuitest_capabilities
 from device_matrix.drivers.wrapper import write_browser_wrapper, write_chromedriver_wrapper
 from device_matrix.hook import init_script
 

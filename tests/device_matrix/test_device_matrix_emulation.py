@@ -19,13 +19,13 @@ from device_matrix.attempt.execution import Attempt
 from device_matrix.attempt.worker import RunSettings, Worker
 from device_matrix.cells import Cell, DriverName
 from device_matrix.cpu import cpu_limit
-from device_matrix.cpu.unlimited import NoCpuGroup, of_profile
+from device_matrix.cpu.unlimited import NoCpuGroup, pids_of_browser
 from device_matrix.devices import catalogue
-from device_matrix.drivers.network_emulation import conditions, not_shaped
+from device_matrix.drivers.network_emulation import emulated_conditions, not_shaped
 from device_matrix.drivers.playwright_driver import PlaywrightDriver
 from device_matrix.drivers.protocol import LaunchSpec
 from device_matrix.network import link_choice
-from device_matrix.network.browser_path import measure_in_browser
+from device_matrix.network.emulated_link import measure_in_browser
 from network_profiles import load_catalogue
 from network_profiles.errors import LinkCannotBeBuilt
 from network_profiles.links import rootless
@@ -35,7 +35,7 @@ NETWORKS = load_catalogue()
 
 
 def test_a_browser_is_told_the_nearest_that_it_can_do() -> None:
-    (rule,) = conditions(NETWORKS["gprs_2g"])["matchedNetworkConditions"]
+    (rule,) = emulated_conditions(NETWORKS["gprs_2g"])["matchedNetworkConditions"]
     assert rule["latency"] == 325.0, "added to what is sent and to what is received: a round trip of 650 ms"
     assert (rule["downloadThroughput"], rule["uploadThroughput"]) == (50_000 / 8, 30_000 / 8), "bytes a second"
     assert rule["packetLoss"] == pytest.approx(2.0)
@@ -54,18 +54,18 @@ def test_it_stands_in_only_where_no_link_can_be_built(monkeypatch: pytest.Monkey
         raise LinkCannotBeBuilt("no links here", missing=["the kernel has no TUN"])
 
     monkeypatch.setattr(link_choice, "choose_backend", refuse)
-    monkeypatch.setattr(rootless, "lacks", lambda: ["the kernel has no TUN"])
+    monkeypatch.setattr(rootless, "missing_prerequisites", lambda: ["the kernel has no TUN"])
     monkeypatch.setattr(os, "geteuid", lambda: 0)
-    assert link_choice.lacks(None) == ["no links here"], "root can mend that"
+    assert link_choice.missing_prerequisites(None) == ["no links here"], "root can mend that"
     monkeypatch.setattr(os, "geteuid", lambda: 65534)
     assert link_choice.chosen_backend(None) == "cdp"
-    assert link_choice.lacks(None) == []
+    assert link_choice.missing_prerequisites(None) == []
     emulated = link_choice.warnings(None)[0]
     assert "not root; the kernel has no TUN" in emulated
     assert "backend=cdp" in emulated
     with pytest.raises(LinkCannotBeBuilt):
         link_choice.chosen_backend("userspace")
-    assert link_choice.lacks("userspace") == ["no links here"]
+    assert link_choice.missing_prerequisites("userspace") == ["no links here"]
 
 
 @pytest.fixture(scope="module")
@@ -80,12 +80,12 @@ def launch_spec(folder: Path, network: str | None) -> LaunchSpec:
     return LaunchSpec(
         device=catalogue()["redmi-go"],
         exec_prefix=[],
-        group=NoCpuGroup(of_profile(folder)),
+        group=NoCpuGroup(pids_of_browser(folder)),
         work_folder=folder,
         secure_origins=["http://127.0.0.1"],
         init_script="",
         environment={"TMPDIR": str(folder)},
-        emulated_network=None if network is None else conditions(NETWORKS[network]),
+        emulated_network=None if network is None else emulated_conditions(NETWORKS[network]),
     )
 
 
@@ -107,7 +107,7 @@ def test_round_trips_of_media_sockets_grow_as_asked(driver: PlaywrightDriver) ->
 def test_a_cell_without_links_is_labelled_so(
     driver: PlaywrightDriver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cpu_limit, "lacks", lambda: ["no control groups"])
+    monkeypatch.setattr(cpu_limit, "missing_prerequisites", lambda: ["no control groups"])
     service = start_own_service(tmp_path / "service" / "service.sqlite", tmp_path / "service.log")
     settings = RunSettings(
         run_id="test-run",

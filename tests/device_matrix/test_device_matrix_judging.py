@@ -11,19 +11,19 @@ from calls.records.record import Blame
 from device_matrix.attempt.assertions import (
     MediaEvidence,
     judge_media,
-    require_fit_machine,
-    require_link_kept,
-    require_through_link,
+    require_cpu_available,
+    require_link_model_kept,
+    require_media_over_link,
 )
 from device_matrix.capture.link_drops import LinkDrops
 from device_matrix.capture.rtp_streams import StreamFigures
 from device_matrix.capture.stats import AudioBothWays
-from device_matrix.errors import DeviceUnavailable, LinkOff
-from device_matrix.hook.samples import Connection, read_connections
+from device_matrix.errors import DeviceUnavailable, LinkUnusable
+from device_matrix.hook.samples import PeerConnectionStats, read_connections
 from device_matrix.scenarios import SCENARIOS
 from device_matrix.scenarios.expectation import ProductFailure
 
-LIMITS = SCENARIOS["audio_call"].limits("3g", 8.0)
+LIMITS = SCENARIOS["audio_call"].limits("3g")
 STREAM = StreamFigures(400, 0, 1.0, 9.0, 60.0, 3.0, 20.0, 1.0, 80.0, 90.0)
 SILENT = replace(STREAM, max_gap_ms=LIMITS.gap_ms + 500)
 
@@ -77,30 +77,30 @@ def test_a_device_that_stood_still_with_quota_to_spare_was_starved_by_the_machin
 
 
 def test_on_a_2g_network_more_time_is_given() -> None:
-    slow = SCENARIOS["audio_call"].limits("2g", 8.0)
+    slow = SCENARIOS["audio_call"].limits("2g")
     judge_media(evidence(setup_ms=15_000.0, effective_loss_ratio=0.15), slow)
 
 
 @pytest.mark.parametrize("drops", [LinkDrops(harness=1), LinkDrops(late_p99_ms=51.0)])
 def test_a_link_that_failed_its_own_model_says_nothing_of_the_product(drops: LinkDrops) -> None:
-    with pytest.raises(LinkOff):
-        require_link_kept(drops)
+    with pytest.raises(LinkUnusable):
+        require_link_model_kept(drops)
 
 
 def test_what_the_profile_takes_is_no_trouble() -> None:
-    require_link_kept(LinkDrops(lost=30, queue=20, outage=10, late_p99_ms=3.0))
+    require_link_model_kept(LinkDrops(lost=30, queue=20, outage=10, late_p99_ms=3.0))
 
 
 def test_a_failure_to_be_in_time_needs_a_machine_that_had_time() -> None:
     slow, wrong = ProductFailure("setup_timeout", "late"), ProductFailure("no_fallback", "still video")
     with pytest.raises(DeviceUnavailable, match="98%"):
-        require_fit_machine(slow, 0.98)
-    require_fit_machine(slow, 0.6)
-    require_fit_machine(slow, None)
-    require_fit_machine(wrong, 0.98)
+        require_cpu_available(slow, 0.98)
+    require_cpu_available(slow, 0.6)
+    require_cpu_available(slow, None)
+    require_cpu_available(wrong, 0.98)
 
 
-def through(local: str, remote: str) -> Connection:
+def through(local: str, remote: str) -> PeerConnectionStats:
     pair = {"local": {"address": local}, "remote": {"address": remote}}
     [connection] = read_connections([{"createdAtMs": 1.0, "samples": [{"atMs": 2.0, "pair": pair}]}])
     return connection
@@ -108,11 +108,11 @@ def through(local: str, remote: str) -> Connection:
 
 def test_media_must_have_taken_the_link() -> None:
     ends = {"device_address": "10.213.0.2", "host_address": "10.213.0.1"}
-    require_through_link(through("10.213.0.2", "10.213.0.1"), **ends, proven=True)
-    with pytest.raises(LinkOff) as caught:
-        require_through_link(through("192.0.2.7", "10.213.0.1"), **ends, proven=False)
+    require_media_over_link(through("10.213.0.2", "10.213.0.1"), **ends, proven=True)
+    with pytest.raises(LinkUnusable) as caught:
+        require_media_over_link(through("192.0.2.7", "10.213.0.1"), **ends, proven=False)
     assert caught.value.reason == "link_bypassed"
-    with pytest.raises(LinkOff) as caught:
-        require_through_link(None, **ends, proven=True)
+    with pytest.raises(LinkUnusable) as caught:
+        require_media_over_link(None, **ends, proven=True)
     assert caught.value.reason == "link_unproven"
-    require_through_link(None, **ends, proven=False)
+    require_media_over_link(None, **ends, proven=False)

@@ -1,4 +1,4 @@
-"""How attempts are bounded and ended: the watchdog, the wish to stop, and what is said of them."""
+"""How attempts are bounded and ended: the watchdog, the request to stop, and the log of both."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from waiting import HANG_LIMIT_S, eventually
 from bedrock.clock import SystemClock
 from calls.bridge.messages import StillClosing
 from device_matrix.artifacts import StepLog, next_attempt, replay_command
-from device_matrix.attempt.lifetime import ORDERLY_END_S, StopWish
+from device_matrix.attempt.lifetime import ORDERLY_END_S, StopRequest
 from device_matrix.attempt.watchdog import Watchdog
 from device_matrix.attempt.worker import RunSettings, Worker
 from device_matrix.cpu.pressure import PressureGauge
@@ -104,17 +104,17 @@ def looked_again(clock: HeldClock) -> bool:
 
 def test_a_worker_leaves_at_once_only_when_nothing_makes_progress() -> None:
     clock, last = HeldClock(), LastMoment()
-    stop = StopWish(clock, last.leave)
+    stop = StopRequest(clock, last.leave)
     clock.now_s += 1000
-    with stop.listening():
+    with stop.handling_signals():
         os.kill(os.getpid(), signal.SIGTERM)
     clock.now_s += ORDERLY_END_S
     assert looked_again(clock)
     for left in (9, 8, 7):
-        stop.hear("hanging up", left, 20.0)
+        stop.note_progress("hanging up", left, 20.0)
         clock.now_s += 20.0 + ORDERLY_END_S
         assert looked_again(clock)
-    stop.hear("hanging up", 7, 20.0)
+    stop.note_progress("hanging up", 7, 20.0)
     assert (last.codes, len(watching())) == ([], 1), "it makes progress"
     clock.now_s += 0.1
     assert eventually(lambda: not watching())
@@ -127,22 +127,22 @@ def test_a_far_end_that_ends_is_heard_by_who_waits_for_it(tmp_path: Path) -> Non
         target_url="http://127.0.0.1:9", admin_token="", appium_url="",
     )  # fmt: skip
     clock = HeldClock()
-    worker = Worker("matrix-gw1", settings, {}, {}, clock, StopWish(clock, bool))
-    worker.stop.hear("hanging up", 2, 20.0)
+    worker = Worker("matrix-gw1", settings, {}, {}, clock, StopRequest(clock, bool))
+    worker.stop_request.note_progress("hanging up", 2, 20.0)
     worker.far_end._on_event(StillClosing(step="hanging up", left=1, limit_s=20.0))
-    assert worker.stop._watch.in_words() == "it got no further than 'hanging up', 1 left"
+    assert worker.stop_request._watch.in_words() == "it got no further than 'hanging up', 1 left"
     (line,) = LiveReader(tmp_path / "live" / "matrix.jsonl").read_new()
     told = {key: line[key] for key in ("event", "worker", "step", "left", "limit_s")}
     assert told == {"event": "closing", "worker": "matrix-gw1", "step": "hanging up", "left": 1, "limit_s": 20.0}
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_is_a_wish_that_the_next_step_obeys(number: signal.Signals) -> None:
+def test_a_signal_is_a_request_that_the_next_step_obeys(number: signal.Signals) -> None:
     clock = HeldClock()
-    stop = StopWish(clock, bool)
+    stop = StopRequest(clock, bool)
     steps = StepLog(SystemClock(), stop.check)
     before = signal.getsignal(number)
-    with stop.listening():
+    with stop.handling_signals():
         steps.begin("open_link")
         os.kill(os.getpid(), number)
         assert stop.requested

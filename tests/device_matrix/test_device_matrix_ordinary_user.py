@@ -15,14 +15,14 @@ from machine_in_time import MACHINE_WAS_LATE
 from ordinary_machine import NOBODY, as_nobody, ordinary_scene
 from waiting import eventually
 
+import device_matrix
 from bedrock.exit_codes import ExitCode
-from device_matrix.network import user_namespace
-from device_matrix.network.user_namespace import is_way_to_links
-from network_profiles import lacks
+from device_matrix.network.user_namespace import needs_user_namespace
+from network_profiles import missing_prerequisites
 from network_profiles.errors import LinkCannotBeBuilt
 from network_profiles.links import rootless
 
-MATRIX = Path(user_namespace.__file__).parent
+MATRIX = Path(device_matrix.__file__).parent
 PLAN = """
 seed = 1
 [matrix]
@@ -37,7 +37,8 @@ networks = ["lte_good"]
 
 integration = pytest.mark.integration
 needs_namespaces = pytest.mark.skipif(
-    bool(lacks() or [one for one in rootless.lacks() if "/dev/net/tun" not in one]), reason="no user namespaces here"
+    bool(missing_prerequisites() or [one for one in rootless.missing_prerequisites() if "/dev/net/tun" not in one]),
+    reason="no user namespaces here",
 )
 
 
@@ -89,29 +90,29 @@ def test_an_ordinary_user_has_a_real_cell_over_a_shaped_link(theirs: Path) -> No
 
 
 def test_root_and_who_asks_for_the_browsers_emulation_stay_where_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rootless, "lacks", list)
+    monkeypatch.setattr(rootless, "missing_prerequisites", list)
     monkeypatch.setattr(os, "geteuid", lambda: 0)
-    assert not is_way_to_links(None, "")
+    assert not needs_user_namespace(None, "")
     monkeypatch.setattr(os, "geteuid", lambda: NOBODY)
-    assert not is_way_to_links("cdp", "")
-    assert is_way_to_links(None, "")
-    assert is_way_to_links("userspace", "")
+    assert not needs_user_namespace("cdp", "")
+    assert needs_user_namespace(None, "")
+    assert needs_user_namespace("userspace", "")
 
 
 def test_a_service_outside_cannot_be_called_from_there(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rootless, "lacks", list)
+    monkeypatch.setattr(rootless, "missing_prerequisites", list)
     monkeypatch.setattr(os, "geteuid", lambda: NOBODY)
-    assert not is_way_to_links(None, "http://127.0.0.1:8080"), "the browser's own emulation stands in"
+    assert not needs_user_namespace(None, "http://127.0.0.1:8080"), "the browser's own emulation stands in"
     with pytest.raises(LinkCannotBeBuilt, match=r"127\.0\.0\.1:8080 cannot be reached from a user namespace"):
-        is_way_to_links("userspace", "http://127.0.0.1:8080")
+        needs_user_namespace("userspace", "http://127.0.0.1:8080")
 
 
 def test_links_that_were_asked_for_and_cannot_be_had_are_refused_with_the_reason(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(rootless, "lacks", lambda: ["the kernel refuses user namespaces"])
+    monkeypatch.setattr(rootless, "missing_prerequisites", lambda: ["the kernel refuses user namespaces"])
     monkeypatch.setattr(os, "geteuid", lambda: NOBODY)
-    assert not is_way_to_links(None, "")
+    assert not needs_user_namespace(None, "")
     with pytest.raises(LinkCannotBeBuilt, match=r"without root, a netem link .* refuses user namespaces") as refused:
-        is_way_to_links("netem", "")
+        needs_user_namespace("netem", "")
     assert refused.value.exit_code == ExitCode.ENVIRONMENT

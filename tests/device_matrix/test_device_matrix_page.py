@@ -23,7 +23,7 @@ from device_matrix.pages.app_page import AppPage
 
 pytestmark = [
     pytest.mark.integration,
-    pytest.mark.skipif(bool(cpu_limit.lacks()), reason="no control groups that are ours to write"),
+    pytest.mark.skipif(bool(cpu_limit.missing_prerequisites()), reason="no control groups that are ours to write"),
 ]
 
 LOOPBACK_CALL = """async () => {

@@ -11,7 +11,7 @@ from bedrock.errors import InputError
 from device_matrix.cells import Cell, DriverName
 from device_matrix.devices import catalogue
 from device_matrix.plan.matrix_plan import MatrixPlan, load_matrix_plan, plan_path, unknown_names
-from device_matrix.plan.planner import Filters, narrow, plan_cells
+from device_matrix.plan.planner import CellFilters, filter_cells, plan_cells
 from network_profiles import load_catalogue
 
 
@@ -65,19 +65,21 @@ def test_a_class_chooses_its_devices_and_a_rule_may_narrow_them() -> None:
 def test_a_cell_run_alone_keeps_the_driver_that_it_has_in_the_whole_run() -> None:
     cells = cells_of(plan_of())
     for cell in cells:
-        assert narrow(cells, Filters(cells=(cell.id,))) == [cell]
+        assert filter_cells(cells, CellFilters(cells=(cell.id,))) == [cell]
 
 
 def test_narrowing_names_every_filter_without_a_match() -> None:
     with pytest.raises(InputError) as caught:
-        narrow(cells_of(plan_of()), Filters(devices=("redmi_go",), networks=("lte_god",), drivers=("selenium",)))
+        filter_cells(
+            cells_of(plan_of()), CellFilters(devices=("redmi_go",), networks=("lte_god",), drivers=("selenium",))
+        )
     hints = [problem.hint for problem in caught.value.problems]
     assert hints == ["did you mean 'redmi-go'?", "did you mean 'lte_good'?", "known: appium, playwright"]
 
 
 def test_filters_that_leave_no_cell_are_refused() -> None:
     with pytest.raises(InputError, match="no cell matches all of them"):
-        narrow(cells_of(plan_of()), Filters(networks=("lte_good",), scenarios=("video_fallback",)))
+        filter_cells(cells_of(plan_of()), CellFilters(networks=("lte_good",), scenarios=("video_fallback",)))
 
 
 def test_rules_that_leave_no_device_are_refused() -> None:

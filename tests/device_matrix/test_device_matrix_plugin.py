@@ -18,10 +18,11 @@ from bedrock.exit_codes import ExitCode
 from device_matrix.attempt.lifetime import ORDERLY_END_S
 from device_matrix.cells import Cell, DriverName
 from device_matrix.cpu import cpu_limit
-from device_matrix.pytest_plugin.controller import Controller, require_machine
-from device_matrix.pytest_plugin.exit_status import Outcomes, ours
-from device_matrix.pytest_plugin.plugin import ATTEMPT_LIMIT_S, OnInterrupt
-from network_profiles import lacks
+from device_matrix.pytest_plugin.controller import Controller
+from device_matrix.pytest_plugin.exit_status import SessionOutcomes, our_exit_code
+from device_matrix.pytest_plugin.plugin import ATTEMPT_LIMIT_S, InterruptHook
+from device_matrix.pytest_plugin.prerequisites import require_prerequisites
+from network_profiles import missing_prerequisites
 
 MATRIX = Path(__file__).parents[2] / "device_matrix"
 PLAN = """
@@ -37,7 +38,9 @@ networks = ["gprs_2g"]
 """
 
 pytestmark = pytest.mark.integration
-needs_machine = pytest.mark.skipif(bool(lacks() or cpu_limit.lacks()), reason="no links or CPU groups on this machine")
+needs_machine = pytest.mark.skipif(
+    bool(missing_prerequisites() or cpu_limit.missing_prerequisites()), reason="no links or CPU groups on this machine"
+)
 
 
 @pytest.fixture
@@ -121,7 +124,7 @@ def test_xdist_lets_workers_take_the_time_that_their_far_ends_need() -> None:
     plugins = cast(
         pytest.PytestPluginManager, SimpleNamespace(getplugin={"dsession": SimpleNamespace(nodemanager=nodes)}.get)
     )
-    OnInterrupt(controller, plugins).pytest_keyboard_interrupt()
+    InterruptHook(controller, plugins).pytest_keyboard_interrupt()
     assert asked == ["to end"]
     waited: list[float] = []
     nodes.group = cast(Any, SimpleNamespace(terminate=waited.append))
@@ -131,14 +134,14 @@ def test_xdist_lets_workers_take_the_time_that_their_far_ends_need() -> None:
 
 def test_without_xdist_there_is_nobody_to_wait_for() -> None:
     controller = cast(Controller, SimpleNamespace(interrupt_workers=bool))
-    OnInterrupt(controller, cast(Any, SimpleNamespace(getplugin=lambda _name: None))).pytest_keyboard_interrupt()
+    InterruptHook(controller, cast(Any, SimpleNamespace(getplugin=lambda _name: None))).pytest_keyboard_interrupt()
 
 
 def test_without_root_links_asked_for_by_name_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 65534)
     cell = Cell("redmi-go", "lte_good", "audio_call", DriverName.PLAYWRIGHT)
     with pytest.raises(EnvironmentLacks, match="root is needed") as caught:
-        require_machine([cell], "userspace")
+        require_prerequisites([cell], "userspace")
     assert caught.value.exit_code == ExitCode.ENVIRONMENT
 
 
@@ -155,7 +158,7 @@ def test_what_pytest_calls_4_and_5_is_wrong_usage(tmp_path: Path, plan: Path, ar
 CRASHES = {
     "configure": "import device_matrix.pytest_plugin.plugin as one\none.read_options = boom",
     "start": "import device_matrix.pytest_plugin.controller as one\none.Controller.start = boom",
-    "cell": "import device_matrix.pytest_plugin.plugin as one\none.Attempt.run = boom",
+    "cell": "import device_matrix.attempt.execution as one\none.Attempt.run = boom",
     "worker": "import device_matrix.attempt.worker as one\none.Worker.warm_up = boom",
 }
 
@@ -186,13 +189,13 @@ sys.exit(pytest.main(sys.argv[1:]))
 @pytest.mark.parametrize(
     ("outcomes", "code"),
     [
-        (Outcomes(failed=1, unjudged=1, crashed=1), ExitCode.FAIL),
-        (Outcomes(unjudged=1, crashed=1), ExitCode.CRASHED),
-        (Outcomes(unjudged=1), ExitCode.INVALID),
+        (SessionOutcomes(failed=1, unjudged=1, crashed=1), ExitCode.FAIL),
+        (SessionOutcomes(unjudged=1, crashed=1), ExitCode.CRASHED),
+        (SessionOutcomes(unjudged=1), ExitCode.INVALID),
     ],
 )
-def test_some_tests_failed_is_a_fail_only_where_the_product_failed(outcomes: Outcomes, code: ExitCode) -> None:
-    assert ours(pytest.ExitCode.TESTS_FAILED, outcomes) == code
-    assert ours(pytest.ExitCode.INTERRUPTED, outcomes) == ExitCode.INTERRUPTED
-    assert ours(pytest.ExitCode.INTERNAL_ERROR, outcomes) == ExitCode.CRASHED
-    assert ours(5, outcomes) == 5, "a code that we had it end with"
+def test_some_tests_failed_is_a_fail_only_where_the_product_failed(outcomes: SessionOutcomes, code: ExitCode) -> None:
+    assert our_exit_code(pytest.ExitCode.TESTS_FAILED, outcomes) == code
+    assert our_exit_code(pytest.ExitCode.INTERRUPTED, outcomes) == ExitCode.INTERRUPTED
+    assert our_exit_code(pytest.ExitCode.INTERNAL_ERROR, outcomes) == ExitCode.CRASHED
+    assert our_exit_code(5, outcomes) == 5, "a code that we had it end with"

@@ -11,36 +11,45 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import psutil
 import pytest
 import session_attacker
+import urllib3.exceptions
+from appium.options.common import AppiumOptions
+from appium.webdriver.webdriver import WebDriver
+from machine_in_time import in_time
 from ordinary_machine import NOBODY, as_nobody, ordinary_scene
 
 from bedrock.clock import SystemClock
 from bedrock.scratch import scratch_folder
 from calls.targets.own_service import start_own_service
+from device_matrix.artifacts import next_attempt
 from device_matrix.attempt.execution import Attempt
 from device_matrix.attempt.worker import RunSettings, Worker
 from device_matrix.cells import Cell, DriverName
 from device_matrix.cpu import cpu_limit
 from device_matrix.devices import catalogue
 from device_matrix.drivers import appium_server
-from device_matrix.drivers.appium_connection import AppiumAddress
+from device_matrix.drivers.appium_connection import AppiumAddress, PrivateConnection
 from device_matrix.drivers.appium_server import AppiumServer
-from network_profiles import lacks, load_catalogue
+from network_profiles import load_catalogue, missing_prerequisites
 from network_profiles.links import private_network, rootless
-from reports.run.cells import CellStatus
+from reports.run.cells import CellResult, CellStatus
 
 pytestmark = [
     pytest.mark.integration,
-    pytest.mark.skipif(bool(appium_server.lacks()), reason="no Appium server on this machine"),
+    pytest.mark.skipif(bool(appium_server.missing_prerequisites()), reason="no Appium server on this machine"),
 ]
-needs_links = pytest.mark.skipif(bool(lacks() or cpu_limit.lacks()), reason="no links or CPU groups on this machine")
+needs_links = pytest.mark.skipif(
+    bool(missing_prerequisites() or cpu_limit.missing_prerequisites()), reason="no links or CPU groups on this machine"
+)
 needs_user_namespaces = pytest.mark.skipif(
-    bool(lacks() or [one for one in rootless.lacks() if "/dev/net/tun" not in one]), reason="no user namespaces here"
+    bool(missing_prerequisites() or [one for one in rootless.missing_prerequisites() if "/dev/net/tun" not in one]),
+    reason="no user namespaces here",
 )
 CELL = Cell("redmi-go", "lte_good", "audio_call", DriverName.APPIUM)
 PROGRAMS = ("node", "chromedriver", "chromium", "chrome")
@@ -176,32 +185,39 @@ def test_nobody_has_a_program_run_by_any_listener_while_a_device_calls(
     )  # fmt: skip
     worker = Worker("matrix-test", settings, catalogue(), load_catalogue(), SystemClock())
     seen: dict[str, Any] = {}
-    attempt = Attempt(worker, CELL, 1)
-    begin = attempt.steps.begin
 
-    def begin_and_attack(name: str) -> None:
-        begin(name)
-        if name == "sign_in":
-            running = ours()
-            seen["names"] = {child.name() for child in running}
-            seen["ports"] = {
-                connection.laddr.port
-                for child in running
-                for connection in child.net_connections("tcp")
-                if connection.status == psutil.CONN_LISTEN
-            } & set(session_attacker.listeners())
-            seen["browser"] = [
-                connection.laddr
-                for child in running
-                if child.name().startswith(("chromium", "chrome")) and child.name() != "chromedriver"
-                for connection in child.net_connections("tcp")
-                if connection.status == psutil.CONN_LISTEN
-            ]
-            seen.update(attack(evil, [child.pid for child in running], strangers))
+    def look_and_attack() -> None:
+        running = ours()
+        seen["names"] = {child.name() for child in running}
+        seen["ports"] = {
+            connection.laddr.port
+            for child in running
+            for connection in child.net_connections("tcp")
+            if connection.status == psutil.CONN_LISTEN
+        } & set(session_attacker.listeners())
+        seen["browser"] = [
+            connection.laddr
+            for child in running
+            if child.name().startswith(("chromium", "chrome")) and child.name() != "chromedriver"
+            for connection in child.net_connections("tcp")
+            if connection.status == psutil.CONN_LISTEN
+        ]
+        seen.update(attack(evil, [child.pid for child in running], strangers))
 
-    attempt.steps.begin = begin_and_attack  # type: ignore[method-assign]
+    def attacked() -> CellResult:
+        attempt = Attempt(worker, CELL, next_attempt(tmp_path, CELL.id))
+        begin = attempt.steps.begin
+
+        def begin_and_attack(name: str) -> None:
+            begin(name)
+            if name == "sign_in":
+                look_and_attack()
+
+        attempt.steps.begin = begin_and_attack  # type: ignore[method-assign]
+        return attempt.run()
+
     try:
-        result = attempt.run()
+        result = in_time(attacked)
     finally:
         worker.close()
         service.process.stop()
@@ -264,6 +280,54 @@ def test_a_session_that_names_a_foreign_program_is_refused(server: AppiumServer,
             assert (status, "refused by ringfence" in message) == (400, True), (changed, message)
             assert sentence in message
     assert evil.runs() == []
+
+
+class SlowToQuit(BaseHTTPRequestHandler):
+    """Gives a session, and answers a request to end it only when it is asked for the second time."""
+
+    protocol_version = "HTTP/1.1"
+    asked: ClassVar[list[str]] = []
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self._answer({"sessionId": "one", "capabilities": {}})
+
+    def do_DELETE(self) -> None:
+        self.asked.append(self.path)
+        if len(self.asked) == 1:
+            self.connection.recv(1)  # until the client gives up
+            self.close_connection = True
+            return
+        self._answer(None)
+
+    def _answer(self, value: object) -> None:
+        body = json.dumps({"value": value}).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Says nothing."""
+
+
+def test_a_session_that_ends_late_is_asked_once_and_leaves_no_connection_open() -> None:
+    SlowToQuit.asked.clear()
+    with ThreadingHTTPServer(("127.0.0.1", 0), SlowToQuit) as listening:
+        serving = threading.Thread(target=listening.serve_forever)
+        serving.start()
+        port = listening.server_address[1]
+        connection = PrivateConnection(AppiumAddress(private_network.own_network_path(), port), 60)
+        session = WebDriver(connection, options=AppiumOptions().load_capabilities({"platformName": "linux"}))
+        connection.client_config.timeout = 0.5
+        with pytest.raises(urllib3.exceptions.ReadTimeoutError) as gave_up:  # which holds the pool of connections
+            session.quit()
+        listening.shutdown()
+        serving.join()
+        open_to_it = [one for one in psutil.Process().net_connections("tcp") if one.raddr and one.raddr.port == port]
+    assert gave_up.value.pool is not None
+    assert [one for one in open_to_it if one.status == psutil.CONN_ESTABLISHED] == []
+    assert SlowToQuit.asked == ["/session/one"]
 
 
 @needs_user_namespaces

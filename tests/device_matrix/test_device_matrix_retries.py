@@ -6,20 +6,18 @@ import json
 import os
 import signal
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, cast
 
 import pytest
 from waiting import eventually
 
 from bedrock.clock import SystemClock
-from device_matrix.attempt.lifetime import StopWish
-from device_matrix.attempt.worker import Worker
+from device_matrix.attempt.worker import RunSettings, Worker
 from device_matrix.cells import Cell, DriverName
 from device_matrix.drivers import appium_server
 from device_matrix.drivers.appium_server import AppiumServer, appium_modules
-from device_matrix.pytest_plugin import plugin
+from device_matrix.pytest_plugin.cell_run import RunnableAttempt, run_cell
 from reports.run.cells import CellResult, CellStatus, write_cell
 
 CELL = Cell("redmi-go", "lte_good", "audio_call", DriverName.PLAYWRIGHT)
@@ -32,29 +30,37 @@ def result_of(attempt: int, status: CellStatus, reason: str) -> CellResult:
     )  # fmt: skip
 
 
+@dataclass(frozen=True)
+class KnownAttempt:
+    """An attempt whose end is known beforehand; it writes its result as a real one does."""
+
+    run_folder: Path
+    result: CellResult
+
+    def run(self) -> CellResult:
+        write_cell(self.run_folder, self.result)
+        return self.result
+
+
 class Rehearsal:
-    """Stands for attempts whose ends are known beforehand."""
+    """A real worker, whose attempts have ends that are known beforehand."""
 
     def __init__(self, run_folder: Path, ends: list[tuple[CellStatus, str]]) -> None:
         self.run_folder = run_folder
         self.ends = iter(ends)
-        self.item = SimpleNamespace(user_properties=[])
-        settings = SimpleNamespace(retries_environment=1)
-        stand_in = SimpleNamespace(
-            run_folder=run_folder, settings=settings, clock=SystemClock(), stop=StopWish(), name="w"
-        )
-        self.worker = cast(Worker, stand_in)
+        self.user_properties: list[tuple[str, object]] = []
+        settings = RunSettings(
+            run_id="r", run_folder=str(run_folder), plan="smoke", seed=1, sustain_s=2.0, retries_environment=1,
+            target_url="http://127.0.0.1:9", admin_token="", appium_url="",
+        )  # fmt: skip
+        self.worker = Worker("w", settings, {}, {}, SystemClock())
 
-    def attempt(self, worker: Worker, cell: Cell, number: int) -> Any:
-        def run() -> CellResult:
-            result = result_of(number, *next(self.ends))
-            write_cell(self.run_folder, result)
-            return result
-
-        return SimpleNamespace(run=run)
+    def attempt(self, worker: Worker, cell: Cell, number: int) -> RunnableAttempt:
+        assert (worker, cell) == (self.worker, CELL)
+        return KnownAttempt(self.run_folder, result_of(number, *next(self.ends)))
 
     def run(self) -> None:
-        plugin.run_cell(self.worker, CELL, cast(pytest.Item, self.item), self.attempt)
+        run_cell(self.worker, CELL, self.user_properties, self.attempt)
 
     def events(self) -> list[tuple[str, int, str]]:
         lines = (self.run_folder / "live" / "matrix.jsonl").read_text().splitlines()
@@ -70,7 +76,7 @@ def test_an_environment_error_is_tried_again_and_both_attempts_stay(tmp_path: Pa
         ("start", 2, ""),
         ("end", 2, "passed"),
     ]
-    assert dict(rehearsal.item.user_properties)["attempts"] == 2
+    assert dict(rehearsal.user_properties)["attempts"] == 2
     assert len(list((tmp_path / "cells" / CELL.id).iterdir())) == 2
     assert not (tmp_path / "faults.jsonl").exists(), "a link that was off and measured is no death"
 
@@ -93,14 +99,16 @@ def test_retries_are_counted_and_a_death_is_told_to_the_run(tmp_path: Path, reas
     assert {fault["severity"] for fault in faults} == {severity}
 
 
-def test_a_wish_to_stop_ends_the_worker_between_cells(tmp_path: Path) -> None:
+def test_a_stop_request_ends_the_worker_between_cells(tmp_path: Path) -> None:
     rehearsal = Rehearsal(tmp_path, [(CellStatus.PASSED, "")])
-    rehearsal.worker.stop.requested = True
+    rehearsal.worker.stop_request.requested = True
     with pytest.raises(KeyboardInterrupt):
         rehearsal.run()
 
 
-needs_appium = pytest.mark.skipif(bool(appium_server.lacks()), reason="no Appium server on this machine")
+needs_appium = pytest.mark.skipif(
+    bool(appium_server.missing_prerequisites()), reason="no Appium server on this machine"
+)
 
 
 @pytest.fixture

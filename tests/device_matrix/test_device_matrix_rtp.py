@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from device_matrix.capture.rtp_capture import SNAP_BYTES, Packet, _write_pcap
-from device_matrix.capture.rtp_streams import RtpHeader, audio_streams, extend_sequence, measure_stream, parse_rtp
+from device_matrix.capture.rtp_capture import SNAP_BYTES, CapturedPacket, _write_pcap
+from device_matrix.capture.rtp_streams import CapturedRtp, audio_streams, measure_stream, parse_rtp, unwrap_sequence
 
 OPUS = 111
 
@@ -25,16 +25,16 @@ def rtp(sequence: int, timestamp: int, *, payload_type: int = OPUS, ssrc: int = 
     return struct.pack("!BBHII", 0x80, second, sequence % 65536, timestamp % 2**32, ssrc) + bytes(60)
 
 
-def captured(payload: bytes, at_s: float = 0.0, *, outgoing: bool = False) -> Packet:
+def captured(payload: bytes, at_s: float = 0.0, *, outgoing: bool = False) -> CapturedPacket:
     whole = ip_packet(payload)
-    return Packet(at_s, outgoing, len(whole), whole[:SNAP_BYTES])
+    return CapturedPacket(at_s, outgoing, len(whole), whole[:SNAP_BYTES])
 
 
 def stream(
     sequences: Iterable[int], *, every_s: float = 0.02, delay_s: float = 0.0, first: int = 65500
-) -> list[RtpHeader]:
+) -> list[CapturedRtp]:
     return [
-        RtpHeader(
+        CapturedRtp(
             100 + index * every_s + delay_s, False, OPUS, (first + index) % 65536, index * int(every_s * 48000), 7
         )
         for index in sequences
@@ -48,7 +48,7 @@ def test_rtp_is_told_from_rtcp_stun_dtls_and_tcp() -> None:
         captured(b"\x81\xc8\x00\x06" + bytes(24)),
         captured(b"\x00\x01\x00\x08\x21\x12\xa4\x42" + bytes(20)),
         captured(b"\x16\xfe\xff" + bytes(40)),
-        Packet(0.0, False, 88, ip_packet(rtp(7, 0), protocol=6)),
+        CapturedPacket(0.0, False, 88, ip_packet(rtp(7, 0), protocol=6)),
         captured(b"\x80"),
     ]
     assert [header.sequence for header in parse_rtp(packets)] == [5, 6]
@@ -108,8 +108,8 @@ def test_nothing_heard_has_no_figures() -> None:
 
 
 def test_a_late_packet_does_not_turn_the_sequence_back() -> None:
-    headers = [RtpHeader(0, False, OPUS, number, 0, 1) for number in (65534, 0, 65535, 1)]
-    assert extend_sequence(headers) == [65534, 65536, 65535, 65537]
+    headers = [CapturedRtp(0, False, OPUS, number, 0, 1) for number in (65534, 0, 65535, 1)]
+    assert unwrap_sequence(headers) == [65534, 65536, 65535, 65537]
 
 
 def test_the_pcap_file_opens_with_the_nanosecond_header_and_keeps_the_stamps(tmp_path: Path) -> None:

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from calls.records.record import Blame, Outcome, Stage, Tier
-from device_matrix.attempt.leg import LegFacts, build_leg, first_audio_at_s
+from device_matrix.attempt.leg import BrowserLegFacts, build_leg, first_audio_at_s
 from device_matrix.capture.rtp_streams import StreamFigures
 from device_matrix.capture.stats import mouth_to_ear_ms, sample_rows, score
 from device_matrix.cells import Cell, DriverName
-from device_matrix.hook.samples import Connection, call_connection, read_connections
+from device_matrix.hook.samples import PeerConnectionStats, call_connection, read_connections
 from device_matrix.pages.app_page import CallScreen
 
 START_S = 1_700_000_000.0
@@ -73,7 +73,7 @@ def taken(seconds: int = 11, *, concealed_a_second: int = 0, silent_a_second: in
     ]
 
 
-def connection(**changes: int) -> Connection:
+def connection(**changes: int) -> PeerConnectionStats:
     found = call_connection(read_connections(taken(**changes)))
     assert found is not None
     return found
@@ -93,7 +93,7 @@ TIMELINE = [
 ]
 
 
-def facts(**changes: Any) -> LegFacts:
+def facts(**changes: Any) -> BrowserLegFacts:
     known: dict[str, Any] = {
         "run_id": "run",
         "writer": "matrix-gw0",
@@ -119,7 +119,7 @@ def facts(**changes: Any) -> LegFacts:
         "failure_reason": "",
         "failure_blame": Blame.NOBODY,
     }
-    return LegFacts(**{**known, **changes})
+    return BrowserLegFacts(**{**known, **changes})
 
 
 def test_the_connection_of_the_call_is_the_one_that_was_heard() -> None:

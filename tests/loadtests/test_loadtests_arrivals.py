@@ -7,8 +7,8 @@ import statistics
 import pytest
 
 from loadtests.arrivals.arrivals import STEP_S, Arrivals, RateCurve
-from loadtests.arrivals.load_line import FixedLine, Move, SteeredLine, level_line
-from loadtests.plan.call_mix import JUST_TALK, CallKinds
+from loadtests.arrivals.load_line import AdjustableLoadLine, FixedLoadLine, LevelChange, level_line
+from loadtests.plan.call_mix import JUST_TALK, CallMix
 from loadtests.plan.daily_curve import HOURS, load_curves, through_the_day
 from loadtests.plan.durations import TalkTime
 from loadtests.plan.occupancy import Occupancy, occupancy_of
@@ -27,7 +27,7 @@ SMOKE = (level(20, 125), level(75, 125), level(0, 12))
 
 
 def arrivals_of(levels: tuple[StageTable, ...], share: float, rng: random.Random) -> Arrivals:
-    return Arrivals(FixedLine(level_line(levels, share)), OCCUPANCY, JUST_TALK, rng)
+    return Arrivals(FixedLoadLine(level_line(levels, share)), OCCUPANCY, JUST_TALK, rng)
 
 
 def in_progress(levels: tuple[StageTable, ...], seed: int, until_s: float, workers: int = 2) -> list[int]:
@@ -102,7 +102,7 @@ def test_the_next_moment_to_ask_is_never_past_a_call_that_is_due() -> None:
         due = arrivals.due(now_s)
         assert all(now_s - STEP_S <= arrival.at_s <= now_s for arrival in due)
         seen += len(due)
-        later_s = arrivals.next_at_s(now_s)
+        later_s = arrivals.next_due_s(now_s)
         assert now_s <= later_s <= now_s + STEP_S
         now_s = max(later_s, now_s + 1e-6)
     assert seen > 100
@@ -126,8 +126,8 @@ def test_talk_without_spread_is_one_length() -> None:
 
 
 def test_each_call_draws_its_scenario_by_weight_and_its_callers_patience() -> None:
-    kinds = CallKinds({"talk": 80, "decline": 15, "busy": 5, "hold": 0}, TalkTime(20, 0.5, 5, 60))
-    arrivals = Arrivals(FixedLine(level_line((level(0, 100),), 1.0)), OCCUPANCY, kinds, random.Random(5))
+    kinds = CallMix({"talk": 80, "decline": 15, "busy": 5, "hold": 0}, TalkTime(20, 0.5, 5, 60))
+    arrivals = Arrivals(FixedLoadLine(level_line((level(0, 100),), 1.0)), OCCUPANCY, kinds, random.Random(5))
     calls = arrivals.due(1500)
     n = len(calls)
     assert n > 4000
@@ -186,7 +186,7 @@ def test_a_compressed_day_sends_calls_as_its_curve_says() -> None:
     curve = load_curves()["evening"]
     line = through_the_day(level_line((level(0, 400),), 1.0), curve, day_s=600, start_hour=0)
     short = Occupancy(TalkTime(3, 0, 1, 5), ring_s=0.5, answered=1.0, ignored=0.0, no_answer_s=30)
-    calls = Arrivals(FixedLine(line), short, JUST_TALK, random.Random(8)).due(30 * 600)
+    calls = Arrivals(FixedLoadLine(line), short, JUST_TALK, random.Random(8)).due(30 * 600)
     in_hour = [0] * HOURS
     for call in calls:
         in_hour[int(call.at_s / 25) % HOURS] += 1
@@ -197,21 +197,23 @@ def test_a_compressed_day_sends_calls_as_its_curve_says() -> None:
 
 
 def test_a_steered_load_goes_where_it_is_told_and_stays() -> None:
-    line = SteeredLine(share=0.5)
+    line = AdjustableLoadLine(share=0.5)
     assert line.calls_at(5) == 0
-    line.move(Move(at_s=10, move_s=10, concurrent_calls=100))
-    line.move(Move(at_s=40, move_s=0, concurrent_calls=20, scenario="shadow"))
-    line.move(Move(at_s=35, move_s=5, concurrent_calls=60))  # late news of the past count from the last move on
+    line.change_level(LevelChange(at_s=10, move_s=10, concurrent_calls=100))
+    line.change_level(LevelChange(at_s=40, move_s=0, concurrent_calls=20, scenario="shadow"))
+    line.change_level(
+        LevelChange(at_s=35, move_s=5, concurrent_calls=60)
+    )  # late news of the past count from the last move on
     assert [line.calls_at(at_s) for at_s in (9, 15, 20, 39, 42.5, 100)] == [0, 25, 50, 50, 15, 30]
     assert [line.scenario_at(at_s) for at_s in (0, 39, 41)] == ["", "", ""]
 
 
 def test_a_steered_load_follows_its_level_and_its_one_scenario() -> None:
-    line = SteeredLine(share=1.0)
-    line.move(Move(0, 0, 50, "shadow"))
-    arrivals = Arrivals(line, OCCUPANCY, CallKinds({"talk": 1, "decline": 1}), random.Random(4))
+    line = AdjustableLoadLine(share=1.0)
+    line.change_level(LevelChange(0, 0, 50, "shadow"))
+    arrivals = Arrivals(line, OCCUPANCY, CallMix({"talk": 1, "decline": 1}), random.Random(4))
     shadows = arrivals.due(60)
-    line.move(Move(60, 10, 100))
+    line.change_level(LevelChange(60, 10, 100))
     later = arrivals.due(400)
     assert {call.scenario for call in shadows} == {"shadow"}
     assert {call.scenario for call in later if call.at_s > 60.5} == {"talk", "decline"}
@@ -221,10 +223,10 @@ def test_a_steered_load_follows_its_level_and_its_one_scenario() -> None:
 
 def test_real_calls_do_not_wait_for_shadows_that_are_long_over() -> None:
     """After a move to another kind of call, nothing is thought to be in progress: the rise begins at once."""
-    line = SteeredLine(share=1.0)
-    line.move(Move(0, 0, 100, "shadow"))
+    line = AdjustableLoadLine(share=1.0)
+    line.change_level(LevelChange(0, 0, 100, "shadow"))
     arrivals = Arrivals(line, OCCUPANCY, JUST_TALK, random.Random(6))
     arrivals.due(60)
-    line.move(Move(60, 0, 100))
+    line.change_level(LevelChange(60, 0, 100))
     first = [call for call in arrivals.due(61) if call.at_s >= 60]
     assert len(first) > 60  # a hundred at once, as a Poisson number

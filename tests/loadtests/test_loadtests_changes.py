@@ -10,8 +10,8 @@ from dataclasses import fields
 import pytest
 
 from bedrock.errors import InputError
-from loadtests.plan.overrides import Changes
-from loadtests.plan.scaling import at_pace, in_shape, tables_of
+from loadtests.plan.overrides import PlanOverrides
+from loadtests.plan.scaling import scale_time, tables_of, with_shape
 from loadtests.plan.swarm_plan import SHAPES, LoadPlan, SwarmPlan, load_plan
 from loadtests.web.start_form import OPTIONS, values_of
 
@@ -27,7 +27,7 @@ print(json.dumps(vars(parser.parse_args([]))))
 
 
 def changed(plan: str = "default", **values: str) -> LoadPlan:
-    return Changes.written_in(values).apply(load_plan(plan))
+    return PlanOverrides.from_values(values).apply(load_plan(plan))
 
 
 def problems(plan: str = "default", **values: str) -> str:
@@ -37,19 +37,19 @@ def problems(plan: str = "default", **values: str) -> str:
 
 
 def test_every_option_is_a_field_and_an_untouched_form_changes_nothing() -> None:
-    assert {option.name.replace("-", "_") for option in OPTIONS} == {field.name for field in fields(Changes)}
+    assert {option.name.replace("-", "_") for option in OPTIONS} == {field.name for field in fields(PlanOverrides)}
     parsed = subprocess.run([sys.executable, "-c", PARSE_NOTHING], capture_output=True, text=True, check=True)
     untouched = json.loads(parsed.stdout)
-    assert Changes.written_in(untouched) == Changes()
+    assert PlanOverrides.from_values(untouched) == PlanOverrides()
     plan = load_plan("smoke")
-    assert Changes.written_in(untouched).apply(plan) is plan
+    assert PlanOverrides.from_values(untouched).apply(plan) is plan
 
 
 @pytest.mark.parametrize("name", ["default", "smoke", "knee", "rollout", "launch_day", "soak"])
 def test_what_the_form_says_of_a_plan_is_that_plan(name: str) -> None:
     plan = load_plan(name)
     values = {key.replace("-", "_"): value for key, value in values_of(plan).items()}
-    said = Changes.written_in(values).apply(plan)
+    said = PlanOverrides.from_values(values).apply(plan)
     assert tables_of(said.swarm) == tables_of(plan.swarm)
 
 
@@ -147,4 +147,4 @@ def test_all_that_is_wrong_comes_at_once_and_names_the_option() -> None:
 
 def test_tables_that_were_reshaped_are_whole() -> None:
     tables = tables_of(load_plan("smoke").swarm)
-    assert SwarmPlan.model_validate(at_pace(in_shape(tables, "steady", 10.0, 100.0), 0.5)).length_s() == 50
+    assert SwarmPlan.model_validate(scale_time(with_shape(tables, "steady", 10.0, 100.0), 0.5)).length_s() == 50

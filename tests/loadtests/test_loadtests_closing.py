@@ -12,9 +12,9 @@ from hand_clock import HandClock
 from waiting import HANG_LIMIT_S
 
 from calls.bridge.closing import MASTER_MARGIN_S
-from loadtests.master.worker_pool import LOOK_S, Crew
+from loadtests.master.worker_pool import LOOK_S, WorkerPool
 from loadtests.wire import shutdown_protocol
-from loadtests.wire.live_stats import Tally
+from loadtests.wire.live_stats import WorkerStats
 
 STEP_S = 26.0
 
@@ -35,14 +35,14 @@ class Master:
         self.faults: list[str] = []
         self.progress: list[tuple[Any, ...]] = []
         self.close_was_said = gevent.event.Event()
-        self.crew = Crew(
+        self.crew = WorkerPool(
             self, {"w0": 0}, folder, self.clock,
             lambda what, detail, _severity: self.faults.append(f"{what}: {detail}"),
             lambda *said: self.progress.append(said),
         )  # fmt: skip
         self.ending = gevent.spawn(self.crew.end, HANG_LIMIT_S)
         gevent.sleep(0)
-        self.crew.hear_drained(0)
+        self.crew.receive_drained(0)
         assert self.close_was_said.wait(HANG_LIMIT_S)
 
     def send_message(self, message: str, _data: object, _node: str | None = None) -> None:
@@ -58,10 +58,10 @@ class Master:
 def test_a_worker_that_ends_slowly_is_waited_for_while_it_makes_progress(tmp_path: Path) -> None:
     master = Master(tmp_path)
     for left in (3, 2, 1):
-        master.crew.hear_closing(0, "hanging up", left, STEP_S)
-        master.crew.hear_closing(0, "hanging up", left, STEP_S)
+        master.crew.receive_closing(0, "hanging up", left, STEP_S)
+        master.crew.receive_closing(0, "hanging up", left, STEP_S)
         assert master.still_waits_after(STEP_S + MASTER_MARGIN_S)
-    master.crew.hear_final(0, Tally().take_second())
+    master.crew.receive_final(0, WorkerStats().take_second())
     master.ending.join(HANG_LIMIT_S)
     assert master.ending.successful()
     assert master.faults == []
@@ -70,9 +70,9 @@ def test_a_worker_that_ends_slowly_is_waited_for_while_it_makes_progress(tmp_pat
 
 def test_a_worker_without_progress_is_given_up_with_its_last_word(tmp_path: Path) -> None:
     master = Master(tmp_path)
-    master.crew.hear_closing(0, "hanging up", 3, STEP_S)
+    master.crew.receive_closing(0, "hanging up", 3, STEP_S)
     assert master.still_waits_after(STEP_S)
-    master.crew.hear_closing(0, "hanging up", 3, STEP_S)
+    master.crew.receive_closing(0, "hanging up", 3, STEP_S)
     master.clock.now_s += MASTER_MARGIN_S + 1
     master.ending.join(HANG_LIMIT_S)
     assert master.faults == [

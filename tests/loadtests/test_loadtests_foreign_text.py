@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 
 from loadtests.errors import CallFailed, ListNotShown, MessageFailed, SignInFailed
-from loadtests.master.live_writer import LiveView
-from loadtests.wire.live_stats import SwarmView
+from loadtests.master.live_writer import SwarmLiveWriter
+from loadtests.wire.live_stats import SwarmStats
 from reports.run.run_folder import find_run
 
 
 def test_a_fault_is_written_clean(tmp_path: Path) -> None:
     (tmp_path / "calls").mkdir()
-    live = LiveView(tmp_path, SwarmView())
+    live = SwarmLiveWriter(tmp_path, SwarmStats())
     live.fault(1_790_000_000.0, "engine_trouble", "the target said \x1b[2J\x00 \ud800", "note")
     line = json.loads((tmp_path / "faults.jsonl").read_text(encoding="utf-8"))
     assert line["detail"] == "the target said � �"
@@ -26,7 +26,7 @@ def test_a_fault_is_written_clean(tmp_path: Path) -> None:
 
 
 def test_a_live_line_is_clean_and_has_no_number_that_json_does_not_know(tmp_path: Path) -> None:
-    LiveView(tmp_path, SwarmView()).end(1_790_000_000.0, reason="\x07\ud800", rate=float("nan"))
+    SwarmLiveWriter(tmp_path, SwarmStats()).end(1_790_000_000.0, reason="\x07\ud800", rate=float("nan"))
     text = (tmp_path / "live" / "swarm.jsonl").read_text(encoding="utf-8")
     line = json.loads(text, parse_constant=pytest.fail)
     assert (line["reason"], line["rate"]) == ("��", None)

@@ -19,9 +19,9 @@ from waiting import HANG_LIMIT_S
 
 from calls.engine.records.recorder import HOPELESS_AFTER, Recorder
 from calls.records.record import MessageRow
-from loadtests.master.live_writer import LiveView
-from loadtests.records.faults import PIPE, FaultLog, pipe_of
-from loadtests.wire.live_stats import SwarmView
+from loadtests.master.live_writer import SwarmLiveWriter
+from loadtests.records.fault_log import PIPE, FaultLog, fault_pipe
+from loadtests.wire.live_stats import SwarmStats
 
 FULL = "/dev/full"
 FAULT: dict[str, Any] = {"at_s": 2.0, "what": "worker_lost", "detail": "worker 1 is gone", "severity": "invalid"}
@@ -43,28 +43,28 @@ def full(path: Path) -> None:
 
 def test_a_fault_on_a_full_disk_is_kept_and_goes_through_the_pipe(tmp_path: Path, pipe: tuple[int, int]) -> None:
     full(tmp_path / "faults.jsonl")
-    log = FaultLog(tmp_path, pipe_of({PIPE: str(pipe[1])}))
-    log.tell(FAULT)
-    assert log.told == [FAULT]
+    log = FaultLog(tmp_path, fault_pipe({PIPE: str(pipe[1])}))
+    log.add(FAULT)
+    assert log.faults == [FAULT]
     assert json.loads(os.read(pipe[0], 65536)) == FAULT
 
 
 def test_a_parent_that_does_not_listen_holds_nobody(tmp_path: Path, pipe: tuple[int, int]) -> None:
-    log = FaultLog(tmp_path, pipe_of({PIPE: str(pipe[1])}))
+    log = FaultLog(tmp_path, fault_pipe({PIPE: str(pipe[1])}))
     for _ in range(2000):
-        log.tell(FAULT)
-    assert len((tmp_path / "faults.jsonl").read_text().splitlines()) == len(log.told) == 2000
+        log.add(FAULT)
+    assert len((tmp_path / "faults.jsonl").read_text().splitlines()) == len(log.faults) == 2000
 
 
 @pytest.mark.parametrize("written", ["", "x", "-1", "99999", "9" * 40])
 def test_a_pipe_that_is_none_is_no_pipe(written: str) -> None:
-    assert pipe_of({PIPE: written}) is None
-    assert pipe_of({}) is None
+    assert fault_pipe({PIPE: written}) is None
+    assert fault_pipe({}) is None
 
 
 def test_seconds_that_cannot_be_written_are_told_and_do_not_end_the_watch(tmp_path: Path) -> None:
     full(tmp_path / "live" / "swarm.jsonl")
-    live = LiveView(tmp_path, SwarmView())
+    live = SwarmLiveWriter(tmp_path, SwarmStats())
     live.second(1.0, "ramp")
     assert live.problem == "live/swarm.jsonl cannot be written: No space left on device"
     live.end(2.0, interrupted=False)

@@ -14,8 +14,8 @@ from waiting import HANG_LIMIT_S
 
 from calls.records.record import Blame, HealthRow, LegRecord, MessageRow, Outcome, Side, Stage, Tier
 from calls.records.segments import SegmentWriter
-from loadtests.shapes.step_judging import HALF_GRACE_S, Order, judge_window
-from reports.result.staged_result import Judgement
+from loadtests.shapes.step_judge import HALF_GRACE_S, JudgeRequest, judge_window
+from reports.result.stepped_load_result import Judgement
 
 START_S = 1_700_000_000.0
 SLO = """
@@ -104,8 +104,8 @@ class Run:
             writer.flush()
         return judge_window(self.order(from_s, until_s, looks, scenario))
 
-    def order(self, from_s: float, until_s: float, looks: int = 1, scenario: str = "") -> Order:
-        return Order(
+    def order(self, from_s: float, until_s: float, looks: int = 1, scenario: str = "") -> JudgeRequest:
+        return JudgeRequest(
             run=str(self.folder), slo=str(self.folder / "slo.toml"), from_s=START_S + from_s,
             until_s=START_S + until_s, looks=looks, scenario=scenario,
         )  # fmt: skip
@@ -145,7 +145,7 @@ def test_a_broken_target_fails_with_the_rule_that_broke(run: Run) -> None:
         run.call(10 + place / 3, ok=place % 2 == 0)
     judged = run.judge()
     assert judged.verdict == "FAIL"
-    assert judged.reason.startswith("calls complete: completion_ratio (swarm) is 50 %, wanted >= 80 %")
+    assert judged.reason.startswith("calls complete: completion_ratio (swarm) is 50 %, target >= 80 %")
 
 
 def test_the_guardrail_fails_a_step_too(run: Run) -> None:
@@ -181,7 +181,7 @@ def test_a_late_generator_judges_nobody(run: Run) -> None:
         run.call(10 + place / 3, ok=False)
     judged = run.judge()
     assert judged.verdict == "INVALID"
-    assert "swarm-0 sent late" in judged.reason
+    assert "load generator fell behind (swarm-0" in judged.reason
 
 
 def test_lateness_before_the_window_is_forgiven(run: Run) -> None:
@@ -241,7 +241,7 @@ def test_the_judge_is_a_program(run: Run) -> None:
         run.call(10 + place / 3)
     here = run.judge()
     said = subprocess.run(
-        [sys.executable, "-m", "loadtests.shapes.step_judging"], input=msgspec.json.encode(run.order(10, 30)),
+        [sys.executable, "-m", "loadtests.shapes.step_judge"], input=msgspec.json.encode(run.order(10, 30)),
         stdout=subprocess.PIPE, check=True, timeout=HANG_LIMIT_S, cwd=Path(__file__).parent.parent.parent,
     ).stdout  # fmt: skip
     assert msgspec.json.decode(said, type=Judgement) == here

@@ -85,7 +85,11 @@ main()
 
 @pytest.mark.parametrize(
     ("module", "function"),
-    [("master", "prepare_run"), ("master", "SwarmMaster.on_spawning_complete"), ("life_cycle", "SystemClock")],
+    [
+        ("master.master", "prepare_run"),
+        ("master.master", "SwarmMaster.on_spawning_complete"),
+        ("locust_hooks", "SystemClock"),
+    ],
 )
 def test_a_crash_of_our_hooks_is_70_and_never_a_verdict(tmp_path: Path, module: str, function: str) -> None:
     with swarm_in(tmp_path) as swarm:

@@ -10,15 +10,15 @@ import pytest
 from waiting import HANG_LIMIT_S, eventually
 
 from bedrock.clock import SystemClock
-from loadtests.records.other_runs import Neighbours, OtherRun, Process, other_runs, processes, warning_of
+from loadtests.records.other_runs import Neighbours, OtherRun, ProcessInfo, other_runs, processes, warning_of
 
 PYTHON = "/opt/venv/bin/python3"
 LOCUST = (PYTHON, "-m", "locust", "-f", "/opt/loadtests/locustfile.py")
 ENGINE = (PYTHON, "-m", "calls.engine", "--ipc", "ipc:///tmp/x", "--run-folder")
 
 
-def process(pid: int, parent: int, *argv: str, user: str = "bob") -> Process:
-    return Process(pid, parent, user, float(pid), argv)
+def process(pid: int, parent: int, *argv: str, user: str = "bob") -> ProcessInfo:
+    return ProcessInfo(pid, parent, user, float(pid), argv)
 
 
 MACHINE = [

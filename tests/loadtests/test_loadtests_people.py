@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from loadtests.people.population import Population, accounts, populate
-from loadtests.people.presence import BLIND_RATIO, SETTLED_S, Pair, Presence, bits_of, union
-from loadtests.plan.cooldown import REST_S
+from loadtests.people.population import Population, PopulationSpec, accounts, populate
+from loadtests.people.presence import SETTLED_S, UNCHECKED_CALL_RATIO, CallPair, Presence, bits_of, union
+from loadtests.plan.cooldown import COOLDOWN_S
 from loadtests.plan.personas import load_personas, shares
 from loadtests.plan.regions import load_regions
 
@@ -18,7 +18,7 @@ MIX = BOOK.mixes["emerging_smoke"]
 
 
 def people(count: int = 200, slots: int = 2, seed: int = 1) -> Population:
-    return populate(count, 3, MIX, BOOK, slots, seed)
+    return populate(PopulationSpec(count, 3, MIX, BOOK, slots, seed))
 
 
 def test_the_seed_decides_everybody() -> None:
@@ -99,8 +99,8 @@ def test_a_call_goes_from_a_free_person_of_ours_to_a_free_contact() -> None:
         assert pair.caller not in busy
         blind += pair.callee in busy
         busy |= {pair.caller, pair.callee}
-        presence.engage(pair)
-    assert blind <= 60 * BLIND_RATIO * 4
+        presence.mark_busy(pair)
+    assert blind <= 60 * UNCHECKED_CALL_RATIO * 4
 
 
 def test_people_of_other_workers_are_called_too_and_spared_when_busy() -> None:
@@ -110,7 +110,7 @@ def test_people_of_other_workers_are_called_too_and_spared_when_busy() -> None:
     assert any(pair and pair.callee in others for pair in (presence.pick(rng, 0.0) for _ in range(50)))
     presence.hear(bits_of(sorted(others)), bits_of(sorted(others)))
     hits = sum(bool((pair := presence.pick(rng, 0.0)) and pair.callee in others) for _ in range(200))
-    assert hits <= 200 * BLIND_RATIO * 3
+    assert hits <= 200 * UNCHECKED_CALL_RATIO * 3
 
 
 def test_a_person_rests_after_a_call() -> None:
@@ -120,14 +120,14 @@ def test_a_person_rests_after_a_call() -> None:
     callee = population.contacts[caller][0]
     for index in (caller, callee):
         presence.sign_in(index)
-    pair = Pair(caller, callee)
-    presence.engage(pair)
-    presence.release(pair, now_s=10.0)
-    rng = random.Random(BLIND_RATIO)
-    assert presence.pick(rng, 10.0 + REST_S / 2) is None
-    assert presence.to_wire(10.0 + REST_S / 2)[1] == bits_of([caller, callee])
-    assert presence.pick(rng, 10.1 + REST_S) is not None
-    assert presence.to_wire(10.1 + REST_S)[1] == b""
+    pair = CallPair(caller, callee)
+    presence.mark_busy(pair)
+    presence.mark_free(pair, now_s=10.0)
+    rng = random.Random(UNCHECKED_CALL_RATIO)
+    assert presence.pick(rng, 10.0 + COOLDOWN_S / 2) is None
+    assert presence.to_wire(10.0 + COOLDOWN_S / 2)[1] == bits_of([caller, callee])
+    assert presence.pick(rng, 10.1 + COOLDOWN_S) is not None
+    assert presence.to_wire(10.1 + COOLDOWN_S)[1] == b""
 
 
 def test_nobody_online_means_nobody_is_found() -> None:
@@ -153,7 +153,7 @@ def test_bit_sets_unite() -> None:
 def test_a_region_gives_everybody_their_network_and_leaves_the_persona_its_habits() -> None:
     region = load_regions()["nigeria"]
     plain = people(600)
-    there = populate(600, 3, MIX, BOOK, 2, 1, region=region)
+    there = populate(PopulationSpec(600, 3, MIX, BOOK, 2, 1, region=region))
     assert [one.persona_id for one in there.people] == [one.persona_id for one in plain.people]
     assert there.contacts == plain.contacts
     for slot in (0, 1):
@@ -170,22 +170,22 @@ def test_without_a_region_everybody_has_their_personas_network() -> None:
 
 
 def test_pasts_follow_zipf_and_belong_to_the_popular() -> None:
-    population = populate(400, 0, MIX, BOOK, 2, 1, missed_calls=1000, threads=10_000)
-    assert [(past.missed_calls, past.threads) for past in population.pasts[:3]] == [
+    population = populate(PopulationSpec(400, 0, MIX, BOOK, 2, 1, missed_calls=1000, threads=10_000))
+    assert [(past.missed_calls, past.threads) for past in population.histories[:3]] == [
         (1000, 10_000), (500, 5000), (333, 3333),
     ]  # fmt: skip
-    assert population.pasts[-1].threads >= 10
-    followers = [len(population.contacts[past.index]) for past in population.pasts[:5]]
+    assert population.histories[-1].threads >= 10
+    followers = [len(population.contacts[past.index]) for past in population.histories[:5]]
     everybody = sorted(map(len, population.contacts), reverse=True)
     assert max(followers) == everybody[0], "the creator whom most people follow is the one who missed most calls"
     seed = accounts(population)
     assert seed["pasts"][0] == {
-        "name": population.people[population.pasts[0].index].name, "missed_calls": 1000, "threads": 10_000,
+        "name": population.people[population.histories[0].index].name, "missed_calls": 1000, "threads": 10_000,
     }  # fmt: skip
 
 
 def test_nobody_has_a_past_unless_the_plan_says_so() -> None:
-    assert people().pasts == ()
+    assert people().histories == ()
     assert accounts(people(20))["pasts"] == []
 
 
@@ -195,14 +195,14 @@ def test_busy_is_called_where_somebody_is_deep_in_a_call() -> None:
     assert presence.pick(rng, 0.0, "busy") is None, "nobody is in a call"
     talking = presence.pick(rng, 0.0)
     assert talking is not None
-    presence.engage(talking, 0.0, talk_s=20.0)
+    presence.mark_busy(talking, 0.0, talk_s=20.0)
     assert presence.pick(rng, SETTLED_S / 2, "busy") is None, "their call has only just begun"
     found = presence.pick(rng, 10.0, "busy")
     assert found is not None
     assert found.callee in (talking.caller, talking.callee)
     assert found.caller not in (talking.caller, talking.callee)
     assert presence.pick(rng, 20.0 - SETTLED_S / 2, "busy") is None, "their call is about to end"
-    presence.release(talking, 12.0)
+    presence.mark_free(talking, 12.0)
     assert presence.pick(rng, 12.5, "busy") is None
 
 

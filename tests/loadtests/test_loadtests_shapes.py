@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 
 from bedrock.errors import InputError
+from loadtests.plan.scaling import tables_of
 from loadtests.plan.swarm_plan import SwarmPlan, load_plan
 from loadtests.shapes.knee import KneeSearch, KneeTable
 from loadtests.shapes.rollout import Rollout, RolloutTable
-from loadtests.shapes.stepwise import Ask, HoldTable, Stepwise, step_of
+from loadtests.shapes.stepwise import HoldTable, StepRequest, Stepwise, make_step
 from loadtests.shapes.usl import NoFit, Point, fit_usl, throughput
-from reports.result.staged_result import Judgement, KneeResult, RolloutResult, StepVerdict
+from reports.result.stepped_load_result import Judgement, KneeResult, RolloutResult, StepVerdict
 
 BASE = """
 name = "try"
@@ -65,6 +66,21 @@ def test_soak_has_parts_to_hold_against_each_other(tmp_path: Path) -> None:
     assert plan.length_s() == 3660
 
 
+@pytest.mark.parametrize(("shape", "new", "old"), [("soak", "hold_s", "duration_s"), ("ramp", "ramp_s", "duration_s")])
+def test_an_old_name_of_a_time_still_reads_and_an_error_says_both(
+    tmp_path: Path, shape: str, new: str, old: str
+) -> None:
+    calls = {"soak": "calls = 9", "ramp": "to_calls = 9"}[shape]
+    head = f'shape = "{shape}"\n[swarm.{shape}]\n{calls}\n'
+    by_old_name = swarm(tmp_path, f"{head}{old} = 60")
+    assert by_old_name == swarm(tmp_path, f"{head}{new} = 60")
+    assert tables_of(by_old_name)[shape][new] == 60
+    with pytest.raises(InputError, match=rf"{new} \(in older plans {old}\) is required and missing"):
+        swarm(tmp_path, head)
+    with pytest.raises(InputError, match=f"has both {new} and {old}, which is its old name: keep {new}"):
+        swarm(tmp_path, f"{head}{old} = 60\n{new} = 60")
+
+
 @pytest.mark.parametrize(
     ("rest", "sentence"),
     [
@@ -112,14 +128,14 @@ def judged(verdict: StepVerdict, calls: float, seconds: float = 60.0, completed:
     )  # fmt: skip
 
 
-def walk(load: Stepwise, judge: Callable[[Ask], Judgement]) -> list[Ask]:
+def walk(load: Stepwise, judge: Callable[[StepRequest], Judgement]) -> list[StepRequest]:
     """Every step that was asked for until the load was over."""
-    asked: list[Ask] = []
-    ask: Ask | None = load.first()
+    asked: list[StepRequest] = []
+    ask: StepRequest | None = load.first()
     while ask is not None:
         asked.append(ask)
         assert len(asked) < 50, "the load never ends"
-        ask = load.after(step_of(ask, 1, judge(ask)))
+        ask = load.after(make_step(ask, 1, judge(ask)))
     return asked
 
 
@@ -127,7 +143,7 @@ def knee(table: str = "", **changed: float) -> KneeSearch:
     return KneeSearch(KneeTable(**{"start_calls": 10, "max_calls": 400, "growth": 2, "refine": 3, **changed}))  # type: ignore[arg-type]
 
 
-def breaks_at(limit: float) -> Callable[[Ask], Judgement]:
+def breaks_at(limit: float) -> Callable[[StepRequest], Judgement]:
     return lambda ask: judged("PASS" if ask.concurrent_calls <= limit else "FAIL", ask.concurrent_calls)
 
 
@@ -214,7 +230,7 @@ def test_machines_for_a_launch_come_from_both_ends() -> None:
 
 def test_a_search_that_was_ended_says_so() -> None:
     search = knee()
-    search.after(step_of(search.first(), 1, judged("PASS", 10)))
+    search.after(make_step(search.first(), 1, judged("PASS", 10)))
     stopped = search.result("stopped")
     assert (stopped.verdict, stopped.ended) == ("INCONCLUSIVE", "stopped")
     assert "until then: capacity at least 10 calls at once" in stopped.sentence

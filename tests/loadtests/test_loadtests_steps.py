@@ -11,7 +11,7 @@ from swarm_process import Swarm, swarm_in
 
 from calls.targets.admin_api import AdminApi
 from reports.build import summarize
-from reports.result.staged_result import KneeResult, RolloutResult
+from reports.result.stepped_load_result import KneeResult, RolloutResult
 from reports.slo.slo_file import load_slo
 
 pytestmark = [pytest.mark.patient, pytest.mark.integration]

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from calls.records.record import Blame, LegRecord, Outcome, Side, Stage, Tier
-from loadtests.master.live_writer import LiveView
+from loadtests.master.live_writer import SwarmLiveWriter
 from loadtests.people.probes import SHORTEST_TALK_S, ProbeSchedule
-from loadtests.wire.live_stats import WINDOW_S, SwarmView, Tally, percentile, setup_ms_of
+from loadtests.wire.live_stats import WINDOW_S, SwarmStats, WorkerStats, percentile, setup_ms_of
 
 
 def leg(outcome: Outcome = Outcome.COMPLETED, stage: Stage = Stage.ENDED, tier: Tier = Tier.PACKETS) -> LegRecord:
@@ -38,7 +38,7 @@ def test_percentile_is_a_value_that_was_there() -> None:
 
 
 def test_workers_add_up_and_a_lost_message_costs_nothing() -> None:
-    view, tallies = SwarmView(), (Tally(), Tally())
+    view, tallies = SwarmStats(), (WorkerStats(), WorkerStats())
     for tally in tallies:
         for _ in range(3):
             tally.call_started(Tier.PACKETS)
@@ -55,7 +55,7 @@ def test_workers_add_up_and_a_lost_message_costs_nothing() -> None:
 
 
 def test_percentiles_of_now_forget() -> None:
-    view, tally = SwarmView(), Tally()
+    view, tally = SwarmStats(), WorkerStats()
     tally.call_finished(leg())
     view.take(0, tally.take_second(), 1000.0)
     assert view.second(1000.0 + WINDOW_S - 1, "peak")["setup_p95_ms"] == pytest.approx(800)
@@ -63,7 +63,7 @@ def test_percentiles_of_now_forget() -> None:
 
 
 def test_the_calls_of_a_lost_worker_are_failures() -> None:
-    view, tally = SwarmView(), Tally()
+    view, tally = SwarmStats(), WorkerStats()
     for _ in range(4):
         tally.call_started(Tier.PACKETS)
     tally.call_finished(leg())
@@ -74,7 +74,7 @@ def test_the_calls_of_a_lost_worker_are_failures() -> None:
 
 
 def test_live_files_are_one_object_a_line(tmp_path: Path) -> None:
-    live = LiveView(tmp_path, SwarmView())
+    live = SwarmLiveWriter(tmp_path, SwarmStats())
     live.second(1.0, "ramp")
     live.fault(2.0, "worker_lost", "worker 1 is gone", "invalid")
     live.end(3.0, interrupted=False)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from calls.bridge.messages import ListOpened
 from calls.targets.lists import ListKind
-from loadtests.people.population import Past, Population
+from loadtests.people.population import AccountHistory, Population
 from loadtests.people.visits import MOST_PAGES, Visit, Visits, is_heavy
 
 
@@ -71,9 +71,9 @@ def test_what_does_not_come_ends_the_visit() -> None:
 
 def test_nobody_opens_the_app_twice_at_once() -> None:
     aside: list[Callable[[], None]] = []
-    visits = Visits(Population((), (), (), (), (Past(4, 5, 10_000), Past(5, 20, 30))), aside.append)
-    assert [visits.has_heavy_past(index) for index in (3, 4, 5)] == [False, True, False]
-    assert is_heavy(Past(1, 100, 0))
+    visits = Visits(Population((), (), (), (), (AccountHistory(4, 5, 10_000), AccountHistory(5, 20, 30))), aside.append)
+    assert [visits.has_heavy_history(index) for index in (3, 4, 5)] == [False, True, False]
+    assert is_heavy(AccountHistory(1, 100, 0))
     app = App()
     for _ in range(2):
         visits.begin(4, Visit(app.open_page, random.Random(1)), 7.0)

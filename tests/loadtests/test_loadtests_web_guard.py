@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from bedrock.errors import InputError
-from loadtests.web.request_guard import NO_FRAMES, AllowedHosts, Guard, why_refused
+from loadtests.web.request_guard import NO_FRAMES, AllowedHosts, RequestGuard, why_refused
 
 OURS = "127.0.0.1:8089"
 
@@ -94,7 +94,7 @@ def test_no_page_but_ours_may_read_or_frame_an_answer() -> None:
         return [b"hello"]
 
     answers: list[tuple[str, dict[str, str]]] = []
-    guard = Guard(application, AllowedHosts("127.0.0.1"))
+    guard = RequestGuard(application, AllowedHosts("127.0.0.1"))
 
     def start(status: str, headers: list[tuple[str, str]], *_: Any) -> None:
         answers.append((status, dict(headers)))

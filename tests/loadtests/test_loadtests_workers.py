@@ -17,11 +17,11 @@ from hand_clock import HandClock
 from waiting import HANG_LIMIT_S
 
 from bedrock.errors import EnvironmentLacks
-from loadtests.master.liveness import GRACE_S, Attendance, Change
+from loadtests.master.liveness import GRACE_S, LivenessChange, WorkerLiveness
 from loadtests.records import upload
-from loadtests.records.machine import is_dead, machine_id, media_address, whereabouts
-from loadtests.records.receive import REFUSED, Receiver, has_mark, leave_mark
-from loadtests.records.upload import PIECE_BYTES, Shipper
+from loadtests.records.machine import is_dead, machine_id, media_address, process_identity
+from loadtests.records.receive import REFUSED, UploadReceiver, has_mark, leave_mark
+from loadtests.records.upload import CHUNK_BYTES, RecordUploader
 from loadtests.wire.clock_offset import ClockOffset
 
 
@@ -37,51 +37,51 @@ PROJECT = Path(__file__).parent.parent.parent
 
 
 class Workers:
-    """A master as far as attendance looks at it."""
+    """A master as far as liveness looks at it."""
 
     def __init__(self, count: int) -> None:
         self.clients = {f"w{slot}": SimpleNamespace(id=f"w{slot}", state="running") for slot in range(count)}
         self.clock = HandClock()
-        self.attendance = Attendance(self, {f"w{slot}": slot for slot in range(count)}, self.clock)
+        self.liveness = WorkerLiveness(self, {f"w{slot}": slot for slot in range(count)}, self.clock)
 
 
 def test_a_stalled_worker_is_away_then_back() -> None:
     workers = Workers(2)
-    assert workers.attendance.look() == []
+    assert workers.liveness.poll() == []
     workers.clients["w1"].state = "missing"
-    assert workers.attendance.look() == [(Change.AWAY, 1)]
+    assert workers.liveness.poll() == [(LivenessChange.AWAY, 1)]
     workers.clock.now_s += GRACE_S - 1
-    assert workers.attendance.look() == []
+    assert workers.liveness.poll() == []
     workers.clients["w1"].state = "running"
-    assert workers.attendance.look() == [(Change.BACK, 1)]
-    assert workers.attendance.away == set()
+    assert workers.liveness.poll() == [(LivenessChange.BACK, 1)]
+    assert workers.liveness.away == set()
 
 
 def test_a_worker_that_stays_away_is_given_up_and_may_still_come_back() -> None:
     workers = Workers(1)
     workers.clients["w0"].state = "missing"
-    assert workers.attendance.look() == [(Change.AWAY, 0)]
+    assert workers.liveness.poll() == [(LivenessChange.AWAY, 0)]
     workers.clock.now_s += GRACE_S + 1
-    assert workers.attendance.look() == [(Change.GONE, 0)]
-    assert workers.attendance.gone == {0}
+    assert workers.liveness.poll() == [(LivenessChange.GONE, 0)]
+    assert workers.liveness.gone == {0}
     workers.clients["w0"].state = "running"
-    assert workers.attendance.look() == [(Change.BACK, 0)]
-    assert workers.attendance.gone == set()
+    assert workers.liveness.poll() == [(LivenessChange.BACK, 0)]
+    assert workers.liveness.gone == set()
 
 
 def test_a_dead_process_of_this_machine_is_given_up_at_once() -> None:
     workers = Workers(1)
     child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     it = {"machine": machine_id(), "pid": child.pid, "born_s": psutil.Process(child.pid).create_time()}
-    workers.attendance.introduce(0, it)
+    workers.liveness.identify(0, it)
     assert not is_dead(it)
     assert is_dead({**it, "born_s": it["born_s"] - 60}), "a process number that somebody else has now"
     assert not is_dead({**it, "machine": "another", "pid": 1}), "nobody can know of another machine"
-    assert workers.attendance.look() == []
+    assert workers.liveness.poll() == []
     child.communicate()
-    assert workers.attendance.look() == [(Change.AWAY, 0), (Change.GONE, 0)]
-    assert workers.attendance.look() == [], "Locust has not missed its heartbeats yet, and it is not back"
-    assert whereabouts()["machine"] == machine_id()
+    assert workers.liveness.poll() == [(LivenessChange.AWAY, 0), (LivenessChange.GONE, 0)]
+    assert workers.liveness.poll() == [], "Locust has not missed its heartbeats yet, and it is not back"
+    assert process_identity()["machine"] == machine_id()
 
 
 def test_the_surest_exchange_tells_the_offset_of_a_clock() -> None:
@@ -121,12 +121,12 @@ class Line:
     """Both ends of shipping, joined by a line that loses what it is told to lose."""
 
     def __init__(self, worker: Path, master: Path) -> None:
-        self.receiver = Receiver(master)
+        self.receiver = UploadReceiver(master)
         self.pieces = 0
         self.largest = 0
         self.lose: set[int] = set()
         self.damage: set[int] = set()
-        self.shipper = Shipper(worker, 1, self.send)
+        self.uploader = RecordUploader(worker, 1, self.send)
 
     def send(self, message: str, data: dict[str, Any]) -> None:
         self.pieces += 1
@@ -135,7 +135,7 @@ class Line:
             data = {**data, "data": bytes(len(data["data"]))}
         answer = self.receiver.take(data)
         if self.pieces not in self.lose and answer is not None:
-            gevent.spawn(self.shipper.hear, answer["file"], answer["offset"])
+            gevent.spawn(self.uploader.hear, answer["file"], answer["offset"])
 
 
 @pytest.fixture
@@ -161,9 +161,9 @@ def test_every_file_arrives_whole_over_a_bad_line(folders: tuple[Path, Path], mo
     (worker / "calls" / ".swarm-1-000002.parquet.99").write_bytes(b"half written")
     line = Line(worker, master)
     line.lose, line.damage = {1, 3}, {4}
-    assert line.shipper.finish(10) == []
+    assert line.uploader.finish(10) == []
     assert {name: (master / name).read_bytes() for name in files} == files
-    assert line.largest == PIECE_BYTES
+    assert line.largest == CHUNK_BYTES
     assert not worker.exists(), "what the master has is not kept twice"
     assert not list(master.glob("*/.*")), "no half file is left"
 
@@ -174,14 +174,14 @@ def test_what_does_not_arrive_stays_and_is_told(folders: tuple[Path, Path]) -> N
     path.write_bytes(b"x")
     line = Line(worker, master)
     line.lose = set(range(1, 1000))
-    assert line.shipper.finish(0.05) == [path]
+    assert line.uploader.finish(0.05) == [path]
     assert path.read_bytes() == b"x"
 
 
 @pytest.mark.parametrize("name", ["../../etc/cron.d/x.parquet", "calls/../x.parquet", "manifest.json", "calls/.x.log"])
 def test_a_file_with_no_place_in_a_run_folder_is_refused(tmp_path: Path, name: str) -> None:
     piece = {"slot": 0, "file": name, "offset": 0, "data": b"x", "last": True, "sum": zlib.crc32(b"x")}
-    assert Receiver(tmp_path).take(piece) is None
+    assert UploadReceiver(tmp_path).take(piece) is None
     assert not list(tmp_path.rglob("*"))
 
 
@@ -193,17 +193,17 @@ def test_the_masters_full_disk_is_answered_and_not_asked_again(tmp_path: Path) -
     file.write_bytes(b"rows" * 1000)
     (master / "calls").mkdir()
     (master / "calls" / f".{file.name}.part").symlink_to("/dev/full")
-    receiver = Receiver(master)
+    receiver = UploadReceiver(master)
     asked: list[dict[str, Any]] = []
 
     def send(_message: str, data: dict[str, Any]) -> None:
         asked.append(data)
         answer = receiver.take(data)
         assert answer is not None
-        shipper.hear(answer["file"], answer["offset"])
+        uploader.hear(answer["file"], answer["offset"])
 
-    shipper = Shipper(worker, 1, send)
-    left = shipper.finish(HANG_LIMIT_S)
+    uploader = RecordUploader(worker, 1, send)
+    left = uploader.finish(HANG_LIMIT_S)
     assert [path.name for path in left] == [file.name]
     assert file.exists()
     assert len(asked) == 1

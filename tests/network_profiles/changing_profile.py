@@ -1,14 +1,14 @@
-"""A link that is everything within seconds, for tests that hold each backend against the link model."""
+"""A profile with every kind of change within seconds, for tests that compare each backend with the link model."""
 
 from __future__ import annotations
 
 from network_profiles.catalogue.catalogue import load_catalogue
-from network_profiles.links.opening import open_link
+from network_profiles.links.open_link import open_link
 from network_profiles.links.shaped_link import BackendName
-from network_profiles.model.profile import Direction, NetworkProfile, Phase
+from network_profiles.model.profile import Direction, NetworkProfile, ProfilePhase
 from network_profiles.verification.evidence import Evidence
-from network_profiles.verification.looks import decide
 from network_profiles.verification.proof import prove
+from network_profiles.verification.remeasurement import measure_until_decided
 
 BUDGET_S = 5.0
 MOST_LOOKS = 6
@@ -28,10 +28,10 @@ def changing_profile() -> NetworkProfile:
     )
     slower = Direction(rate_kbit=600.0, owd_ms=120.0, jitter_ms=20.0, queue_ms=400.0)
     phases = (
-        Phase(lasts_s=2.0),
-        Phase(lasts_s=1.0, outage=True),
-        Phase(lasts_s=2.0, down=slower, up=slower),
-        Phase(lasts_s=3600.0),
+        ProfilePhase(lasts_s=2.0),
+        ProfilePhase(lasts_s=1.0, outage=True),
+        ProfilePhase(lasts_s=2.0, down=slower, up=slower),
+        ProfilePhase(lasts_s=3600.0),
     )
     return load_catalogue()["lte_good"].model_copy(update={"down": down, "up": up, "phases": phases})
 
@@ -41,11 +41,13 @@ def prove_changing(backend: BackendName) -> Evidence:
 
     By chance one of some 30 figures with 99 % intervals may miss on a machine that is in time; none twice.
     """
-    return decide(lambda number: _prove(backend, seed=1 + number), misses_on_time=2, at_most=MOST_LOOKS)
+    return measure_until_decided(
+        lambda number: _prove(backend, seed=1 + number), on_time_misses=2, max_measurements=MOST_LOOKS
+    )
 
 
 def figure_names(evidence: Evidence) -> set[str]:
-    """The figures, whatever stretch of time they are of."""
+    """The names of the figures, without the segment that they are of."""
     return {figure.name.partition("@")[0] for figure in evidence.figures}
 
 

@@ -1,7 +1,7 @@
-"""Breaks links in every way and says what is left: ``python leak_check.py``, in namespaces of its own.
+"""Breaks links in every way and prints what is left: ``python leak_check.py``, in namespaces of its own.
 
-It is started with network, mount and process namespaces that nobody else is in, so that "nothing is left" can be told
-exactly: no process but itself, no device but loopback, no claim, no network namespace but its own, no rule.
+It needs network, mount and process namespaces without any other process. Then "nothing is left" is exact: no process
+but itself, no device but loopback, no address claim, no network namespace but its own, no rule.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from waiting import HANG_LIMIT_S, eventually
 
 from network_profiles.links.addresses import claims_folder
 from network_profiles.links.interfaces import bring_loopback_up
-from network_profiles.links.opening import sweep
+from network_profiles.links.open_link import sweep
 
 RINGFENCE = [sys.executable, "-m", "ringfence"]
 # A child that has left the session and lost its parent: what no parent-death signal reaches.
@@ -150,7 +150,7 @@ def interrupted_while_running() -> None:
 
 def interrupted_while_proving() -> None:
     owner = start("network", "verify", "lte_good", "gprs_2g", "--backend", "userspace")
-    until(lambda: sum("probe.end" in line for line in processes()) >= 4, "both probes")
+    until(lambda: sum("probe.endpoint" in line for line in processes()) >= 4, "both probes")
     end(owner, signal.SIGINT)
 
 

@@ -1,4 +1,4 @@
-"""What the tests over real namespaces share: the state of the machine, and round trips."""
+"""Support for tests over real namespaces: the machine's state, and round trips."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from waiting import HANG_LIMIT_S, eventually
 
-from network_profiles.links.opening import lacks
+from network_profiles.links.open_link import missing_prerequisites
 
-needs_links = pytest.mark.skipif(bool(lacks()), reason="; ".join(lacks()))
+needs_links = pytest.mark.skipif(bool(missing_prerequisites()), reason="; ".join(missing_prerequisites()))
 
 
 def link_devices() -> set[str]:

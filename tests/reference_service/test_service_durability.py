@@ -13,7 +13,7 @@ import pytest
 from service_process import SDP, RunningService, Start, adopt, launch, running
 from waiting import HANG_LIMIT_S
 
-from reference_service.service import GOODBYE_S
+from reference_service.service import CLOSE_CONNECTIONS_S
 
 pytestmark = pytest.mark.integration
 SERVER_STOP_S = 1.0
@@ -129,7 +129,7 @@ async def test_stop_does_not_wait_for_a_client_that_reads_nothing(service: Runni
     ann = await service.connect("ann")
     assert ann.socket._writer is not None
     ann.socket._writer.transport.pause_reading()  # type: ignore[attr-defined]
-    assert await stopped_after_s(service) < 2 * (GOODBYE_S + SERVER_STOP_S) + 10 * usual_s
+    assert await stopped_after_s(service) < 2 * (CLOSE_CONNECTIONS_S + SERVER_STOP_S) + 10 * usual_s
 
 
 async def test_ends_with_its_parent_when_asked_to(start: Start, tmp_path: Path) -> None:

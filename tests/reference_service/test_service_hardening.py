@@ -14,7 +14,7 @@ import pytest
 from service_process import TOKEN, Client, RunningService, Start, adopt, launch
 from waiting import HANG_LIMIT_S, eventually_async
 
-from reference_service import admin, door
+from reference_service import admin, connection_limiter
 from reference_service.faults import FaultOrder, Faults
 from reference_service.people import accounts
 
@@ -219,7 +219,7 @@ async def test_headers_without_an_end_are_bounded_in_size(service: RunningServic
         writer.close()
     assert sent < 50_000_000
     assert (await service.admin("GET", "/admin/stats"))["users"] == 3
-    assert door.MAX_HEAD_BYTES <= 128 * 1024
+    assert connection_limiter.MAX_HEAD_BYTES <= 128 * 1024
 
 
 async def test_a_large_seed_in_one_piece_is_no_large_head(service: RunningService) -> None:

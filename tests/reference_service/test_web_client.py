@@ -120,8 +120,32 @@ async def test_an_audio_call_that_both_hear_and_that_ends_for_both(people: Peopl
     await ann.sees("[data-testid=mute][aria-pressed=true]")
     await bob.tap("hang-up")
     await asyncio.gather(*(person.sees_call("ended", end_reason="hangup") for person in (ann, bob)))
-    await ann.tap("close-call")
+    await ann.close_ended_call()
     await ann.sees_text("[data-testid=call-entry]", "Audio call ·")
+
+
+async def test_the_screen_of_a_call_that_was_hung_up_closes_by_itself_or_with_escape(people: People) -> None:
+    ann, bob = await people.join("ann"), await people.join("bob")
+    await people.in_call(ann, bob)
+    await bob.page.clock.install()
+    await ann.tap("hang-up")
+    await asyncio.gather(*(person.sees_call("ended", end_reason="hangup") for person in (ann, bob)))
+    await ann.page.keyboard.press("Escape")
+    await bob.page.clock.fast_forward(30_000)
+    for person in (ann, bob):
+        await person.page.wait_for_selector("[data-testid=call-screen]", state="hidden")
+        assert not await person.page.evaluate("() => document.querySelector('#app').inert")
+
+
+async def test_the_buttons_of_an_incoming_video_call_are_told_apart_by_their_icons(people: People) -> None:
+    ann, bob = await people.join("ann"), await people.join("bob")
+    await ann.open_thread("bob")
+    await ann.tap("call-video")
+    await bob.sees_call("incoming", media="video")
+    icons = [
+        await bob.page.get_attribute(f"[data-testid={button}] use", "href") for button in ("answer", "answer-audio")
+    ]
+    assert icons == ["#i-video", "#i-phone"]
 
 
 @pytest.mark.parametrize("who", ["caller", "callee"])
@@ -205,8 +229,8 @@ async def test_an_audio_call_that_becomes_a_video_call(people: People) -> None:
     await bob.sees_frames()
     [offer] = await bob.said("call.reoffer")
     assert offer["reason"] == "upgrade"
-    # Chromium offers a candidate of some 65 bytes for every address of the machine, and the links of tests that run
-    # at the same time come and go: 2, then 3 of them in two runs. The rest is ours, and was 1,393 bytes in both.
+    # Chromium offers a candidate of about 65 bytes for each address of the machine. Their number changes with the links
+    # of tests that run at the same time: 2, then 3 in two runs. The rest is ours: 1,393 bytes in both runs.
     lines = [line for line in offer["sdp"].splitlines() if not line.startswith("a=candidate:")]
     assert len("\r\n".join(lines)) < 1500, "a description that a 2G link carries in half a second"
 

@@ -135,7 +135,7 @@ def test_a_poor_side_asks_for_long_frames_and_a_low_rate() -> None:
     assert wire.count("a=ptime:60\r\n") == 1
     assert wire.count("a=maxptime:60\r\n") == 1
     assert wire.count("a=end-of-candidates\r\n") == 1
-    assert run_js("sdp.js", "return m.audioWish(sdp)", sdp=wire) == {"ptimeMs": 60, "maxAverageBitrate": 12000}
+    assert run_js("sdp.js", "return m.audioPreference(sdp)", sdp=wire) == {"ptimeMs": 60, "maxAverageBitrate": 12000}
 
 
 def test_limits_are_replaced_not_piled_up_and_absent_when_nobody_asks() -> None:
@@ -143,13 +143,13 @@ def test_limits_are_replaced_not_piled_up_and_absent_when_nobody_asks() -> None:
     assert twice.count("maxaveragebitrate=12000") == 1
     assert twice.count("a=ptime:60") == 1
     plain = run_js("sdp.js", "return m.fromWire(m.toWire(sdp))", sdp=CHROMIUM_AUDIO_OFFER)
-    assert run_js("sdp.js", "return m.audioWish(sdp)", sdp=plain) == {"ptimeMs": None, "maxAverageBitrate": None}
+    assert run_js("sdp.js", "return m.audioPreference(sdp)", sdp=plain) == {"ptimeMs": None, "maxAverageBitrate": None}
 
 
 def test_what_the_far_end_asked_is_applied_as_it_is() -> None:
     asked = CHROMIUM_AUDIO_OFFER.replace("useinbandfec=1", "useinbandfec=1;maxaveragebitrate=16000\r\na=ptime:40")
     applied = run_js("sdp.js", "return m.fromWire(sdp)", sdp=asked)
-    assert run_js("sdp.js", "return m.audioWish(sdp)", sdp=applied) == {"ptimeMs": 40, "maxAverageBitrate": 16000}
+    assert run_js("sdp.js", "return m.audioPreference(sdp)", sdp=applied) == {"ptimeMs": 40, "maxAverageBitrate": 16000}
 
 
 def test_a_section_without_a_codec_of_ours_is_left_alone() -> None:

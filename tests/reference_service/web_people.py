@@ -73,6 +73,11 @@ class Person:
     async def tap(self, testid: str) -> None:
         await self.page.click(f"[data-testid={testid}]")
 
+    async def close_ended_call(self) -> None:
+        """Closes the screen of an ended call, unless it has closed by itself meanwhile."""
+        await self.page.evaluate("() => document.querySelector('[data-testid=close-call]')?.click()")
+        await self.page.wait_for_selector("[data-testid=call-screen]", state="hidden")
+
     async def open_thread(self, name: str) -> None:
         await self.page.click(f"[data-testid=contact][data-name={name}]")
 

@@ -22,10 +22,11 @@ from calls.records.record import (
     WindowRow,
 )
 from calls.records.segments import SegmentWriter
-from reports.result.staged_result import KneeResult
+from reports.result.stepped_load_result import KneeResult
 from reports.run.cells import CellResult, CellStatus, write_cell
+from reports.run.faults import Fault
 from reports.run.live import LiveWriter
-from reports.run.run_folder import Fault, Manifest
+from reports.run.manifest import Manifest
 
 ATTACKS = (
     "<script>window.canary = 1</script>", "</script><script>window.canary = 1</script>",

@@ -11,13 +11,13 @@ from synthetic_run_folder import write_segments
 
 from calls.records.record import Blame, LegRecord, Outcome, Side, Stage, Tier
 from reports.gate.call_view import make_calls, make_seconds
-from reports.gate.facts import concurrent_held_60s, peak_concurrent, probes_concurrent_min
+from reports.gate.exact_counts import concurrent_held_60s, peak_concurrent, probes_concurrent_min
 from reports.run.cells import CellResult, CellStatus, write_cell
 from reports.run.run_folder import find_run
 from reports.run.store import RunStore
-from reports.slo.slo_file import Limits
+from reports.slo.slo_file import CompletedCallLimits
 
-LIMITS = Limits(setup_limit_s=10.0, gap_limit_ms=2000.0)
+LIMITS = CompletedCallLimits(setup_limit_s=10.0, gap_limit_ms=2000.0)
 
 
 def _leg(side: Side, call_id: str = "c1", **changes: Any) -> LegRecord:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reports.errors import NewerFormat
-from reports.run.cells import Cell, CellResult, CellStatus, merge_status, read_cells, write_cell
+from reports.run.cells import CellAttempts, CellResult, CellStatus, merge_status, read_cells, write_cell
 
 STATUSES = st.lists(st.sampled_from(list(CellStatus)), min_size=1, max_size=6)
 
@@ -37,7 +37,9 @@ def test_merging_is_monotone_no_retry_can_hide_a_failure(first: list[CellStatus]
 
 
 def test_a_pass_after_an_environment_error_is_a_pass_and_keeps_both() -> None:
-    cell = Cell((_result(attempt=1, status=CellStatus.ENVIRONMENT_ERROR, reason="link_off"), _result(attempt=2)))
+    cell = CellAttempts(
+        (_result(attempt=1, status=CellStatus.ENVIRONMENT_ERROR, reason="link_off"), _result(attempt=2))
+    )
     assert cell.status is CellStatus.PASSED
     assert cell.verdict_attempt.attempt == 2
     assert len(cell.attempts) == 2
@@ -47,7 +49,7 @@ def test_a_written_cell_reads_back_whole(tmp_path: Path) -> None:
     result = _result(figures={"setup_ms": 12.5, "codec": "opus", "none": None}, shaping={"ok": True, "down": {"n": 1}})
     path = write_cell(tmp_path, result)
     assert path == tmp_path / "cells" / "redmi_go--gprs_2g--audio_call" / "1" / "cell.json"
-    assert read_cells(tmp_path).cells == (Cell((result,)),)
+    assert read_cells(tmp_path).cells == (CellAttempts((result,)),)
     assert [entry.name for entry in path.parent.iterdir()] == ["cell.json"]
 
 

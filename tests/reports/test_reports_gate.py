@@ -13,10 +13,10 @@ from synthetic_run_folder import healthy
 from bedrock.exit_codes import ExitCode
 from calls.records.record import LegRecord, ListRow, MessageRow
 from reports.build import summarize
-from reports.gate.gate import decide
+from reports.gate.release_gate import combine
 from reports.result.summary import RuleKind, RuleResult, Summary, Verdict
 from reports.run.cells import CellResult, CellStatus
-from reports.run.run_folder import Fault
+from reports.run.faults import Fault
 from reports.slo.slo_file import check_slo, load_slo
 
 Edit = msgspec.structs.replace
@@ -255,7 +255,7 @@ _BROKE = Fault(at_s=1.0, what="target_died", detail="the service died", severity
 def test_the_order_of_verdicts(
     rules: list[RuleResult], faults: list[Fault], verdict: Verdict, first: str | None
 ) -> None:
-    found, reasons = decide(rules, faults)
+    found, reasons = combine(rules, faults)
     assert found is verdict
     assert (reasons[0] if reasons else None) == first
 

@@ -23,7 +23,7 @@ from reports.build import summarize, write_all
 from reports.render.junit import junit_xml
 from reports.render.markdown import summary_markdown
 from reports.render.terminal import render
-from reports.result.staged_result import RolloutResult
+from reports.result.stepped_load_result import RolloutResult
 from reports.result.summary import AttemptSeen, Summary
 from reports.run.cells import CellStatus
 from reports.slo.slo_file import load_slo

@@ -69,7 +69,9 @@ def test_a_folder_that_is_no_run_is_told_from_a_run_without_a_manifest(tmp_path:
     with pytest.raises(RunFolderMissing, match="is no run folder: it holds none of manifest"):
         find_run(tmp_path)
     (tmp_path / "calls").mkdir()
-    assert find_run(tmp_path).problems == ("manifest.json is missing",)
+    assert find_run(tmp_path).problems == (
+        "manifest.json is missing: no ringfence run wrote this folder, or it was damaged",
+    )
 
 
 def test_faults_that_the_manifest_never_took_in_are_found(tmp_path: Path) -> None:

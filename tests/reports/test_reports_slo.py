@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from bedrock.errors import InputError
-from reports.gate.facts import FACTS
+from reports.gate.exact_counts import EXACT_COUNTS
 from reports.slo.metrics import METRICS, Kind
 from reports.slo.slo_file import Rule, built_in_names, check_slo, load_slo
 
@@ -46,7 +46,7 @@ def test_every_problem_is_told_at_once_with_file_key_and_nearest_name() -> None:
     assert "rule[1].objective: '=> 0.97' is not an objective (write e.g. '>= 0.97' or '<= 150')" in told
     assert "rule[2].objective: completion_ratio lies between 0 and 1 (got 97) (write 0.97)" in told
     assert "rule[3].objective: for completion_ratio higher is better (write '>= 0.9')" in told
-    assert "rule[4].where.generatoin: completion_ratio cannot be narrowed by 'generatoin'" in told
+    assert "rule[4].where.generatoin: completion_ratio cannot be filtered by 'generatoin'" in told
     assert "did you mean 'generation'?" in told
     assert "rule[5].where.generation: unknown generation '6g'" in told
     assert "rule[6].confidence" in told
@@ -60,7 +60,7 @@ def test_two_rules_of_one_name_and_a_where_on_the_whole_run_are_refused() -> Non
         _problems(_rule(), _rule(), _rule(name="n", metric="cells_run", where={"network": "x"}, objective=">= 3"))
     )
     assert "two rules are named 'calls complete'" in told
-    assert "cells_run cannot be narrowed by 'network'" in told
+    assert "cells_run cannot be filtered by 'network'" in told
 
 
 def test_an_slo_without_rules_and_an_unknown_built_in_are_refused() -> None:
@@ -93,5 +93,5 @@ def test_every_metric_says_what_it_is_and_every_fact_has_its_query() -> None:
     for name, metric in METRICS.items():
         assert name == metric.name
         assert len(metric.meaning) > 20
-        assert metric.kind is not Kind.FACT or metric.value in FACTS
+        assert metric.kind is not Kind.COUNT or metric.value in EXACT_COUNTS
         assert metric.unit != "ms" or "_ms_" in name

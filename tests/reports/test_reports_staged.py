@@ -12,14 +12,14 @@ from synthetic_run_folder import healthy
 
 from reports.build import summarize, write_all
 from reports.errors import NewerFormat
-from reports.gate.staged import read_knee, read_rollout
+from reports.gate.stepped_load import read_knee, read_rollout
 from reports.render.terminal import render
-from reports.result.staged_result import (
+from reports.result.stepped_load_result import (
     Judgement,
     KneeResult,
     MachinesNeeded,
     RolloutResult,
-    Step,
+    StepResult,
     StepVerdict,
     UslFit,
 )
@@ -29,13 +29,13 @@ from reports.slo.slo_file import load_slo
 SMOKE = load_slo("smoke")
 
 
-def step(name: str, calls: float, verdict: StepVerdict, rate: float) -> Step:
+def step(name: str, calls: float, verdict: StepVerdict, rate: float) -> StepResult:
     judged = Judgement(
         verdict=verdict, reason="" if verdict == "PASS" else f"<{name} broke>", from_s=1.0, until_s=61.0, calls=100,
         completed=90, failed=10, attempts_per_s=rate * 1.1, setups_per_s=rate, setups_per_s_low=rate * 0.9,
         setups_per_s_high=rate * 1.1,
     )  # fmt: skip
-    return Step(name=name, concurrent_calls=calls, looks=2, judgement=judged)
+    return StepResult(name=name, concurrent_calls=calls, looks=2, judgement=judged)
 
 
 def knee(verdict: StepVerdict = "PASS") -> KneeResult:

@@ -9,7 +9,7 @@ from scipy import stats
 from bedrock.intervals import proportion_bounds
 from reports.gate.statistics import (
     benjamini_hochberg,
-    more_failures_p_value,
+    fisher_p_value,
     quantile_ranks,
     smallest_n_for_share,
     smallest_n_for_upper_bound,
@@ -76,8 +76,8 @@ def test_benjamini_and_hochbergs_own_example() -> None:
 
 def test_fishers_lady_tasting_tea() -> None:
     # 3 of 4 right against 1 of 4: the textbook's one-sided p = 17/70.
-    assert more_failures_p_value(3, 4, 1, 4) == pytest.approx(17 / 70)
-    assert more_failures_p_value(0, 4, 1, 4) == 1.0
+    assert fisher_p_value(3, 4, 1, 4) == pytest.approx(17 / 70)
+    assert fisher_p_value(0, 4, 1, 4) == 1.0
 
 
 def test_ranks_and_p_values_are_those_of_their_distributions() -> None:
@@ -94,4 +94,4 @@ def test_ranks_and_p_values_are_those_of_their_distributions() -> None:
         assert (ranks.high or n + 1) == min(n + 1, stats.binom.ppf(confidence, n, q) + 1)
         others_failed = rng.randint(0, others)
         tail = stats.hypergeom.sf(hits - 1, n + others, hits + others_failed, n)
-        assert more_failures_p_value(hits, n, others_failed, others) == pytest.approx(tail, rel=1e-7, abs=1e-300)
+        assert fisher_p_value(hits, n, others_failed, others) == pytest.approx(tail, rel=1e-7, abs=1e-300)

@@ -3,11 +3,12 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import msgspec
 import pytest
 from synthetic_run_folder import DEVICES, healthy
 
 from reports.build import summarize, write_all
-from reports.result.summary import Summary, read_summary, summary_json
+from reports.result.summary import Summary, summary_json
 from reports.slo.slo_file import load_slo
 from reports.text import bounds, clock, figure, grouped, percent
 
@@ -60,7 +61,7 @@ def test_the_grid_keeps_the_plans_order_and_names_what_left_no_result(summary: S
 
 
 def test_a_summary_reads_back(summary: Summary) -> None:
-    assert read_summary(summary_json(summary).encode()) == summary
+    assert msgspec.json.decode(summary_json(summary).encode(), type=Summary) == summary
 
 
 def test_the_same_folder_gives_the_same_summary(run: Path, summary: Summary) -> None:

@@ -31,12 +31,12 @@ from loadtests.plan.daily_curve import CURVES_FILE, load_curves
 from loadtests.plan.personas import PERSONAS_FILE, load_personas, shares
 from network_profiles import load_catalogue
 from network_profiles.catalogue.catalogue import PROFILES_FOLDER, read_profile
-from network_profiles.catalogue.feasibility import describe
+from network_profiles.catalogue.feasibility import assess_feasibility
 from network_profiles.catalogue.region_mix import MIXES_FILE, read_mixes
 from network_profiles.model.plain_profile import from_json, plain_profile
 from network_profiles.model.traces.mahimahi import TraceUnreadable, read_trace
 from ringfence.__main__ import run_command
-from ringfence.run_plan import PLANS_FOLDER, at_pace, load_plan
+from ringfence.run_plan import PLANS_FOLDER, load_plan, scale_times
 
 SEED = 20261128
 PLANS = ("smoke", "knee", "rollout", "soak", "launch_day")
@@ -88,7 +88,7 @@ def use_plan(path: str, overrides: list[str] | None = None) -> None:
         if not swarm.is_stepwise:
             wanted = planned_calls(swarm, 1.0)
             assert all(math.isfinite(wanted(at_s)) for at_s in (0.0, 1.0, 100.0))
-        told_or_usable(lambda: at_pace(plan, 0.5), "")
+        told_or_usable(lambda: scale_times(plan, 0.5), "")
         if overrides is None:
             told_or_usable(
                 lambda: loadtests.plan.swarm_plan.limits_of(loadtests.plan.swarm_plan.load_plan(path), Path(path)), path
@@ -111,7 +111,7 @@ def use_profile(path: str) -> None:
     profile = read_profile(Path(path))
     written = json.dumps(plain_profile(profile), allow_nan=False)
     assert from_json(json.loads(written)) == plain_profile(profile)
-    feasibility = describe(profile)
+    feasibility = assess_feasibility(profile)
     assert feasibility.sentence
     assert math.isfinite(feasibility.setup_floor_ms)
 

@@ -24,21 +24,29 @@ COMMANDS = {
     "run": ("ringfence.cli.run.load_plan", ["run"]),
     "swarm": ("ringfence.cli.run.load_plan", ["swarm"]),
     "matrix": ("ringfence.cli.run.load_plan", ["matrix"]),
-    "serve": ("ringfence.cli.serve.start_target", ["serve", "--database", "DATABASE"]),
+    "serve": ("ringfence.cli.serve.open_target", ["serve", "--database", "DATABASE"]),
     "gate": ("ringfence.cli.verdict.find_run", ["gate", "x"]),
     "report": ("ringfence.cli.verdict.find_run", ["report", "x"]),
     "compare": ("ringfence.cli.past_runs._summary", ["compare", "x", "y"]),
     "history": ("ringfence.cli.past_runs._row", ["history", "--runs", "FOLDER"]),
     "network list": ("ringfence.cli.network.list_and_show.load_catalogue", ["network", "list"]),
-    "network show": ("ringfence.cli.network.list_and_show.describe", ["network", "show", "gprs_2g"]),
+    "network show": ("ringfence.cli.network.list_and_show.assess_feasibility", ["network", "show", "gprs_2g"]),
     "network verify": ("ringfence.cli.network.verify.verify_profiles", ["network", "verify", "gprs_2g"]),
     "network exec": ("ringfence.cli.network.exec.run_behind", ["network", "exec", "gprs_2g", "--", "true"]),
     "devices list": ("ringfence.cli.devices.catalogue", ["devices", "list"]),
     "devices show": ("ringfence.cli.devices.catalogue", ["devices", "show", "nokia-1"]),
+    "plans list": ("ringfence.cli.lookup.plans.load_plan", ["plans", "list"]),
+    "plans show": ("ringfence.cli.lookup.plans.load_plan", ["plans", "show", "smoke"]),
+    "scenarios list": ("ringfence.cli.lookup.scenarios.print_list", ["scenarios", "list"]),
+    "scenarios show": ("ringfence.cli.lookup.scenarios.entry_named", ["scenarios", "show", "hold"]),
+    "metrics list": ("ringfence.cli.lookup.metrics.print_list", ["metrics", "list"]),
+    "metrics show": ("ringfence.cli.lookup.metrics.entry_named", ["metrics", "show", "setup_ms_p95"]),
+    "slo list": ("ringfence.cli.lookup.slo.load_slo", ["slo", "list"]),
+    "slo show": ("ringfence.cli.lookup.slo.load_slo", ["slo", "show", "smoke"]),
     "bench media": ("ringfence.cli.bench.media.bench_media", ["bench", "media"]),
     "bench link": ("ringfence.cli.bench.link.bench", ["bench", "link"]),
     "bench signaling": ("ringfence.cli.bench.signaling.bench_signaling", ["bench", "signaling"]),
-    "doctor": ("ringfence.cli.doctor.examine", ["doctor"]),
+    "doctor": ("ringfence.cli.doctor.run_checks", ["doctor"]),
 }
 """By command: a function that it calls, and its command line."""
 
@@ -89,7 +97,7 @@ def test_without_any_folder_the_traceback_goes_to_stderr(
     (tmp_path / "file").touch()
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
     monkeypatch.setenv("TMPDIR", str(tmp_path / "file"))
-    monkeypatch.setattr("ringfence.cli.doctor.examine", boom)
+    monkeypatch.setattr("ringfence.cli.doctor.run_checks", boom)
     assert run_command(["doctor"]) == ExitCode.CRASHED
     said = capsys.readouterr().err
     assert "Traceback" in said
@@ -101,10 +109,10 @@ PROCESSES = {
     "calls.engine": ("calls.engine.program", "main", []),
     "network_profiles.links.userspace": ("network_profiles.links.daemon", "serve", ['{"compiled": null}', "x"]),
     "network_profiles.links.netem.netem_daemon": ("network_profiles.links.daemon", "serve", ["{}", "x"]),
-    "network_profiles.verification.probe.end": ("socket", "socket", ["127.0.0.1"]),
+    "network_profiles.verification.probe.endpoint": ("socket", "socket", ["127.0.0.1"]),
     "network_profiles.bench.traffic": ("json", "loads", ["{}"]),
     "network_profiles.links.rootless": ("network_profiles.links.interfaces", "bring_loopback_up", ["true"]),
-    "loadtests.shapes.step_judging": ("reports.run.run_folder", "find_run", []),
+    "loadtests.shapes.step_judge": ("reports.run.run_folder", "find_run", []),
     "calls.bench.arm": ("calls.compiled", "use", ["--arm", "engine", "--core", "0"]),
     "calls.bench.signaling_arm": (
         "calls.targets", "open_target", ["--url", "http://127.0.0.1:9", "--pairs", "1", "--core", "0"],
@@ -174,7 +182,7 @@ def test_a_parent_says_that_a_child_crashed_and_where_its_traceback_is(tmp_path:
 def test_a_crash_in_the_middle_of_a_run_names_the_folder_which_is_invalid(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("ringfence.orchestration.supervisor.Conductor._watch", boom)
+    monkeypatch.setattr("ringfence.orchestration.supervisor.Supervisor._watch", boom)
     words = ["swarm", "--set", "swarm.people=40", "--set", "swarm.probe_calls=0", "--set", "swarm.workers=1"]
     words += ["--set", "swarm.stages=[{name='a',duration_s=5,concurrent_calls=2}]", "--runs", str(tmp_path / "runs")]
     assert run_command([*words, "--force"]) == ExitCode.CRASHED
@@ -196,7 +204,7 @@ def test_a_part_that_crashes_before_it_is_ready_makes_the_run_invalid(
     def crashed(*_: object, **__: object) -> Any:
         raise ChildCrashed("the reference service crashed", hint="its last words")
 
-    monkeypatch.setattr("ringfence.orchestration.supervisor.start_target", crashed)
+    monkeypatch.setattr("ringfence.orchestration.supervisor.open_target", crashed)
     assert run_command(["swarm", "--runs", str(tmp_path / "runs"), "--force"]) == ExitCode.INVALID
     summary = json.loads((tmp_path / "runs" / "latest" / "summary.json").read_text())
     assert "the reference service crashed its last words" in " ".join(summary["reasons"])

@@ -12,7 +12,7 @@ from bedrock.errors import EnvironmentLacks
 from bedrock.user_folder import user_folder
 from network_profiles.links import private_network, rootless
 from ringfence.doctor import checks, preflight
-from ringfence.run_plan import load_plan, without
+from ringfence.run_plan import drop_section, load_plan
 
 
 def test_a_tmpdir_that_is_passed_over_is_named_with_the_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -39,7 +39,9 @@ def test_a_missing_home_is_said_and_what_stands_in(monkeypatch: pytest.MonkeyPat
     with tempfile.TemporaryDirectory(prefix="rf", dir="/tmp") as folder:
         monkeypatch.setenv("TMPDIR", folder)
         detail = checks.check_home().detail
-        assert detail == f"HOME is /nonexistent/at/all, which this user cannot enter: {user_folder()}/home stands in"
+        assert (
+            detail == f"HOME is /nonexistent/at/all, which this user cannot enter: using {user_folder()}/home instead"
+        )
     monkeypatch.setenv("HOME", "/")
     assert checks.check_home().detail == "/"
 
@@ -53,8 +55,8 @@ def test_missing_shared_memory_is_said(tmp_path: Path, monkeypatch: pytest.Monke
 
 def test_an_occupied_top_group_is_told_apart_from_a_missing_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 0)
-    monkeypatch.setattr(rootless, "inside", lambda: False)
-    monkeypatch.setattr(checks.cpu_limit, "lacks", lambda: ["the top holds processes itself"])
+    monkeypatch.setattr(rootless, "in_user_namespace", lambda: False)
+    monkeypatch.setattr(checks.cpu_limit, "missing_prerequisites", lambda: ["the top holds processes itself"])
     monkeypatch.setattr(checks.cpu_limit, "is_occupied", lambda: True)
     assert checks.check_cpu_limit().fix == checks.EMPTY_TOP_GROUP
     monkeypatch.setattr(checks.cpu_limit, "is_occupied", lambda: False)
@@ -62,13 +64,13 @@ def test_an_occupied_top_group_is_told_apart_from_a_missing_one(monkeypatch: pyt
 
 
 def test_appium_without_a_network_of_its_own_is_refused_before_anything_starts(monkeypatch: pytest.MonkeyPatch) -> None:
-    plan = without(load_plan("smoke", []), "swarm")
-    monkeypatch.setattr(preflight, "examine", list)
+    plan = drop_section(load_plan("smoke", []), "swarm")
+    monkeypatch.setattr(preflight, "run_checks", list)
     monkeypatch.setattr(preflight, "chosen_backend", lambda _asked: "userspace")
-    monkeypatch.setattr(private_network, "lacks", lambda: "the kernel refuses a network namespace")
+    monkeypatch.setattr(private_network, "missing_prerequisite", lambda: "the kernel refuses a network namespace")
     with pytest.raises(EnvironmentLacks, match="Appium's network") as refused:
-        preflight.require(plan)
-    assert "other users of the machine could give orders to Appium" in refused.value.hint
-    preflight.require(plan, drivers="playwright")
-    monkeypatch.setattr(private_network, "lacks", lambda: "")
-    preflight.require(plan)
+        preflight.require_prerequisites(plan)
+    assert "other users of this machine could control Appium" in refused.value.hint
+    preflight.require_prerequisites(plan, drivers="playwright")
+    monkeypatch.setattr(private_network, "missing_prerequisite", lambda: "")
+    preflight.require_prerequisites(plan)

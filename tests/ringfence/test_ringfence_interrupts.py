@@ -16,8 +16,7 @@ from small_run import nothing_left, small_run
 from waiting import HANG_LIMIT_S, eventually
 
 from bedrock.exit_codes import ExitCode
-from ringfence.cli.run import end_at_once, handle_ends
-from ringfence.orchestration.supervisor import undisturbed
+from ringfence.orchestration.signals import handle_end_signals, ignore_end_signals, interrupt_once
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -31,18 +30,18 @@ def handlers() -> Iterator[None]:
 
 
 def test_the_second_sigterm_of_a_group_changes_nothing() -> None:
-    signal.signal(signal.SIGTERM, end_at_once)
+    signal.signal(signal.SIGTERM, interrupt_once)
     with pytest.raises(KeyboardInterrupt):
         signal.raise_signal(signal.SIGTERM)
     signal.raise_signal(signal.SIGTERM)
 
 
 def test_nothing_breaks_off_the_end_of_a_run_and_afterwards_all_is_as_before() -> None:
-    signal.signal(signal.SIGTERM, end_at_once)
-    signal.signal(signal.SIGHUP, end_at_once)
+    signal.signal(signal.SIGTERM, interrupt_once)
+    signal.signal(signal.SIGHUP, interrupt_once)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     before = {number: signal.getsignal(number) for number in SIGNALS}
-    with undisturbed():
+    with ignore_end_signals():
         for number in SIGNALS:
             signal.raise_signal(number)
     assert {number: signal.getsignal(number) for number in SIGNALS} == before
@@ -53,7 +52,7 @@ def test_nothing_breaks_off_the_end_of_a_run_and_afterwards_all_is_as_before() -
 
 
 def test_a_closed_terminal_ends_a_run_as_sigterm_does() -> None:
-    handle_ends()
+    handle_end_signals()
     with pytest.raises(KeyboardInterrupt):
         signal.raise_signal(signal.SIGHUP)
     for number in (signal.SIGHUP, signal.SIGTERM):
@@ -62,7 +61,7 @@ def test_a_closed_terminal_ends_a_run_as_sigterm_does() -> None:
 
 def test_under_nohup_a_closed_terminal_ends_nothing() -> None:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    handle_ends()
+    handle_end_signals()
     signal.raise_signal(signal.SIGHUP)
     assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
     with pytest.raises(KeyboardInterrupt):

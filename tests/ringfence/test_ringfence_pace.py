@@ -11,11 +11,11 @@ import tomli_w
 from bedrock.exit_codes import ExitCode
 from ringfence.__main__ import run_command
 from ringfence.errors import BadOverride
-from ringfence.run_plan import PlanFile, at_pace, load_plan, without
+from ringfence.run_plan import PlanFile, drop_section, load_plan, scale_times
 
 
 def test_a_soak_of_hours_takes_minutes_and_is_the_same_plan_on_disk() -> None:
-    paced = at_pace(load_plan("soak"), 0.01)
+    paced = scale_times(load_plan("soak"), 0.01)
     swarm = paced.written.swarm
     assert swarm is not None
     assert swarm.length_s() == pytest.approx(144.6)
@@ -27,7 +27,7 @@ def test_a_soak_of_hours_takes_minutes_and_is_the_same_plan_on_disk() -> None:
 
 def test_the_matrix_keeps_its_place_in_the_load() -> None:
     plan = load_plan("smoke").written
-    paced = at_pace(load_plan("smoke"), 0.5)
+    paced = scale_times(load_plan("smoke"), 0.5)
     assert plan.swarm is not None
     assert plan.matrix is not None
     assert paced.written.swarm is not None
@@ -39,7 +39,7 @@ def test_the_matrix_keeps_its_place_in_the_load() -> None:
 
 
 def test_steps_are_held_as_much_shorter() -> None:
-    rollout = at_pace(load_plan("rollout"), 0.25).written
+    rollout = scale_times(load_plan("rollout"), 0.25).written
     assert rollout.swarm is not None
     assert rollout.swarm.rollout is not None
     assert (rollout.swarm.rollout.hold_s, rollout.swarm.rollout.max_hold_s) == (10, 150)
@@ -56,4 +56,4 @@ def test_a_scale_that_leaves_no_load_is_exit_2(scale: str, tmp_path: Path, capsy
 
 def test_a_plan_without_a_load_has_no_pace() -> None:
     with pytest.raises(BadOverride, match=r"no \[swarm\] section"):
-        at_pace(without(load_plan("smoke"), "swarm"), 0.5)
+        scale_times(drop_section(load_plan("smoke"), "swarm"), 0.5)

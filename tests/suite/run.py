@@ -72,6 +72,7 @@ def suite(which: str) -> list[Part]:
     checks = [
         Part("lint", (str(BIN / "ruff"), "check", ".")),
         Part("format", (str(BIN / "ruff"), "format", "--check", ".")),
+        Part("words", (str(BIN / "python"), "tests/suite/words.py")),
         Part("types", (str(BIN / "mypy"),)),
     ]
     if which == "quick":

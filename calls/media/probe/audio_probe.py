@@ -19,6 +19,7 @@ from calls.media.audio.opus import SAMPLE_RATE, OpusDecoder, OpusEncoder
 from calls.media.audio.speech import LOOP_S, speech_pcm
 from calls.media.probe.live_voice import live_voice
 from calls.media.probe.recording import Recording
+from calls.media.rtp_fields import sequence_step
 from calls.media.timing.ticker import Ticker
 
 _STEP = 120
@@ -135,8 +136,7 @@ class ProbeListener:
             self._expected = self._highest = sequence
             self._played_from_s = now_s + self._target_ms() / 1000
             self._ticker.call_at(self._played_from_s, self._play)
-        ahead = (sequence - self._highest) & 0xFFFF
-        number = self._highest + (ahead if ahead < 0x8000 else ahead - 0x10000)
+        number = self._highest + sequence_step(sequence, self._highest)
         self._highest = max(self._highest, number)
         self._ptime_ms = ptime_ms
         if number >= self._expected:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import struct
 
 from calls.media.rtp.rtcp import TRANSPORT_FEEDBACK
+from calls.media.rtp_fields import sequence_step
 
 VIDEO_INTERVAL_S = 0.1
 AUDIO_INTERVAL_S = 0.25
@@ -33,8 +34,7 @@ class TransportFeedback:
         """Notes one packet."""
         if self._highest < 0:
             self._highest = self._next_base = transport_sequence
-        ahead = (transport_sequence - self._highest) & 0xFFFF
-        sequence = self._highest + (ahead if ahead < 0x8000 else ahead - 0x10000)
+        sequence = self._highest + sequence_step(transport_sequence, self._highest)
         self._highest = max(self._highest, sequence)
         self._media_ssrc = media_ssrc
         if sequence >= self._next_base:

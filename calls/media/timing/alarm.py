@@ -26,7 +26,7 @@ class Alarm:
 
     def silence(self) -> None:
         """Clears the ring in progress and the one that was set."""
-        self._timer.silence()
+        self._timer.disarm()
 
     def close(self) -> None:
         """Closes the descriptor. Safe to call twice."""

@@ -1,1 +1,1 @@
-"""The netem backend: the kernel's own queues (tc) in a namespace that is the wire between the host and the device."""
+"""The netem backend: the kernel's own queues (tc), in a namespace that is the wire between host and device."""

@@ -1,11 +1,11 @@
-"""The netem backend as the lab sees it: what it needs, and a link of it."""
+"""Opens netem links: checks what the machine needs for them, and starts their daemon."""
 
 from __future__ import annotations
 
 from network_profiles.links.addresses import Claim
 from network_profiles.links.counters import DirectionCounters, LinkCounters
 from network_profiles.links.daemon_link import DaemonLink, missing_for_daemon, start_daemon
-from network_profiles.links.netem.kernel import lacks_netem, run_quietly
+from network_profiles.links.netem.kernel_features import missing_for_netem, run_quietly
 from network_profiles.links.shaped_link import BackendName, ShapedLink
 from network_profiles.model.profile import NetworkProfile
 
@@ -13,16 +13,17 @@ _DAEMON = "network_profiles.links.netem.netem_daemon"
 
 
 class NetemBackend:
-    """Queues of the kernel in a namespace between two veth pairs; no process touches a packet."""
+    """Kernel queues in a namespace between veth pairs; no process touches a packet."""
 
     name: BackendName = "netem"
 
-    def lacks(self) -> list[str]:
-        return missing_for_daemon() or lacks_netem()
+    def missing_prerequisites(self) -> list[str]:
+        return missing_for_daemon() or missing_for_netem()
 
     def is_exact_for(self, profile: NetworkProfile) -> bool:
-        # A trace is followed by its rates of 100 ms. Of a generated one that is all there is, yet a packet that a gap
-        # meets on its way leaves before the gap; a recorded one says to the millisecond when there is room.
+        # netem follows a trace by its rates of 100 ms. A recorded trace is finer: it has opportunities by the
+        # millisecond. A generated one has no more than those rates, but a packet that a gap meets on its way leaves
+        # before the gap instead of after it.
         return profile.down.trace is None and profile.up.trace is None
 
     def open(self, profile: NetworkProfile, claim: Claim, *, seed: int, name: str) -> ShapedLink | None:
@@ -37,14 +38,14 @@ class NetemBackend:
 
 
 class NetemLink(DaemonLink):
-    """A link whose packets the kernel carries, and counts."""
+    """A link whose packets the kernel carries and counts."""
 
     def counters(self) -> LinkCounters:
-        answer = self._ask({"do": "counters"})
+        answer = self._request({"do": "counters"})
         return LinkCounters(down=DirectionCounters(**answer["down"]), up=DirectionCounters(**answer["up"]))
 
     def close(self) -> None:
-        # The kernel takes a namespace apart when it finds the time. The host's device goes now: its name is free again
+        # The kernel removes a namespace some time later. The host's device is deleted now, so that its name is free
         # when this returns.
         was_closed = self._closed
         super().close()

@@ -1,6 +1,6 @@
-"""One direction of the wire in time: what is set, and which commands make it what it is due to be.
+"""Follows a timeline in one direction of the wire: returns the ``tc`` commands that are due at a time. Pure.
 
-Pure: text for ``tc`` comes out, and whoever has the ``tc`` carries it out at once.
+The caller must run the returned commands at once: this module takes them as done.
 """
 
 from __future__ import annotations
@@ -8,86 +8,85 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from network_profiles.links.netem.qdisc_layout import (
-    Fifo,
+    FifoKind,
     change_commands,
     hold_command,
     trace_commands,
     trace_rate_commands,
 )
-from network_profiles.links.netem.rate_lookahead import Ahead
+from network_profiles.links.netem.rate_lookahead import RateLookahead
+from network_profiles.model.link import NEVER_S
 from network_profiles.model.plain_profile import Side
 from network_profiles.model.shape import PlainShape
 from network_profiles.model.timeline import Timeline
 
-NEVER_S = float("inf")
 
-
-class Due(NamedTuple):
-    """What to do now, and when to ask again."""
+class DueCommands(NamedTuple):
+    """The commands to run now, and the time to ask again."""
 
     commands: list[str]
     next_s: float
 
 
-class Course:
-    """Begins as ``shape``, which has been built."""
+class DirectionSchedule:
+    """One direction, which has been built as ``shape``."""
 
-    def __init__(self, side: Side, shape: PlainShape, fifo: Fifo) -> None:
+    def __init__(self, side: Side, shape: PlainShape, fifo: FifoKind) -> None:
         self._side = side
-        self._fifo: Fifo = fifo
+        self._fifo: FifoKind = fifo
         self._set: PlainShape | None = shape
-        """None in an outage and on a trace: what comes next is set whole."""
+        """The shape set now. None in an outage and on a trace: the next change then sets everything."""
         self._timeline: Timeline | None = None
-        self._ahead: Ahead | None = None
-        self._ready_for: PlainShape | None = None
-        """The shape whose trace can be followed as things are."""
+        self._lookahead: RateLookahead | None = None
+        self._prepared_for: PlainShape | None = None
+        """The shape whose trace can be followed without further preparation."""
         self._rate_kbit: float | None = None
         self._is_held = False
 
-    def stay(self, shape: PlainShape) -> list[str]:
-        """Is ``shape`` from now on, whatever it followed; returns the commands for it."""
-        self._timeline = self._ahead = self._ready_for = self._rate_kbit = None
-        return [*self._become(shape), *self._hold(held=False)]
+    def set_shape(self, shape: PlainShape) -> list[str]:
+        """Stops following any timeline and keeps ``shape`` from now on; returns the commands for that."""
+        self._timeline = self._lookahead = self._prepared_for = self._rate_kbit = None
+        return [*self._shape_commands(shape), *self._hold_commands(held=False)]
 
-    def follow(self, timeline: Timeline | None, shape: PlainShape) -> list[str]:
-        """Follows ``timeline`` from now on, or stays ``shape`` without one; returns what makes it ready for that."""
-        if timeline is None or timeline.room is None:
-            commands = self.stay(shape)
+    def follow_timeline(self, timeline: Timeline | None, shape: PlainShape) -> list[str]:
+        """Follows ``timeline`` from now on, or keeps ``shape`` without one; returns the commands that prepare this."""
+        if timeline is None or timeline.opportunities is None:
+            commands = self.set_shape(shape)
             self._timeline = timeline
             return commands
         commands = []
-        if self._ready_for != shape:
-            commands = [*self.stay(shape), *trace_commands(self._side, shape)]
+        if self._prepared_for != shape:
+            commands = [*self.set_shape(shape), *trace_commands(self._side, shape)]
             self._set = None
-            self._ready_for = shape
-        self._ahead = Ahead(timeline)
+            self._prepared_for = shape
+        self._lookahead = RateLookahead(timeline)
         return commands
 
-    def due(self, now_s: float) -> Due:
-        """Returns what is to be done at ``now_s``. Times asked for must not go back."""
-        if self._ahead is not None:
-            rate_kbit, until_s = self._ahead.setting(now_s)
-            return Due(self._go_at(rate_kbit), until_s)
+    def due_at(self, now_s: float) -> DueCommands:
+        """Returns the commands due at ``now_s``. ``now_s`` must never decrease."""
+        if self._lookahead is not None:
+            rate_kbit, until_s = self._lookahead.setting_at(now_s)
+            return DueCommands(self._rate_commands(rate_kbit), until_s)
         if self._timeline is None:
-            return Due([], NEVER_S)
-        shape, until_s = self._timeline.moment(now_s)
-        return Due(self._become(shape), until_s)
+            return DueCommands([], NEVER_S)
+        shape, until_s = self._timeline.state_at(now_s)
+        return DueCommands(self._shape_commands(shape), until_s)
 
-    def _become(self, shape: PlainShape | None) -> list[str]:
+    def _shape_commands(self, shape: PlainShape | None) -> list[str]:
         if shape == self._set:
             return []
         commands = change_commands(self._side, self._set, shape, fifo=self._fifo)
         self._set = shape
         return commands
 
-    def _go_at(self, rate_kbit: float | None) -> list[str]:
+    def _rate_commands(self, rate_kbit: float | None) -> list[str]:
         commands = []
         if rate_kbit is not None and rate_kbit != self._rate_kbit:
             commands = trace_rate_commands(self._side, rate_kbit)
             self._rate_kbit = rate_kbit
-        return [*commands, *self._hold(held=rate_kbit is None)]
+        return [*commands, *self._hold_commands(held=rate_kbit is None)]
 
-    def _hold(self, *, held: bool) -> list[str]:
+    def _hold_commands(self, *, held: bool) -> list[str]:
         if held == self._is_held:
             return []
         self._is_held = held

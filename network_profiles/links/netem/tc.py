@@ -1,7 +1,7 @@
-"""One ``tc`` that stays, inside the wire: it takes commands by the line, and its life is the wire's.
+"""Runs one long-lived ``tc -batch`` inside the wire's namespace; that namespace lives as long as this tc.
 
-A tc for each command would cost a process ten times a second where a profile follows a trace. ``-force`` makes it go on
-after a command that the kernel refused; it says which on stderr, which comes back in order with the answers.
+A new tc for each command would start a process ten times a second where a profile follows a trace. ``-force`` makes tc
+go on after a command that the kernel refused. tc names it on stderr, which arrives in order with the answers.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from bedrock.child_environment import child_environment
 
 ANSWER_TIMEOUT_S = 10.0
 _TABLES_FOLDER = Path(__file__).resolve().parent
-_QUESTION = "qdisc show dev lo"
-"""Answered by a line of JSON: everything before it has been done by then."""
+_LAST_QUERY = "qdisc show dev lo"
+"""tc answers it with a line of JSON. By then it has run all commands before it."""
 _START = (
     "for scope in all default; do switch=/proc/sys/net/ipv6/conf/$scope/disable_ipv6; "
     "[ ! -e $switch ] || echo 1 > $switch; done; "
@@ -29,7 +29,7 @@ _START = (
 
 
 class Tc:
-    """The process, in a network namespace of its own that lives as long as it does. It ends with us: stdin closes."""
+    """The tc process, in its own network namespace. It ends with us, because its stdin closes."""
 
     def __init__(self) -> None:
         self._process = subprocess.Popen(
@@ -40,24 +40,24 @@ class Tc:
             env=child_environment({"TC_LIB_DIR": str(_TABLES_FOLDER)}),
         )
         self._buffered = b""
-        self.do([])
+        self.run_commands([])
 
     @property
     def pid(self) -> int:
-        """Of a process inside the wire."""
+        """The tc process, which is inside the wire."""
         return self._process.pid
 
     def fileno(self) -> int:
-        """Of its answers: readable when it has one, or has ended."""
+        """Descriptor of its output: readable when it has answered or has ended."""
         stdout = self._process.stdout
         return -1 if stdout is None else stdout.fileno()
 
-    def do(self, commands: Sequence[str]) -> None:
-        """Does them all, in order, and returns when they are done. Raises OSError with what was refused, and why."""
-        self.ask([*commands, _QUESTION])
+    def run_commands(self, commands: Sequence[str]) -> None:
+        """Runs all commands in order and waits until they are done. Raises OSError with what was refused and why."""
+        self.query([*commands, _LAST_QUERY])
 
-    def ask(self, commands: Sequence[str]) -> list[Any]:
-        """Returns what the last of ``commands``, a question, is answered; the others must answer nothing."""
+    def query(self, commands: Sequence[str]) -> list[Any]:
+        """Returns the answer to the last of ``commands``, a query. The others must print nothing."""
         self._write(commands)
         refusals = []
         while not (line := self._read_line()).startswith("["):

@@ -1,1 +1,1 @@
-"""The userspace backend: two TUN devices, and a process that carries packets between them as the link model says."""
+"""The userspace backend: two TUN devices, and a process that forwards packets between them by the link model."""

@@ -1,7 +1,7 @@
-"""``python -m network_profiles.links.userspace SETTINGS NAME``: the daemon of a link (see ``shuttle``).
+"""``python -m network_profiles.links.userspace SETTINGS NAME``: the daemon of a link (see ``tun_forwarder``).
 
-``compiled`` in SETTINGS names the folder of its compiled modules, if there is one: only whoever starts it can afford
-to look for it.
+``compiled`` in SETTINGS names the folder of its compiled modules, or is null. The process that starts the daemon looks
+for it, because the search is too slow for the daemon.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ if __name__ == "__main__":
     with crash.reporting("network_profiles.links.userspace"):
         settings = json.loads(sys.argv[1])
         if settings["compiled"]:
-            # Before anything imports the packet path.
+            # Must come before any import of the packet path.
             serve_from(settings["compiled"])
         from network_profiles.links.daemon import serve
-        from network_profiles.links.userspace.tun_forwarder import Shuttle
+        from network_profiles.links.userspace.tun_forwarder import TunForwarder
 
-        sys.exit(serve(lambda: Shuttle(settings)))
+        sys.exit(serve(lambda: TunForwarder(settings)))

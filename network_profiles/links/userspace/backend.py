@@ -1,4 +1,4 @@
-"""The userspace backend as the lab sees it: what it needs, and a link of it."""
+"""Opens userspace links: checks what the machine needs for them, and starts their daemon."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ _DAEMON = "network_profiles.links.userspace"
 
 
 class UserspaceBackend:
-    """Two TUN devices and a process between them: any kernel, every packet by the link model itself."""
+    """Two TUN devices and a process between them: runs on any kernel, each packet follows the link model exactly."""
 
     name: BackendName = "userspace"
 
-    def lacks(self) -> list[str]:
+    def missing_prerequisites(self) -> list[str]:
         missing = missing_for_daemon()
         if not Path("/dev/net/tun").exists():
             missing.append("there is no /dev/net/tun (modprobe tun; in a container: --device /dev/net/tun)")
@@ -44,11 +44,11 @@ class UserspaceBackend:
 
 
 class UserspaceLink(DaemonLink):
-    """A link whose daemon carries the packets itself."""
+    """A link whose daemon forwards the packets itself."""
 
     def counters(self) -> LinkCounters:
-        answer = self._ask({"do": "counters"})
-        # A packet that finds the queue before a TUN device full counts as dropped by the device it was leaving by.
+        answer = self._request({"do": "counters"})
+        # When the queue before a TUN device is full, the kernel counts the packet as dropped by that device.
         down_overrun = _dropped_before(Path("/proc/net/dev"), self.device)
         up_overrun = _dropped_before(Path(f"/proc/{self.pid}/net/dev"), INNER_DEVICE)
         return LinkCounters(
@@ -58,7 +58,7 @@ class UserspaceLink(DaemonLink):
 
 
 def _dropped_before(device_table: Path, device: str) -> int:
-    """Reads the device's count of packets dropped on sending from the table of its namespace; 0 when it is gone."""
+    """Reads the device's count of dropped outgoing packets from its namespace's table; 0 when the device is gone."""
     with contextlib.suppress(OSError):
         for line in device_table.read_text(encoding="utf-8").splitlines():
             name, _, numbers = line.partition(":")

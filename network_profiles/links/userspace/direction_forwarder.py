@@ -1,7 +1,7 @@
-"""One direction of a running link: packets wait here until the link model's moment for each has come.
+"""Forwards packets in one direction of a running link: holds each until the link model's time for it.
 
-A link sleeps between any two packets and wakes with cold caches, so what counts is how much code a packet touches:
-names are bound once (``Final``), and the queue is two lists.
+A link sleeps between any two packets and wakes with cold caches. So the cost depends on how much code a packet
+touches: names are bound once (``Final``), and the queue is two lists.
 """
 
 from __future__ import annotations
@@ -13,23 +13,23 @@ from typing import Any, Final
 from network_profiles.links.userspace.lateness import Lateness
 from network_profiles.model.link import NEVER_S, LinkDirection
 
-READ_AT_ONCE: Final = 32
-"""Packets taken in before the due ones get their turn."""
-EARLY_S: Final = 0.0005
-"""A packet leaves this much before its moment when we are awake anyway: to wake up costs more than to move it."""
-_ONE_BURST_S: Final = 0.0001
-"""Packets that the kernel has for us so soon after the last ones come in a burst, and more of it may be there."""
+MAX_BATCH_PACKETS: Final = 32
+"""Most packets read before due packets are written."""
+MAX_EARLY_S: Final = 0.0005
+"""A packet may leave this early when the process is awake anyway: a wake-up costs more than a packet."""
+_BURST_GAP_S: Final = 0.0001
+"""Packets that are readable so soon after the last read belong to a burst, and more of it may wait."""
 _LARGEST_PACKET_BYTES: Final = 2048
-"""Above the MTU of both devices."""
-_TIDY_AFTER: Final = 256
-_NOTHING: Final = b""
+"""More than the MTU of both devices."""
+_COMPACT_AFTER_PACKETS: Final = 256
+_EMPTY: Final = b""
 _read: Final = os.read
 _write: Final = os.write
 _monotonic: Final = time.monotonic
 
 
-class Passage:
-    """Carries packets from one TUN device to the other."""
+class DirectionForwarder:
+    """Forwards packets from one TUN device to the other."""
 
     def __init__(self, link: LinkDirection, source: int, sink: int) -> None:
         self.link = link
@@ -37,29 +37,29 @@ class Passage:
         self._sink = sink
         self._waiting: list[bytes] = []
         self._due_at_s: list[float] = []
-        self._first = 0
-        """Where in the lists the next packet is; those before it have left."""
+        self._head = 0
+        """Index of the next packet in both lists; those before it have left."""
         self._next_s = NEVER_S
         self._lateness = Lateness()
         self._refused = 0
-        self._at_once = 1
-        self._in_a_row = 0
-        self._taken_in_s = -NEVER_S
+        self._batch_packets = 1
+        self._prompt_reads = 0
+        self._last_read_s = -NEVER_S
 
-    def take_in(self) -> None:
-        """Asks the link what becomes of each packet that the kernel has for us."""
+    def read_packets(self) -> None:
+        """Reads packets from the kernel and asks the link model for the arrival of each."""
         now_s = _monotonic()
-        # A read in vain costs more than one that finds a packet.
-        if now_s - self._taken_in_s > _ONE_BURST_S:
-            self._at_once, self._in_a_row = 1, 0
-        elif self._at_once < READ_AT_ONCE:
-            self._in_a_row += 1
-            if self._in_a_row > 2:
-                self._at_once *= 2
+        # A read that finds nothing costs more than one that finds a packet.
+        if now_s - self._last_read_s > _BURST_GAP_S:
+            self._batch_packets, self._prompt_reads = 1, 0
+        elif self._batch_packets < MAX_BATCH_PACKETS:
+            self._prompt_reads += 1
+            if self._prompt_reads > 2:
+                self._batch_packets *= 2
         try:
-            for _ in range(self._at_once):
+            for _ in range(self._batch_packets):
                 packet = _read(self.source, _LARGEST_PACKET_BYTES)
-                at_s = self.link.comes_out_at_s(now_s, len(packet))
+                at_s = self.link.arrival_s(now_s, len(packet))
                 if at_s < NEVER_S:
                     self._waiting.append(packet)
                     self._due_at_s.append(at_s)
@@ -68,15 +68,15 @@ class Passage:
                 now_s = _monotonic()
         except BlockingIOError:
             pass
-        self._taken_in_s = now_s
+        self._last_read_s = now_s
 
-    def release_due(self, now_s: float) -> float:
-        """Writes every packet whose moment has come at ``now_s``. Returns the next one's; infinity: nothing waits."""
-        while self._next_s <= now_s + EARLY_S:
-            packet = self._waiting[self._first]
+    def write_due_packets(self, now_s: float) -> float:
+        """Writes every packet that is due at ``now_s``. Returns the next due time; infinity when none waits."""
+        while self._next_s <= now_s + MAX_EARLY_S:
+            packet = self._waiting[self._head]
             if now_s > self._next_s:
                 self._lateness.add(now_s - self._next_s)
-            self._step_on()
+            self._advance()
             try:
                 _write(self._sink, packet)
             except OSError:
@@ -84,23 +84,23 @@ class Passage:
             now_s = _monotonic()
         return self._next_s
 
-    def _step_on(self) -> None:
-        self._waiting[self._first] = _NOTHING
-        self._first += 1
-        if self._first < len(self._waiting):
-            self._next_s = self._due_at_s[self._first]
-            if self._first < _TIDY_AFTER:
+    def _advance(self) -> None:
+        self._waiting[self._head] = _EMPTY
+        self._head += 1
+        if self._head < len(self._waiting):
+            self._next_s = self._due_at_s[self._head]
+            if self._head < _COMPACT_AFTER_PACKETS:
                 return
-            del self._waiting[: self._first]
-            del self._due_at_s[: self._first]
+            del self._waiting[: self._head]
+            del self._due_at_s[: self._head]
         else:
             self._next_s = NEVER_S
             self._waiting.clear()
             self._due_at_s.clear()
-        self._first = 0
+        self._head = 0
 
     def counters(self) -> dict[str, Any]:
-        """Returns the totals since the start, and the lateness since the last reading."""
+        """Returns the totals since the start, and the lateness since the previous reading."""
         link = self.link
         counted = {
             "packets": link.packets,

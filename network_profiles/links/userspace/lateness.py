@@ -1,4 +1,4 @@
-"""How late packets left against the link model's moment: the figure by which a slow machine gives itself away."""
+"""Counts how late packets left against the link model's time. High lateness shows a slow machine."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ STEPS: Final = 2000
 
 
 class Lateness:
-    """A histogram of 0.05 ms steps up to 100 ms, and the maximum."""
+    """A histogram in steps of 0.05 ms up to 100 ms, and the maximum."""
 
     def __init__(self) -> None:
         self.reset()
 
     def reset(self) -> None:
-        """Forgets everything."""
+        """Clears all counts."""
         self._counts = [0] * (STEPS + 1)
         self._packets = 0
         self.max_ms = 0.0
@@ -28,7 +28,7 @@ class Lateness:
         self.max_ms = max(self.max_ms, late_ms)
 
     def percentile_ms(self, share: float) -> float:
-        """Returns the upper edge of the step that holds the percentile; 0 when nothing was counted."""
+        """Returns the upper edge of the step with that percentile; 0 when nothing was counted."""
         left = share * self._packets
         for step, count in enumerate(self._counts):
             left -= count

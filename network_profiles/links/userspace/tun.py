@@ -1,7 +1,7 @@
-"""TUN devices.
+"""Opens TUN devices.
 
-A TUN device without ``TUNSETOFFLOAD`` offers the kernel no offload, so every packet that we read is a finished IP
-packet of at most the MTU, its checksum filled in.
+A TUN device without ``TUNSETOFFLOAD`` offers the kernel no offload. So every packet that we read is a complete IP
+packet of at most the MTU, with its checksum.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import os
 import struct
 
 TUN_QUEUE_PACKETS = 4000
-"""Room between the kernel and us. The link's own queue is the one that may overflow, never this one."""
+"""Queue between the kernel and the daemon. It must never overflow; only the link's own queue may."""
 
 _TUNSETIFF = 0x400454CA
 _IFF_TUN, _IFF_NO_PI, _IFF_TUN_EXCL = 0x0001, 0x1000, 0x8000
@@ -24,7 +24,7 @@ def open_tun(name: str) -> int:
     """
     descriptor = os.open("/dev/net/tun", os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
-        # Exclusive: without it, a device of that name that somebody made and left would be taken over.
+        # Exclusive: otherwise we would take over an existing device of that name.
         flags = _IFF_TUN | _IFF_NO_PI | _IFF_TUN_EXCL
         fcntl.ioctl(descriptor, _TUNSETIFF, struct.pack("16sH22x", name.encode(), flags))
     except OSError:

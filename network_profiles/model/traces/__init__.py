@@ -1,5 +1,5 @@
-"""Links whose rate never stands still: recorded traces, our own generator of them, and the room they leave a packet.
+"""Links whose rate changes all the time: recorded and generated traces, and the delivery opportunities they give.
 
-Three ways into the link model: a file in mahimahi's format (``mahimahi``), a random process that makes a trace as time
-goes on (``generate``), and from either the moment at which a packet's last byte leaves (``room``).
+``mahimahi`` reads a recorded trace, ``generate`` makes one by a random process, and ``delivery_opportunities`` says for
+either when a packet's last byte leaves.
 """

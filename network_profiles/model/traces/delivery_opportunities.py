@@ -1,7 +1,7 @@
-"""The room that a trace leaves: when does a packet's last byte leave the queue's head?
+"""Computes, on a trace, when a packet's last byte leaves the head of the queue.
 
-Both kinds answer the same question, packet by packet, in the order of the packets. Neither looks ahead further than
-the packet needs, so a trace may go on for ever.
+There are two kinds, for a rate that varies and for recorded opportunities. Both take the packets in order, one by one.
+Neither looks ahead further than the packet needs, so a trace may be endless.
 """
 
 from __future__ import annotations
@@ -12,30 +12,30 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from typing import Protocol
 
-from network_profiles.model.traces.generate import RateStretch
+from network_profiles.model.traces.generate import RateSegment
 from network_profiles.model.traces.mahimahi import OPPORTUNITY_BYTES
 
 
-class Room(Protocol):
-    """Serves packets one after the other."""
+class DeliveryOpportunities(Protocol):
+    """Gives packets, one after the other, their time of departure."""
 
-    def leaves_at_s(self, ready_s: float, size_bytes: int) -> float:
-        """Returns when the last byte of the next packet leaves. It may start at ``ready_s``, which never goes back."""
+    def departure_s(self, ready_s: float, size_bytes: int) -> float:
+        """Returns when the last byte of the next packet leaves. ``ready_s``, its earliest start, never decreases."""
 
 
-class WanderingRate:
-    """Serves bytes evenly at a rate that changes from stretch to stretch. A stretch of rate 0 serves none."""
+class VariableRateOpportunities:
+    """Sends bytes evenly, at a rate that changes from segment to segment. A segment of rate 0 sends none."""
 
-    __slots__ = ("_bytes_per_s", "_ends_at_s", "_free_at_s", "_stretches")
+    __slots__ = ("_bytes_per_s", "_ends_at_s", "_free_at_s", "_segments")
 
-    def __init__(self, stretches: Iterator[RateStretch], started_at_s: float) -> None:
-        self._stretches = stretches
+    def __init__(self, segments: Iterator[RateSegment], started_at_s: float) -> None:
+        self._segments = segments
         self._ends_at_s = started_at_s
         self._free_at_s = started_at_s
         self._bytes_per_s = 0.0
 
-    def leaves_at_s(self, ready_s: float, size_bytes: int) -> float:
-        """See ``Room``."""
+    def departure_s(self, ready_s: float, size_bytes: int) -> float:
+        """See ``DeliveryOpportunities``."""
         at_s = max(ready_s, self._free_at_s)
         left = float(size_bytes)
         while True:
@@ -46,16 +46,16 @@ class WanderingRate:
                     return done_s
                 left -= (self._ends_at_s - at_s) * self._bytes_per_s
             at_s = max(at_s, self._ends_at_s)
-            lasts_s, kbit = next(self._stretches)
+            lasts_s, kbit = next(self._segments)
             self._ends_at_s += lasts_s
             self._bytes_per_s = kbit * 125.0
 
 
-class Opportunities:
-    """Serves up to 1504 bytes at each moment of a recorded trace, for ever; what is not used then is lost.
+class RecordedOpportunities:
+    """Sends up to 1504 bytes at each time of a recorded trace, which repeats for ever. Unused bytes are lost.
 
-    Packets share an opportunity, and one packet may need several. A packet that becomes ready at the very moment of an
-    opportunity waits for the next.
+    Packets share an opportunity, and one packet may need several. A packet that becomes ready exactly at the time of an
+    opportunity waits for the next one.
     """
 
     __slots__ = ("_at_ms", "_index", "_left", "_length_s", "_next_at_s", "_started_at_s")
@@ -66,8 +66,8 @@ class Opportunities:
         self._started_at_s = started_at_s
         self._go_to(0)
 
-    def leaves_at_s(self, ready_s: float, size_bytes: int) -> float:
-        """See ``Room``."""
+    def departure_s(self, ready_s: float, size_bytes: int) -> float:
+        """See ``DeliveryOpportunities``."""
         if self._next_at_s <= ready_s:
             self._go_to(self._first_after(ready_s))
         left = size_bytes
@@ -87,7 +87,7 @@ class Opportunities:
         rounds = max(0, math.floor((ready_s - self._started_at_s) / self._length_s))
         into_round_ms = (ready_s - self._started_at_s - rounds * self._length_s) * 1000.0
         index = rounds * len(self._at_ms) + bisect_right(self._at_ms, into_round_ms)
-        # Sums of floats may put us one beside: never serve the past.
+        # Rounding of floats may pick the opportunity before: never send in the past.
         while True:
             self._go_to(index)
             if self._next_at_s > ready_s:

@@ -1,16 +1,16 @@
-"""Makes cellular traces: service with gaps, and a rate that wanders while there is service.
+"""Generates cellular traces: service with gaps, and a random rate during service.
 
 The process, per direction:
 
 - **Gaps** (a fade, a tunnel, a change of cell): service of exponential length, mean ``gap_every_s``, then a gap whose
   length is log-normal, median ``gap_median_s`` and ``gap_spread`` its logarithm's standard deviation, cut at
-  ``gap_longest_s``. Nothing leaves in a gap; what is offered waits in the queue.
+  ``gap_longest_s``. In a gap nothing leaves, and packets wait in the queue.
 - **Rate** in service: log-normal around a median, ``spread`` its logarithm's standard deviation, cut at ``peak_ratio``
   times that median (a bearer has a ceiling). The logarithm is an autoregressive process of order one in steps of
   100 ms, whose correlation falls to 1/e after ``coherence_s``.
-- The median is such that the long-term mean, gaps counted as nothing, is the direction's ``rate_kbit``.
+- The median is chosen so that the long-term mean, with gaps at rate 0, is the direction's ``rate_kbit``.
 
-Both directions of one seed draw their gaps from one random stream, so those with the same gap numbers fade together.
+Both directions of one seed draw their gaps from one random stream: with equal gap parameters they fade together.
 The mean of a log-normal variable cut at c: ``exp(s^2/2) Phi(ln c / s - s) + c (1 - Phi(ln c / s))`` times its median.
 """
 
@@ -22,16 +22,16 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 STEP_S = 0.1
-"""How long a rate holds."""
+"""Time between two changes of the rate."""
 MIN_KBIT = 1.0
-"""In service a link never stands quite still."""
+"""The lowest rate in service."""
 
-RateStretch = tuple[float, float]
-"""Seconds, and the rate in kbit/s in them; 0 in a gap."""
+RateSegment = tuple[float, float]
+"""A duration in seconds and its rate in kbit/s; 0 in a gap."""
 
 
-class Process(NamedTuple):
-    """The numbers of the process, as ``network_profiles.model.profile.TraceProcess`` checks them."""
+class RateProcess(NamedTuple):
+    """The parameters of the process. ``network_profiles.model.profile.TraceProcess`` validates them."""
 
     spread: float
     peak_ratio: float
@@ -52,20 +52,20 @@ class Process(NamedTuple):
         return self.mean_gap_s / (self.mean_gap_s + self.gap_every_s)
 
     def median_kbit(self, mean_kbit: float) -> float:
-        """Returns the median rate in service that makes ``mean_kbit`` the mean over everything."""
+        """Returns the median rate in service that gives a long-term mean of ``mean_kbit``."""
         return mean_kbit / (1.0 - self.gap_share) / cut_log_normal_mean(self.spread, self.peak_ratio)
 
 
 def cut_log_normal_mean(spread: float, cut: float) -> float:
-    """Returns the mean of a log-normal variable of median 1 whose values above ``cut`` are ``cut``."""
+    """Returns the mean of a log-normal variable of median 1, its values limited to ``cut``."""
     if spread == 0:
         return min(1.0, cut)
     at = math.log(cut) / spread
     return math.exp(spread * spread / 2.0) * _normal_cdf(at - spread) + cut * (1.0 - _normal_cdf(at))
 
 
-def generate(process: Process, mean_kbit: float, *, seed: str, side: str) -> Iterator[RateStretch]:
-    """Yields the trace for ever. The same seed and side give the same trace; ``side`` matters to the rate alone."""
+def generate(process: RateProcess, mean_kbit: float, *, seed: str, side: str) -> Iterator[RateSegment]:
+    """Yields the trace for ever. The same seed and side give the same trace; ``side`` changes only the rate."""
     rates = _rates(process, mean_kbit, random.Random(f"{seed}/{side}/rates"))
     for service_s, gap_s in _gaps(process, random.Random(f"{seed}/gaps")):
         left_s = service_s
@@ -76,14 +76,14 @@ def generate(process: Process, mean_kbit: float, *, seed: str, side: str) -> Ite
         yield gap_s, 0.0
 
 
-def _gaps(process: Process, rng: random.Random) -> Iterator[tuple[float, float]]:
+def _gaps(process: RateProcess, rng: random.Random) -> Iterator[tuple[float, float]]:
     while True:
         service_s = rng.expovariate(1.0 / process.gap_every_s)
         gap_s = process.gap_median_s * math.exp(process.gap_spread * rng.gauss(0.0, 1.0))
         yield service_s, min(gap_s, process.gap_longest_s)
 
 
-def _rates(process: Process, mean_kbit: float, rng: random.Random) -> Iterator[float]:
+def _rates(process: RateProcess, mean_kbit: float, rng: random.Random) -> Iterator[float]:
     median_kbit = process.median_kbit(mean_kbit)
     kept = math.exp(-STEP_S / process.coherence_s)
     fresh = math.sqrt(1.0 - kept * kept)

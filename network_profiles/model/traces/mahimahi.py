@@ -1,8 +1,8 @@
-"""Traces in mahimahi's format: a text file, one line for each chance to send 1504 bytes, its time in whole ms.
+"""Reads traces in mahimahi's format: a text file with one line, a time in ms, per opportunity to send 1504 bytes.
 
-Times never go back; several lines may bear the same time. After the last line the trace begins again, its last time
-being its length. 1504 bytes are an Ethernet payload and the four bytes of mahimahi's tunnel, so a 1500-byte packet
-fits one opportunity. (Described in Netravali et al., "Mahimahi: accurate record-and-replay for HTTP", ATC 2015.)
+Times never decrease; several lines may have the same time. The last time is the trace's length; after it the trace
+starts again. 1504 bytes are an Ethernet payload and the 4 bytes of mahimahi's tunnel, so a 1500-byte packet fits one
+opportunity. (Described in Netravali et al., "Mahimahi: accurate record-and-replay for HTTP", ATC 2015.)
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bedrock.input_file import FileUnreadable, name_problem, open_regular
-from network_profiles.model.traces.generate import STEP_S, RateStretch
+from network_profiles.model.traces.generate import STEP_S, RateSegment
 
 OPPORTUNITY_BYTES = 1504
-GAP_S = 1.0
-"""A trace without an opportunity for this long counts as an outage where it is sampled, drawn or counted."""
+MIN_GAP_S = 1.0
+"""A time without an opportunity of at least this length counts as an outage in samples, drawings and counts."""
 MAX_LENGTH_MS = 86_400_000
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 MAX_FILE_BYTES = 200_000_000
@@ -30,43 +30,43 @@ _MOST_LINES = MAX_FILE_BYTES // 2
 
 
 class TraceUnreadable(OSError):
-    """A file is not a trace; the message says where and why.
+    """A file is not a trace. The message names the line and the reason.
 
-    An OSError, so that a link's own process tells of it as of anything else that it could not open.
+    It is an OSError, so that a link's daemon reports it like any other file that it cannot open.
     """
 
 
 class MahimahiTrace(NamedTuple):
-    """When a link had room for 1504 bytes."""
+    """The times at which a link could send 1504 bytes."""
 
     at_ms: array[int]
-    """Never going back; the last is the trace's length."""
+    """Never decreasing. The last one is the trace's length."""
 
     @property
     def length_s(self) -> float:
-        """After which it begins again."""
+        """Length of the trace; after it the trace starts again."""
         return self.at_ms[-1] / 1000.0
 
     @property
     def mean_kbit(self) -> float:
-        """Mean rate over its whole length, kbit/s."""
+        """Mean rate over the whole length."""
         return len(self.at_ms) * OPPORTUNITY_BYTES * 8 / self.at_ms[-1]
 
-    def sampled(self) -> Iterator[RateStretch]:
-        """Yields, for ever, the rate of each 100 ms, and 0 for stretches of ``GAP_S`` and more without an opportunity.
+    def sampled(self) -> Iterator[RateSegment]:
+        """Yields, for ever, the rate of each 100 ms; 0 for ``MIN_GAP_S`` and more without an opportunity.
 
-        An opportunity counts as earned evenly since the one before it, or else a slow link, whose opportunities are
-        further apart than 100 ms, would look like one of many outages.
+        The bytes of an opportunity are spread evenly over the time since the one before it. Otherwise a slow link,
+        whose opportunities are more than 100 ms apart, would seem to have many outages.
         """
-        stretches = tuple(_sample(self.at_ms))
+        segments = tuple(_sample(self.at_ms))
         while True:
-            yield from stretches
+            yield from segments
 
 
 def read_trace(path: Path) -> MahimahiTrace:
-    """Returns the trace in ``path``; read once for as long as the file stays as it is.
+    """Returns the trace in ``path``. An unchanged file is read only once.
 
-    Raises TraceUnreadable, with the line, when it is not one.
+    Raises TraceUnreadable, with the line, when the file is not a trace.
     """
     if problem := name_problem(str(path)):
         raise TraceUnreadable(problem)
@@ -86,12 +86,14 @@ def read_trace(path: Path) -> MahimahiTrace:
 @lru_cache(maxsize=32)
 def _read(path: str, _changed_at_ns: int, _size_bytes: int) -> MahimahiTrace:
     with open_regular(Path(path), MAX_FILE_BYTES) as lines:
-        # Bounded, since a file of /proc says that it is empty and may have no end and no line ends.
-        return MahimahiTrace(parse(itertools.islice(iter(lambda: lines.readline(_LONGEST_LINE), b""), _MOST_LINES)))
+        # Bounded: a file of /proc reports size 0, and may have no end and no line ends.
+        return MahimahiTrace(
+            parse_trace(itertools.islice(iter(lambda: lines.readline(_LONGEST_LINE), b""), _MOST_LINES))
+        )
 
 
-def parse(lines: Iterable[bytes]) -> array[int]:
-    """Returns the times of a trace's lines, in ms. Raises TraceUnreadable."""
+def parse_trace(lines: Iterable[bytes]) -> array[int]:
+    """Returns the time of each line of a trace, in ms. Raises TraceUnreadable."""
     at_ms = array("q")
     before = 0
     for number, line in enumerate(lines, 1):
@@ -115,11 +117,11 @@ def parse(lines: Iterable[bytes]) -> array[int]:
     return at_ms
 
 
-def opportunities(stretches: Iterable[RateStretch], length_s: float) -> Iterator[int]:
-    """Yields the ms of each chance to send 1504 bytes in the first ``length_s`` of a trace: what ``parse`` reads."""
+def opportunity_times_ms(segments: Iterable[RateSegment], length_s: float) -> Iterator[int]:
+    """Yields the ms of each opportunity in the first ``length_s`` of a trace, as ``parse_trace`` would read them."""
     at_s = 0.0
     earned_bytes = 0.0
-    for lasts_s, kbit in stretches:
+    for lasts_s, kbit in segments:
         bytes_per_s = kbit * 125.0
         ends_at_s = min(length_s, at_s + lasts_s)
         earned_bytes += (ends_at_s - at_s) * bytes_per_s
@@ -131,13 +133,13 @@ def opportunities(stretches: Iterable[RateStretch], length_s: float) -> Iterator
             return
 
 
-def _sample(at_ms: array[int]) -> Iterator[RateStretch]:
-    """The trace once: its service cut into steps, its gaps whole."""
+def _sample(at_ms: array[int]) -> Iterator[RateSegment]:
+    """Yields the trace once: its service in steps of 100 ms, each gap as one segment."""
     service: list[int] = []
     starts_ms = 0
     before_ms = 0
     for now_ms in at_ms:
-        if now_ms - before_ms >= GAP_S * 1000:
+        if now_ms - before_ms >= MIN_GAP_S * 1000:
             yield from _steps(service, starts_ms, before_ms)
             yield (now_ms - before_ms) / 1000.0, 0.0
             service = []
@@ -147,8 +149,8 @@ def _sample(at_ms: array[int]) -> Iterator[RateStretch]:
     yield from _steps(service, starts_ms, before_ms)
 
 
-def _steps(service: list[int], starts_ms: int, ends_ms: int) -> Iterator[RateStretch]:
-    """Service without a gap from ``starts_ms`` to ``ends_ms``; what it earned in no time at all counts in its end."""
+def _steps(service: list[int], starts_ms: int, ends_ms: int) -> Iterator[RateSegment]:
+    """Yields the rates of service without a gap. Opportunities at its very start count in its first step."""
     length_s = (ends_ms - starts_ms) / 1000.0
     steps = max(1, math.ceil(length_s / STEP_S - 1e-9))
     earned = [0.0] * steps
@@ -164,7 +166,7 @@ def _steps(service: list[int], starts_ms: int, ends_ms: int) -> Iterator[RateStr
 
 
 def _spread(earned: list[float], from_s: float, to_s: float) -> None:
-    """Adds one opportunity to the steps between two times, to each by its share of the time."""
+    """Spreads the bytes of one opportunity over the steps between two times, by each step's share."""
     last = len(earned) - 1
     first = min(last, int(from_s / STEP_S))
     if to_s <= from_s:

@@ -1,1 +1,1 @@
-"""The UDP probe of a link: what is sent, what the link model says of it, and the process at each end."""
+"""The UDP probe of a link: its plans, its two endpoint processes, and the figures computed from it."""

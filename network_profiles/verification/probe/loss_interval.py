@@ -1,7 +1,7 @@
-"""How many of n packets a bursty link loses: the exact distribution, not an approximation for independent losses.
+"""Computes the exact distribution of the number of packets that a bursty link loses.
 
-Losses of a Gilbert-Elliott chain cluster, so a Clopper-Pearson interval, made for independent ones, would call a
-correct link wrong several times as often as it says. The chain's own distribution takes its place; for bursts of one
+Losses of a Gilbert-Elliott chain come in clusters. A Clopper-Pearson interval assumes independent losses, so it would
+fail a correct link several times as often as stated. The chain's own distribution is used instead; for bursts of one
 packet the two nearly agree.
 """
 
@@ -11,12 +11,15 @@ from network_profiles.model.loss import chain
 
 
 def loss_counts(packets: int, loss_ratio: float, loss_burst_packets: float) -> list[float]:
-    """Returns the probability of 0, 1, 2 … lost packets out of ``packets``, for a chain that starts stationary."""
+    """Returns the probability of 0, 1, 2 … lost packets of ``packets``, for a stationary chain."""
     if loss_ratio <= 0.0 or loss_ratio >= 1.0 or packets == 0:
         certain = packets if loss_ratio >= 1.0 else 0
         return [0.0] * certain + [1.0]
     enter_bad, leave_bad = chain(loss_ratio, loss_burst_packets)
-    good, bad = [1.0 - loss_ratio], [loss_ratio]  # state of the next packet, by the count lost so far
+    good, bad = (
+        [1.0 - loss_ratio],
+        [loss_ratio],
+    )  # probability of each state for the next packet, by the count lost so far
     for _ in range(packets):
         stays = [*good, 0.0]
         loses = [0.0, *bad]
@@ -29,7 +32,7 @@ def loss_counts(packets: int, loss_ratio: float, loss_burst_packets: float) -> l
 
 
 def central_interval(probabilities: list[float], confidence: float) -> tuple[int, int]:
-    """Returns the least and the most that is seen with ``confidence``, half of the rest on either side."""
+    """Returns the central interval of counts with ``confidence``: half of the rest lies on either side."""
     tail = (1.0 - confidence) / 2.0
     low = high = None
     below = 0.0

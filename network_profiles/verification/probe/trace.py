@@ -1,7 +1,7 @@
-"""What happened to the packets of a probe in one direction, and the figures read from it.
+"""Computes delay, loss, rate and queue depth from the packets of a probe in one direction.
 
-The same functions read a real probe and the link model's replies to the very same sends, so that a figure's known bias
-(a jittery link that keeps order delays more than its median) is in both.
+The same functions read a real probe and the link model's replay of the same packets. So a known bias of a figure (a
+link with jitter that keeps order has a higher median delay) is in both.
 """
 
 from __future__ import annotations
@@ -12,13 +12,15 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from bedrock.quantile import quantile
+
 LEAST_PACKETS = 5
 _TAIL_SHARE = 0.06
 
 
 @dataclass(frozen=True, slots=True)
-class Packet:
-    """One packet sent; ``received_at_s`` is None when it never came."""
+class ProbePacket:
+    """One packet sent; ``received_at_s`` is None when it never arrived."""
 
     size_bytes: int
     sent_at_s: float
@@ -26,52 +28,52 @@ class Packet:
 
     @property
     def delay_ms(self) -> float:
-        """NaN when it never came."""
+        """One-way delay; NaN when it never arrived."""
         return math.nan if self.received_at_s is None else 1000.0 * (self.received_at_s - self.sent_at_s)
 
 
 @dataclass(frozen=True, slots=True)
-class Trace:
-    """The packets in the order they were sent: the trickle, then the flood."""
+class ProbeTrace:
+    """The packets in the order of sending: paced ones, then the flood."""
 
-    paced: Sequence[Packet]
-    flood: Sequence[Packet]
+    paced: Sequence[ProbePacket]
+    flood: Sequence[ProbePacket]
 
     def owd_ms(self) -> float:
-        """Median one-way delay of the trickle, its time on the wire included; NaN when too few came."""
+        """Median one-way delay of the paced packets, with the time on the wire; NaN when too few arrived."""
         delays = self._paced_delays()
         return statistics.median(delays) if len(delays) >= LEAST_PACKETS else math.nan
 
     def owd_p95_ms(self) -> float:
-        """95th percentile of the same; NaN when too few came."""
-        return _quantile(self._paced_delays(), 0.95)
+        """95th percentile of the same delay; NaN when too few arrived."""
+        return _quantile_or_nan(self._paced_delays(), 0.95)
 
     def jitter_ms(self) -> float:
-        """Half the width of the delay's middle 68 %, which for a Gaussian is its standard deviation.
+        """Half the width of the middle 68 % of the delays; for a Gaussian this is the standard deviation.
 
-        A single packet held up by a busy machine does not move it.
+        A single packet that a busy machine delayed does not change it.
         """
         delays = self._paced_delays()
-        return (_quantile(delays, 0.84) - _quantile(delays, 0.16)) / 2.0
+        return (_quantile_or_nan(delays, 0.84) - _quantile_or_nan(delays, 0.16)) / 2.0
 
     def burst_packets(self) -> float:
-        """Mean length of a run of lost packets of the trickle; NaN when none was lost."""
-        runs = [len(list(run)) for gone, run in itertools.groupby(self.paced, _never_came) if gone]
+        """Mean length of a run of lost paced packets; NaN when none was lost."""
+        runs = [len(list(run)) for is_lost, run in itertools.groupby(self.paced, _is_lost) if is_lost]
         return statistics.fmean(runs) if runs else math.nan
 
     def _paced_delays(self) -> list[float]:
         return [packet.delay_ms for packet in self.paced if packet.received_at_s is not None]
 
     def lost(self) -> int:
-        """Packets of the trickle that never came."""
+        """Number of paced packets that never arrived."""
         return sum(packet.received_at_s is None for packet in self.paced)
 
     def goodput_kbit(self) -> float:
-        """Slope of bytes over arrival time through the flood (least squares); NaN when too few packets came."""
+        """Rate of the flood: slope of bytes over arrival time (least squares); NaN when too few arrived."""
         return rate_kbit(self.flood)
 
     def queue_ms(self) -> float:
-        """Delay of the flood's last packets, which met a full queue, above the trickle's; NaN when too few came."""
+        """Delay of the flood's last packets, which met a full queue, minus ``owd_ms``; NaN when too few arrived."""
         delays = [packet.delay_ms for packet in self.flood if packet.received_at_s is not None]
         if len(delays) < LEAST_PACKETS:
             return math.nan
@@ -79,8 +81,8 @@ class Trace:
         return statistics.median(tail) - self.owd_ms()
 
 
-def rate_kbit(packets: Sequence[Packet]) -> float:
-    """Slope of bytes over arrival time (least squares); NaN when too few packets came."""
+def rate_kbit(packets: Sequence[ProbePacket]) -> float:
+    """Slope of bytes over arrival time (least squares); NaN when too few packets arrived."""
     arrived = [packet for packet in packets if packet.received_at_s is not None]
     times = [packet.received_at_s or 0.0 for packet in arrived]
     if len(times) < LEAST_PACKETS or times[0] == times[-1]:
@@ -89,12 +91,11 @@ def rate_kbit(packets: Sequence[Packet]) -> float:
     return statistics.linear_regression(times, totals).slope * 8 / 1000.0
 
 
-def _never_came(packet: Packet) -> bool:
+def _is_lost(packet: ProbePacket) -> bool:
     return packet.received_at_s is None
 
 
-def _quantile(values: Sequence[float], share: float) -> float:
-    if len(values) < LEAST_PACKETS:
-        return math.nan
-    ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+def _quantile_or_nan(values: Sequence[float], share: float) -> float:
+    """Returns a quantile of ``values``; NaN when they are too few."""
+    found = quantile(values, share) if len(values) >= LEAST_PACKETS else None
+    return math.nan if found is None else found

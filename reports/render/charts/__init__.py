@@ -1,1 +1,1 @@
-"""Small SVG charts, drawn here: no script, no library, colours from the page's own style sheet."""
+"""Draws small SVG charts without a script or a library, with the colours of the page's style sheet."""

@@ -1,4 +1,4 @@
-"""How values are spread: a cumulative curve for each group, or stacked columns."""
+"""Draws distributions: a cumulative curve for each group, or stacked columns."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
-from reports.render.charts.frame import Frame, log_ticks, round_ticks, short, x_scale, y_scale
-from reports.render.charts.timeline import Bound
+from reports.render.charts.frame import Frame, horizontal_scale, log_ticks, round_ticks, short, vertical_scale
+from reports.render.charts.timeline_chart import Bound
 from reports.text import counted, grouped
 
 
 @dataclass(frozen=True, slots=True)
-class Curve:
+class DistributionCurve:
     """A group's values at evenly spaced shares: ``quantiles[i]`` is not exceeded by ``i / (len - 1)`` of them."""
 
     name: str
@@ -22,7 +22,7 @@ class Curve:
 
 
 @dataclass(frozen=True, slots=True)
-class Stack:
+class ColumnStack:
     """A group's count in each column."""
 
     name: str
@@ -30,7 +30,9 @@ class Stack:
     counts: Sequence[int]
 
 
-def cumulative(title: str, curves: Sequence[Curve], label: str, unit: str, bound: Bound | None = None) -> str:
+def cumulative_chart(
+    title: str, curves: Sequence[DistributionCurve], label: str, unit: str, bound: Bound | None = None
+) -> str:
     """Draws the share of calls at or below each value, on a logarithmic axis, one curve a group."""
     positive = [value for curve in curves for value in curve.quantiles if value > 0]
     if not positive:
@@ -38,24 +40,24 @@ def cumulative(title: str, curves: Sequence[Curve], label: str, unit: str, bound
     low, high = min(positive) / 1.15, max(positive) * 1.15
     if bound and bound.value < high * 12:
         high = max(high, bound.value * 1.15)
-    frame = Frame(title, x_scale(low, high, log=True), y_scale(1.0))
-    frame.y_axis([(share, f"{share:.0%}") for share in (0, 0.25, 0.5, 0.75, 0.95)])
+    frame = Frame(title, horizontal_scale(low, high, log=True), vertical_scale(1.0))
+    frame.y_axis([(share, f"{share:.0%}") for share in (0, 0.25, 0.5, 0.75, 1.0)], "share of calls at or below")
     frame.x_axis([(value, short(value)) for value in log_ticks(low, high)], label)
     if bound:
-        frame.limit_upright(bound.value, bound.label)
+        frame.vertical_limit(bound.value, bound.label)
     for curve in curves:
         frame.marks.append(_steps(frame, curve, unit))
     return frame.svg()
 
 
-def columns(title: str, low: float, width: float, stacks: Sequence[Stack], label: str) -> str:
+def column_chart(title: str, low: float, width: float, stacks: Sequence[ColumnStack], label: str) -> str:
     """Draws stacked columns of ``width`` from ``low`` on."""
     totals = [sum(counts) for counts in zip(*(stack.counts for stack in stacks), strict=True)]
     if not any(totals):
         return ""
     high = low + width * len(totals)
-    frame = Frame(title, x_scale(low, high), y_scale(max(totals) * 1.06))
-    frame.y_axis([(value, short(value)) for value in round_ticks(0, frame.y.high)])
+    frame = Frame(title, horizontal_scale(low, high), vertical_scale(max(totals) * 1.06))
+    frame.y_axis([(value, short(value)) for value in round_ticks(0, frame.y.high)], "calls")
     frame.x_axis([(value, f"{value:g}") for value in round_ticks(low, high)], label)
     below = [0] * len(totals)
     for stack in stacks:
@@ -68,11 +70,11 @@ def columns(title: str, low: float, width: float, stacks: Sequence[Stack], label
                     f'width="{right - left - 1.4:.1f}" height="{max(0.4, bottom - top - 0.6):.1f}"/>'
                 )
             below[place] += count
-    frame.columns([low + place * width for place in range(len(totals) + 1)], _tips(low, width, stacks, totals))
+    frame.hover_columns([low + place * width for place in range(len(totals) + 1)], _tips(low, width, stacks, totals))
     return frame.svg()
 
 
-def _tips(low: float, width: float, stacks: Sequence[Stack], totals: Sequence[int]) -> list[str]:
+def _tips(low: float, width: float, stacks: Sequence[ColumnStack], totals: Sequence[int]) -> list[str]:
     tips = []
     for place, total in enumerate(totals):
         lines = [f"{low + place * width:.1f} to {low + (place + 1) * width:.1f}: {counted(total, 'call')}"]
@@ -81,7 +83,7 @@ def _tips(low: float, width: float, stacks: Sequence[Stack], totals: Sequence[in
     return tips
 
 
-def _steps(frame: Frame, curve: Curve, unit: str) -> str:
+def _steps(frame: Frame, curve: DistributionCurve, unit: str) -> str:
     last = len(curve.quantiles) - 1
     points = [(frame.x.px(value), frame.y.px(place / last)) for place, value in enumerate(curve.quantiles)]
     path = f"M{points[0][0]} {points[0][1]}" + "".join(f"H{x}V{y}" for x, y in points[1:])

@@ -7,7 +7,8 @@
 
   const open = () => {
     const target = location.hash && document.getElementById(decodeURIComponent(location.hash.slice(1)));
-    if (target instanceof HTMLDetailsElement) { target.open = true; target.scrollIntoView({ block: "center" }); }
+    if (target instanceof HTMLDetailsElement) {
+      for (let at = target; at; at = at.parentElement) if (at instanceof HTMLDetailsElement) at.open = true; target.scrollIntoView({ block: "center" }); }
   };
   addEventListener("hashchange", open);
   open();

@@ -1,4 +1,4 @@
-"""The saturation curve: braille dots in a terminal, or a picture in a file."""
+"""Draws the saturation curve in the terminal, or into a picture file."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _COLOURS = {"engine": "#1f6feb", "aiortc": "#d1571b", "video": "#2da44e"}
 _LABELS = {"engine": "ringfence, audio", "aiortc": "stock aiortc, audio", "video": "ringfence, video"}
 
 
-def line_of(steps: Sequence[BenchStep], which: str) -> list[BenchStep]:
+def steps_of_line(steps: Sequence[BenchStep], which: str) -> list[BenchStep]:
     """Returns the levels of one line (engine, aiortc or video), fewest calls first; a level measured twice, last."""
     media = "video" if which == "video" else "audio"
     arm = "aiortc" if which == "aiortc" else "engine"
@@ -25,9 +25,9 @@ def line_of(steps: Sequence[BenchStep], which: str) -> list[BenchStep]:
     return [levels[calls] for calls in sorted(levels)]
 
 
-def drawn(steps: Sequence[BenchStep], which: str) -> str:
+def draw_curve(steps: Sequence[BenchStep], which: str) -> str:
     """Returns CPU over calls of one line, for a terminal."""
-    line = line_of(steps, which)
+    line = steps_of_line(steps, which)
     if not line:
         return ""
     figure = plotille.Figure()
@@ -63,7 +63,7 @@ def write_picture(bench: MediaBench, path: Path) -> None:
     FigureCanvasAgg(figure)
     cpu, late, cost = figure.subplots(3, 1, sharex=True)
     for which, colour in _COLOURS.items():
-        line = line_of(bench.curve, which)
+        line = steps_of_line(bench.curve, which)
         if not line:
             continue
         calls = [step.calls for step in line]

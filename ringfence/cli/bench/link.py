@@ -1,4 +1,4 @@
-"""``ringfence bench link``: what links cost this machine, and how true they stay, as they grow."""
+"""``ringfence bench link``: measures what shaped links cost, and how exact they stay when there are more of them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rich.table import Table
 
 from bedrock.exit_codes import ExitCode
 from bedrock.foreign_text import json_text
-from network_profiles.bench.link import PROFILE_ID, Step, bench, growth
+from network_profiles.bench.link import PROFILE_ID, LinkBenchStep, bench, growth
 from network_profiles.bench.traffic import (
     AUDIO_BYTES,
     AUDIO_PACKETS_PER_S,
@@ -42,7 +42,7 @@ def link(
     seconds
         How long each number of links is measured.
     backend
-        userspace or netem; the best that this machine can run when left out.
+        userspace or netem. Default: the best that this machine can run.
     json
         Print one JSON object.
     """
@@ -73,7 +73,7 @@ def _traffic() -> str:
     )
 
 
-def _table(steps: list[Step]) -> Table:
+def _table(steps: list[LinkBenchStep]) -> Table:
     title = f"backend: {steps[0].backend}" + (", compiled" if steps[0].compiled else "")
     table = Table(
         box=None,
@@ -117,5 +117,5 @@ def _curve(values: list[float]) -> str:
     return "".join(_BARS[min(len(_BARS) - 1, int(value / top * len(_BARS)))] for value in values)
 
 
-def _counts(steps: list[Step]) -> str:
+def _counts(steps: list[LinkBenchStep]) -> str:
     return ", ".join(str(step.links) for step in steps)

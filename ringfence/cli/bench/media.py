@@ -1,4 +1,4 @@
-"""``ringfence bench media``: how many calls one core of this machine carries, measured until it breaks."""
+"""``ringfence bench media``: measures how many calls one core of this machine carries."""
 
 from __future__ import annotations
 
@@ -28,25 +28,25 @@ def media(
     core: Annotated[int | None, Parameter(validator=validators.Number(gte=0))] = None,
     most: Annotated[int, Parameter(validator=validators.Number(gte=1, lte=20_000))] = 5000,
 ) -> int:
-    """Raise two-way calls on one core until a packet is sent late or lost; the same with stock aiortc; say the ratio.
+    """Add two-way calls on one core until a packet is sent late or lost, also with stock aiortc, and show the ratio.
 
     One engine process is pinned to one core and holds both legs of every call: each packet is encrypted, sent over a
     UDP socket, received, decrypted, parsed and counted. A level breaks when send lateness p99 passes 5 ms, when a
     packet is lost by the generator, or when the core is full. Also: video calls, set-ups a second, memory a call.
-    Takes some four minutes. The result is kept, so that plans too big for this machine can be refused.
+    Takes about four minutes. The result is kept: `ringfence run` refuses plans that are too big for this machine.
 
     Parameters
     ----------
     json
         Print one JSON object; progress goes to stderr.
     quick
-        Levels of 3 s instead of 10 s, resolution 5 % instead of 3 %: a rough figure in some 100 s.
+        Levels of 3 s instead of 10 s, resolution 5 % instead of 3 %: a rough result in about 100 s.
     video
         Whether to measure video calls too.
     picture
         Write the saturation curve to this .svg or .png file.
     core
-        The core to measure on; the last one if not given.
+        The core to measure on. Default: the last core.
     most
         The highest number of calls to try.
     """
@@ -54,13 +54,8 @@ def media(
         from ringfence.cli.bench.curve import check_picture
 
         check_picture(picture)
-    chosen = choose_core(core)
     progress = Console(stderr=json, highlight=False)
-    step_s = QUICK_STEP_S if quick else FULL_STEP_S
-    progress.print(f"[dim]core {chosen}, levels of {step_s:g} s{', quick: rough figures' if quick else ''}[/]")
-    bench = bench_media(
-        core=chosen, quick=quick, with_video=video, most=most, on_step=lambda step: _tell(progress, step)
-    )
+    bench = _measure(progress, choose_core(core), quick=quick, video=video, most=most)
     kept = save_capacity(_capacity(bench))
     if picture is not None:
         from ringfence.cli.bench.curve import write_picture
@@ -74,6 +69,14 @@ def media(
     return ExitCode.PASS
 
 
+def _measure(progress: Console, core: int, *, quick: bool, video: bool, most: int) -> MediaBench:
+    step_s = QUICK_STEP_S if quick else FULL_STEP_S
+    progress.print(f"[dim]core {core}, levels of {step_s:g} s{', quick: rough figures' if quick else ''}[/]")
+    return bench_media(
+        core=core, quick=quick, with_video=video, most=most, on_step=lambda step: _print_level(progress, step)
+    )
+
+
 def _capacity(bench: MediaBench) -> Capacity:
     return Capacity(
         machine=bench.machine.fingerprint,
@@ -85,7 +88,7 @@ def _capacity(bench: MediaBench) -> Capacity:
     )
 
 
-def _tell(console: Console, done: BenchStep | SetUps) -> None:
+def _print_level(console: Console, done: BenchStep | SetUps) -> None:
     if isinstance(done, SetUps):
         console.print(
             f"{done.arm:7} set-ups    {done.calls_per_s_core:6.0f}/s a core, {done.cpu_ms:.1f} ms of CPU each"
@@ -100,11 +103,11 @@ def _tell(console: Console, done: BenchStep | SetUps) -> None:
 
 
 def _show(console: Console, bench: MediaBench) -> None:
-    from ringfence.cli.bench.curve import drawn
+    from ringfence.cli.bench.curve import draw_curve
 
     for which in ("engine", "aiortc"):
         console.print(f"\n{which}: core in use over calls (x: broken)")
-        print(drawn(bench.curve, which))
+        print(draw_curve(bench.curve, which))
     console.print(_table(bench))
     for name, figures in (("engine", bench.engine), ("aiortc", bench.aiortc), ("video", bench.video)):
         if figures is not None and figures.broken_by:

@@ -1,4 +1,4 @@
-"""``ringfence bench signaling``: how many calls without media one core sets up, with SIPp as the outer anchor."""
+"""``ringfence bench signaling``: measures how many calls without media one core sets up, compared with SIPp."""
 
 from __future__ import annotations
 
@@ -23,11 +23,10 @@ def signaling(
     quick: bool = False,
     core: Annotated[int | None, Parameter(validator=validators.Number(gte=0))] = None,
 ) -> int:
-    """Invite, ring, answer, hang up, without media: set-ups a second a core of our engine and of the service.
+    """Set up calls without media (invite, ring, answer, hang up) and count calls a second for each core.
 
-    Our side runs on one core, the reference service on another; pairs call each other without a pause. SIPp calls SIPp
-    on the same two cores afterwards. Without SIPp its line is left out and says how to get it: it is a yardstick, and
-    our own figures hold without one.
+    The engine runs on one core, the reference service on another. Pairs of users call each other without a pause.
+    Afterwards SIPp calls SIPp on the same two cores, for comparison. SIPp is optional.
 
     Parameters
     ----------
@@ -36,14 +35,14 @@ def signaling(
     quick
         Levels of 2 s instead of 8 s: rough figures.
     core
-        The core of our side; the last one if not given.
+        The core of the engine. Default: the last core.
     """
     progress = Console(stderr=json, highlight=False)
     bench = bench_signaling(
         core=choose_core(core),
         seconds=_QUICK_S if quick else _FULL_S,
         sipp_calls=_QUICK_CALLS if quick else _FULL_CALLS,
-        on_level=lambda level: _tell(progress, level),
+        on_level=lambda level: _print_level(progress, level),
     )
     if json:
         print(msgspec.json.format(msgspec.json.encode(bench), indent=1).decode())
@@ -52,7 +51,7 @@ def signaling(
     return ExitCode.PASS
 
 
-def _tell(console: Console, level: SignalingLevel) -> None:
+def _print_level(console: Console, level: SignalingLevel) -> None:
     verdict = f"[red]{level.failed} failed[/]" if level.failed else "[green]✔[/]"
     console.print(
         f"{level.at_once:3} at once: {level.calls_per_s:7.0f} calls/s, answered in p50 {level.set_up_p50_ms:.1f} ms, "

@@ -1,4 +1,4 @@
-"""``ringfence network exec``: any command behind a link."""
+"""``ringfence network exec``: runs any command behind a link."""
 
 from __future__ import annotations
 
@@ -24,24 +24,28 @@ def exec_behind(
     backend: BackendName | None = None,
     verify: bool = False,
 ) -> int:
-    """Run a command behind a link: ringfence network exec edge_275g -- ping -c 3 '$RINGFENCE_FAR_END'.
+    """Run a command behind a link, as if this machine were on that network.
 
-    RINGFENCE_FAR_END is the address of the link's other end, which answers pings and any server that this machine has.
-    The command has our terminal, and its own exit code is passed on (128 + signal when it was killed). Without root the
-    whole lab is in a user namespace, and so is the far end: start a server for it in the command itself.
+    Example: ringfence network exec edge_275g -- ping -c 3 '$RINGFENCE_FAR_END'
+
+    RINGFENCE_FAR_END is the address of the link's other end: it answers pings,
+    and every server of this machine is reachable there. The command uses this
+    terminal, and its exit code is passed on (128 + signal when it was killed).
+    Without root, the link and its far end are in a user namespace: then the
+    command itself must start the server that it needs.
 
     Parameters
     ----------
     profile
-        A link profile's id, or a profile's file.
+        Id of a network profile, or the path of a profile's file.
     command
         The command and its arguments, after --.
     seed
-        Seed of the link's losses and jitter.
+        Random seed of the link's loss, jitter and outages.
     backend
-        What carries the link's packets; the best that this machine can run when left out.
+        Backend that carries the link's packets. Default: the best one that this machine can run.
     verify
-        Measure the link first, and exit with 5 instead when it is not what its profile says.
+        Measure the link first. If it does not match its profile, exit with 5 and do not run the command.
     """
     chosen = named_profile(profile)
     enter_if_needed(sys.orig_argv)
@@ -51,10 +55,11 @@ def exec_behind(
 
 
 def _prove(link: ShapedLink, profile: NetworkProfile) -> None:
-    with Console(stderr=True).status(f"measuring {profile.id}"):
+    with Console(stderr=True).status(f"measuring link {profile.id}"):
         evidence = measure(link, profile)
     if not evidence.ok:
+        reasons = [*evidence.misses, *filter(None, [evidence.lateness])]
         raise EnvironmentLacks(
-            f"the link is not {profile.id}: {'; '.join([*evidence.misses, *filter(None, [evidence.lateness])])}",
-            hint="the command was not run",
+            f"the link does not match its profile {profile.id}: {'; '.join(reasons)}",
+            hint="the command was not run; try again when this machine has CPU to spare",
         )

@@ -1,4 +1,4 @@
-"""``ringfence network list`` and ``show``: the link profiles and region mixes, and what a link gives a call."""
+"""``ringfence network list`` and ``show``: lists profiles and regional mixes, and draws one profile."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from rich.text import Text
 from bedrock.exit_codes import ExitCode
 from bedrock.foreign_text import clean, json_text
 from network_profiles import NetworkProfile, RegionMix, load_catalogue, load_mixes
-from network_profiles.catalogue.feasibility import FORMATS, Feasibility, describe
+from network_profiles.catalogue.feasibility import FORMATS, Feasibility, assess_feasibility
 from network_profiles.model.plain_profile import plain_profile
-from network_profiles.model.schedule import Course, course
+from network_profiles.model.schedule import Schedule, build_schedule
 from ringfence.cli.network.drawing import changes, directions, kbit, needs, over_time, verdict_style
 from ringfence.cli.network.profile_argument import named_profile
 
@@ -26,7 +26,9 @@ _LEAST_TITLE = 8
 
 
 def list_profiles(*, json: bool = False) -> int:
-    """List the link profiles, and the mixes of them that regions are made of.
+    """List the network profiles and the regional mixes of them.
+
+    Example: ringfence network list
 
     Parameters
     ----------
@@ -43,22 +45,24 @@ def list_profiles(*, json: bool = False) -> int:
         return ExitCode.PASS
     console = Console(highlight=False)
     console.print(_profiles_table(list(profiles.values()), console.width))
-    console.print("[dim]rates in bit/s and one-way delays in ms are down/up; show ID draws a link[/]\n")
+    console.print("[dim]down/up; rate in bit/s, one way in ms. Draw one: ringfence network show ID[/]\n")
     for mix in mixes.values():
         console.print(_mix_line(mix))
-    console.print("[dim]mixes of regions: show ID lists their profiles[/]")
+    console.print("[dim]regional mixes, share of people. List one: ringfence network show ID[/]")
     return ExitCode.PASS
 
 
 def show(profile: str, *, seed: int = 1, json: bool = False) -> int:
-    """Show what a link does as time goes on, and what a call needs against what the link gives.
+    """Draw how a link changes with time, and say which call formats fit on it.
+
+    Example: ringfence network show umts_driving
 
     Parameters
     ----------
     profile
-        A link profile's id or file; or a mix's id.
+        Id of a network profile or a regional mix, or the path of a profile's file.
     seed
-        Seed of random outages and traces.
+        Random seed of outages and generated traces.
     json
         Print a JSON object instead of a drawing.
     """
@@ -66,10 +70,10 @@ def show(profile: str, *, seed: int = 1, json: bool = False) -> int:
         return _show_mix(load_mixes()[profile], json=json)
     chosen = named_profile(profile)
     numbers = plain_profile(chosen)
-    feasibility = describe(chosen, seed=seed)
-    down, up = course(numbers, "down", seed=seed), course(numbers, "up", seed=seed)
+    feasibility = assess_feasibility(chosen, seed=seed)
+    down, up = build_schedule(numbers, "down", seed=seed), build_schedule(numbers, "up", seed=seed)
     if json:
-        over = {"seed": seed, "down": _course_as_json(down), "up": _course_as_json(up)}
+        over = {"seed": seed, "down": _schedule_as_json(down), "up": _schedule_as_json(up)}
         shown = {**chosen.model_dump(mode="json"), "feasibility": _feasibility_as_json(feasibility), "course": over}
         print(json_text(shown, indent=1))
         return ExitCode.PASS
@@ -85,9 +89,9 @@ def show(profile: str, *, seed: int = 1, json: bool = False) -> int:
     console.print(Text(feasibility.sentence, style=verdict_style(feasibility)))
     passing = feasibility.round_trips_ratio
     console.print(
-        f"round trip of the empty link {feasibility.rtt_ms:.0f} ms: "
-        f"no media within {feasibility.setup_floor_ms:.0f} ms of the answer (ICE and DTLS take three)"
-        + (f"; loss lets {passing:.1%} of round trips through" if passing < 1 else "")
+        f"round trip of the empty link {feasibility.rtt_ms:.0f} ms; first media at the earliest "
+        f"{feasibility.setup_floor_ms:.0f} ms after the answer (ICE and DTLS need three round trips)"
+        + (f"; {passing:.1%} of round trips survive random loss" if passing < 1 else "")
     )
     console.print("")
     console.print(_sources(chosen))
@@ -107,7 +111,7 @@ def _show_mix(mix: RegionMix, *, json: bool) -> int:
         table.add_row(f"{share:.1%}", profile.id, profile.generation, profile.title)
     console.print(table)
     console.print(_by_generation(mix))
-    console.print(f"[dim]source: {mix.source}{'; weights partly chosen' if mix.synthetic else ''}[/]")
+    console.print(f"[dim]source: {mix.source}{'; some weights are an engineering choice' if mix.synthetic else ''}[/]")
     return ExitCode.PASS
 
 
@@ -129,7 +133,7 @@ def _profiles_table(profiles: list[NetworkProfile], width: int) -> Table:
         widest = max(len(name), *(len(cell) for cell in column))
         table.add_column(name, style=style, no_wrap=True, width=widest)
         left -= widest + _GAP
-    # What a narrow terminal has no room for is cut off the title, never off an id.
+    # On a narrow terminal only the title is cut, never an id.
     table.add_column("title", no_wrap=True, overflow="ellipsis", width=max(_LEAST_TITLE, left))
     for row, one in zip(rows, profiles, strict=True):
         table.add_row(*row, one.title)
@@ -157,7 +161,7 @@ def _by_generation(mix: RegionMix) -> Text:
 
 
 def _sources(profile: NetworkProfile) -> Table:
-    """Where each number is from; a star marks those that are an engineering choice."""
+    """The source of each number; a star marks an engineering choice."""
     table = Table.grid(padding=(0, 1))
     table.add_column(style="dim", no_wrap=True)
     table.add_column(style="dim")
@@ -171,17 +175,17 @@ def _sources(profile: NetworkProfile) -> Table:
     return table
 
 
-def _course_as_json(one: Course) -> list[dict[str, float | bool | None]]:
+def _schedule_as_json(one: Schedule) -> list[dict[str, float | bool | None]]:
     return [
         {
-            "starts_s": round(stretch.starts_s, 4),
-            "ends_s": round(stretch.ends_s, 4),
-            "outage": stretch.shape is None,
-            "rate_kbit": None if stretch.shape is None else stretch.shape.rate_kbit,
-            "owd_ms": None if stretch.shape is None else stretch.shape.owd_ms,
-            "loss_ratio": 1.0 if stretch.shape is None else stretch.shape.loss_ratio,
+            "starts_s": round(segment.starts_s, 4),
+            "ends_s": round(segment.ends_s, 4),
+            "outage": segment.shape is None,
+            "rate_kbit": None if segment.shape is None else segment.shape.rate_kbit,
+            "owd_ms": None if segment.shape is None else segment.shape.owd_ms,
+            "loss_ratio": 1.0 if segment.shape is None else segment.shape.loss_ratio,
         }
-        for stretch in one.stretches
+        for segment in one.segments
     ]
 
 

@@ -1,4 +1,4 @@
-"""The profile that a command was given."""
+"""Finds the profile that a command was given."""
 
 from __future__ import annotations
 
@@ -6,5 +6,5 @@ from network_profiles import NetworkProfile, resolve
 
 
 def named_profile(name: str) -> NetworkProfile:
-    """Returns the profile of that id or path. Raises InputError with what is wrong, or the nearest known id."""
+    """Returns the profile of that id or path. Raises InputError with its problems, or with the nearest known id."""
     return resolve([name], file="network")[0]

@@ -1,4 +1,4 @@
-"""How a proof reads: a line a figure, at most a hundred columns."""
+"""Prints proofs as tables: one line per figure, at most 100 columns."""
 
 from __future__ import annotations
 
@@ -11,18 +11,22 @@ from rich.text import Text
 from network_profiles.verification.evidence import Evidence, Figure
 
 LEGEND = (
-    "expected: what a link of that profile does to this very traffic; a packet's own time on the wire is in its delay, "
-    "and kept order narrows jitter. (..): exact 99 % interval."
+    "expected: the link model's value for the same packets. Its delay includes a packet's time on the wire, and "
+    "keeping packets in order reduces jitter. (..): exact 99 % interval."
+)
+ADVICE = (
+    "Calls over these links cannot be trusted on this machine. Stop other programs and measure again; "
+    "'ringfence doctor' shows what the machine lacks."
 )
 _HARNESS = ("reordered_packets", "harness_drops", "late_p99_ms")
 
 
 def print_proof(console: Console, proof: Evidence) -> None:
     """Prints one link's figures under its name."""
-    verdict = "[green]is what it says[/]" if proof.ok else "[bold red]is not what it says[/]"
-    looks = " (after another look)" if proof.first_misses else ""
-    how = f"by {proof.backend}, {proof.duration_s:.0f} s{_calm(proof)}"
-    console.print(f"[bold]{proof.profile_id}[/] {verdict}{looks} [dim]{how}[/]")
+    verdict = "[green]matches its profile[/]" if proof.ok else "[bold red]does not match its profile[/]"
+    repeated = " (measured again)" if proof.first_misses else ""
+    how = f"by {proof.backend}, {proof.duration_s:.0f} s{_harness_summary(proof)}"
+    console.print(f"[bold]{proof.profile_id}[/] {verdict}{repeated} [dim]{how}[/]")
     table = Table(box=None, header_style="dim", pad_edge=False, padding=(0, 1))
     table.add_column("  ", no_wrap=True)
     table.add_column("figure", no_wrap=True, min_width=22)
@@ -34,29 +38,30 @@ def print_proof(console: Console, proof: Evidence) -> None:
             table.add_row(*_row(figure))
     console.print(table)
     for miss in proof.first_misses:
-        console.print(f"  [dim]an earlier look held against it: {miss}[/]")
+        console.print(f"  [dim]missed in an earlier measurement: {miss}[/]")
     if proof.lateness and not proof.ok:
         console.print(f"  [yellow]{proof.lateness}[/]")
 
 
 def print_verdict(console: Console, proofs: Sequence[Evidence]) -> None:
-    """Prints the last lines: how many links are what they say, and which are not."""
+    """Prints the last lines: how many links match their profile, and which do not."""
     off = [proof.profile_id for proof in proofs if not proof.ok]
     figures = sum(len(proof.figures) for proof in proofs)
     console.print(f"[dim]{LEGEND}[/]")
-    console.print(f"{len(proofs) - len(off)} of {len(proofs)} links are what they say, by {figures} figures")
+    console.print(f"{len(proofs) - len(off)} of {len(proofs)} links match their profile ({figures} figures)")
     if off:
-        console.print(f"[bold red]off:[/] {', '.join(off)}", soft_wrap=True)
+        console.print(f"[bold red]no match:[/] {', '.join(off)}", soft_wrap=True)
+        console.print(ADVICE)
 
 
-def _calm(proof: Evidence) -> str:
-    """Says what holds for every link and needs no line of its own while it does."""
+def _harness_summary(proof: Evidence) -> str:
+    """Returns the figures of the harness as one phrase while they are all within bounds."""
     harness = [figure for figure in proof.figures if figure.name.endswith(_HARNESS)]
     if not harness or not all(figure.ok for figure in harness):
         return ""
     late_ms = [figure.got or 0.0 for figure in harness if figure.name.endswith("late_p99_ms")]
-    punctual = f", 99 % left within {max(late_ms):.2f} ms of their moment" if late_ms else ""
-    return f", order kept, none dropped by us{punctual}"
+    lateness = f", 99 % sent within {max(late_ms):.2f} ms of their time" if late_ms else ""
+    return f", in order, none dropped by ringfence{lateness}"
 
 
 def _row(figure: Figure) -> tuple[str | Text, ...]:
@@ -73,7 +78,7 @@ def _row(figure: Figure) -> tuple[str | Text, ...]:
         "too few" if figure.got is None else shown(figure.got) + _interval(figure),
         f"{shown(figure.low)}..{shown(figure.high)}",
         str(figure.samples),
-        Text("ok", style="green") if figure.ok else Text("off", style="bold red"),
+        Text("ok", style="green") if figure.ok else Text("miss", style="bold red"),
     )
 
 

@@ -1,4 +1,4 @@
-"""``ringfence network verify``: measured proof that links are what their profiles say."""
+"""``ringfence network verify``: measures links and compares them with their profiles."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from network_profiles import NetworkProfile
 from network_profiles.links.rootless import enter_if_needed
 from network_profiles.links.shaped_link import BackendName
 from network_profiles.verification.evidence import Evidence
-from network_profiles.verification.verify import DEFAULT_BUDGET_S, Watcher
+from network_profiles.verification.verify import DEFAULT_BUDGET_S, VerifyListener
 from network_profiles.verification.verify import verify as verify_profiles
 from ringfence.cli.network.proof_table import print_proof, print_verdict
 
@@ -30,21 +30,25 @@ def verify(
     backend: BackendName | None = None,
     json: bool = False,
 ) -> int:
-    """Prove links: UDP both ways through a real namespace, each figure held against what the profile says.
+    """Measure links with UDP both ways and compare every figure with the profile.
 
-    Goodput must be within 3 %, median one-way delay within 1 ms or 2 %, loss inside its 99 % interval, queue depth
-    within 10 %, the edges of outages within 50 ms, and order kept. Every link gets as many packets as its own chance
-    asks for. Exits with 5 when a link is off: then this machine is no place to measure calls over it.
+    Example: ringfence network verify gprs_2g lte_good
+
+    Allowed: goodput within 3 %, median one-way delay within 1 ms or 2 %,
+    loss in its 99 % interval, queue depth within 2 ms or 10 %, outage edges
+    within 50 ms, packets in order. A link with more randomness gets more
+    packets. Exits with 5 when a link does not match its profile: then calls
+    over it cannot be trusted on this machine.
 
     Parameters
     ----------
     profiles
-        Profile ids; all of them when left out.
+        Ids or paths of network profiles. Default: all built-in ones.
     budget_s
-        Most seconds for a link's steady figures, and again for its changes with time. Slow links need the most; where
-        it is too short to tell, bounds are wider and shown so.
+        Most seconds for a link's steady figures, and again for its changes with time. When this is too short for a slow
+        link, its bounds are wider; the table shows them.
     backend
-        userspace or netem; the best that this machine can run when left out.
+        Backend that carries the packets: userspace or netem. Default: the best one that this machine can run.
     json
         Print a JSON array instead of tables.
     """
@@ -53,8 +57,8 @@ def verify(
     if not console.is_terminal:
         console = Console(highlight=False, width=_PIPED_COLUMNS)
     with _progress(quiet=json or not console.is_terminal, console=console) as progress:
-        watcher = _watcher(progress, None if json else console)
-        proofs = verify_profiles(profiles, budget_s, backend=backend, watcher=watcher)
+        listener = _listener(progress, None if json else console)
+        proofs = verify_profiles(profiles, budget_s, backend=backend, listener=listener)
     if json:
         print(json_text([proof.to_dict() for proof in proofs], indent=1))
     else:
@@ -63,7 +67,7 @@ def verify(
 
 
 class _SecondsColumn(ProgressColumn):
-    """How long a proof has run, of how long it should take."""
+    """Shows how long a proof has run and about how long it takes."""
 
     def render(self, task: Task) -> Text:
         return Text(f"{task.elapsed or 0.0:3.0f} of about {task.fields['lasts_s']:.0f} s", style="dim")
@@ -74,8 +78,8 @@ def _progress(*, quiet: bool, console: Console) -> Progress:
     return Progress(*columns, console=console, transient=True, disable=quiet)
 
 
-def _watcher(progress: Progress, console: Console | None) -> Watcher:
-    """Shows what is under way, and on ``console`` each proof as soon as it is there."""
+def _listener(progress: Progress, console: Console | None) -> VerifyListener:
+    """Shows the running proofs, and prints each finished one on ``console``."""
     tasks = {}
     one_at_a_time = threading.Lock()
 
@@ -88,4 +92,4 @@ def _watcher(progress: Progress, console: Console | None) -> Watcher:
             with one_at_a_time:
                 print_proof(console, evidence)
 
-    return Watcher(on_start=started, on_evidence=proved)
+    return VerifyListener(on_start=started, on_evidence=proved)

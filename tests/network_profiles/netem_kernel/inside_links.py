@@ -1,4 +1,4 @@
-"""Tests of the netem backend that ``test_network_profiles_netem_kernel.py`` runs inside the user-mode kernel.
+"""Tests of the netem backend that ``links/netem/test_netem_kernel.py`` runs inside the user-mode kernel.
 
 The file's name keeps pytest from collecting it where the kernel has no netem.
 """
@@ -21,12 +21,11 @@ from waiting import HANG_LIMIT_S, eventually
 from network_profiles.catalogue.catalogue import load_catalogue
 from network_profiles.errors import LinkCannotBeBuilt
 from network_profiles.links.backends import choose_backend
-from network_profiles.links.daemon import SIDES
-from network_profiles.links.opening import open_link
-from network_profiles.model.plain_profile import plain_profile
-from network_profiles.model.profile import Direction, Phase, Trace
+from network_profiles.links.open_link import open_link
+from network_profiles.model.plain_profile import SIDES, plain_profile
+from network_profiles.model.profile import Direction, ProfilePhase, Trace
 from network_profiles.verification.probe.exchange import open_probe
-from network_profiles.verification.probe.watch import judge_watch, watch
+from network_profiles.verification.probe.timeline_probe import judge_timeline, timeline_plan
 
 LOOKING_S = HANG_LIMIT_S / 3
 FLOODED_PACKETS = 2000
@@ -61,14 +60,14 @@ def test_a_link_that_changes_is_what_the_model_says() -> None:
 
 def test_a_trace_is_followed_and_its_gap_kept_as_the_model_says() -> None:
     """Goodput within 3 %, its course too, delay 2 %, both edges of the gap 50 ms, order kept."""
-    looks: list[list[str]] = []
+    observations: list[list[str]] = []
 
     def one_misses_nothing() -> bool:
-        looks.append(_misses_of_a_trace())
-        return not looks[-1]
+        observations.append(_misses_of_a_trace())
+        return not observations[-1]
 
     # A machine that stops for a moment spoils a look at 10 figures; a link that is wrong is so at every look.
-    assert eventually(one_misses_nothing, LOOKING_S), looks
+    assert eventually(one_misses_nothing, LOOKING_S), observations
 
 
 def _misses_of_a_trace() -> list[str]:
@@ -82,7 +81,7 @@ def _misses_of_a_trace() -> list[str]:
     drive = Direction(rate_kbit=1500.0, owd_ms=40.0, queue_ms=400.0, trace=trace)
     profile = STEADY.model_copy(update={"down": drive, "up": drive})
     plain = plain_profile(profile)
-    watched = {side: watch(plain, side, seed, 3.2) for side in SIDES}
+    watched = {side: timeline_plan(plain, side, seed, 3.2) for side in SIDES}
     plans = {side: replace(one.plan, ends_at_s=4.5) for side, one in watched.items()}
     with open_link(profile, seed=seed, name="trace", backend="netem") as link, open_probe(link, plans) as probe:
         started_at_s = link.restart_timeline()
@@ -91,7 +90,7 @@ def _misses_of_a_trace() -> list[str]:
     figures = [
         figure
         for side in SIDES
-        for figure in judge_watch(side, plain, seed, watched[side], seen[side].packets, started_at_s)
+        for figure in judge_timeline(side, plain, seed, watched[side], seen[side].packets, started_at_s)
     ]
     assert sum("gap" in figure.name for figure in figures) == 4
     assert [one.reordered for one in seen.values()] == [0, 0]
@@ -105,7 +104,7 @@ def test_what_is_dropped_is_counted_by_its_cause() -> None:
     lossy = Direction(rate_kbit=100_000.0, owd_ms=5.0, loss_ratio=0.5, loss_burst_packets=2.0, queue_ms=200.0)
     shallow = Direction(rate_kbit=50.0, owd_ms=5.0, queue_ms=250.0)
     profile = STEADY.model_copy(update={"down": lossy, "up": shallow})
-    lift = profile.model_copy(update={"phases": (Phase(lasts_s=3600.0, outage=True),)})
+    lift = profile.model_copy(update={"phases": (ProfilePhase(lasts_s=3600.0, outage=True),)})
     with open_link(lift, seed=1, name="causes", backend="netem") as link:
         _flood([], link.device_address, 7)
         before = link.counters()

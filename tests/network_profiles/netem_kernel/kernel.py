@@ -1,9 +1,9 @@
-"""A kernel that has netem, on a machine whose own kernel may not: user-mode Linux, booted as a plain process.
+"""Boots a kernel with netem as a plain process (user-mode Linux), for machines whose own kernel may have none.
 
-It runs on the host's own file system (read-only, through hostfs), so whatever Python and packages run the tests here
-run inside too, in a second or two, without root of its own, a disk image or virtualisation. What runs inside sees its
-own processes, namespaces and devices, and none of the host's. Its timers are the host's high-resolution ones (0.15 ms
-late as measured), as long as the host has a core to spare.
+It runs on the host's own file system (read-only, through hostfs), so the Python and packages of these tests run inside
+too. It boots in a second or two and needs no root, no disk image and no virtualisation. Programs inside see their own
+processes, namespaces and devices, and none of the host's. Its timers are the host's high-resolution ones, as long as
+the host has a free core (measured: 0.15 ms late).
 """
 
 from __future__ import annotations
@@ -53,8 +53,8 @@ class Finished(NamedTuple):
     """Of stdout and stderr."""
 
 
-def lacks() -> list[str]:
-    """Returns what this machine lacks to boot the kernel, a sentence each."""
+def missing_prerequisites() -> list[str]:
+    """Returns what this machine missing_prerequisites to boot the kernel, a sentence each."""
     missing = []
     if shutil.which(KERNEL) is None or not MODULES.exists():
         missing.append(f"'{KERNEL}' is not on this machine (apt-get install user-mode-linux)")

@@ -1,0 +1,1 @@
+"""``list`` and ``show`` for what comes with ringfence: plans, scenarios, metrics, SLO files."""
