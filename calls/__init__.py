@@ -1,1 +1,1 @@
-"""What a call is: its record, its states, its media, its quality, and the services it can be placed on."""
+"""Calls: their record, rules, media and quality, the engine that runs them, and the services they are placed on."""

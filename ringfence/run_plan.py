@@ -69,9 +69,9 @@ class PlanFile(Written):
     @property
     def estimated_duration_s(self) -> float:
         """How long a run takes without problems: as written, or computed from the stages of a plan without devices."""
-        written = "expected_duration_s" in self.model_fields_set
+        is_given = "expected_duration_s" in self.model_fields_set
         length_s = self.swarm.length_s() if self.swarm is not None and self.matrix is None else None
-        if self.swarm is None or length_s is None or written:
+        if self.swarm is None or length_s is None or is_given:
             return self.expected_duration_s
         sign_in_s = START_S + self.swarm.people / self.swarm.spawn_rate_per_s
         return sign_in_s + length_s + self.swarm.talk_s.median
@@ -82,7 +82,7 @@ class RunPlan:
     """A plan that was read and checked."""
 
     file: Path
-    written: PlanFile
+    settings: PlanFile
     slo: SloFile
     tables: dict[str, Any]
     """The tables of the file, overrides applied. They go into the manifest and into ``plan.toml`` of the run."""
@@ -106,9 +106,9 @@ def load_plan(name_or_path: str, overrides: list[str] | None = None) -> RunPlan:
         problems += _apply_override(tables, override)
     if problems:
         raise InputError(problems)
-    written = slo = None
+    settings = slo = None
     try:
-        written = check(PlanFile, tables, file)
+        settings = check(PlanFile, tables, file)
     except InputError as error:
         problems += error.problems
     try:
@@ -116,11 +116,13 @@ def load_plan(name_or_path: str, overrides: list[str] | None = None) -> RunPlan:
         slo = load_slo(tables["slo"])
     except InputError as error:
         problems += [Problem(file, "slo", str(problem)) if not problem.key else problem for problem in error.problems]
-    if written is not None and written.target.ca_file:
+    if settings is not None and settings.target.ca_file:
         # Absolute from here on: the processes of the run read a copy of the plan in the run folder.
-        authority = (path.parent / written.target.ca_file).resolve()
+        authority = (path.parent / settings.target.ca_file).resolve()
         tables["target"]["ca_file"] = str(authority)
-        written = written.model_copy(update={"target": written.target.model_copy(update={"ca_file": str(authority)})})
+        settings = settings.model_copy(
+            update={"target": settings.target.model_copy(update={"ca_file": str(authority)})}
+        )
         if wrong := problem_of(authority):
             problems.append(Problem(file, CA_FILE_KEY, f"{authority} {wrong}", CA_FILE_HINT))
     swarm, matrix = _section(tables, "swarm"), _section(tables, "matrix")
@@ -128,17 +130,17 @@ def load_plan(name_or_path: str, overrides: list[str] | None = None) -> RunPlan:
         problems += loadtests.plan.swarm_plan.unknown_names(swarm, file)
     if matrix is not None:
         problems += device_matrix.plan.matrix_plan.unknown_names(matrix, file)
-    if written is not None and written.swarm is None and written.matrix is None:
+    if settings is not None and settings.swarm is None and settings.matrix is None:
         problems.append(Problem(file, "", "has neither a [swarm] nor a [matrix] section", "nothing would be run"))
-    if problems or written is None or slo is None:
+    if problems or settings is None or slo is None:
         raise InputError(problems)
-    return RunPlan(path, written, slo, tables)
+    return RunPlan(path, settings, slo, tables)
 
 
 def drop_section(plan: RunPlan, section: str) -> RunPlan:
     """Returns the plan without its ``swarm`` or ``matrix`` section, so that the manifest shows only what was run."""
     tables = {key: value for key, value in plan.tables.items() if key != section}
-    return replace(plan, written=plan.written.model_copy(update={section: None}), tables=tables)
+    return replace(plan, settings=plan.settings.model_copy(update={section: None}), tables=tables)
 
 
 def scale_times(plan: RunPlan, time_scale: float) -> RunPlan:
@@ -147,7 +149,7 @@ def scale_times(plan: RunPlan, time_scale: float) -> RunPlan:
     The length of calls and of cells is unchanged. The start of the matrix is scaled with the load. Raises BadOverride
     for a plan without a load, and for a scale that is out of bounds.
     """
-    swarm, matrix = plan.written.swarm, plan.written.matrix
+    swarm, matrix = plan.settings.swarm, plan.settings.matrix
     if swarm is None:
         raise BadOverride("--time-scale: this plan has no [swarm] section whose times could be scaled")
     if not SHORTEST_SCALE <= time_scale <= LONGEST_SCALE:
@@ -157,10 +159,10 @@ def scale_times(plan: RunPlan, time_scale: float) -> RunPlan:
     if matrix is not None:
         tables["matrix"] = {**plan.tables["matrix"], "start_after_s": matrix.start_after_s * time_scale}
     if swarm.is_stepwise:
-        tables["expected_duration_s"] = START_S + plan.written.expected_duration_s * time_scale
+        tables["expected_duration_s"] = START_S + plan.settings.expected_duration_s * time_scale
     elif matrix is None:
         tables.pop("expected_duration_s", None)  # it is known from the stages
-    return replace(plan, written=check(PlanFile, tables, str(plan.file)), tables=tables)
+    return replace(plan, settings=check(PlanFile, tables, str(plan.file)), tables=tables)
 
 
 def _section(tables: dict[str, Any], name: str) -> dict[str, Any] | None:
@@ -199,9 +201,9 @@ def _apply_override(tables: dict[str, Any], override: str) -> list[Problem]:
 def _override_value(text: str) -> Any:
     """Returns ``text`` read as a TOML value, or ``text`` itself: words on the command line need no quotes."""
     try:
-        written = parse(f"value = {text}")
+        parsed = parse(f"value = {text}")
     except NotToml as error:
         if "deeper" in str(error) or "beyond" in str(error):
             raise BadOverride(f"--set: the value {error}") from None
         return text
-    return written["value"] if set(written) == {"value"} else text
+    return parsed["value"] if set(parsed) == {"value"} else text

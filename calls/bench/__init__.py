@@ -1,1 +1,1 @@
-"""How many calls one core carries: arms that hold calls on a pinned core, and the search for where they break."""
+"""Measures how many calls one core carries: arms that hold calls on a pinned core, and the search for their knee."""

@@ -78,7 +78,7 @@ class EngineArm:
         self.lateness = self._factory.lateness
 
     async def hold(self, calls: int, media: Media) -> None:
-        """Sets up or ends calls until just so many stand. Raises TimeoutError."""
+        """Sets up or ends calls until ``calls`` calls are up. Raises TimeoutError."""
         surplus = self._calls if media != self._media else self._calls[calls:]
         self._media = media
         self._calls = [call for call in self._calls if call not in surplus]
@@ -94,7 +94,7 @@ class EngineArm:
         await asyncio.gather(*(add() for _ in range(calls - len(self._calls))))
 
     async def counts(self) -> PacketCounts:
-        """Returns the totals of the calls that stand."""
+        """Returns the totals of the current calls."""
         sent = received = lost = 0
         for leg in itertools.chain.from_iterable(call.legs for call in self._calls):
             streams = leg.streams

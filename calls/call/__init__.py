@@ -1,1 +1,1 @@
-"""The rules of a call: states, outcomes, blame, what a scenario expects."""
+"""The rules of a call: states, limits, outcomes, blame, and whether a scenario ended as expected."""

@@ -1,1 +1,1 @@
-"""The engine process: asyncio on uvloop, never gevent. People, their calls, and the rows of both."""
+"""The engine process (asyncio on uvloop, never gevent): people, their calls, and the rows of both."""

@@ -1,1 +1,1 @@
-"""The records that every door writes, and the segments that hold them."""
+"""The rows that engines, swarm and matrix write, and the Parquet segments that hold them."""

@@ -6,7 +6,7 @@ import logging
 from collections import Counter
 from pathlib import Path
 
-from loadtests.wire.live_stats import percentile
+from bedrock.quantile import quantile
 
 logger = logging.getLogger(__name__)
 
@@ -61,8 +61,8 @@ class ProbeScores:
 
     def score(self, ratio: float) -> float | None:
         """Returns the ViSQOL score that a share ``ratio`` of the sides does not exceed."""
-        return percentile(self._scores, ratio)
+        return quantile(self._scores, ratio)
 
     def mouth_to_ear_ms(self, ratio: float) -> float | None:
         """Returns the same of the mouth-to-ear delay as measured by correlation."""
-        return percentile(self._delays_ms, ratio)
+        return quantile(self._delays_ms, ratio)

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from bedrock.intervals import proportion_bounds
+from bedrock.quantile import quantile
 from calls.records.record import FUNNEL, Outcome, Stage, Tier
 from loadtests.master.probe_scores import ProbeScores
-from loadtests.wire.live_stats import WINDOW_S, SwarmStats, TierStats, percentile, reached
+from loadtests.wire.live_stats import WINDOW_S, SwarmStats, TierStats, reached
 
 COLUMNS = [
     {"key": "figure", "title": "Calls"},
@@ -126,7 +127,7 @@ def _stages(stats: SwarmStats) -> list[Row]:
 
 
 def _latency(stats: SwarmStats, now_s: float, scores: ProbeScores | None) -> list[Row]:
-    now = _both_rounded(lambda tier: percentile(stats.recent(tier, "setup_ms", now_s), 0.95))
+    now = _both_rounded(lambda tier: quantile(stats.recent(tier, "setup_ms", now_s), 0.95))
     table = [Row("Latency"), Row(f"Set-up p95, last {WINDOW_S:.0f} s (ms)", *now, "calls that ended in this time")]
     table += _histogram_rows(stats, "Latency")
     if scores is not None and (scores.count or scores.unscored):

@@ -1,4 +1,6 @@
 // A line chart over time in SVG: gaps where there is no value, the plan's stages as bands, faults as upright lines.
+// Drawn here because this page must be served by the master alone, with no foreign file, and redraws each second.
+// The finished report draws its charts in Python (reports/render/charts), because it must show them without a script.
 
 const SVG = "http://www.w3.org/2000/svg";
 const LEFT = 44, RIGHT = 8, TOP = 16, BOTTOM = 20;

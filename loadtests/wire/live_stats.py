@@ -8,22 +8,15 @@ present: Locust's own percentiles are rounded to two digits and cover the whole 
 from __future__ import annotations
 
 import collections
-import math
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from bedrock.quantile import quantile
 from calls.records.record import FUNNEL, HUMAN_OUTCOMES, HealthRow, LegRecord, Outcome, Stage, Tier
 from loadtests.wire.figures import FigureHistograms, figures_of
 
 WINDOW_S = 15.0
 """Percentiles of now look back this far."""
-
-
-def percentile(values: Iterable[float], ratio: float) -> float | None:
-    """Returns the smallest value that at least ``ratio`` of ``values`` do not exceed, None for no values."""
-    ordered = sorted(values)
-    return ordered[max(0, math.ceil(ratio * len(ordered)) - 1)] if ordered else None
 
 
 def setup_ms_of(leg: LegRecord) -> float | None:
@@ -251,11 +244,11 @@ class SwarmStats:
             "messages_failed": self.total("messages_failed"),
             "lists_ok": self.total("lists_ok"),
             "lists_failed": self.total("lists_failed"),
-            "setup_p50_ms": percentile(self.recent(Tier.PACKETS.value, "setup_ms", at_s), 0.5),
-            "setup_p95_ms": percentile(self.recent(Tier.PACKETS.value, "setup_ms", at_s), 0.95),
-            "owd_p95_ms": percentile(self.recent(Tier.PACKETS.value, "owd_p95_ms", at_s), 0.95),
-            "mos_p50": percentile(self.recent(Tier.PACKETS.value, "mos_lq", at_s), 0.5),
-            "mos_p5": percentile(self.recent(Tier.PACKETS.value, "mos_lq", at_s), 0.05),
+            "setup_p50_ms": quantile(self.recent(Tier.PACKETS.value, "setup_ms", at_s), 0.5),
+            "setup_p95_ms": quantile(self.recent(Tier.PACKETS.value, "setup_ms", at_s), 0.95),
+            "owd_p95_ms": quantile(self.recent(Tier.PACKETS.value, "owd_p95_ms", at_s), 0.95),
+            "mos_p50": quantile(self.recent(Tier.PACKETS.value, "mos_lq", at_s), 0.5),
+            "mos_p5": quantile(self.recent(Tier.PACKETS.value, "mos_lq", at_s), 0.05),
             "loop_lag_p99_ms": max(self.engine_values("loop_lag_p99_ms"), default=None),
             "send_late_p99_ms": max(self.engine_values("send_late_p99_ms"), default=None),
             "engine_cpu": sum(self.engine_values("cpu")),

@@ -8,10 +8,11 @@ import gevent
 import psutil
 
 from bedrock.clock import Clock
+from bedrock.quantile import quantile
 from calls.headroom import fds_used_ratio, host_name, ports_used_ratio
 from calls.records.record import HealthRow
 from calls.records.segments import SegmentWriter
-from loadtests.wire.live_stats import WorkerStats, percentile
+from loadtests.wire.live_stats import WorkerStats
 
 LAG_PROBE_S = 0.05
 FLUSH_EVERY_S = 5
@@ -34,7 +35,7 @@ class WorkerHealth:
     def second(self, tally: WorkerStats) -> None:
         """Writes the second that has passed. Raises SegmentNotWritten, or OSError when it cannot even be measured."""
         lags_ms, self._lags_ms = self._lags_ms, []
-        lag_ms, cpu = percentile(lags_ms, 0.99) or 0.0, self._process.cpu_percent() / 100
+        lag_ms, cpu = quantile(lags_ms, 0.99) or 0.0, self._process.cpu_percent() / 100
         tally.worker = {"cpu": cpu, "loop_lag_p99_ms": lag_ms}
         self._segments.append(
             HealthRow(

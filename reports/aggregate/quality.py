@@ -26,7 +26,7 @@ def quality_figures(store: RunStore) -> QualityFigures:
     rho, ranked, spread = store.rows(_RANKS)[0]
     return QualityFigures(
         steps=_steps(store),
-        moves=_durations(store, "move_gap_ms", "network change"),
+        moves=_durations(store, "move_gap_ms", "silence of a move"),
         windows=[WindowFigures(**row) for row in store.records(_WINDOWS, [BAD_R])],
         mouth_to_ear=[MouthToEarFigures(**row) for row in store.records(_MOUTH_TO_EAR)],
         probes=[ProbeFigures(**row) for row in store.records(_PROBES)],
@@ -38,7 +38,7 @@ def quality_figures(store: RunStore) -> QualityFigures:
 
 
 def _steps(store: RunStore) -> list[SetupStageFigures]:
-    columns = [*((f"step_{number}_ms", name) for number, name in enumerate(STEPS, 1)), ("setup_ms", "total set-up")]
+    columns = [*((f"step_{number}_ms", name) for number, name in enumerate(STEPS, 1)), ("setup_ms", "all of it")]
     figures = (_durations(store, column, name) for column, name in columns)
     return [step for step in figures if step is not None]
 

@@ -34,8 +34,8 @@ def files_readable(store: RunStore, bounds: ValidityBounds) -> CheckResult:
 def harness_faults(store: RunStore, _bounds: ValidityBounds) -> CheckResult:
     """Checks that no process of ringfence itself failed."""
     faults = [fault for fault in store.folder.faults if fault.severity == "invalid"]
-    told = "; ".join(f"{fault.detail or fault.what} ({moment(store, fault.at_s)})" for fault in faults[:3])
-    return CheckResult(len(faults), 0, len(store.folder.faults), told)
+    message = "; ".join(f"{fault.detail or fault.what} ({moment(store, fault.at_s)})" for fault in faults[:3])
+    return CheckResult(len(faults), 0, len(store.folder.faults), message)
 
 
 def run_complete(store: RunStore, _bounds: ValidityBounds) -> CheckResult:

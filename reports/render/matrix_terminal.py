@@ -23,9 +23,9 @@ def print_matrix(matrix: MatrixFigures, console: Console) -> None:
 
 
 def _matrix(matrix: MatrixFigures) -> RenderableType:
-    told = ", ".join(f"{count} {status.replace('_', ' ')}" for status, count in matrix.by_status.items())
+    message = ", ".join(f"{count} {status.replace('_', ' ')}" for status, count in matrix.by_status.items())
     heading = f"{counted(matrix.devices, 'device')}, {counted(matrix.networks, 'network')}, "
-    heading += f"{counted(matrix.cells, 'cell')}: {told}"
+    heading += f"{counted(matrix.cells, 'cell')}: {message}"
     parts: list[RenderableType] = [Text(heading), "", _grid(matrix), "", _legend()]
     parts += [Text(line, style="yellow") for line in outlier_lines(matrix)]
     parts += [Text(line, style="magenta") for line in retry_lines(matrix)]

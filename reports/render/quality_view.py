@@ -9,6 +9,9 @@ from reports.result.quality_result import QualityFigures
 from reports.result.summary import Summary
 from reports.text import counted, figure, grouped, percent
 
+_STAGE_LABELS = {"all of it": "total set-up", "silence of a move": "network change"}
+"""The plain names of two stages. ``summary.json`` keeps the older ones."""
+
 
 @dataclass(frozen=True, slots=True)
 class QualityTable:
@@ -32,7 +35,8 @@ def quality_tables(summary: Summary) -> list[QualityTable]:
 def _steps(quality: QualityFigures) -> QualityTable:
     shown = [*quality.steps, quality.moves] if quality.moves is not None else quality.steps
     rows = [
-        (step.step, grouped(step.calls), *(figure(ms, "ms") for ms in (step.p50_ms, step.p95_ms, step.p99_ms)),
+        (_STAGE_LABELS.get(step.step, step.step), grouped(step.calls),
+         *(figure(ms, "ms") for ms in (step.p50_ms, step.p95_ms, step.p99_ms)),
          figure(step.longest_ms, "ms"))
         for step in shown
     ]  # fmt: skip

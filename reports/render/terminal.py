@@ -79,9 +79,9 @@ def _rules(summary: Summary) -> RenderableType:
             table.add_row(*_rule_row(rule))
     checks = summary.rules_of(RuleKind.TRUST, RuleKind.EVIDENCE)
     broken = [check for check in checks if check.verdict is not Verdict.PASS]
-    told = f"checks of the test itself: {len(checks) - len(broken)} of {len(checks)} passed"
+    message = f"checks of the test itself: {len(checks) - len(broken)} of {len(checks)} passed"
     if broken:
-        told += "; broken: " + ", ".join(check.name for check in broken)
+        message += "; broken: " + ", ".join(check.name for check in broken)
     parts: list[RenderableType] = [table, ""] if len(folded) < len(rules) else []
     if folded:
         names = ", ".join(rule.name for rule in folded)
@@ -89,7 +89,7 @@ def _rules(summary: Summary) -> RenderableType:
             Text(f"{counted(len(folded), 'rule')} had nothing to measure: {names}", STYLES[Verdict.INCONCLUSIVE]),
             "",
         ]
-    return section("rules", *parts, Text(told, style="dim" if not broken else STYLES[Verdict.INVALID]))
+    return section("rules", *parts, Text(message, style="dim" if not broken else STYLES[Verdict.INVALID]))
 
 
 def _rule_row(rule: RuleResult) -> Iterable[RenderableType]:
@@ -157,9 +157,9 @@ def _failures(swarm: SwarmFigures) -> list[RenderableType]:
     for group in swarm.failures[:6]:
         example = Text(next(iter(group.examples), ""), "dim")
         table.add_row(Text(group.reason), Text(group.blame), grouped(group.calls), example)
-    told: list[RenderableType] = ["", table]
-    told += [Text(line, style="yellow") for line in outlier_lines(swarm)]
-    return told
+    message: list[RenderableType] = ["", table]
+    message += [Text(line, style="yellow") for line in outlier_lines(swarm)]
+    return message
 
 
 def _health(summary: Summary) -> RenderableType:
@@ -177,7 +177,7 @@ def _health(summary: Summary) -> RenderableType:
             f"[magenta]{late}[/]" if writer.late_seconds else late,
             f"[magenta]{grouped(writer.datagrams_dropped)}[/]" if writer.datagrams_dropped else "0",
         )
-    told = f"{grouped(health.starts_dropped)} of {counted(health.starts_planned, 'planned start')} dropped, "
-    told += f"{counted(health.lost_halves, 'call')} without the record of one side, "
-    told += f"{counted(health.segments_read, 'record file')} read, {len(health.segments_unreadable)} unreadable"
-    return section("generator", table, Text(told, style="dim"))
+    message = f"{grouped(health.starts_dropped)} of {counted(health.starts_planned, 'planned start')} dropped, "
+    message += f"{counted(health.lost_halves, 'call')} without the record of one side, "
+    message += f"{counted(health.segments_read, 'record file')} read, {len(health.segments_unreadable)} unreadable"
+    return section("generator", table, Text(message, style="dim"))

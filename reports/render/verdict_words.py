@@ -59,8 +59,12 @@ def retry_lines(matrix: MatrixFigures) -> list[str]:
     """Returns one sentence for each cell that passed or failed after attempts with environment errors."""
     lines = []
     for cell in matrix.grid:
-        spoiled = [seen for seen in cell.attempts_seen if seen.status == CellStatus.ENVIRONMENT_ERROR]
-        if spoiled and cell.status != CellStatus.ENVIRONMENT_ERROR:
-            told = "; ".join(f"attempt {seen.attempt} [{seen.reason}] {seen.detail}".strip() for seen in spoiled)
-            lines.append(f"{cell.cell} {cell.status} after {counted(len(spoiled), 'environment error')}: {told}")
+        spoiled_attempts = [seen for seen in cell.attempts_seen if seen.status == CellStatus.ENVIRONMENT_ERROR]
+        if spoiled_attempts and cell.status != CellStatus.ENVIRONMENT_ERROR:
+            message = "; ".join(
+                f"attempt {seen.attempt} [{seen.reason}] {seen.detail}".strip() for seen in spoiled_attempts
+            )
+            lines.append(
+                f"{cell.cell} {cell.status} after {counted(len(spoiled_attempts), 'environment error')}: {message}"
+            )
     return lines[:RETRIES] + ([f"… and {len(lines) - RETRIES} more cells tried again"] if len(lines) > RETRIES else [])

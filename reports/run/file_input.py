@@ -93,5 +93,5 @@ def _require_kind(mode: int) -> None:
 
 
 def _why(error: OSError | ValueError) -> str:
-    told = error.strerror if isinstance(error, OSError) else None
-    return f"cannot be read: {told or error}"
+    message = error.strerror if isinstance(error, OSError) else None
+    return f"cannot be read: {message or error}"

@@ -126,8 +126,10 @@ def _find(named: Path) -> Path:
             )
         return path.resolve()
     except (OSError, RuntimeError, ValueError) as error:
-        told = (error.strerror if isinstance(error, OSError) else None) or "its links go round in circles"
-        raise RunFolderMissing(f"{named} cannot be read: {told}", hint="name a run folder, e.g. runs/latest") from None
+        message = (error.strerror if isinstance(error, OSError) else None) or "its links form a loop"
+        raise RunFolderMissing(
+            f"{named} cannot be read: {message}", hint="name a run folder, e.g. runs/latest"
+        ) from None
 
 
 def _followed(named: Path) -> Path:

@@ -196,6 +196,6 @@ def _summary(run: Path) -> tuple[str, Summary]:
 
 def _read_summary(run: Path) -> Summary:
     file = run / "summary.json"
-    written = read_file(file)
-    refuse_newer(written, SUMMARY_FORMAT, file)
-    return clean_all(decode_json(written, Summary))
+    settings = read_file(file)
+    refuse_newer(settings, SUMMARY_FORMAT, file)
+    return clean_all(decode_json(settings, Summary))

@@ -181,8 +181,8 @@ def execute_plan(
         raise InputError([Problem("--runs", "", problem)])
     filters = matrix_filters or {}
     handle_end_signals()
-    matrix = plan.written.matrix
-    if matrix is not None and needs_user_namespace(matrix.backend, plan.written.target.url):
+    matrix = plan.settings.matrix
+    if matrix is not None and needs_user_namespace(matrix.backend, plan.settings.target.url):
         enter_if_needed(sys.orig_argv)
     console = Console(stderr=json)
     _check_machine(plan, console, force=force, drivers=filters.get("drivers", ""))
@@ -192,7 +192,7 @@ def execute_plan(
         console.print(f"[bold yellow]ringfence:[/] {escape(warning_of(other))}", highlight=False)
     folder = create_run_folder(runs, plan, clock, neighbours.to_json())
     crash.set_run_folder(folder.path)
-    with Screen(console, f"ringfence {plan.written.name}", plan.written.estimated_duration_s) as screen:
+    with Screen(console, f"ringfence {plan.settings.name}", plan.settings.estimated_duration_s) as screen:
         screen.say(f"run folder {folder.path}")
         if folder.advice:
             screen.warn(folder.advice)
@@ -206,7 +206,7 @@ def execute_plan(
 
 def _check_machine(plan: RunPlan, console: Console, *, force: bool, drivers: str) -> None:
     """Prints advice and warnings, and removes what killed runs left. Raises EnvironmentLacks for what is missing."""
-    matrix = plan.written.matrix
+    matrix = plan.settings.matrix
     advice = "" if force else require_capacity(plan)
     if advice:
         console.print(f"[dim]ringfence:[/] {escape(advice)}", highlight=False)
@@ -243,9 +243,9 @@ def _report_stale_manifest(folder: RunFolderWriter, console: Console) -> ExitCod
 
 def _check_filters(plan: RunPlan, filters: dict[str, str]) -> None:
     """Raises InputError when a filter names no cell of the plan."""
-    if plan.written.matrix is None:
+    if plan.settings.matrix is None:
         raise InputError([Problem(str(plan.file), "matrix", "is missing: this plan has no device matrix")])
-    cells = plan_cells(plan.written.matrix, catalogue(), load_catalogue(), file=str(plan.file))
+    cells = plan_cells(plan.settings.matrix, catalogue(), load_catalogue(), file=str(plan.file))
     names = {key: tuple(name.strip() for name in value.split(",") if name.strip()) for key, value in filters.items()}
     filter_cells(
         cells, CellFilters(names["cell"], names["devices"], names["networks"], names["scenarios"], names["drivers"])

@@ -16,7 +16,7 @@ BENCH = "ringfence bench media"
 
 def require_capacity(plan: RunPlan) -> str:
     """Returns one line of advice, or an empty text. Raises EnvironmentLacks for a plan beyond the last measurement."""
-    if plan.written.swarm is None:
+    if plan.settings.swarm is None:
         return ""
     bench = last_bench()
     if bench is None:
@@ -27,7 +27,7 @@ def require_capacity(plan: RunPlan) -> str:
 
 def refuse_overload(plan: RunPlan, bench: Capacity, cores: int) -> None:
     """Raises EnvironmentLacks when the plan's peak is more than ``cores`` cores like the measured one carry."""
-    swarm = plan.written.swarm
+    swarm = plan.settings.swarm
     if swarm is None:
         return
     busy_cores = min(swarm.workers, cores)
@@ -35,7 +35,7 @@ def refuse_overload(plan: RunPlan, bench: Capacity, cores: int) -> None:
     carried_calls, carried_starts = bench.calls_per_core * busy_cores, bench.setups_per_s_core * busy_cores
     if calls <= carried_calls and starts_per_s <= carried_starts:
         return
-    name, workers = plan.written.name, _counted(swarm.workers, "worker")
+    name, workers = plan.settings.name, _counted(swarm.workers, "worker")
     if calls > carried_calls:
         wanted = f"{calls:g} calls at once"
         measured = f"{bench.calls_per_core} calls a core: {carried_calls} on {busy_cores} of {cores} cores"
@@ -55,11 +55,11 @@ def refuse_overload(plan: RunPlan, bench: Capacity, cores: int) -> None:
 
 def _starts_per_s(plan: RunPlan) -> float:
     """Returns how many calls a second must start to hold the peak, from the length of the plan's calls."""
-    swarm = plan.written.swarm
+    swarm = plan.settings.swarm
     assert swarm is not None
     book = load_personas()
     patience = swarm.patience_s.patience() if swarm.patience_s is not None else None
-    no_answer_s = plan.written.service.no_answer_s
+    no_answer_s = plan.settings.service.no_answer_s
     mix = book.mixes[swarm.mix]
     occupancy = occupancy_of(swarm.talk_s.talk_time(), mix, book, no_answer_s, swarm.scenarios, patience)
     return swarm.peak_calls / occupancy.talking_s() if occupancy.talking_s() > 0 else 0.0

@@ -17,16 +17,16 @@ def require_prerequisites(plan: RunPlan, *, drivers: str = "") -> None:
     ``drivers`` is the choice of drivers on the command line; empty means the plan's own choice.
     """
     missing = missing_for(tiers_of(plan), run_checks())
-    if plan.written.matrix is not None and (drivers or plan.written.matrix.drivers) != "playwright":
+    if plan.settings.matrix is not None and (drivers or plan.settings.matrix.drivers) != "playwright":
         missing += without_private_network()
-    if not missing and plan.written.matrix is not None:
-        chosen_backend(plan.written.matrix.backend)
+    if not missing and plan.settings.matrix is not None:
+        chosen_backend(plan.settings.matrix.backend)
     if not missing:
         return
     names = ", ".join(finding.name for finding in missing)
     lines = [f"{finding.name}: {finding.detail}  ->  {finding.fix}" for finding in missing]
     raise EnvironmentLacks(
-        f"prerequisites of the plan '{plan.written.name}' are missing (run `ringfence doctor`): {names}",
+        f"prerequisites of the plan '{plan.settings.name}' are missing (run `ringfence doctor`): {names}",
         hint="\n  ".join(lines),
     )
 
@@ -34,9 +34,9 @@ def require_prerequisites(plan: RunPlan, *, drivers: str = "") -> None:
 def tiers_of(plan: RunPlan) -> set[Tier]:
     """Returns the tiers of the plan's calls. The machine must be able to run each of them."""
     tiers: set[Tier] = set()
-    if plan.written.swarm is not None:
+    if plan.settings.swarm is not None:
         tiers |= {Tier.PACKETS, Tier.MEDIA}
-    if plan.written.matrix is not None:
+    if plan.settings.matrix is not None:
         tiers.add(Tier.BROWSER)
     return tiers
 

@@ -96,7 +96,7 @@ def create_run_folder(runs: Path, plan: RunPlan, clock: Clock, other_runs: list[
     Raises EnvironmentLacks when the folder cannot be made.
     """
     started_at_s = clock.unix_s()
-    path = _make_folders(runs, plan.written.name, started_at_s)
+    path = _make_folders(runs, plan.settings.name, started_at_s)
     folder = RunFolderWriter(path, clock, _first_manifest(path, plan, started_at_s, other_runs))
     _write_plan_and_reserves(folder, plan)
     folder.save()
@@ -121,14 +121,14 @@ def _make_folders(runs: Path, plan_name: str, started_at_s: float) -> Path:
 
 
 def _first_manifest(path: Path, plan: RunPlan, started_at_s: float, other_runs: list[dict[str, Any]]) -> dict[str, Any]:
-    matrix = plan.written.matrix
+    matrix = plan.settings.matrix
     return new_manifest(
         run_id=path.name,
         started_at_s=started_at_s,
-        plan_name=plan.written.name,
+        plan_name=plan.settings.name,
         plan=plan.tables,
         slo={"name": plan.slo.name, "file": str(plan.slo.file)},
-        seed=plan.written.seed,
+        seed=plan.settings.seed,
         versions=package_versions(),
         git=git_state(),
         environment={**capture_environment(), "other_runs": other_runs},

@@ -104,20 +104,20 @@ class Supervisor:
             self.selector.close()
 
     def _start_target(self) -> None:
-        url = self.plan.written.target.url
+        url = self.plan.settings.target.url
         self.screen.say(f"connecting to the calling service at {url}" if url else "starting the calling service")
         self.target = open_target(
-            self.plan.written,
+            self.plan.settings,
             database=self.folder.path / "service" / "service.sqlite",
             log_path=self.folder.path / "logs" / "service.log",
         )
-        self.folder.manifest["target"] = {"kind": self.plan.written.target.kind, "url": self.target.url}
+        self.folder.manifest["target"] = {"kind": self.plan.settings.target.kind, "url": self.target.url}
         self.folder.save()
         if self.target.process is not None:
             self._watch_child(self.target.process)
 
     def _start_swarm(self) -> None:
-        section = self.plan.written.swarm
+        section = self.plan.settings.swarm
         if section is None or self.target is None:
             return
         self.screen.say(f"starting the swarm: {section.people} people over {section.workers} workers")
@@ -127,7 +127,7 @@ class Supervisor:
         self.selector.register(self.swarm.faults.reading_end, selectors.EVENT_READ)
 
     def _start_matrix(self) -> None:
-        section = self.plan.written.matrix
+        section = self.plan.settings.matrix
         if section is None or self.target is None or self.matrix is not None:
             return
         self.screen.say("starting the device matrix")
@@ -173,12 +173,12 @@ class Supervisor:
             return True
         swarm_over = self.swarm is None or not self.swarm.master.is_running()
         matrix_over = (
-            self.plan.written.matrix is None or self._matrix_done or (self._load_has_ended and not self.matrix)
+            self.plan.settings.matrix is None or self._matrix_done or (self._load_has_ended and not self.matrix)
         )
         return swarm_over and matrix_over
 
     def _advance(self, elapsed_s: float) -> None:
-        matrix = self.plan.written.matrix
+        matrix = self.plan.settings.matrix
         if not self._load_has_ended and (self.folder.problem or self.folder.is_full()):
             problem = self.folder.problem or f"the disk of {self.folder.path} is full"
             self.folder.record_fault("disk_refuses", problem, "invalid")
@@ -189,17 +189,17 @@ class Supervisor:
                 self._start_matrix()
         if self.swarm is not None and self.swarm.master.is_running():
             self._end_open_stage()
-        if elapsed_s > self.plan.written.max_duration_s:
+        if elapsed_s > self.plan.settings.max_duration_s:
             self._stop(
                 "time_limit",
-                f"the run took longer than max_duration_s = {self.plan.written.max_duration_s:.0f}",
+                f"the run took longer than max_duration_s = {self.plan.settings.max_duration_s:.0f}",
                 "invalid",
             )
 
     def _end_open_stage(self) -> None:
         assert self.swarm is not None
-        matrix_over = self.plan.written.matrix is None or self._matrix_done
-        section = self.plan.written.swarm
+        matrix_over = self.plan.settings.matrix is None or self._matrix_done
+        section = self.plan.settings.swarm
         if matrix_over and self._swarm_shutdown is None and section is not None and self._swarm_is_in_open_stage():
             self.screen.say("nothing else is running: the swarm ends its calls")
             self.swarm.master.signal(signal.SIGUSR1)
@@ -244,7 +244,7 @@ class Supervisor:
             self.matrix.signal(signal.SIGINT)
 
     def _swarm_is_in_open_stage(self) -> bool:
-        section = self.plan.written.swarm
+        section = self.plan.settings.swarm
         stages = section.timeline if section is not None else ()
         return self.progress.swarm_stage in [stage.name for stage in stages if stage.duration_s == 0]
 

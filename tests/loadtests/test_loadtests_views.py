@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from bedrock.quantile import quantile
 from calls.records.record import Blame, LegRecord, Outcome, Side, Stage, Tier
 from loadtests.master.live_writer import SwarmLiveWriter
 from loadtests.people.probes import SHORTEST_TALK_S, ProbeSchedule
-from loadtests.wire.live_stats import WINDOW_S, SwarmStats, WorkerStats, percentile, setup_ms_of
+from loadtests.wire.live_stats import WINDOW_S, SwarmStats, WorkerStats, setup_ms_of
 
 
 def leg(outcome: Outcome = Outcome.COMPLETED, stage: Stage = Stage.ENDED, tier: Tier = Tier.PACKETS) -> LegRecord:
@@ -33,8 +34,8 @@ def as_dict(record: LegRecord) -> dict[str, object]:
 
 def test_percentile_is_a_value_that_was_there() -> None:
     values = [5.0, 1.0, 3.0, 2.0, 4.0]
-    assert [percentile(values, ratio) for ratio in (0.01, 0.5, 0.8, 0.95)] == [1, 3, 4, 5]
-    assert percentile([], 0.5) is None
+    assert [quantile(values, ratio) for ratio in (0.01, 0.5, 0.8, 0.95)] == [1, 3, 4, 5]
+    assert quantile([], 0.5) is None
 
 
 def test_workers_add_up_and_a_lost_message_costs_nothing() -> None:

@@ -90,8 +90,8 @@ def test_the_silence_of_moves_is_told_beside_the_steps(summary: Summary) -> None
     assert 5 < moves.calls <= 20
     assert (moves.p50_ms, moves.longest_ms) == (650.0, 650.0), "the side that waited longer"
     steps = quality_tables(summary)[0]
-    assert steps.rows[-1][0] == "silence of a move"
-    assert "no gap of the call when it was planned" in steps.note
+    assert steps.rows[-1][0] == "network change"
+    assert "a planned one is no gap" in steps.note
 
 
 def test_every_step_has_its_own_percentiles(summary: Summary) -> None:
@@ -149,7 +149,7 @@ def test_terminal_and_page_show_the_same_tables(run: Path, summary: Summary) -> 
         make_seconds(store)
         page = render_html(store, summary)
     titles = [table.title for table in quality_tables(summary)]
-    assert titles == ["The way to audio", "Quality, window by window", "Mouth to ear", "Probe calls"]
+    assert titles == ["Set-up time, stage by stage", "MOS per 5 s window", "Mouth-to-ear delay", "Probe calls"]
     for title in titles:
         assert title in out.getvalue()
         assert title in page

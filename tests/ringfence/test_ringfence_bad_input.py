@@ -76,12 +76,12 @@ def all_finite(value: Any) -> bool:
 
 def use_plan(path: str, overrides: list[str] | None = None) -> None:
     plan = load_plan(path, overrides)
-    assert all_finite(plan.written)
+    assert all_finite(plan.settings)
     json.dumps(plan.tables, allow_nan=False, default=str)
     assert tomllib.loads(tomli_w.dumps(plan.tables))
-    assert math.isfinite(plan.written.estimated_duration_s)
-    assert math.isfinite(plan.written.max_duration_s)
-    matrix, swarm = plan.written.matrix, plan.written.swarm
+    assert math.isfinite(plan.settings.estimated_duration_s)
+    assert math.isfinite(plan.settings.max_duration_s)
+    matrix, swarm = plan.settings.matrix, plan.settings.swarm
     if swarm is not None:
         assert swarm.in_words()
         assert math.isfinite(swarm.effective_drain_s)
@@ -361,7 +361,7 @@ def test_per_cent_in_place_of_a_share_is_told_and_loss_counts_everywhere(
     assert with_loss("0.45") == ExitCode.PASS
     shown = capsys.readouterr().out
     assert "not even low audio fits" in shown
-    assert "loss lets 55.0% of round trips through" in shown
+    assert "55.0% of round trips survive random loss" in shown
 
 
 def test_problems_are_told_in_the_words_of_the_file(tmp_path: Path) -> None:

@@ -131,7 +131,7 @@ def test_a_plan_names_the_certificate_of_its_target_beside_itself(tmp_path: Path
     file = tmp_path / "mine.toml"
     file.write_text(PLAN_OF_OWN_TARGET.format(ca_file="own.pem"))
     plan = load_plan(str(file))
-    assert plan.written.target.ca_file == str(tmp_path / "own.pem")
+    assert plan.settings.target.ca_file == str(tmp_path / "own.pem")
     assert plan.tables["target"]["ca_file"] == str(tmp_path / "own.pem"), "children read a copy that lies elsewhere"
 
 

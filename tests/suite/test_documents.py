@@ -79,7 +79,8 @@ def commands_of(page: Path) -> list[str]:
             command = line.strip().removeprefix("$ ").removeprefix(".venv/bin/")
             if command.startswith("ringfence "):
                 found.append(command)
-    return found
+    in_sentences = re.findall(r"`(ringfence [^`\n]+)`", without_blocks(page.read_text()))
+    return found + [command for command in in_sentences if "|" not in command]
 
 
 COMMANDS = [(page, command) for page in PAGES for command in commands_of(page)]

@@ -120,7 +120,7 @@ class CallLeg:
             self._slow_seconds = 0
             self._inbox.put_nowait(ReduceBitrate())
 
-    # The life of the call.
+    # From the first message to the row.
 
     async def run(self) -> LegRecord:
         """Runs the call and returns its row, which is also queued for writing. Never raises."""

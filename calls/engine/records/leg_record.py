@@ -59,6 +59,10 @@ class LegFacts:
             self.fell_back_at_s = at_s
 
 
+_FROM_FACTS = tuple(name for name in LegRecord.__struct_fields__ if name in LegFacts.__dataclass_fields__)
+"""Fields of the record that the facts have under the same name."""
+
+
 def evidence_of(
     stats: MediaStats | None, link_drops: Mapping[str, int], link_max_delay_ms: float, *, peer_is_ours: bool
 ) -> BlameEvidence:
@@ -110,50 +114,32 @@ def leg_record(
     stats: MediaStats | None,
 ) -> LegRecord:
     """Returns the row. ``stats`` is None for a leg that never had media."""
+    expected = (
+        "|".join(sorted(allowed_outcomes(facts.expected, unreliable=facts.link_unreliable))) if facts.expected else ""
+    )
     record = LegRecord(
         run_id=identity.run_id,
-        call_id=facts.call_id,
-        side=facts.side,
         tier=person.tier,
         source=identity.source,
         writer=identity.writer,
         cell=person.cell,
         attempt=person.attempt,
         person=person.name,
-        peer=facts.peer,
         persona=person.persona,
         device=person.device,
         network=person.network or person.link,
         generation=generation,
-        scenario=facts.scenario,
-        media=facts.media,
         outcome=ending.outcome,
         blame=ending.blame,
         reason=ending.reason,
         stage=ending.stage,
-        intended_at_s=facts.intended_at_s,
-        started_at_s=facts.started_at_s,
-        ringing_at_s=facts.ringing_at_s,
-        answered_at_s=facts.answered_at_s,
-        ended_at_s=facts.ended_at_s,
-        answer_wait_ms=facts.answer_wait_ms,
-        planned_talk_s=facts.planned_talk_s,
         hung_up_cleanly=ending.hung_up_cleanly,
         link_lost=evidence.link_lost,
         link_queue_dropped=evidence.link_queue_dropped,
         link_outage_dropped=evidence.link_outage_dropped,
-        fell_back_to=facts.fell_back_to,
-        fell_back_at_s=facts.fell_back_at_s,
-        expected_outcome="|".join(sorted(allowed_outcomes(facts.expected, unreliable=facts.link_unreliable)))
-        if facts.expected
-        else "",
-        as_expected=_as_expected(facts, ending) if facts.expected else None,
-        findings=facts.findings,
-        routed_at_s=facts.routed_at_s,
-        ice_restarts=facts.ice_restarts,
-        reconnects=facts.reconnects,
-        held_s=facts.held_s,
-        muted_s=facts.muted_s,
+        expected_outcome=expected,
+        as_expected=_as_expected(facts, ending) if expected else None,
+        **{name: getattr(facts, name) for name in _FROM_FACTS},
     )
     return record if stats is None else _with_media(record, facts, stats)
 

@@ -71,9 +71,9 @@ class ProbeScoringClient:
         self._watch: threading.Thread | None = None
         self._child: ChildProcess | None = None
         self._broken = ""
-        """Why nothing is scored any more."""
+        """Why scoring has stopped; empty while it works."""
         self._unscored_rows: dict[tuple[str, Side], ProbeRow] = {}
-        """A row without a score for everything that was handed over."""
+        """For each submitted recording, a row without a score, in case none is written."""
         self._closing = self._ended_by_us = False
 
     @property

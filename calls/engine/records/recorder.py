@@ -39,7 +39,7 @@ class Recorder:
             self.health,
             self.windows,
         )
-        importlib.import_module("pyarrow.parquet")  # now, not in the first second with calls
+        importlib.import_module("pyarrow.parquet")  # import now, not during the first calls
         self._on_trouble = on_trouble
         self._failures = 0
         self._gave_up = False

@@ -52,7 +52,7 @@ class KeyframeRequest:
 
 @dataclass(frozen=True, slots=True)
 class Goodbye:
-    """A stream has ended."""
+    """BYE: a stream has ended."""
 
     ssrc: int
 

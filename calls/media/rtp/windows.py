@@ -74,7 +74,7 @@ class WindowCounter:
         tally = self._tally
         tally.received += 1
         if gap:
-            # Windows of silence have counted some of these already.
+            # Windows without packets have already counted some of these as lost.
             gap = max(0, gap - self._already_lost)
             tally.lost += gap
             tally.runs += 1 if gap else 0

@@ -82,18 +82,18 @@ def show_plan(name: str, *, json: bool = False) -> int:
 
 
 def _facts(plan: RunPlan) -> dict[str, Any]:
-    written = plan.written
+    settings = plan.settings
     return {
-        "name": written.name,
-        "title": written.title,
+        "name": settings.name,
+        "title": settings.title,
         "file": str(plan.file),
-        "takes_s": round(written.estimated_duration_s),
-        "max_duration_s": written.max_duration_s,
+        "takes_s": round(settings.estimated_duration_s),
+        "max_duration_s": settings.max_duration_s,
         "needs": sorted(tier.value for tier in tiers_of(plan)),
         "slo": plan.slo.name,
-        "target": written.target.url,
-        "swarm": None if written.swarm is None else _load_facts(written.swarm),
-        "matrix": None if written.matrix is None else _matrix_facts(written.matrix, str(plan.file)),
+        "target": settings.target.url,
+        "swarm": None if settings.swarm is None else _load_facts(settings.swarm),
+        "matrix": None if settings.matrix is None else _matrix_facts(settings.matrix, str(plan.file)),
     }
 
 

@@ -96,7 +96,7 @@ def test_an_interrupt_is_the_commands_to_answer(to_the_whole_group: bool) -> Non
     ) as runner:
         assert runner.stdout is not None
         assert runner.stdout.readline() == "up\n"
-        family = [one.pid for one in psutil.RateProcess(runner.pid).children(recursive=True)]
+        family = [one.pid for one in psutil.Process(runner.pid).children(recursive=True)]
         assert len(family) >= 2  # the command, and the daemon of its link
         if to_the_whole_group:
             subprocess.run(["kill", "-INT", "--", f"-{runner.pid}"], check=True)

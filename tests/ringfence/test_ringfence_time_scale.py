@@ -16,30 +16,30 @@ from ringfence.run_plan import PlanFile, drop_section, load_plan, scale_times
 
 def test_a_soak_of_hours_takes_minutes_and_is_the_same_plan_on_disk() -> None:
     paced = scale_times(load_plan("soak"), 0.01)
-    swarm = paced.written.swarm
+    swarm = paced.settings.swarm
     assert swarm is not None
     assert swarm.length_s() == pytest.approx(144.6)
     assert swarm.daily is not None
     assert swarm.daily.day_s == 36
-    assert 170 < paced.written.estimated_duration_s < 230
-    assert PlanFile.model_validate(tomllib.loads(tomli_w.dumps(paced.tables))) == paced.written
+    assert 170 < paced.settings.estimated_duration_s < 230
+    assert PlanFile.model_validate(tomllib.loads(tomli_w.dumps(paced.tables))) == paced.settings
 
 
 def test_the_matrix_keeps_its_place_in_the_load() -> None:
-    plan = load_plan("smoke").written
+    plan = load_plan("smoke").settings
     paced = scale_times(load_plan("smoke"), 0.5)
     assert plan.swarm is not None
     assert plan.matrix is not None
-    assert paced.written.swarm is not None
-    assert paced.written.matrix is not None
+    assert paced.settings.swarm is not None
+    assert paced.settings.matrix is not None
     stages = [stage.duration_s for stage in plan.swarm.stages]
-    assert [stage.duration_s for stage in paced.written.swarm.stages] == [length_s / 2 for length_s in stages]
-    assert paced.written.matrix.start_after_s == plan.matrix.start_after_s / 2
-    assert PlanFile.model_validate(tomllib.loads(tomli_w.dumps(paced.tables))) == paced.written
+    assert [stage.duration_s for stage in paced.settings.swarm.stages] == [length_s / 2 for length_s in stages]
+    assert paced.settings.matrix.start_after_s == plan.matrix.start_after_s / 2
+    assert PlanFile.model_validate(tomllib.loads(tomli_w.dumps(paced.tables))) == paced.settings
 
 
 def test_steps_are_held_as_much_shorter() -> None:
-    rollout = scale_times(load_plan("rollout"), 0.25).written
+    rollout = scale_times(load_plan("rollout"), 0.25).settings
     assert rollout.swarm is not None
     assert rollout.swarm.rollout is not None
     assert (rollout.swarm.rollout.hold_s, rollout.swarm.rollout.max_hold_s) == (10, 150)
