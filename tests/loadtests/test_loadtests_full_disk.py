@@ -17,7 +17,7 @@ import pyarrow.parquet
 import pytest
 from waiting import HANG_LIMIT_S
 
-from calls.engine.records.recorder import HOPELESS_AFTER, Recorder
+from calls.engine.records.recorder import GIVE_UP_AFTER, Recorder
 from calls.records.record import MessageRow
 from loadtests.master.live_writer import SwarmLiveWriter
 from loadtests.records.fault_log import PIPE, FaultLog, fault_pipe
@@ -81,7 +81,7 @@ def row() -> MessageRow:
 @pytest.mark.parametrize(
     ("number", "told_at"),
     [(errno.ENOSPC, [(1, True)]), (errno.EROFS, [(1, True)]), (errno.EDQUOT, [(1, True)]), (errno.EMFILE, [(1, True)]),
-     (errno.EIO, [(1, False), (HOPELESS_AFTER, True)])],
+     (errno.EIO, [(1, False), (GIVE_UP_AFTER, True)])],
 )  # fmt: skip
 async def test_the_engine_tells_once_that_no_record_will_be_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, told_at: list[tuple[int, bool]]
