@@ -59,7 +59,7 @@ def _legend() -> Text:
         Text(f"{mark} {status.replace('_', ' ')}", style=style)
         for status, (mark, style) in CELL_MARKS.items()
     ]  # fmt: skip
-    return Text("   ").join([*parts, Text("x2: passed or failed at attempt 2", style="dim")])
+    return Text("   ").join([*parts, Text("x2: attempt 2", style="dim")])
 
 
 def _print_worst_cells(grid: list[GridCell], console: Console) -> None:
