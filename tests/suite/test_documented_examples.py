@@ -41,7 +41,7 @@ def test_every_toml_is_toml(page: str, text: str) -> None:
 def test_the_smallest_plan_is_accepted(tmp_path: Path) -> None:
     plan = tmp_path / "my_plan.toml"
     plan.write_text(example("plans-and-shapes.md", "name ="))
-    assert load_plan(str(plan)).written.swarm is not None
+    assert load_plan(str(plan)).settings.swarm is not None
 
 
 def test_the_slo_files_are_accepted(tmp_path: Path) -> None:
