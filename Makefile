@@ -44,6 +44,7 @@ lint:
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/python tests/suite/words.py
+	@$(BIN)/python tests/suite/structure.py
 
 format: ## put every Python file into the one form, and sort its imports
 	@$(BIN)/ruff check --quiet --fix --select I .

@@ -73,6 +73,7 @@ def suite(which: str) -> list[Part]:
         Part("lint", (str(BIN / "ruff"), "check", ".")),
         Part("format", (str(BIN / "ruff"), "format", "--check", ".")),
         Part("words", (str(BIN / "python"), "tests/suite/words.py")),
+        Part("structure", (str(BIN / "python"), "tests/suite/structure.py")),
         Part("types", (str(BIN / "mypy"),)),
     ]
     if which == "quick":
