@@ -21,8 +21,8 @@ STOLEN_LIMIT_RATIO = 0.02
 CRITERIA = {
     "late": f"send lateness p99 over {LATE_LIMIT_MS:g} ms; a packet's lateness is the time it is handed to the socket "
     "layer less the time it was due on an absolute schedule",
-    "lost": "one packet lost by the generator: a gap in the sequence numbers that a leg of the same process heard, a "
-    "datagram that the kernel refused to take, or one that it dropped because our receive buffer was full",
+    "lost": "one packet lost by the generator: missing in the sequence numbers at a leg of the same process, refused "
+    "by the kernel, or dropped because our receive buffer was full",
     "full": f"more than {FULL_CPU_RATIO:.0%} of the core in use",
     "fewer": "less than 99 % of the packets that the calls should have sent",
 }

@@ -7,6 +7,9 @@ from collections.abc import Callable, Mapping
 
 import pytest
 from held_time import HeldLoop
+from scripted_service import service, signed_in, target
+
+__all__ = ["service", "signed_in", "target"]
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -131,8 +131,8 @@ class HeldLoop(asyncio.SelectorEventLoop):
         return bool(self._ready) or self._stopping
 
     def _jump(self, seconds: float) -> None:
-        # A nanosecond past the timer: who compares its deadline in other units (the ticker counts milliseconds) finds
-        # it passed, and does not ask for the same moment again, at which a held time would stand still for ever.
+        # A nanosecond past the timer: the ticker counts milliseconds and must find its deadline passed. Otherwise it
+        # would set the same time again, and held time would stand still forever.
         self._held_s += seconds + 1e-9
 
 

@@ -95,8 +95,8 @@ def check_step_down(caller: LegRecord, callee: LegRecord) -> None:
 async def test_what_degradation_saves_on_gprs_to_the_number(tmp_path: Path) -> None:
     """The same calls in a time that no machine stretches: what is late or lost here, the link made late or lost.
 
-    Twelve runs gave the degraded call 452-457 ms one way at the 95th percentile, 8-10 % lost or late and a MOS of
-    2.6-2.8, and the other one 2382-2429 ms, 45-64 % and 1.3-1.7; thirty other seeds no more than 461 ms and 12 %.
+    Twelve runs gave the degraded call a one-way delay p95 of 452-457 ms, 8-10 % lost or late and a MOS of 2.6-2.8.
+    They gave the other call 2382-2429 ms, 45-64 % and 1.3-1.7. Thirty other seeds gave at most 461 ms and 12 %.
     """
     (gprs,) = resolve(["gprs_2g"])
     way_ms, queue_ms = gprs.up.owd_ms, gprs.up.queue_ms

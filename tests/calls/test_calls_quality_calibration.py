@@ -1,7 +1,7 @@
 """The E-model and ViSQOL rank the same damage alike: what makes a MOS out of counters worth anything.
 
-The whole sweep (``python -m calls.quality.calibration``) gives rho 0.90 and tau 0.74 over 40 points; this one takes
-a sentence of it and asks for no less than 0.8 and 0.6, which no two unrelated rankings of nine reach (p < 0.02).
+The whole sweep (``python -m calls.quality.calibration``) gives rho 0.90 and tau 0.74 over 40 points. This test takes
+one sentence of it and requires at least 0.8 and 0.6. Two unrelated rankings of nine do not reach that (p < 0.02).
 """
 
 from __future__ import annotations

@@ -3,152 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-from aiohttp import WSCloseCode, WSMsgType, web
-from held_time import time_of
+from aiohttp import web
+from scripted_service import Person, Service
 from waiting import HANG_LIMIT_S
 
 from bedrock.clock import SystemClock
 from bedrock.errors import TargetUnreachable
-from calls.call.blame import blame_of_list
 from calls.call.call_rules import SignalType
-from calls.errors import ListNotReceived, NotDelivered, SignInRefused, UnknownTarget
-from calls.records.record import Blame
+from calls.errors import NotDelivered, SignInRefused, UnknownTarget
 from calls.targets import open_target
-from calls.targets.lists import ListKind, PageRequest
 from calls.targets.protocol import Signal
 from calls.targets.reference import ReferenceTarget
 from calls.targets.reference_session import ReferenceSession
 
 pytestmark = pytest.mark.held_time
-
-WELCOME = {"type": "welcome", "user": {}, "contacts": [], "policy": {"degradation": True, "no_answer_s": 30}}
-
-
-class Person:
-    """Listens, and lets a test wait for what it hears."""
-
-    def __init__(self) -> None:
-        self.signals: asyncio.Queue[Signal] = asyncio.Queue()
-        self.resuming: list[str] = []
-        self.garbage: list[str] = []
-        self.lost = asyncio.Event()
-
-    def on_signal(self, signal: Signal) -> None:
-        self.signals.put_nowait(signal)
-
-    def on_resuming(self, call_id: str) -> None:
-        self.resuming.append(call_id)
-
-    def on_garbage(self, what: str) -> None:
-        self.garbage.append(what)
-
-    def on_lost(self) -> None:
-        self.lost.set()
-
-    async def hears(self, what: SignalType) -> Signal:
-        signal = await asyncio.wait_for(self.signals.get(), HANG_LIMIT_S)
-        assert signal.what is what
-        return signal
-
-
-class Service:
-    """Speaks the protocol by rote; ``said`` is what clients said, ``replies`` what it answers to a type."""
-
-    def __init__(self) -> None:
-        self.sign_in: Callable[[], web.Response] = lambda: web.json_response({"token": "t", "user": {}})
-        self.greeting: dict[str, Any] | str | None = WELCOME
-        self.answers_pings = True
-        self.replies: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {}
-        self.said: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
-        self.socket: web.WebSocketResponse | None = None
-        self.url = ""
-        self._runner: web.AppRunner | None = None
-
-    async def start(self, port: int = 0) -> None:
-        app = web.Application()
-        app.router.add_post("/api/sign-in", self._sign_in)
-        app.router.add_get("/ws", self._serve)
-        self._runner = web.AppRunner(app, shutdown_timeout=0.1)
-        await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", port)
-        await site.start()
-        self.url = f"http://127.0.0.1:{self._runner.addresses[0][1]}"
-
-    async def stop(self) -> None:
-        runner, self._runner = self._runner, None
-        if runner is not None:
-            if self.socket is not None:
-                await self.socket.close(code=WSCloseCode.GOING_AWAY)
-            await runner.cleanup()
-
-    async def say(self, kind: str, **fields: Any) -> None:
-        assert self.socket is not None
-        await self.socket.send_str(json.dumps({"type": kind, **fields}))
-
-    async def heard(self, kind: str) -> dict[str, Any]:
-        while True:
-            message = await asyncio.wait_for(self.said.get(), HANG_LIMIT_S)
-            if message["type"] == kind:
-                return message
-
-    def cut(self) -> None:
-        """The TCP connection dies without a word."""
-        assert self.socket is not None
-        transport = self.socket._req.transport  # type: ignore[union-attr]
-        assert transport is not None
-        transport.abort()
-
-    async def _sign_in(self, _request: web.Request) -> web.Response:
-        return self.sign_in()
-
-    async def _serve(self, request: web.Request) -> web.WebSocketResponse:
-        socket = web.WebSocketResponse()
-        await socket.prepare(request)
-        self.said.put_nowait(json.loads((await socket.receive()).data))
-        if self.greeting is None:
-            await socket.close()
-            return socket
-        await socket.send_str(self.greeting if isinstance(self.greeting, str) else json.dumps(self.greeting))
-        self.socket = socket
-        async for frame in socket:
-            if frame.type is WSMsgType.TEXT:
-                message = json.loads(frame.data)
-                if message["type"] == "ping" and self.answers_pings:
-                    await socket.send_str(json.dumps({"type": "pong", "n": message["n"]}))
-                elif reply := self.replies.get(message["type"]):
-                    await socket.send_str(json.dumps(reply(message)))
-                self.said.put_nowait(message)
-        return socket
-
-
-@pytest.fixture
-async def service() -> AsyncIterator[Service]:
-    service = Service()
-    await service.start()
-    yield service
-    await service.stop()
-
-
-@pytest.fixture
-async def target(service: Service) -> AsyncIterator[ReferenceTarget]:
-    target = ReferenceTarget(service.url, time_of(asyncio.get_running_loop())[0])
-    yield target
-    await target.close()
-
-
-@pytest.fixture
-async def signed_in(service: Service, target: ReferenceTarget) -> AsyncIterator[tuple[Person, ReferenceSession]]:
-    person = Person()
-    session = await target.sign_in("ann", "x", person, None, 5.0)
-    await service.heard("hello")
-    await service.heard("ping")
-    yield person, session
-    await session.close()
 
 
 async def test_signs_in_and_measures_the_round_trip(signed_in: tuple[Person, ReferenceSession]) -> None:
@@ -450,80 +322,3 @@ def test_a_target_is_chosen_by_name() -> None:
     ):
         with pytest.raises(UnknownTarget, match=words):
             open_target(kind, "http://127.0.0.1:1", clock)
-
-
-def page(kind: str, **fields: Any) -> Callable[[dict[str, Any]], dict[str, Any]]:
-    return lambda message: {"type": kind, "ref": message["ref"], **fields}
-
-
-async def test_lists_are_asked_for_as_the_web_client_does(
-    service: Service, signed_in: tuple[Person, ReferenceSession]
-) -> None:
-    session = signed_in[1]
-    threads = [{"with": f"p{number}", "last": {"seq": 900 - number}} for number in range(100)]
-    service.replies["thread.list"] = page("thread.list", threads=threads)
-    shown = await session.fetch_page(PageRequest(ListKind.THREADS), 5.0)
-    assert (shown.people[:2], len(shown.people), shown.older) == (("p0", "p1"), 100, 801)
-    assert shown.size_bytes > 2000
-    assert (await service.heard("thread.list"))["limit"] == 100
-    service.replies["thread.list"] = page("thread.list", threads=threads[:3])
-    assert (await session.fetch_page(PageRequest(ListKind.THREADS, before=801), 5.0)).older is None
-    assert (await service.heard("thread.list"))["before"] == 801
-    service.replies["thread.read"] = page("thread.messages", messages=[{"seq": 5, "from": "bob"}], calls=[])
-    assert (await session.fetch_page(PageRequest(ListKind.THREAD, "bob"), 5.0)).people == ("bob",)
-    assert (await service.heard("thread.read"))["with"] == "bob"
-    service.replies["call.history"] = page("call.history", calls=[{"from": "eve", "at_ms": 7}] * 50)
-    assert (await session.fetch_page(PageRequest(ListKind.CALLS), 5.0)).older == 7
-
-
-@pytest.mark.parametrize(
-    ("reply", "code"),
-    [
-        (page("error", code="rate_limited", message="wait"), "error_rate_limited"),
-        (page("thread.list", threads={"no": "list"}), "garbage"),
-        (page("thread.list"), "garbage"),
-        (None, "no_reply"),
-    ],
-)
-async def test_a_list_that_does_not_come_says_why(
-    reply: Any, code: str, service: Service, signed_in: tuple[Person, ReferenceSession]
-) -> None:
-    if reply is not None:
-        service.replies["thread.list"] = reply
-    with pytest.raises(ListNotReceived) as missing:
-        await signed_in[1].fetch_page(PageRequest(ListKind.THREADS), 5.0 if reply else 0.05)
-    assert missing.value.code == code
-
-
-async def test_a_list_that_was_left_is_nobodys_failure(
-    service: Service, signed_in: tuple[Person, ReferenceSession]
-) -> None:
-    waiting = asyncio.create_task(signed_in[1].fetch_page(PageRequest(ListKind.CALLS), 30.0))
-    await service.heard("call.history")
-    await signed_in[1].close()
-    with pytest.raises(ListNotReceived) as left:
-        await waiting
-    assert left.value.code == "offline"
-    with pytest.raises(ListNotReceived):
-        await signed_in[1].fetch_page(PageRequest(ListKind.CALLS), 30.0)
-
-
-async def test_a_list_is_lost_with_its_socket(service: Service, signed_in: tuple[Person, ReferenceSession]) -> None:
-    session = signed_in[1]
-    for cut, code in ((service.cut, "signaling_lost"), (session.break_off, "offline")):
-        waiting = asyncio.create_task(session.fetch_page(PageRequest(ListKind.CALLS), 30.0))
-        await service.heard("call.history")
-        cut()
-        with pytest.raises(ListNotReceived) as lost:
-            await waiting
-        assert lost.value.code == code
-        await service.heard("hello")
-        session.decline("c")
-        await service.heard("call.decline")
-        assert session.is_up
-
-
-def test_a_list_that_is_stuck_behind_a_link_is_the_networks_fault() -> None:
-    assert blame_of_list("no_reply", 0) is Blame.TARGET
-    assert blame_of_list("no_reply", 3) is Blame.NETWORK
-    assert blame_of_list("error_rate_limited", 3) is Blame.TARGET

@@ -3,63 +3,13 @@ from __future__ import annotations
 import itertools
 
 import pytest
+from call_machines import FINE, LIMITS, callee, caller, hear, in_state, settle
 
 from calls.call.blame import BlameEvidence
-from calls.call.call_limits import CallLimits
 from calls.call.call_rules import LEGAL, CallState, SignalType
 from calls.call.decisions import Action, Decision
-from calls.call.state_machine import PEER_LOST_LIMIT_S, CallMachine, Ending
+from calls.call.state_machine import CallMachine, Ending
 from calls.records.record import Blame, Outcome, Side, Stage
-
-LIMITS = CallLimits(setup_s=10.0, ring_s=45.0, gap_ms=2000.0, confirm_s=5.0, call_s=600.0)
-FINE = BlameEvidence(max_gap_ms=60.0)
-
-
-def caller(talk_s: float = 30.0) -> CallMachine:
-    return CallMachine(Side.CALLER, LIMITS, 100.0, talk_s=talk_s)
-
-
-def callee() -> CallMachine:
-    return CallMachine(Side.CALLEE, LIMITS, 100.0)
-
-
-def answered_callee(at_s: float = 101.0) -> CallMachine:
-    machine = callee()
-    machine.decide_at(Decision.ANSWER, at_s)
-    assert machine.on_deadline(at_s) is Action.ANSWER
-    machine.on_answer_sent(at_s)
-    return machine
-
-
-def in_state(side: Side, state: CallState) -> CallMachine:
-    """A machine that was led to ``state`` by legal steps."""
-    if side is Side.CALLEE:
-        machine = callee() if state is CallState.RINGING else answered_callee()
-    else:
-        machine = caller()
-        steps = {
-            CallState.INVITING: [],
-            CallState.PROCEEDING: [SignalType.TRYING],
-            CallState.RINGING: [SignalType.TRYING, SignalType.RINGING],
-        }.get(state, [SignalType.TRYING, SignalType.RINGING, SignalType.ANSWERED])
-        for step in steps:
-            machine.on_signal(step, 101.0)
-    if state in {CallState.TALKING, CallState.LEAVING}:
-        hear(machine, 102.0)
-    if state is CallState.LEAVING:
-        machine.leave(103.0, "")
-    assert machine.state is state
-    return machine
-
-
-def hear(machine: CallMachine, now_s: float) -> None:
-    for stage in (Stage.ICE, Stage.DTLS, Stage.MEDIA_BOTH_WAYS):
-        machine.on_media(stage, now_s)
-
-
-def settle(machine: CallMachine, evidence: BlameEvidence = FINE) -> Ending:
-    assert machine.state is CallState.ENDED
-    return machine.ending(evidence)
 
 
 def test_a_call_that_goes_well_for_the_caller() -> None:
@@ -327,53 +277,6 @@ def test_an_invitation_is_shown_again_once_and_only_to_who_was_dialing() -> None
         assert machine.violations == ["illegal_incoming"]
 
 
-def shadow() -> CallMachine:
-    return CallMachine(Side.CALLER, LIMITS, 100.0, shadow=True)
-
-
-def test_a_shadow_call_is_routed_and_rings_nobody() -> None:
-    machine = shadow()
-    machine.on_signal(SignalType.TRYING, 100.1)
-    assert machine.on_signal(SignalType.ENDED, 100.2, "shadowed") is Action.STOP
-    assert settle(machine) == Ending(Outcome.SHADOWED, Blame.NOBODY, "", Stage.ATTEMPTED, True)
-
-
-@pytest.mark.parametrize("what", [SignalType.RINGING, SignalType.ANSWERED, SignalType.CANDIDATE, SignalType.MEDIA])
-def test_a_shadow_call_that_rings_somebody_is_a_finding(what: SignalType) -> None:
-    machine = shadow()
-    machine.on_signal(SignalType.TRYING, 100.1)
-    machine.on_signal(what, 100.2)
-    machine.on_signal(SignalType.ENDED, 100.3, "shadowed")
-    ending = settle(machine)
-    assert (ending.outcome, ending.reason, ending.blame) == (Outcome.FAILED, f"illegal_{what}", Blame.TARGET)
-
-
-def test_a_shadow_call_is_refused_and_times_out_as_any_other() -> None:
-    refused = shadow()
-    refused.on_signal(SignalType.REFUSED, 100.1, "blocked")
-    assert settle(refused).outcome is Outcome.BLOCKED
-    silent = shadow()
-    silent.on_signal(SignalType.TRYING, 100.1)
-    assert silent.on_deadline(silent.deadline_s) is Action.CANCEL
-    silent.on_deadline(silent.deadline_s)
-    ending = settle(silent)
-    assert (ending.reason, ending.blame) == ("no_routing", Blame.TARGET)
-
-
-def test_a_death_that_was_meant_to_be_is_no_failure() -> None:
-    survivor = in_state(Side.CALLER, CallState.RINGING)
-    survivor.expect_peer_death()
-    survivor.on_signal(SignalType.ANSWERED, 101.5)
-    hear(survivor, 102.0)
-    assert survivor.deadline_s == 102.0 + 30.0 + PEER_LOST_LIMIT_S
-    assert survivor.on_signal(SignalType.ENDED, 110.0, "peer_lost") is Action.STOP
-    ending = settle(survivor, BlameEvidence(max_gap_ms=5000.0))
-    assert (ending.outcome, ending.reason, ending.blame) == (Outcome.DIED, "peer_lost", Blame.NOBODY)
-    dead = in_state(Side.CALLEE, CallState.TALKING)
-    assert dead.die() is Action.STOP
-    assert (settle(dead).outcome, settle(dead).reason) == (Outcome.DIED, "vanished")
-
-
 def test_a_finding_fails_the_call_at_its_end() -> None:
     machine = in_state(Side.CALLER, CallState.TALKING)
     machine.on_signal(SignalType.ANSWERED, 103.0)
@@ -447,31 +350,3 @@ def test_leaving_twice_says_goodbye_once() -> None:
 def test_a_call_that_is_on_cannot_be_settled() -> None:
     with pytest.raises(ValueError, match="ringing"):
         callee().ending(FINE)
-
-
-@pytest.mark.parametrize(
-    ("reason", "evidence", "blame"),
-    [
-        ("ice_timeout", BlameEvidence(), Blame.UNKNOWN),
-        ("ice_timeout", BlameEvidence(link_outage_dropped=3), Blame.NETWORK),
-        ("dtls_failed", BlameEvidence(link_lost=1), Blame.NETWORK),
-        ("dtls_failed", BlameEvidence(link_lost=1, send_errors=1), Blame.GENERATOR),
-        ("gap", BlameEvidence(link_queue_dropped=4), Blame.NETWORK),
-        ("gap", BlameEvidence(send_late_p99_ms=41.0), Blame.GENERATOR),
-        ("gap", BlameEvidence(), Blame.UNKNOWN),
-        ("signaling_lost", BlameEvidence(), Blame.TARGET),
-        ("signaling_lost", BlameEvidence(link_outage_dropped=1), Blame.NETWORK),
-        ("peer_lost", BlameEvidence(peer_is_ours=True), Blame.GENERATOR),
-        ("peer_lost", BlameEvidence(), Blame.UNKNOWN),
-        ("dropped_by_service", BlameEvidence(peer_is_ours=True), Blame.TARGET),
-        ("no_ringing", BlameEvidence(), Blame.UNKNOWN),
-        ("no_ringing", BlameEvidence(link_outage_dropped=1), Blame.NETWORK),
-        ("engine_stopped", BlameEvidence(), Blame.GENERATOR),
-        ("bad_answer", BlameEvidence(), Blame.TARGET),
-        ("peer_gave_up", BlameEvidence(link_lost=5), Blame.UNKNOWN),
-    ],
-)
-def test_blame(reason: str, evidence: BlameEvidence, blame: Blame) -> None:
-    machine = in_state(Side.CALLER, CallState.TALKING)
-    machine.stop(reason)
-    assert machine.ending(evidence).blame is blame

@@ -8,7 +8,7 @@ import pytest
 from calls.media.audio.clips import OFFERED, audio_clip, choose
 from calls.media.audio.opus import SAMPLE_RATE, OpusDecoder, OpusEncoder
 from calls.media.audio.speech import LOOP_S, speech_pcm
-from calls.media.probe.audio_probe import envelope, judge
+from calls.media.probe.audio_probe import envelope, measure_likeness
 from calls.media.video.video_clip import GROUP_FRAMES, video_clip
 
 
@@ -73,7 +73,7 @@ def test_the_judge_finds_the_delay_and_recognises_the_voice(delay_ms: int) -> No
     from_s = 1000.25
     shift = round((from_s - delay_ms / 1000) % LOOP_S * 400)
     heard = np.roll(said, -shift)[:1600] * 0.4
-    score, found_ms = judge(heard, from_s, said)
+    score, found_ms = measure_likeness(heard, from_s, said)
     assert score == pytest.approx(1.0, abs=0.01)
     assert found_ms == pytest.approx(delay_ms, abs=2.6)
 
@@ -87,13 +87,13 @@ def test_the_worse_the_sound_the_lower_the_score() -> None:
         for frame in range(0, 1600, 24):
             if rng.random() < hole_share:
                 heard[frame : frame + 24] = 0
-        scores.append(judge(heard, 0.0, said)[0])
+        scores.append(measure_likeness(heard, 0.0, said)[0])
     assert scores == sorted(scores, reverse=True)
     assert scores[0] > 0.99
     assert scores[-1] < 0.7
-    noise, _ = judge(np.abs(rng.standard_normal(1600)), 0.0, said)
+    noise, _ = measure_likeness(np.abs(rng.standard_normal(1600)), 0.0, said)
     assert noise < 0.35
-    assert judge(np.zeros(1600), 0.0, said) == (0.0, 0.0)
+    assert measure_likeness(np.zeros(1600), 0.0, said) == (0.0, 0.0)
 
 
 def test_the_video_clip_is_real_vp8_with_a_keyframe_every_second() -> None:
