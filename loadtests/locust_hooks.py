@@ -30,7 +30,7 @@ from loadtests.worker.worker import SwarmWorker
 
 logger = logging.getLogger(__name__)
 
-OWN_SERVICE = "reference service, started with the run"
+OWN_SERVICE = "reference service (own)"
 """Locust's web UI shows this as its host until the address is known."""
 
 
