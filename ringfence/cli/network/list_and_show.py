@@ -91,8 +91,9 @@ def show(profile: str, *, seed: int = 1, json: bool = False) -> int:
     console.print(
         f"round trip of the empty link {feasibility.rtt_ms:.0f} ms; first media at the earliest "
         f"{feasibility.setup_floor_ms:.0f} ms after the answer (ICE and DTLS need three round trips)"
-        + (f"; {passing:.1%} of round trips survive random loss" if passing < 1 else "")
     )
+    if passing < 1:
+        console.print(f"{passing:.1%} of round trips survive random loss")
     console.print("")
     console.print(_sources(chosen))
     return ExitCode.PASS
