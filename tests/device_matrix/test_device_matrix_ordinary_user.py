@@ -63,14 +63,14 @@ def test_an_ordinary_user_has_a_real_cell_over_a_shaped_link(theirs: Path) -> No
     ends: list[subprocess.CompletedProcess[str]] = []
 
     def was_in_time() -> bool:
-        """Without real-time rank a link is late on a crowded machine, and the product says so of its cell."""
+        """Without real-time rank a link is late on a crowded machine, or is not measured in time: its cell says so."""
         runs.append(theirs / f"run-{len(runs)}")
         command = ["-m", "pytest", str(MATRIX), "-n", "0", "--plan", str(plan), "--run-folder", str(runs[-1])]
         with ordinary_scene() as scene:
             ends.append(as_nobody(scene, *command, home=str(theirs), cwd=str(theirs)))
         cells = cells_of(runs[-1])
         assert cells, ends[-1].stdout + ends[-1].stderr
-        return cells[-1]["reason"] not in MACHINE_WAS_LATE
+        return cells[-1]["reason"] not in {*MACHINE_WAS_LATE, "link_unproven"}
 
     assert eventually(was_in_time), ends[-1].stdout
     run, done = runs[-1], ends[-1]
