@@ -203,12 +203,7 @@ def _objective_problems(objective: str, metric: Metric | None, file: str, key: s
         return
     if (metric.better is Better.HIGHER) != operator.startswith(">"):
         sense = ">=" if metric.better is Better.HIGHER else "<="
-        yield Problem(
-            file,
-            key,
-            f"{metric.name}: {metric.better} is better, so the target cannot be '{objective}'",
-            f"write '{sense} {limit:g}'",
-        )
+        yield Problem(file, key, f"for {metric.name} {metric.better} is better", f"write '{sense} {limit:g}'")
     if (metric.kind is Kind.RATIO or metric.unit == "ratio") and limit > 1:
         yield Problem(file, key, f"{metric.name} lies between 0 and 1 (got {limit:g})", f"write {limit / 100:g}")
 
