@@ -10,8 +10,8 @@ detector, so none is added here.
 The numbers were checked against three independent implementations of P.59. The load test of jitsi/jitsi-meet-torture
 (``MalleusJitsificus``) has 854, 226 and 456 ms. An ns-2 source of two-way VoIP (``VoipBidirectionalItuP59``) has Table
 1's 1.004, 0.228 and 0.508 s. The sample generator of a telephony tester has all of them, Table 1's pause of 1.587 s,
-and probabilities of 40, 50 and 50 %. Two of these also prolong silences below 0.2 s. We do not: it makes neither side talk
-for 26 to 30 % of the time, where Table 1 has 22.5 % and we have 22 %.
+and probabilities of 40, 50 and 50 %. Two of these also prolong silences below 0.2 s. We do not: it makes neither side
+talk for 26 to 30 % of the time, where Table 1 has 22.5 % and we have 22 %.
 
 A conversation is drawn from the call's id and repeats after ``LOOP_S`` of Unix time. So two engines that never
 communicated produce the same conversation, each for its side.
