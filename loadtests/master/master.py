@@ -2,8 +2,7 @@
 
     idle --prepare--> ready --begin--> loading --end--> ended --forget--> idle
 
-``prepare`` and ``end`` connect Locust's life cycle with ours. The load shape prepares on its first tick. Every way in
-which Locust stops a test passes through ``test_stopping``, which ends the run if nothing has ended it yet.
+The load shape prepares on its first tick. Locust's ``test_stopping`` ends the run if nothing has ended it yet.
 """
 
 from __future__ import annotations

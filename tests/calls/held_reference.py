@@ -13,7 +13,7 @@ from typing import Any
 from calls_world import PASSWORD
 from held_time import HeldLoop
 
-from reference_service.admin import Person
+from reference_service.people.directory import NewAccount
 from reference_service.app import build
 from reference_service.faults import FaultOrder
 from reference_service.service import Service
@@ -28,7 +28,7 @@ class HeldService:
         self._service = service
 
     async def seed(self, *names: str) -> None:
-        people = [Person(name=name, display_name=name, password=PASSWORD, controls="everyone") for name in names]
+        people = [NewAccount(name=name, display_name=name, password=PASSWORD, controls="everyone") for name in names]
         await self._service.directory.seed(people, [], [])
 
     def faults(self, **faults: Any) -> None:
