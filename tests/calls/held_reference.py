@@ -66,7 +66,7 @@ async def held_reference(folder: Path, **settings: Any) -> AsyncIterator[HeldSer
         await listeners.start("127.0.0.1", 0)
         yield HeldService(service, listeners.port)
         await listeners.stop()
-        await service.flush_unsent()
+        await service.close_connections()
     finally:
         await runner.cleanup()
         await service.close()
