@@ -13,9 +13,9 @@ from typing import Any
 from calls_world import PASSWORD
 from held_time import HeldLoop
 
-from reference_service.people.directory import NewAccount
 from reference_service.app import build
 from reference_service.faults import FaultOrder
+from reference_service.people.directory import NewAccount
 from reference_service.service import Service
 from reference_service.settings import Settings
 

@@ -30,7 +30,7 @@ OUT_OF_REACH = """() => [...document.querySelectorAll("[data-testid=call-screen]
     return box.left < 0 || box.right > innerWidth || box.bottom > innerHeight || box.width < 44 || box.height < 44;
   })
   .map((e) => e.outerHTML)"""
-WEB = Path(__file__).parents[2] / "reference_service" / "web"
+WEB = Path(__file__).parents[3] / "reference_service" / "web"
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from waiting import HANG_LIMIT_S
 
-WEB = Path(__file__).parents[2] / "reference_service" / "web"
+WEB = Path(__file__).parents[3] / "reference_service" / "web"
 
 pytestmark = pytest.mark.skipif(shutil.which("node") is None, reason="node runs the client's modules outside a browser")
 

@@ -43,7 +43,7 @@ def test_the_smoke_mix_is_an_emerging_market() -> None:
 
 
 def test_every_persona_has_a_device_of_the_matrix() -> None:
-    devices = tomllib.loads((Path(__file__).parent.parent.parent / "device_matrix" / "devices.toml").read_text())
+    devices = tomllib.loads((Path(__file__).parents[3] / "device_matrix" / "devices.toml").read_text())
     known = {device["id"] for device in devices["devices"]}
     assert {persona.device for persona in BOOK.personas.values()} <= known
 

@@ -33,7 +33,7 @@ def hub() -> Iterator[None]:
     gevent.get_hub().destroy(destroy_loop=True)
 
 
-PROJECT = Path(__file__).parent.parent.parent
+PROJECT = Path(__file__).parents[3]
 
 
 class Workers:

@@ -242,7 +242,7 @@ def test_the_judge_is_a_program(run: Run) -> None:
     here = run.judge()
     said = subprocess.run(
         [sys.executable, "-m", "loadtests.shapes.step_judge"], input=msgspec.json.encode(run.order(10, 30)),
-        stdout=subprocess.PIPE, check=True, timeout=HANG_LIMIT_S, cwd=Path(__file__).parent.parent.parent,
+        stdout=subprocess.PIPE, check=True, timeout=HANG_LIMIT_S, cwd=Path(__file__).parents[3],
     ).stdout  # fmt: skip
     assert msgspec.json.decode(said, type=Judgement) == here
 

@@ -27,6 +27,6 @@ sys.exit(pytest.main(["-q", "-n", "0", "-p", "no:cacheprovider", *sys.argv[1:]])
 def test_compiled_legs_pass_the_tests_of_legs() -> None:
     files = [str(HERE / name) for name in ("test_media_leg.py", "test_media_packets.py")]
     done = subprocess.run(
-        [sys.executable, "-c", PROGRAM, *files], cwd=HERE.parent.parent, capture_output=True, text=True, check=False
+        [sys.executable, "-c", PROGRAM, *files], cwd=HERE.parents[2], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-1000:]

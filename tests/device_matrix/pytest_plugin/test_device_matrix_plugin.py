@@ -24,7 +24,7 @@ from device_matrix.pytest_plugin.plugin import ATTEMPT_LIMIT_S, InterruptHook
 from device_matrix.pytest_plugin.prerequisites import require_prerequisites
 from network_profiles import missing_prerequisites
 
-MATRIX = Path(__file__).parents[2] / "device_matrix"
+MATRIX = Path(__file__).parents[3] / "device_matrix"
 PLAN = """
 seed = 1
 [matrix]
