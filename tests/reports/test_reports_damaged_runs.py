@@ -242,7 +242,7 @@ def test_a_folder_in_the_way_of_a_report_is_told_and_nothing_half_written_is_lef
     (run / "report.html").mkdir()
     said = command("report", run)
     assert said.code == ExitCode.INVALID
-    assert "report.html cannot be written: a folder has its name" in said.err
+    assert "report.html cannot be written: a folder has that name" in said.err
     assert not [path for path in run.iterdir() if path.name.startswith(".")]
 
 

@@ -12,7 +12,7 @@ from written_models import NO_BOUND_NEEDED, allowed_in, default_of, tables_of
 from calls.scenarios import SCENARIOS
 from device_matrix.devices import Device, catalogue
 from device_matrix.scenarios import SCENARIO_NAMES
-from network_profiles import load_catalogue
+from network_profiles.catalogue.catalogue import PROFILES_FOLDER, read_folder
 from network_profiles.model.profile import NetworkProfile
 from reports.slo.metrics import METRICS, WHERE_KEYS, Kind
 from reports.slo.slo_file import SloFile
@@ -84,7 +84,7 @@ def test_every_key_of_a_link_profile() -> None:
 
 
 def test_every_built_in_link_profile() -> None:
-    assert set(load_catalogue()) <= set(rows("networks.md", "The profiles"))
+    assert set(read_folder(PROFILES_FOLDER)) <= set(rows("networks.md", "The profiles"))
 
 
 def test_every_key_of_a_device() -> None:
