@@ -187,7 +187,7 @@ def test_target_and_folder_are_no_fields_and_the_host_is_there_to_be_read(tmp_pa
         host = page.locator("input[name=host]")
         expect(host).to_have_value(named.url)
         expect(host).to_have_js_property("readOnly", True)
-        page.get_by_text("Custom parameters").click()
+        page.get_by_text("More options").click()
         expect(page.locator("input[name=people]")).to_be_visible()
         for name in ("target", "run_folder", "web_allowed_host"):
             expect(page.locator(f"input[name={name}]")).to_have_count(0)
