@@ -86,7 +86,9 @@ class WorkerPool:
             self._report_closing(slot, step, left, limit_s)
 
     def receive_final(self, slot: int, second: dict[str, Any]) -> None:
-        """Takes in a worker's final report: its data are safe."""
+        """Takes in a worker's final report: its data are safe. A worker that was away is back with it."""
+        if slot in self._liveness.away and slot not in self._reported:
+            self._regain(slot)
         self.stats.take(slot, second, self._clock.unix_s())
         self._reported.add(slot)
         self._drained.give_up(slot)
@@ -107,8 +109,7 @@ class WorkerPool:
                 detail = f"worker {slot} is gone, with {lost} calls of its people in progress"
                 self._report_fault("worker_lost", detail, "invalid")
             elif change is LivenessChange.BACK:
-                self.stats.regain(slot)
-                self._report_fault("worker_back", f"worker {slot} was stalled and goes on", "note")
+                self._regain(slot)
             else:
                 self._give_up(slot)
 
@@ -134,6 +135,10 @@ class WorkerPool:
             if all(self._endings[slot].is_overdue for slot in missing):
                 break
         return missing
+
+    def _regain(self, slot: int) -> None:
+        self.stats.regain(slot)
+        self._report_fault("worker_back", f"worker {slot} was stalled and goes on", "note")
 
     def _give_up(self, slot: int) -> None:
         self._drained.give_up(slot)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import gevent
@@ -35,6 +36,7 @@ class Master:
         self.faults: list[str] = []
         self.progress: list[tuple[Any, ...]] = []
         self.close_was_said = gevent.event.Event()
+        self.clients: dict[str, SimpleNamespace] | None = None
         self.crew = WorkerPool(
             self, {"w0": 0}, folder, self.clock,
             lambda what, detail, _severity: self.faults.append(f"{what}: {detail}"),
@@ -78,3 +80,19 @@ def test_a_worker_without_progress_is_given_up_with_its_last_word(tmp_path: Path
     assert master.faults == [
         "worker_silent: worker 0 sent no final report: it got no further than 'hanging up', 3 left"
     ]
+
+
+def test_a_stalled_worker_whose_first_word_is_its_final_report_is_back(tmp_path: Path) -> None:
+    master = Master(tmp_path)
+    stalled = SimpleNamespace(id="w0", state="missing")
+    master.clients = {"w0": stalled}
+    master.crew.watch()
+    assert [fault.partition(":")[0] for fault in master.faults] == ["worker_lost"]
+    assert master.crew.stats.lost_workers == {0}
+    master.crew.receive_final(0, WorkerStats().take_second())
+    stalled.state = "running"
+    master.crew.watch()
+    master.ending.join(HANG_LIMIT_S)
+    assert master.ending.successful()
+    assert [fault.partition(":")[0] for fault in master.faults] == ["worker_lost", "worker_back"]
+    assert master.crew.stats.lost_workers == set()
