@@ -143,9 +143,14 @@ class SmallDisk:
                 return
 
     def turn_read_only(self) -> None:
-        """Lays a read-only view over the run's folder: a file system with open files is not remounted."""
+        """Lays a read-only view over the run's folder: a file system with open files is not remounted.
+
+        The view is made elsewhere and moved there when it is read-only, before anybody can open a file through it.
+        """
         run = self.disk / "runs" / os.readlink(self.inside / "runs" / "latest")
-        command = f"mount --bind {run} {run} && mount -o remount,bind,ro {run}"
+        view = self.disk / "view"
+        command = f"mkdir {view} && mount --bind {run} {view} && mount -o remount,bind,ro {view}"
+        command += f" && mount --move {view} {run}"
         subprocess.run(["nsenter", "--mount", "--target", str(self.popen.pid), "sh", "-c", command], check=True)
 
     def ended(self) -> tuple[int, str]:
