@@ -17,6 +17,7 @@ import msgspec
 from bedrock import crash
 from bedrock.child_process import spawn
 from bedrock.clock import Clock
+from bedrock.project import PROJECT_ROOT
 from bedrock.whole_file import write_whole
 from loadtests.errors import StepNotJudged
 from loadtests.shapes.judge_request import JudgeRequest
@@ -30,7 +31,6 @@ JUDGING_S = 120.0
 """Limit of one judgement, which normally takes one or two seconds."""
 WRITTEN_S = 2.0
 """Time from the end of a call until both of its legs are on the master's disk."""
-PROJECT = Path(__file__).parent.parent.parent
 
 
 class StepDriver:
@@ -101,7 +101,7 @@ class StepDriver:
     def _judge(self, order: JudgeRequest) -> Judgement:
         child = spawn(
             "the judge", [sys.executable, "-m", "loadtests.shapes.step_judge"],
-            log_path=self._run / "logs" / "judging.log", cwd=PROJECT, pipe_stdout=True,
+            log_path=self._run / "logs" / "judging.log", cwd=PROJECT_ROOT, pipe_stdout=True,
         )  # fmt: skip
         try:
             said, _ = child.popen.communicate(msgspec.json.encode(order), timeout=JUDGING_S)
